@@ -1,0 +1,1 @@
+"""Kernels, the agents that learn them, and the coordinator that weighs them."""

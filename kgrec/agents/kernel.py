@@ -1,0 +1,101 @@
+"""What an agent learns: how much an item in one's history speaks for another item.
+
+The score of agent `k` for a history `H` of `n` items is
+
+    s_k(H, i) = n^-p · Σ_{h ∈ H} v_h · S(h, i) + b_i,      S = F Vᵀ + R
+
+with factors `F`, `V`, sparse rows `R` and a prior `b`, each of which may be absent, and `v_h` the
+weight of the history item (1 unless the caller says otherwise). The sum is exact, so that it can
+be taken apart again (`parts`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An item-to-item kernel.
+
+    Attributes:
+        agent: name of the agent that learned it.
+        history_factors: F, float32 [I, D], rows are items in a history.
+        item_factors: V, float32 [I, D], rows are candidates.
+        rows: R, CSR float32 [I, I]; row `h` holds the strongest weights of a history item.
+        prior: b, float32 [I], what speaks for an item whatever the history.
+        history_power: p.
+    """
+
+    agent: str
+    history_factors: FloatArray | None = None
+    item_factors: FloatArray | None = None
+    rows: sp.csr_matrix | None = None
+    prior: FloatArray | None = None
+    history_power: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.history_factors is None) != (self.item_factors is None):
+            raise ModelError("a kernel has history factors without item factors, or the reverse")
+        if self.history_factors is None and self.rows is None:
+            raise ModelError("a kernel has neither factors nor rows", value=self.agent)
+
+    @property
+    def num_items(self) -> int:
+        if self.item_factors is not None:
+            return len(self.item_factors)
+        assert self.rows is not None  # noqa: S101 - __post_init__ holds it
+        return int(self.rows.shape[0])
+
+    def scores(self, histories: sp.csr_matrix) -> FloatArray:
+        """Score every item for a batch of histories.
+
+        Args:
+            histories: CSR float32 [B, I]; the value is the weight `v_h` of a history item.
+
+        Returns:
+            float32 [B, I].
+        """
+        length = np.diff(histories.indptr).astype(np.float32)
+        weighted = sp.diags_array(np.maximum(length, 1.0) ** -self.history_power) @ histories
+        weighted = sp.csr_matrix(weighted, dtype=np.float32)
+        scores = np.zeros((histories.shape[0], self.num_items), dtype=np.float32)
+        if self.history_factors is not None and self.item_factors is not None:
+            scores += (weighted @ self.history_factors) @ self.item_factors.T
+        if self.rows is not None:
+            scores += (weighted @ self.rows).toarray()
+        if self.prior is not None:
+            scores += self.prior
+        return scores
+
+    def parts(
+        self, history: IntArray, candidates: IntArray, weights: FloatArray | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Take scores apart by history item.
+
+        Args:
+            history: rows of the history items, [H].
+            candidates: rows of the items to explain, [C].
+            weights: weight of each history item, [H]; 1 when absent.
+
+        Returns:
+            contributions, float64 [H, C], and priors, float64 [C]; the score of a candidate is
+            the sum of its column and its prior.
+        """
+        parts = np.zeros((len(history), len(candidates)))
+        if self.history_factors is not None and self.item_factors is not None:
+            f = self.history_factors[history].astype(np.float64)
+            parts += f @ self.item_factors[candidates].astype(np.float64).T
+        if self.rows is not None:
+            parts += self.rows[history][:, candidates].toarray()
+        scale = max(len(history), 1) ** -self.history_power
+        parts *= scale * (1.0 if weights is None else weights[:, None])
+        prior = np.zeros(len(candidates)) if self.prior is None else self.prior[candidates]
+        return parts, prior.astype(np.float64)

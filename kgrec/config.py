@@ -1,0 +1,92 @@
+"""Settings: frozen models in which an unknown key is an error, TOML files, and the environment.
+
+Only addresses, secrets and the place of local state come from the environment (`KGREC_*`);
+everything else is written in files, so that a run can be repeated from them. Nothing is read
+when this module is imported.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kgrec.errors import ConfigError
+
+
+class FrozenModel(BaseModel):
+    """The base of every configuration and record: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Settings(BaseSettings):
+    """What differs from machine to machine, read from `KGREC_*` variables.
+
+    Without `graph_uri` the embedded server of `home` is used.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="KGREC_", frozen=True, extra="ignore")
+
+    home: Path = Path(".kgrec")
+    graph_uri: str | None = None
+    graph_user: str = "neo4j"
+    graph_password: SecretStr | None = None
+    graph_database: str = "neo4j"
+    api_keys: SecretStr | None = None
+    """Comma-separated `role:key` pairs that the HTTP API accepts; none leaves it on loopback."""
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def load_settings() -> Settings:
+    """Read the environment; raises ConfigError when a variable has a value of no use."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigError(
+            "a KGREC_* variable is not usable",
+            value=_first_problem(error),
+            remedy="Correct or unset it.",
+        ) from None
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file; raises ConfigError naming the file when it is absent or malformed."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            "there is no such file", value=str(path), remedy="Check the path."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the file cannot be read ({error})", value=str(path)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"the file is not valid TOML ({error})", value=str(path)) from None
+
+
+def parse_config(model: type[ModelT], values: dict[str, Any], *, origin: str) -> ModelT:
+    """Build `model` from plain values; `origin` (a file, an option) goes into the error.
+
+    Raises:
+        ConfigError: a key is unknown, missing or of the wrong type.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(
+            f"{origin}: {_first_problem(error)}",
+            remedy=f"{error.error_count()} problem(s) in all; correct them and try again.",
+        ) from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=True)[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {place!r}"
+    return f"{place}: {problem['msg']} (got {problem.get('input')!r})"

@@ -1,0 +1,1 @@
+"""Tables in and out, vocabularies, interactions, splits: everything before and after tensors."""

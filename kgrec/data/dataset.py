@@ -1,0 +1,156 @@
+"""What the agents learn from, as columns: interactions, facts and texts, by row index.
+
+A `Dataset` comes from the graph (`kgrec.graph.export`) or from files (`kgrec.data.atomic`);
+nothing after it can tell which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgrec.data.vocabulary import Vocabulary
+from kgrec.errors import DataError
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Who took what: one row an interaction.
+
+    Attributes:
+        user, item: row indices, int64 [E].
+        value: rating, play count or 1, float32 [E].
+        at: milliseconds since 1970 in UTC, int64 [E]; 0 where the time is unknown.
+    """
+
+    user: IntArray
+    item: IntArray
+    value: FloatArray
+    at: IntArray
+
+    def __post_init__(self) -> None:
+        sizes = {len(self.user), len(self.item), len(self.value), len(self.at)}
+        if len(sizes) != 1:
+            raise DataError("columns of interactions differ in length", value=sorted(sizes))
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @classmethod
+    def empty(cls) -> Interactions:
+        none = np.empty(0, dtype=np.int64)
+        return cls(none, none, np.empty(0, dtype=np.float32), none)
+
+    def take(self, rows: IntArray | NDArray[np.bool_]) -> Interactions:
+        """Return the interactions at these positions, or where the mask is true."""
+        return Interactions(self.user[rows], self.item[rows], self.value[rows], self.at[rows])
+
+    def concat(self, other: Interactions) -> Interactions:
+        return Interactions(
+            np.concatenate([self.user, other.user]),
+            np.concatenate([self.item, other.item]),
+            np.concatenate([self.value, other.value]),
+            np.concatenate([self.at, other.at]),
+        )
+
+    def matrix(self, num_users: int, num_items: int) -> sp.csr_matrix:
+        """Return the binary user-item matrix, CSR float32 [U, I]; repeated pairs count once."""
+        data = np.ones(len(self), dtype=np.float32)
+        matrix = sp.csr_matrix((data, (self.user, self.item)), shape=(num_users, num_items))
+        matrix.sum_duplicates()
+        matrix.data[:] = 1.0
+        matrix.sort_indices()
+        return matrix
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Typed edges from items to entities: one row a fact.
+
+    Attributes:
+        item, relation, entity: row indices, int64 [F]; `relation` indexes `relations`.
+        confidence: float32 [F] in (0, 1].
+        relations: relation types; an edge that points at the item is a type of its own, with
+            the suffix `~`.
+    """
+
+    item: IntArray
+    relation: IntArray
+    entity: IntArray
+    confidence: FloatArray
+    relations: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    @classmethod
+    def empty(cls) -> Facts:
+        none = np.empty(0, dtype=np.int64)
+        return cls(none, none, none, np.empty(0, dtype=np.float32))
+
+    def features(self, num_items: int, num_entities: int, *, min_degree: int = 2) -> sp.csr_matrix:
+        """Return item x (relation, entity) with confidences, CSR float32 [I, K].
+
+        Features held by fewer than `min_degree` items say nothing of likeness and are left out.
+        """
+        key = self.relation * max(num_entities, 1) + self.entity
+        distinct, column = np.unique(key, return_inverse=True)
+        matrix = sp.csr_matrix(
+            (self.confidence, (self.item, column)), shape=(num_items, len(distinct))
+        )
+        matrix.sum_duplicates()
+        np.minimum(matrix.data, 1.0, out=matrix.data)
+        held_by = np.bincount(matrix.indices, minlength=len(distinct))
+        return matrix[:, np.flatnonzero(held_by >= min_degree)].tocsr()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Vocabularies, interactions, facts and texts of one catalogue and its users.
+
+    Attributes:
+        item_texts: title and description of each item, [I]; empty strings where there is none.
+        entity_names: names in row order of `entities`, [N]; empty where entities have ids only.
+    """
+
+    users: Vocabulary
+    items: Vocabulary
+    interactions: Interactions
+    entities: Vocabulary = field(default_factory=lambda: Vocabulary(()))
+    facts: Facts = field(default_factory=Facts.empty)
+    item_texts: tuple[str, ...] = ()
+    entity_names: tuple[str, ...] = ()
+
+    @property
+    def num_users(self) -> int:
+        return len(self.users)
+
+    @property
+    def num_items(self) -> int:
+        return len(self.items)
+
+    def matrix(self) -> sp.csr_matrix:
+        """Return the binary user-item matrix of the interactions, CSR float32 [U, I]."""
+        return self.interactions.matrix(self.num_users, self.num_items)
+
+    def features(self, *, min_degree: int = 2) -> sp.csr_matrix:
+        """Return the knowledge features of the items, CSR float32 [I, K]."""
+        return self.facts.features(self.num_items, len(self.entities), min_degree=min_degree)
+
+    def with_interactions(self, interactions: Interactions) -> Dataset:
+        """Return the same catalogue with other interactions."""
+        return Dataset(
+            self.users,
+            self.items,
+            interactions,
+            self.entities,
+            self.facts,
+            self.item_texts,
+            self.entity_names,
+        )

@@ -1,0 +1,1 @@
+"""The score taken apart: attributions, knowledge paths, counterfactuals, words."""

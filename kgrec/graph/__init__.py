@@ -1,0 +1,1 @@
+"""The property graph over Bolt: store, embedded server, dialects, export."""

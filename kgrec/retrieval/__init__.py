@@ -1,0 +1,1 @@
+"""From a history to ordered recommendations: candidates, exact score, rules."""

@@ -1,0 +1,1 @@
+"""The steps of a pipeline, one linear module each."""

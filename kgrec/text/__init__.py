@@ -1,0 +1,1 @@
+"""From text to facts and vectors: spaCy components, encoders, language models."""
