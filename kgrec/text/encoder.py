@@ -1,0 +1,149 @@
+"""Texts to unit vectors by a sentence transformer, each text computed once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kgrec.errors import ConfigError
+from kgrec.progress import SILENT, Progress
+from kgrec.text.models import (
+    SENTENCE_MODEL,
+    ResolvedModel,
+    Source,
+    missing_on_hub,
+    resolve_transformer,
+)
+from kgrec.text.vector_cache import VectorCache, text_key
+
+logger = logging.getLogger(__name__)
+
+DEFAULT = SENTENCE_MODEL
+MAX_TOKENS = 256
+_BATCH = 32
+_FLUSH = 64
+"""Batches between two writes of the cache: what a killed run loses at most."""
+
+
+def encode(
+    texts: Sequence[str],
+    *,
+    model: str = DEFAULT,
+    cache_dir: Path | None = None,
+    progress: Progress = SILENT,
+    device: str = "cpu",
+) -> NDArray[np.float32]:
+    """Encode texts as unit vectors by the mean of a transformer's token vectors.
+
+    Sentence-BERT (Reimers and Gurevych, EMNLP 2019). Texts that are equal are computed once,
+    long texts are cut at 256 tokens. Where the processor multiplies bfloat16 in hardware (AMX)
+    it is used; the cosine to float32 was above .9999 in trials.
+
+    Args:
+        texts: N texts; an empty one gets the vector of the empty text.
+        model: a folder, an installed model's name, or a hub id.
+        cache_dir: where vectors are kept by content; None keeps none.
+        device: `cpu`, `cuda` or any other device of torch.
+
+    Returns:
+        float32 [N, D], rows of length 1.
+
+    Raises:
+        ModelError: the model is nowhere to be found.
+        ConfigError: torch has no such device.
+        DataError: the cache cannot be written.
+    """
+    resolved = resolve_transformer(model)
+    keys = [text_key(text) for text in texts]
+    pending = dict(zip(keys, texts, strict=True))
+    fast = device == "cpu" and _has_fast_bfloat16()
+    cache = VectorCache(cache_dir, f"{model} {'bf16' if fast else 'fp32'}") if cache_dir else None
+    vectors = cache.read(list(pending)) if cache else {}
+    pending = {key: text for key, text in pending.items() if key not in vectors}
+    if not pending and texts:
+        return np.stack([vectors[key] for key in keys])
+    tokenizer, network = _load(resolved, device)
+    if not texts:
+        return np.empty((0, network.config.hidden_size), dtype=np.float32)
+    # Neighbours of like length waste no multiplication on padding.
+    order = sorted(pending, key=lambda key: len(pending[key]), reverse=True)
+    with progress.task("encode texts", total=len(order)) as task:
+        fresh: list[bytes] = []
+        for start in range(0, len(order), _BATCH):
+            part = order[start : start + _BATCH]
+            rows = _forward(tokenizer, network, [pending[key] for key in part], fast=fast)
+            vectors.update(zip(part, rows, strict=True))
+            fresh += part
+            task.advance(len(part))
+            if cache and (len(fresh) >= _FLUSH * _BATCH or start + _BATCH >= len(order)):
+                cache.write(fresh, np.stack([vectors[key] for key in fresh]))
+                fresh = []
+    return np.stack([vectors[key] for key in keys])
+
+
+@torch.inference_mode()
+def _forward(tokenizer: Any, network: Any, texts: list[str], *, fast: bool) -> NDArray[np.float32]:
+    tokens = tokenizer(
+        texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+    ).to(network.device)
+    with torch.autocast("cpu", dtype=torch.bfloat16) if fast else nullcontext():
+        hidden = network(**tokens).last_hidden_state  # [B, T, D]
+    mask = tokens["attention_mask"].unsqueeze(-1).float()  # [B, T, 1]
+    mean = (hidden.float() * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)  # [B, D]
+    unit = torch.nn.functional.normalize(mean, dim=1)
+    return np.asarray(unit.cpu().numpy(), dtype=np.float32)
+
+
+@lru_cache(maxsize=2)
+def _load(resolved: ResolvedModel, device: str) -> tuple[Any, Any]:
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        place = torch.device(device)
+    except RuntimeError:
+        raise ConfigError("torch knows no such device", value=device, remedy="Use cpu.") from None
+    local = resolved.source is not Source.HUB
+    with _quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(resolved.location, local_files_only=local)
+            network = AutoModel.from_pretrained(resolved.location, local_files_only=local)
+        except (OSError, ValueError, ImportError) as error:
+            raise missing_on_hub(resolved, error) from None
+    try:
+        return tokenizer, network.eval().float().to(place)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"torch cannot use this device ({str(error).splitlines()[0]})",
+            value=device,
+            remedy="Use cpu, or install torch for the device.",
+        ) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back the bars that transformers draws while it reads weights."""
+    from transformers.utils import logging as transformers_logging
+
+    bars: Any = transformers_logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bars.enable_progress_bar()
+
+
+@lru_cache(maxsize=1)
+def _has_fast_bfloat16() -> bool:
+    """Whether the processor has tiles for bfloat16; without them it is slower than float32."""
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(supported and supported())
