@@ -1,0 +1,40 @@
+"""Which module holds which agent; nothing is imported before it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from typing import Any, cast
+
+from kgrec.agents.base import Agent
+from kgrec.config import parse_config
+from kgrec.errors import ConfigError
+
+AGENTS: dict[str, str] = {
+    # name: module:class; the class takes its config, whose class is its `Config`
+    "linear": "kgrec.agents.linear:LinearAgent",
+}
+
+
+def agent_class(name: str) -> type[Any]:
+    """Return the class of an agent; raises ConfigError for an unknown name."""
+    if name not in AGENTS:
+        near = difflib.get_close_matches(name, AGENTS, n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise ConfigError(
+            "there is no such agent", value=name, remedy=f"{hint}Known: {', '.join(AGENTS)}."
+        )
+    module, _, attribute = AGENTS[name].partition(":")
+    return cast(type[Any], getattr(importlib.import_module(module), attribute))
+
+
+def build_agent(name: str, settings: Mapping[str, Any] | None = None) -> Agent:
+    """Build an agent from plain settings.
+
+    Raises:
+        ConfigError: the agent or one of its settings is unknown, or a value is of no use.
+    """
+    cls = agent_class(name)
+    config = parse_config(cls.Config, dict(settings or {}), origin=f"settings of agent {name!r}")
+    return cast(Agent, cls(config))

@@ -1,0 +1,234 @@
+"""The team: kernels and a coordinator over one catalogue; fits, scores, explains, is stored.
+
+score(u, i) = Σ_k α_k(u) · (|H|^-p_k · Σ_{h ∈ H} v_h · S_k(h, i) + b_k,i)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgrec.agents.coordinator import Coordinator
+from kgrec.agents.kernel import Kernel
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.data.vocabulary import Vocabulary
+from kgrec.errors import ModelError
+
+
+@dataclass(frozen=True)
+class TeamParts:
+    """Scores taken apart by agent and by history item.
+
+    Attributes:
+        agents: names, [A].
+        weights: the attention α_k(u) that each agent's numbers were multiplied by, float64 [A].
+        contributions: float64 [A, H, C].
+        priors: what each agent says of a candidate whatever the history, float64 [A, C].
+    """
+
+    agents: tuple[str, ...]
+    weights: NDArray[np.float64]
+    contributions: NDArray[np.float64]
+    priors: NDArray[np.float64]
+
+    @property
+    def total(self) -> NDArray[np.float64]:
+        """The scores, float64 [C]: the sum over agents of contributions and priors."""
+        return np.asarray(self.contributions.sum(axis=(0, 1)) + self.priors.sum(axis=0))
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """The strongest sparse weights of one agent, an edge a row.
+
+    Attributes:
+        agent: name.
+        item, other: rows of the history item and of the item it speaks for, int64 [N].
+        weight: float32 [N], positive.
+    """
+
+    agent: str
+    item: IntArray
+    other: IntArray
+    weight: FloatArray
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.agent, self.item, self.other, self.weight))
+
+
+@dataclass(frozen=True, eq=False)
+class Team:
+    """Kernels and the coordinator's weights over one vocabulary of items.
+
+    Attributes:
+        items: ids in row order.
+        kernels: one an agent, [A].
+        coordinator: weights in the order of `kernels`.
+        config: the resolved configuration: agents, their settings with what validation chose.
+        metrics: what was measured while fitting.
+    """
+
+    items: Vocabulary
+    kernels: tuple[Kernel, ...]
+    coordinator: Coordinator
+    config: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.kernels:
+            raise ModelError("a team needs at least one agent")
+        if len(self.kernels) != len(self.coordinator.weights):
+            raise ModelError("a team has kernels without weights, or the reverse")
+        for kernel in self.kernels:
+            if kernel.num_items != len(self.items):
+                raise ModelError(
+                    f"agent {kernel.agent!r} knows {kernel.num_items} items, "
+                    f"the catalogue has {len(self.items)}"
+                )
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        return tuple(kernel.agent for kernel in self.kernels)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The share of each agent, summing to one."""
+        return dict(zip(self.agents, map(float, self.coordinator.weights), strict=True))
+
+    def scores(self, histories: sp.csr_matrix) -> FloatArray:
+        """Score every item for a batch of histories.
+
+        Args:
+            histories: CSR float32 [B, I]; values weigh the history items, usually 1.
+
+        Returns:
+            float32 [B, I]; items of the history are not masked.
+        """
+        alpha = self.coordinator.attention(self.kernels, histories).astype(np.float32)  # [A, B]
+        scores = np.zeros((histories.shape[0], len(self.items)), dtype=np.float32)
+        for attention, kernel in zip(alpha, self.kernels, strict=True):
+            if attention.any():
+                scores += attention[:, None] * kernel.scores(histories)
+        return scores
+
+    def parts(
+        self,
+        history: IntArray | Sequence[int],
+        candidates: IntArray | Sequence[int],
+        weights: FloatArray | None = None,
+    ) -> TeamParts:
+        """Take scores apart.
+
+        Args:
+            history: rows of distinct history items, [H]; may be empty.
+            candidates: rows of the items to score, [C].
+            weights: weight of each history item, [H]; 1 when absent.
+
+        Returns:
+            parts whose `total` is the score of each candidate.
+        """
+        rows = np.asarray(history, dtype=np.int64)
+        wanted = np.asarray(candidates, dtype=np.int64)
+        alpha = self._attention(rows, weights)
+        contributions = np.zeros((len(alpha), len(rows), len(wanted)))
+        priors = np.zeros((len(alpha), len(wanted)))
+        for k, kernel in enumerate(self.kernels):
+            if alpha[k] > 0:
+                parts, prior = kernel.parts(rows, wanted, weights)
+                contributions[k], priors[k] = alpha[k] * parts, alpha[k] * prior
+        return TeamParts(self.agents, alpha, contributions, priors)
+
+    def item_vectors(self) -> FloatArray:
+        """Return the vectors to put under a vector index, float32 [I, D + 1].
+
+        The item factors of all agents side by side and a dimension for each prior; the last
+        dimension, √(M² − ‖v‖²), gives all rows the length M, so that the order of the cosine
+        with `query_vector` is the order of the inner product (Bachrach et al. 2014).
+        """
+        blocks = [block for kernel in self._heard() for block in _item_block(kernel)]
+        empty = np.zeros((len(self.items), 0), dtype=np.float32)
+        vectors = np.hstack([empty, *blocks]).astype(np.float64)
+        square = (vectors**2).sum(axis=1)
+        largest = float(square.max(initial=0.0)) or 1.0
+        lift = np.sqrt(np.maximum(largest - square, 0.0))
+        return np.asarray(np.hstack([vectors, lift[:, None]]), dtype=np.float32)
+
+    def query_vector(
+        self, history: IntArray | Sequence[int], weights: FloatArray | None = None
+    ) -> FloatArray:
+        """Return the query that belongs to `item_vectors`, float32 [D + 1].
+
+        Its inner product with an item's vector is the score without the sparse rows. It is the
+        zero vector when no agent has anything to say; an index must not be asked then.
+        """
+        rows = np.asarray(history, dtype=np.int64)
+        values = np.ones(len(rows), dtype=np.float32) if weights is None else weights
+        alpha = self._attention(rows, weights)
+        blocks: list[NDArray[np.float64]] = []
+        for attention, kernel in zip(alpha, self.kernels, strict=True):
+            if kernel not in self._heard():
+                continue
+            if kernel.history_factors is not None:
+                scale = max(len(rows), 1) ** -kernel.history_power
+                summed = values.astype(np.float64) @ kernel.history_factors[rows]
+                blocks.append(attention * scale * summed)
+            if kernel.prior is not None:
+                blocks.append(np.array([attention]))
+        return np.concatenate([*blocks, np.zeros(1)]).astype(np.float32)
+
+    def suggestions(self, per_item: int = 50) -> Iterator[Suggestions]:
+        """Yield, for each agent that is heard and has sparse rows, the strongest of them.
+
+        Args:
+            per_item: at most so many positive weights of each history item.
+        """
+        for kernel in self._heard():
+            if kernel.rows is not None:
+                yield _strongest(kernel.agent, kernel.rows, per_item)
+
+    def save(self, directory: Path) -> None:
+        """Write the team into a directory, whole or not at all; see `kgrec.agents.storage`."""
+        from kgrec.agents.storage import save_team
+
+        save_team(self, directory)
+
+    @classmethod
+    def load(cls, directory: Path) -> Team:
+        """Read a team from a directory; raises ModelError where it is missing or broken."""
+        from kgrec.agents.storage import load_team
+
+        return load_team(directory)
+
+    def _heard(self) -> list[Kernel]:
+        pairs = zip(self.coordinator.weights, self.kernels, strict=True)
+        return [kernel for weight, kernel in pairs if weight > 0]
+
+    def _attention(self, rows: IntArray, weights: FloatArray | None) -> NDArray[np.float64]:
+        values = np.ones(len(rows), dtype=np.float32) if weights is None else weights
+        entries = (values, rows, np.array([0, len(rows)]))
+        history = sp.csr_matrix(entries, shape=(1, len(self.items)), dtype=np.float32)
+        return self.coordinator.attention(self.kernels, history)[:, 0]
+
+
+def _item_block(kernel: Kernel) -> Iterator[FloatArray]:
+    if kernel.item_factors is not None:
+        yield kernel.item_factors
+    if kernel.prior is not None:
+        yield kernel.prior[:, None]
+
+
+def _strongest(agent: str, rows: sp.csr_matrix, per_item: int) -> Suggestions:
+    item = np.repeat(np.arange(rows.shape[0], dtype=np.int64), np.diff(rows.indptr))
+    positive = (rows.data > 0) & (rows.indices != item)
+    item, other, weight = item[positive], rows.indices[positive], rows.data[positive]
+    order = np.lexsort((-weight, item))
+    item, other, weight = item[order], other[order], weight[order]
+    start = np.searchsorted(item, item)
+    kept = np.arange(len(item)) - start < per_item
+    return Suggestions(agent, item[kept], other[kept].astype(np.int64), weight[kept])

@@ -1,0 +1,89 @@
+"""Ranking metrics, one value a user, and measures of the whole set of lists.
+
+The definitions are those of RecBole and of Herlocker et al. (2004): Recall divides by the number
+of right items, NDCG by the best attainable sum, MRR takes the first hit within `k`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import IntArray
+
+Values = NDArray[np.float64]
+
+
+def user_metrics(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> dict[str, Values]:
+    """Compute each metric at `k` for each user.
+
+    Args:
+        hits: whether the item at each rank is right, bool [B, >= k].
+        num_right: how many items are right for each user, int64 [B], all at least 1.
+
+    Returns:
+        name to float64 [B].
+    """
+    found = hits[:, :k].astype(np.float64)
+    count = found.sum(axis=1)
+    precision = count / k
+    recall = count / num_right
+    both = precision + recall
+    return {
+        "recall": recall,
+        "precision": precision,
+        "f1": np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0),
+        "ndcg": _ndcg(found, num_right, k),
+        "mrr": _reciprocal_rank(found),
+        "hit": (count > 0).astype(np.float64),
+    }
+
+
+def _ndcg(found: Values, num_right: IntArray, k: int) -> Values:
+    discount = 1.0 / np.log2(np.arange(2, k + 2))
+    best = np.concatenate([[0.0], np.cumsum(discount)])
+    gain = found @ discount[: found.shape[1]]
+    return np.asarray(gain / best[np.minimum(num_right, k)])
+
+
+def _reciprocal_rank(found: Values) -> Values:
+    if not found.shape[1]:
+        return np.zeros(len(found))
+    first = found.argmax(axis=1)
+    return np.where(found.any(axis=1), 1.0 / (first + 1.0), 0.0)
+
+
+def list_metrics(top: IntArray, popularity: IntArray, num_users: int) -> Mapping[str, float]:
+    """Measure what the lists of all users cover together.
+
+    Args:
+        top: item rows of the lists, int64 [B, k], -1 for none.
+        popularity: how many users had each item in training, int64 [I].
+        num_users: how many users training had.
+
+    Returns:
+        coverage: share of the items that stand in any list.
+        gini: inequality of how often the items stand in lists, 0 (all alike) to 1.
+        novelty: mean of -log2 of the share of users who had the item, one added to both counts.
+    """
+    shown = top[top >= 0]
+    counts = np.bincount(shown, minlength=len(popularity))
+    share = (popularity[shown] + 1.0) / (num_users + 1.0)
+    return {
+        "coverage": float((counts > 0).mean()) if len(counts) else 0.0,
+        "gini": gini(counts),
+        "novelty": float(-np.log2(share).mean()) if len(shown) else 0.0,
+    }
+
+
+def gini(counts: IntArray) -> float:
+    """Return the Gini coefficient of counts; 0 where all are equal or there are none."""
+    total = counts.sum()
+    if not total:
+        return 0.0
+    ordered = np.sort(counts).astype(np.float64)
+    n = len(ordered)
+    rank = np.arange(1, n + 1)
+    return float(((2 * rank - n - 1) * ordered).sum() / (n * total))

@@ -1,0 +1,78 @@
+"""One number to choose settings by: a ranking metric on the validation part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import scipy.sparse as sp
+
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import FloatArray, Interactions
+from kgrec.evaluation.metrics import Values, user_metrics
+from kgrec.evaluation.ranking import TopK, hits_of, mask_seen
+
+ScoreFunction = Callable[[sp.csr_matrix], FloatArray]
+"""Histories, CSR [B, I], to scores, float32 [B, I]."""
+
+
+class Objective(FrozenModel):
+    """The metric that choices are made by."""
+
+    metric: Literal["recall", "ndcg", "mrr", "hit", "f1", "precision"] = "ndcg"
+    k: int = 20
+    max_users: int = 4000
+    """More users than these are not asked; a sample of them is drawn."""
+
+
+class Validation:
+    """Scores rankers on held-out interactions of known users.
+
+    Args:
+        train: histories, CSR [U, I].
+        held_out: interactions to find again, of the same users and items.
+        objective: the metric.
+        seed: draws the users where there are too many, and the order of ties.
+    """
+
+    def __init__(
+        self,
+        train: sp.csr_matrix,
+        held_out: Interactions,
+        objective: Objective | None = None,
+        *,
+        seed: int = 2024,
+    ) -> None:
+        self.objective = objective or Objective()
+        truth = held_out.matrix(*train.shape)
+        truth = sp.csr_matrix(truth - truth.multiply(train))
+        truth.eliminate_zeros()
+        users = np.flatnonzero(np.diff(truth.indptr))
+        if len(users) > self.objective.max_users:
+            rng = np.random.default_rng(seed)
+            users = np.sort(rng.choice(users, self.objective.max_users, replace=False))
+        self.users = users
+        self.histories = train[users]
+        self._truth = truth[users]
+        self._num_right = np.diff(self._truth.indptr).astype(np.int64)
+        self._top = TopK(train.shape[1], self.objective.k, seed=seed)
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def per_user(self, scores: FloatArray) -> Values:
+        """Return the metric of each user, float64 [B]; masks the seen items of `scores` in place.
+
+        Args:
+            scores: of `self.users`, float32 [B, I].
+        """
+        mask_seen(scores, self.histories)
+        hits = hits_of(self._top(scores)[0], self._truth)
+        return user_metrics(hits, self._num_right, self.objective.k)[self.objective.metric]
+
+    def measure(self, score: ScoreFunction) -> float:
+        """Return the mean of the metric over the users; 0 where there are none."""
+        if not len(self):
+            return 0.0
+        return float(self.per_user(score(self.histories)).mean())

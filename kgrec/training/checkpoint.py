@@ -1,0 +1,78 @@
+"""Files of trained models: written whole or not at all, read with errors that name the file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from kgrec.errors import ModelError
+
+
+@contextmanager
+def writing_directory(directory: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `directory` when the block ends without an error.
+
+    Raises:
+        ModelError: the place cannot be written.
+    """
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    except OSError as error:
+        raise _unwritable(directory, error) from None
+    try:
+        fresh = place / "new"
+        fresh.mkdir()
+        yield fresh
+        if directory.exists():
+            directory.rename(place / "old")
+        fresh.rename(directory)
+    except OSError as error:
+        raise _unwritable(directory, error) from None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; raises ModelError where the file is missing or broken."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    if not isinstance(value, dict):
+        raise ModelError("the file of a model holds no JSON object", value=str(path))
+    return value
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read a safetensors file; raises ModelError where it is missing or broken."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unwritable(directory: Path, error: OSError) -> ModelError:
+    return ModelError(
+        f"the model cannot be written ({error.strerror or error})",
+        value=str(directory),
+        remedy="Choose a directory that you may write to.",
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> ModelError:
+    if isinstance(error, FileNotFoundError):
+        return ModelError("there is no such model", value=str(path), remedy="Train one first.")
+    return ModelError(
+        f"the file of a model is broken ({error})", value=str(path), remedy="Train it again."
+    )
