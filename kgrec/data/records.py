@@ -1,0 +1,139 @@
+"""What a row of a table becomes before it is written to the graph: user, item, interaction, fact.
+
+Ids are strings. A record is valid by construction of the reader (`kgrec.data.columns`): keys are
+not empty, numbers are finite, times lie in the past.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+Value = str | int | float | bool | tuple[str, ...]
+"""What a property of a node may be."""
+
+_SPACE = re.compile(r"\s+")
+_ARTICLE = re.compile(
+    r"^(?P<name>.+), (?P<article>The|A|An|Le|La|Les|L'|Il|Lo|I|Gli|El|Los|Las|Das|Der|Die|Det|Den)"
+    r"(?P<rest>(?: \(.*\))?)$"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """A user and what a table says of them."""
+
+    user_id: str
+    properties: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FactRecord:
+    """One relation from an item to an entity, with where it came from.
+
+    Attributes:
+        relation: a relation type of the domain.
+        entity_type, name: the entity; its id is `entity_id(entity_type, name)`.
+        confidence: in (0, 1].
+        source: the column (`column:genres`) or text that holds it.
+        extractor: what found it; `table` for a column.
+        evidence: the words that say it, empty for a column.
+    """
+
+    item_id: str
+    relation: str
+    entity_type: str
+    name: str
+    confidence: float = 1.0
+    source: str = ""
+    extractor: str = "table"
+    evidence: str = ""
+
+    @property
+    def entity_id(self) -> str:
+        return entity_id(self.entity_type, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRecord:
+    """An item: title, description and other properties, and the facts that its columns hold.
+
+    Attributes:
+        properties: what the row says; a property that it leaves empty is not in it.
+        facts: entities that its multi-valued columns name.
+        sources: the columns that say something of this item, so that facts of an earlier file
+            that they no longer hold can be withdrawn.
+    """
+
+    item_id: str
+    properties: Mapping[str, Value] = field(default_factory=dict)
+    facts: tuple[FactRecord, ...] = ()
+    sources: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionRecord:
+    """One thing that a user did with an item.
+
+    Attributes:
+        kind: one of `[interactions]` in core.toml.
+        value: rating, count or 1.
+        at: milliseconds since 1970 in UTC; 0 where the time is unknown.
+    """
+
+    user_id: str
+    item_id: str
+    kind: str
+    value: float = 1.0
+    at: int = 0
+
+    @property
+    def key(self) -> str:
+        return interaction_key(self.kind, self.at)
+
+
+def interaction_key(kind: str, at: int) -> str:
+    """Return what tells an interaction from the others of its user and item: kind and time.
+
+    Args:
+        at: milliseconds since 1970 in UTC; 0 where the time is unknown.
+    """
+    return f"{kind}@{at}"
+
+
+def moment(at: int) -> datetime | None:
+    """Return milliseconds since 1970 as an aware time in UTC, None for 0: unknown."""
+    return _EPOCH + timedelta(milliseconds=at) if at else None
+
+
+def entity_id(entity_type: str, name: str) -> str:
+    """Return the id of an entity: the same from a column and from text.
+
+    Case, width, composition and spacing do not tell names apart: `Person:tom hanks`.
+    """
+    return f"{entity_type}:{folded(name)}"
+
+
+def folded(name: str) -> str:
+    """Return a name for comparison: NFKC, case folded, single spaces."""
+    once = unicodedata.normalize("NFKC", name).casefold()
+    return tidy(unicodedata.normalize("NFKC", once))
+
+
+def tidy(text: str) -> str:
+    """Return text on one line, with single spaces and none at the ends."""
+    return _SPACE.sub(" ", text).strip()
+
+
+def display_title(title: str) -> str:
+    """Put an article that a catalogue moved behind the title back: `Godfather, The`."""
+    found = _ARTICLE.match(title)
+    if not found:
+        return title
+    article = found["article"]
+    space = "" if article.endswith("'") else " "
+    return f"{article}{space}{found['name']}{found['rest']}"
