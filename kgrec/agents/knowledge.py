@@ -30,3 +30,40 @@ def unit_features(train: Dataset) -> sp.csr_matrix | None:
     length = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
     scale = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)
     return sp.csr_matrix(sp.diags_array(scale) @ weighted, dtype=np.float32)
+
+
+def cosine_rows(train: Dataset, row_size: int, *, block: int = 1024) -> sp.csr_matrix | None:
+    """Return Kc, the cosine of the items' features, CSR float32 [I, I] with a zero diagonal.
+
+    Args:
+        row_size: only the strongest so many of each row are kept.
+        block: rows that are multiplied at a time.
+
+    Returns:
+        None where no two items share a feature.
+    """
+    features = unit_features(train)
+    if features is None:
+        return None
+    transposed = sp.csc_matrix(features.T)
+    blocks = []
+    for start in range(0, features.shape[0], block):
+        product = sp.csr_matrix(features[start : start + block] @ transposed)
+        blocks.append(strongest(product, row_size, first=start))
+    return sp.csr_matrix(sp.vstack(blocks), dtype=np.float32)
+
+
+def strongest(matrix: sp.csr_matrix, row_size: int, *, first: int = 0) -> sp.csr_matrix:
+    """Keep the largest entries of each row, none of them on the diagonal.
+
+    Args:
+        first: the row of the whole matrix at which this block begins.
+    """
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    other = (matrix.indices != rows + first) & (matrix.data > 0)
+    rows, columns, values = rows[other], matrix.indices[other], matrix.data[other]
+    order = np.lexsort((-values, rows))
+    rows, columns, values = rows[order], columns[order], values[order]
+    kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < row_size
+    entries = (values[kept], (rows[kept], columns[kept]))
+    return sp.csr_matrix(entries, shape=matrix.shape, dtype=np.float32)

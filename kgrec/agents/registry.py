@@ -13,6 +13,7 @@ from kgrec.errors import ConfigError
 
 AGENTS: dict[str, str] = {
     # name: module:class; the class takes its config, whose class is its `Config`
+    "collaborative": "kgrec.agents.collaborative:CollaborativeAgent",
     "linear": "kgrec.agents.linear:LinearAgent",
 }
 
