@@ -1,0 +1,7 @@
+// Remove the vectors of some items from a property.
+// $items: list of strings
+// __SLOT__: vector_a or vector_b
+// returns: nothing
+UNWIND $items AS id
+MATCH (i:Item {item_id: id})
+REMOVE i.__SLOT__

@@ -1,0 +1,9 @@
+// Write what some items suggest under a model; what they suggested before must be gone.
+// $rows: list of maps {history: string, item: string, agent: string, weight: float}
+// $model_id: string
+// returns: written
+UNWIND $rows AS row
+MATCH (h:Item {item_id: row.history})
+MATCH (i:Item {item_id: row.item})
+CREATE (h)-[s:SUGGESTS {agent: row.agent, weight: row.weight, model_id: $model_id}]->(i)
+RETURN count(s) AS written

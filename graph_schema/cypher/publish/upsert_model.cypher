@@ -1,0 +1,9 @@
+// Note the model and the vector property it is about to fill; it is not live by this.
+// $model_id: string
+// $slot: string; the vector property
+// $metrics: string; JSON
+// $created_at: datetime
+// returns: nothing
+MERGE (m:Model {model_id: $model_id})
+ON CREATE SET m.live = 0, m.created_at = $created_at
+SET m.slot = $slot, m.metrics = $metrics

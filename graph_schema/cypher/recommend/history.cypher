@@ -1,0 +1,13 @@
+// What a user did, newest first, as columns of one row; no row when the user does not exist.
+// $user_id: string
+// returns: items, titles, kinds, values, times (milliseconds since 1970)
+MATCH (u:User {user_id: $user_id})
+OPTIONAL MATCH (u)-[x:INTERACTED]->(i:Item)
+WITH u, x, i
+ORDER BY x.at DESC, i.item_id
+RETURN u.user_id AS user_id,
+       collect(i.item_id) AS items,
+       collect(coalesce(i.title, '')) AS titles,
+       collect(x.kind) AS kinds,
+       collect(coalesce(x.value, 1.0)) AS values,
+       collect(coalesce(x.at.epochMillis, 0)) AS times

@@ -1,0 +1,5 @@
+// The model in service; no row when there is none.
+// returns: model_id, slot
+MATCH (m:Model)
+WHERE m.live = 1
+RETURN m.model_id AS model_id, m.slot AS slot

@@ -1,0 +1,6 @@
+// How many interactions some items have; an id that the graph lacks has no row.
+// $items: list of strings
+// returns: item_id, title, interactions
+UNWIND $items AS id
+MATCH (i:Item {item_id: id})
+RETURN i.item_id AS item_id, i.title AS title, COUNT { (i)<-[:INTERACTED]-() } AS interactions

@@ -1,0 +1,14 @@
+// Items that the items of a history suggest, the strongest first, without those that were seen.
+// $history: list of strings
+// $seen: list of strings
+// $model_id: string
+// $attention: map from an agent to the number that its weights are multiplied by
+// $limit: integer
+// returns: item_id, title, weight
+UNWIND $history AS id
+MATCH (h:Item {item_id: id})-[s:SUGGESTS]->(i:Item)
+WHERE s.model_id = $model_id AND NOT i.item_id IN $seen
+WITH i, sum(s.weight * coalesce($attention[s.agent], 0.0)) AS weight
+RETURN i.item_id AS item_id, i.title AS title, weight
+ORDER BY weight DESC, item_id
+LIMIT $limit

@@ -1,0 +1,6 @@
+// Titles of some items; an id that the graph lacks has no row.
+// $items: list of strings
+// returns: item_id, title, labels
+UNWIND $items AS id
+MATCH (i:Item {item_id: id})
+RETURN i.item_id AS item_id, coalesce(i.title, '') AS title, labels(i) AS labels

@@ -1,0 +1,64 @@
+"""Which interactions speak for an item: one rule for training, serving and the export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kgrec.config import FrozenModel
+from kgrec.schema import load_schema
+
+
+class Selection(FrozenModel):
+    """What of the graph is learned from. A model carries the selection that it learned from.
+
+    Attributes:
+        domain: name of a domain, or None for the items of all.
+        kinds: kinds of interaction that count; None takes every kind of `core.toml`.
+        at_least: the least value, by kind, with which an interaction speaks for its item.
+    """
+
+    domain: str | None = None
+    kinds: tuple[str, ...] | None = None
+    at_least: dict[str, float] = Field(default_factory=lambda: {"rating": 3.0})
+
+    @property
+    def label(self) -> str | None:
+        """The label that the items carry."""
+        return None if self.domain is None else load_schema().domain(self.domain).item_label
+
+    def positive(self, kinds: Sequence[str], values: Sequence[float]) -> NDArray[np.bool_]:
+        """Say of each interaction whether it speaks for its item, [E].
+
+        What does not, a dislike or a low rating, still counts as seen.
+        """
+        least = self._least()
+        known = [least.get(kind, np.inf) for kind in kinds]
+        return np.asarray(np.asarray(values, dtype=np.float64) >= known, dtype=np.bool_)
+
+    def _least(self) -> dict[str, float]:
+        signs = load_schema().core.interactions
+        kinds = signs if self.kinds is None else self.kinds
+        heard = [kind for kind in kinds if signs.get(kind, 1) > 0]
+        return {kind: self.at_least.get(kind, -np.inf) for kind in heard}
+
+
+def standing(
+    keys: NDArray[np.int64], times: NDArray[np.int64], positive: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Keep the positive interactions of pairs whose last interaction is positive, [E].
+
+    Somebody who liked an item and later disliked it has changed their mind.
+
+    Args:
+        keys: one number for each pair of user and item, [E].
+        times: milliseconds since 1970, [E]; the later row wins where they are equal.
+        positive: whether the interaction speaks for the item, [E].
+    """
+    order = np.lexsort((np.arange(len(keys)), times, keys))
+    last = np.append(keys[order][1:] != keys[order][:-1], True) if len(keys) else order < 0
+    taken_back = keys[order][last & ~positive[order]]
+    return np.asarray(positive & ~np.isin(keys, taken_back))
