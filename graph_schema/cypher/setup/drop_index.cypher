@@ -1,0 +1,4 @@
+// Drop an index (Neo4j).
+// __INDEX__: name of the index
+// returns: nothing
+DROP INDEX __INDEX__ IF EXISTS

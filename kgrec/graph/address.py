@@ -1,0 +1,35 @@
+"""Where a graph database is and as whom it is spoken to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user of the database and its password."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Everything that is needed to open a store.
+
+    Attributes:
+        uri: Bolt address.
+        database: name of the database, in lower case.
+        login: who may write; None where the server asks for nobody.
+        reader: who may only read, where the engine does not hold sessions to that by itself.
+        http_uri: the embedded engine's second door, for what only its own language can say.
+        write_lock: file that is locked around each write, where the engine needs one writer.
+    """
+
+    uri: str
+    database: str
+    login: Login | None
+    reader: Login | None = None
+    http_uri: str | None = None
+    write_lock: Path | None = None

@@ -1,0 +1,101 @@
+"""ArcadeDB's HTTP interface: users and index definitions, which its Cypher cannot express."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+from kgrec.errors import GraphAuthError, GraphError, GraphUnavailableError
+from kgrec.graph.address import Address
+from kgrec.graph.launch import READER_GROUP
+
+_TIMEOUT = 600.0
+"""Seconds; an index over a large catalogue takes minutes to build."""
+
+
+def run_sql(address: Address, command: str) -> list[dict[str, Any]]:
+    """Run one SQL command and return its rows.
+
+    Raises:
+        GraphError: the address has no HTTP door, or the server refuses the command.
+        GraphUnavailableError: nothing answers.
+    """
+    path = f"/api/v1/command/{address.database}"
+    answer = _post(address, path, {"language": "sql", "command": command})
+    rows: list[dict[str, Any]] = answer["result"]
+    return rows
+
+
+def is_ready(address: Address) -> bool:
+    """Say whether the server has opened its database; raises GraphAuthError if we are refused."""
+    try:
+        answer = _get(address, f"/api/v1/exists/{address.database}")
+    except GraphAuthError:
+        raise
+    except GraphError:
+        return False
+    return bool(answer.get("result"))
+
+
+def ensure_reader(address: Address) -> None:
+    """Create the user that may only read, anew where it exists, so that its password is ours."""
+    if address.reader is None:
+        return
+    user = {
+        "name": address.reader.user,
+        "password": address.reader.password,
+        "databases": {address.database: [READER_GROUP]},
+    }
+    users = _get(address, "/api/v1/server/users")
+    if any(one.get("name") == address.reader.user for one in users.get("result", [])):
+        _post(address, "/api/v1/server", {"command": f"drop user {address.reader.user}"})
+    _post(address, "/api/v1/server", {"command": f"create user {json.dumps(user)}"})
+
+
+def _get(address: Address, path: str) -> dict[str, Any]:
+    return _send(address, path, None)
+
+
+def _post(address: Address, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    return _send(address, path, json.dumps(body).encode())
+
+
+def _send(address: Address, path: str, data: bytes | None) -> dict[str, Any]:
+    if address.http_uri is None or address.login is None:
+        raise GraphError(
+            "an ArcadeDB server can only be used as the embedded one",
+            value=address.uri,
+            remedy="Unset KGREC_GRAPH_URI, or set it to a Neo4j.",
+        )
+    login = f"{address.login.user}:{address.login.password}".encode()
+    headers = {
+        "Authorization": f"Basic {base64.b64encode(login).decode()}",
+        "Content-Type": "application/json",
+    }
+    request = urllib.request.Request(address.http_uri + path, data=data, headers=headers)  # noqa: S310
+    # A proxy of the environment must not see loopback traffic.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=_TIMEOUT) as answer:
+            result: dict[str, Any] = json.load(answer)
+            return result
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _refusal(error.code, error.read()) from None
+    except (OSError, ValueError) as error:
+        raise GraphUnavailableError(
+            f"the embedded graph database does not answer ({error})", value=address.http_uri
+        ) from None
+
+
+def _refusal(code: int, body: bytes) -> GraphError:
+    try:
+        detail = json.loads(body).get("detail", "")
+    except ValueError:
+        detail = body.decode(errors="replace")
+    if code in (401, 403):
+        return GraphAuthError(f"the graph database refuses the login: {detail}")
+    return GraphError(f"the graph database refuses a command: {detail}", value=code)

@@ -1,0 +1,153 @@
+"""What differs between the engines: index names, index definitions, what indexes there are."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from kgrec.errors import SchemaError
+from kgrec.graph.arcade import run_sql
+from kgrec.schema import Index, load_schema
+
+if TYPE_CHECKING:
+    from kgrec.graph.store import GraphStore
+
+_VERSION = re.compile(r"\d+(?:\.\d+)+")
+
+
+class Dialect(ABC):
+    """One engine's way with indexes. Index keys are those of `[indexes]` in `core.toml`."""
+
+    engine: str
+
+    @abstractmethod
+    def version(self, agent: str) -> str:
+        """Return the version within the server's agent string."""
+
+    @abstractmethod
+    def index_name(self, key: str) -> str:
+        """Return the name by which procedures call the index."""
+
+    @abstractmethod
+    def create_fulltext_index(self, store: GraphStore, key: str) -> None:
+        """Create a full-text index where it is missing."""
+
+    @abstractmethod
+    def create_vector_index(self, store: GraphStore, key: str, dimensions: int) -> None:
+        """Create a cosine vector index, which must not exist."""
+
+    @abstractmethod
+    def drop_index(self, store: GraphStore, key: str) -> None:
+        """Drop an index, which must exist."""
+
+    @abstractmethod
+    def vector_dimensions(self, store: GraphStore, key: str) -> int | None:
+        """Return the length of the vectors of an index, None where there is no such index."""
+
+    def vector_index(self, slot: str) -> str:
+        """Return the name of the vector index of a slot, for `$index` of a statement."""
+        return self.index_name(slot)
+
+    def fulltext_index(self, key: str) -> str:
+        """Return the name of a full-text index, for `$index` of a statement."""
+        return self.index_name(key)
+
+
+class Neo4jDialect(Dialect):
+    """Neo4j 5 and the releases named by year."""
+
+    engine = "neo4j"
+
+    def version(self, agent: str) -> str:
+        return _first_version(agent)
+
+    def index_name(self, key: str) -> str:
+        index_of(key)
+        return key
+
+    def create_fulltext_index(self, store: GraphStore, key: str) -> None:
+        store.write("setup/fulltext_index", _index_slots(key))
+
+    def create_vector_index(self, store: GraphStore, key: str, dimensions: int) -> None:
+        store.write("setup/vector_index", _index_slots(key), dimensions=dimensions)
+
+    def drop_index(self, store: GraphStore, key: str) -> None:
+        store.write("setup/drop_index", {"index": key})
+
+    def vector_dimensions(self, store: GraphStore, key: str) -> int | None:
+        rows = store.read("setup/index_options", index=key)
+        return int(rows[0]["config"]["vector.dimensions"]) if rows else None
+
+
+class ArcadeDialect(Dialect):
+    """ArcadeDB, whose indexes are defined in its own SQL and named by label and property."""
+
+    engine = "arcadedb"
+
+    def version(self, agent: str) -> str:
+        return _first_version(agent.partition("ArcadeDB")[2])
+
+    def index_name(self, key: str) -> str:
+        return f"{index_of(key).label}[{indexed_property(key)}]"
+
+    def create_fulltext_index(self, store: GraphStore, key: str) -> None:
+        self._create(store, key, "STRING", "FULL_TEXT")
+
+    def create_vector_index(self, store: GraphStore, key: str, dimensions: int) -> None:
+        metadata = f'METADATA {{"dimensions": {int(dimensions)}, "similarity": "COSINE"}}'
+        self._create(store, key, "ARRAY_OF_FLOATS", f"LSM_VECTOR {metadata}")
+
+    def drop_index(self, store: GraphStore, key: str) -> None:
+        run_sql(store.address, f"DROP INDEX `{self.index_name(key)}`")
+
+    def vector_dimensions(self, store: GraphStore, key: str) -> int | None:
+        label = index_of(key).label
+        rows = run_sql(
+            store.address,
+            f"SELECT expand(indexes) FROM schema:types WHERE name = '{label}'",  # noqa: S608
+        )
+        name = self.index_name(key)
+        found = [int(one["dimensions"]) for one in rows if one["name"] == name]
+        return found[0] if found else None
+
+    def _create(self, store: GraphStore, key: str, kind: str, index: str) -> None:
+        label, name = index_of(key).label, indexed_property(key)
+        run_sql(store.address, f"CREATE VERTEX TYPE {label} IF NOT EXISTS")
+        run_sql(store.address, f"CREATE PROPERTY {label}.{name} IF NOT EXISTS {kind}")
+        run_sql(store.address, f"CREATE INDEX IF NOT EXISTS ON {label} ({name}) {index}")
+
+
+def dialect_of(agent: str) -> Dialect:
+    """Return the dialect of a server by its agent string, such as `Neo4j/5.26.30`."""
+    return ArcadeDialect() if "ArcadeDB" in agent else Neo4jDialect()
+
+
+def index_of(key: str) -> Index:
+    """Return an index of `core.toml`; raises SchemaError when there is none of this name."""
+    try:
+        return load_schema().core.indexes[key]
+    except KeyError:
+        raise SchemaError("there is no such index", value=key) from None
+
+
+def indexed_property(key: str) -> str:
+    """Return the one property of an index.
+
+    Raises:
+        SchemaError: it covers none or several, which no statement is written for.
+    """
+    index = index_of(key)
+    names = index.properties if index.property is None else (index.property,)
+    if len(names) != 1:
+        raise SchemaError(f"the index {key!r} must cover one property", value=", ".join(names))
+    return names[0]
+
+
+def _index_slots(key: str) -> dict[str, str]:
+    return {"index": key, "label": index_of(key).label, "property": indexed_property(key)}
+
+
+def _first_version(text: str) -> str:
+    found = _VERSION.search(text)
+    return found.group() if found else "unknown"

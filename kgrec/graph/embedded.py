@@ -1,0 +1,199 @@
+"""The embedded server as its users see it: they share one, and the last to leave ends it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeGuard
+
+from kgrec.errors import GraphUnavailableError
+from kgrec.graph import processes
+from kgrec.graph.address import Address, Login
+from kgrec.graph.arcade import ensure_reader, is_ready
+from kgrec.graph.home import GraphHome, ServerState
+from kgrec.graph.launch import ServerConfig, package_folder
+from kgrec.graph.locks import FileLock, exclusive, is_held
+
+_SOURCE = Path(__file__).resolve().parents[2]
+_READER = "kgrec_reader"
+
+
+@contextmanager
+def embedded_server(home: Path, config: ServerConfig | None = None) -> Iterator[Address]:
+    """Yield the address of the server of `home`, started if it does not run.
+
+    Raises:
+        ConfigError: the folder cannot be written, or the server's package is not installed.
+        GraphUnavailableError: the server does not start; the error holds the end of its log.
+    """
+    settings = config or ServerConfig()
+    place = GraphHome.below(home)
+    users, state = _enter(place, settings)
+    try:
+        yield _address(place, settings, state)
+    finally:
+        _leave(place, settings, users)
+
+
+def keep_running(home: Path, config: ServerConfig | None = None) -> Address:
+    """Start the server of `home` if needed, and let it outlive its users until `stop`."""
+    with embedded_server(home, config) as address:
+        GraphHome.below(home).keep_file.touch()
+    return address
+
+
+def stop(home: Path, *, force: bool = False, config: ServerConfig | None = None) -> bool:
+    """End the server of `home`; says whether it is ended.
+
+    It stays for as long as others use it, unless `force`.
+    """
+    settings = config or ServerConfig()
+    place = GraphHome.below(home)
+    if not place.exists:
+        return True
+    place.keep_file.unlink(missing_ok=True)
+    with _transition(place, settings):
+        users = FileLock(place.users_lock)
+        try:
+            if not users.try_acquire() and not force and _answers(place.read_state()):
+                return False
+            _stop_server(place, settings)
+            return True
+        finally:
+            users.release()
+
+
+def running(home: Path) -> ServerState | None:
+    """Return where the server of `home` listens, None when none does."""
+    state = GraphHome.below(home).read_state()
+    return state if _answers(state) else None
+
+
+def in_use(home: Path) -> bool:
+    """Say whether any process uses the server of `home` just now."""
+    users = GraphHome.below(home).users_lock
+    if not users.exists():
+        return False
+    lock = FileLock(users)
+    try:
+        return not lock.try_acquire()
+    finally:
+        lock.release()
+
+
+def _enter(place: GraphHome, config: ServerConfig) -> tuple[FileLock, ServerState]:
+    package_folder()
+    place.create_folder()
+    with _transition(place, config):
+        place.create_passwords()
+        users = FileLock(place.users_lock)
+        try:
+            users.acquire(
+                shared=True, timeout=config.stop_timeout + 5, what="stopping the graph database"
+            )
+            started = not is_held(place.supervisor_lock)
+            if started:
+                _start_supervisor(place, config)
+            state = _wait_until_ready(place, config)
+            if started:
+                ensure_reader(_address(place, config, state))
+        except BaseException:
+            users.release()
+            raise
+    return users, state
+
+
+def _leave(place: GraphHome, config: ServerConfig, users: FileLock) -> None:
+    try:
+        with _transition(place, config):
+            if not place.keep_file.exists() and users.try_acquire():
+                _stop_server(place, config)
+    finally:
+        users.release()
+
+
+@contextmanager
+def _transition(place: GraphHome, config: ServerConfig) -> Iterator[None]:
+    limit = config.ready_timeout + config.stop_timeout
+    with exclusive(place.start_lock, timeout=limit, what="starting or stopping the graph database"):
+        yield
+
+
+def _start_supervisor(place: GraphHome, config: ServerConfig) -> None:
+    _end_orphan(place, config)
+    path = os.pathsep.join(filter(None, [str(_SOURCE), os.environ.get("PYTHONPATH", "")]))
+    module = ["-P", "-m", "kgrec.graph.supervisor"]
+    with place.log_file.open("wb") as log:
+        subprocess.run(
+            [sys.executable, *module, str(place.root), config.model_dump_json()],
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+
+
+def _wait_until_ready(place: GraphHome, config: ServerConfig) -> ServerState:
+    deadline = time.monotonic() + config.ready_timeout
+    while time.monotonic() < deadline:
+        state = place.read_state()
+        if _answers(state) and is_ready(_address(place, config, state)):
+            return state
+        if not is_held(place.supervisor_lock):
+            raise _not_started(place, "the embedded graph database ended while it started")
+        time.sleep(0.05)
+    _stop_server(place, config)
+    raise _not_started(
+        place, f"the embedded graph database was not ready after {config.ready_timeout:g} seconds"
+    )
+
+
+def _not_started(place: GraphHome, what: str) -> GraphUnavailableError:
+    tail = place.log_tail()
+    return GraphUnavailableError(
+        what, value=str(place.log_file), remedy=f"Its log ends:\n{tail}" if tail else ""
+    )
+
+
+def _address(place: GraphHome, config: ServerConfig, state: ServerState) -> Address:
+    return Address(
+        uri=f"bolt://127.0.0.1:{state.bolt_port}",
+        database=config.database,
+        login=Login("root", place.password()),
+        reader=Login(_READER, place.reader_password()),
+        http_uri=f"http://127.0.0.1:{state.http_port}",
+        write_lock=place.write_lock,
+    )
+
+
+def _answers(state: ServerState | None) -> TypeGuard[ServerState]:
+    if state is None:
+        return False
+    try:
+        for port in (state.bolt_port, state.http_port):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _stop_server(place: GraphHome, config: ServerConfig) -> None:
+    state = place.read_state()
+    if state is not None and is_held(place.supervisor_lock):
+        processes.end(state.supervisor, timeout=config.stop_timeout + 5)
+    _end_orphan(place, config)
+
+
+def _end_orphan(place: GraphHome, config: ServerConfig) -> None:
+    """End a server whose supervisor was killed, for its database is locked and its end near."""
+    state = place.read_state()
+    if state is not None and str(place.root) in processes.command_line(state.pid):
+        processes.end(state.pid, timeout=config.stop_timeout)
+    place.state_file.unlink(missing_ok=True)

@@ -1,0 +1,125 @@
+"""The driver's errors as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from neo4j.exceptions import (
+    AuthError,
+    ConfigurationError,
+    DriverError,
+    IncompleteCommit,
+    Neo4jError,
+    SessionExpired,
+)
+
+from kgrec.errors import (
+    ConfigError,
+    GraphAuthError,
+    GraphConstraintError,
+    GraphError,
+    GraphReadOnlyError,
+    GraphTimeoutError,
+    GraphUnavailableError,
+    KGRecError,
+)
+
+_BY_CODE: tuple[tuple[str, type[GraphError], str, str], ...] = (
+    # start of the code, our error, what failed, the remedy
+    (
+        "Neo.ClientError.Security.Forbidden",
+        GraphReadOnlyError,
+        "the graph database does not allow this",
+        "A read-only session cannot write; otherwise the user lacks a right.",
+    ),
+    (
+        "Neo.ClientError.Statement.AccessMode",
+        GraphReadOnlyError,
+        "a read-only session cannot write",
+        "",
+    ),
+    (
+        "Neo.ClientError.Security",
+        GraphAuthError,
+        "the graph database does not accept the user or the password",
+        "Check KGREC_GRAPH_USER and KGREC_GRAPH_PASSWORD.",
+    ),
+    (
+        "Neo.ClientError.Transaction.TransactionTimedOut",
+        GraphTimeoutError,
+        "the graph database ended a statement that took too long",
+        "Ask for less at a time.",
+    ),
+    (
+        "Neo.ClientError.Schema.ConstraintValidationFailed",
+        GraphConstraintError,
+        "a write contradicts a uniqueness constraint",
+        "",
+    ),
+    (
+        "Neo.ClientError.Database.DatabaseNotFound",
+        GraphError,
+        "the graph database server has no such database",
+        "Check KGREC_GRAPH_DATABASE.",
+    ),
+    (
+        "Neo.TransientError",
+        GraphUnavailableError,
+        "the graph database could not do this now",
+        "Try again.",
+    ),
+)
+
+
+@contextmanager
+def translated(uri: str) -> Iterator[None]:
+    """Turn what the driver raises inside the block into errors of kgrec."""
+    try:
+        yield
+    except KGRecError:
+        raise
+    except Neo4jError as error:
+        raise _from_server(error) from error
+    except ConfigurationError as error:
+        raise ConfigError(
+            f"the graph database's address is of no use ({_first_line(error)})",
+            value=uri,
+            remedy="Set KGREC_GRAPH_URI to something like bolt://localhost:7687.",
+        ) from error
+    except IncompleteCommit as error:
+        raise GraphUnavailableError(
+            "the connection broke during a commit, so it may or may not have happened",
+            value=uri,
+            remedy="Run the command again: what is already there is not doubled.",
+        ) from error
+    except (DriverError, OSError) as error:
+        raise _from_driver(error, uri) from error
+
+
+def _from_server(error: Neo4jError) -> GraphError:
+    code = error.code or ""
+    message = (error.message or str(error)).strip()
+    if isinstance(error, AuthError):
+        code = "Neo.ClientError.Security.Unauthorized"
+    for prefix, kind, what, remedy in _BY_CODE:
+        if code.startswith(prefix):
+            return kind(what, value=message, remedy=remedy)
+    return GraphError("the graph database refuses a statement", value=f"{code}: {message}")
+
+
+def _from_driver(error: Exception, uri: str) -> GraphError:
+    if isinstance(error, SessionExpired):
+        what = "the connection to the graph database broke"
+    else:
+        what = "no graph database answers"
+    return GraphUnavailableError(
+        f"{what} ({_first_line(error)})",
+        value=uri,
+        remedy="Check that it runs, and KGREC_GRAPH_URI.",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,298 @@
+"""The graph over Bolt: named statements in managed transactions, bounded in time and retried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from threading import Timer
+from typing import Any, LiteralString, TypeAlias, TypeVar
+
+import neo4j
+
+from kgrec.config import FrozenModel
+from kgrec.errors import GraphConstraintError, GraphTimeoutError, SchemaError
+from kgrec.graph.address import Address, Login
+from kgrec.graph.dialects import Dialect, dialect_of
+from kgrec.graph.failures import translated
+from kgrec.graph.locks import in_turn
+from kgrec.graph.values import row
+from kgrec.schema import load_schema
+
+Row: TypeAlias = dict[str, Any]
+Step: TypeAlias = tuple[str, Mapping[str, str], Mapping[str, Any]]
+ResultT = TypeVar("ResultT")
+
+_NONE: Mapping[str, str] = {}
+
+
+class StoreConfig(FrozenModel):
+    """Bounds of one store, times in seconds."""
+
+    connect_timeout: float = 10.0
+    retry_time: float = 30.0
+    """How long a transaction is tried again after errors that pass."""
+    read_timeout: float = 60.0
+    write_timeout: float = 300.0
+    stream_timeout: float = 1800.0
+    lock_timeout: float = 600.0
+    """How long a write waits for the writes of other processes on a one-writer engine."""
+    constraint_retries: int = 2
+    """Two writers that create the same node at once: the later one finds it at the next try."""
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """Rows of a free statement; `truncated` when there were more than asked for."""
+
+    columns: tuple[str, ...]
+    rows: list[Row]
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """Which database a store speaks to."""
+
+    engine: str
+    version: str
+    uri: str
+    database: str
+
+
+class GraphStore:
+    """One property graph behind the Bolt protocol.
+
+    Args:
+        address: where it is.
+        config: bounds of time and retries.
+
+    Raises:
+        GraphUnavailableError: nothing answers at the address.
+        GraphAuthError: the user or the password is not accepted.
+        ConfigError: the address is malformed.
+    """
+
+    def __init__(self, address: Address, config: StoreConfig | None = None) -> None:
+        self.address = address
+        self.config = config or StoreConfig()
+        self._driver = self._connect(address.login)
+        self._reader = self._driver
+        try:
+            with translated(address.uri):
+                agent = self._driver.get_server_info().agent
+            self._agent = agent
+            self.dialect: Dialect = dialect_of(agent)
+            if address.reader is not None:
+                self._reader = self._connect(address.reader)
+        except BaseException:
+            self._driver.close()
+            raise
+
+    def __enter__(self) -> GraphStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection; the store is of no use afterwards."""
+        self._driver.close()
+        self._reader.close()
+
+    def info(self) -> EngineInfo:
+        """Say which engine, of which version, is spoken to where."""
+        return EngineInfo(
+            engine=self.dialect.engine,
+            version=self.dialect.version(self._agent),
+            uri=self.address.uri,
+            database=self.address.database,
+        )
+
+    def read(
+        self, statement: str, slots: Mapping[str, str] = _NONE, **parameters: Any
+    ) -> list[Row]:
+        """Return every row of a statement file, read in one read-only transaction.
+
+        Args:
+            statement: file below `graph_schema/cypher/`, without ending.
+            slots: identifiers for the statement's `__SLOTS__`.
+            parameters: values for its `$parameters`, all of them and no other.
+
+        Raises:
+            SchemaError: there is no such statement, or slots or parameters disagree with it.
+            GraphError: the kinds below it, as the database answers.
+        """
+        text = _text(statement, slots, parameters)
+        work = self._work([(text, parameters)], self.config.read_timeout)
+        with translated(self.address.uri), self._session(writing=False) as session:
+            return session.execute_read(work)[0]
+
+    def stream(
+        self, statement: str, slots: Mapping[str, str] = _NONE, **parameters: Any
+    ) -> Iterator[Row]:
+        """Yield the rows of a statement file as they arrive, in bounded memory.
+
+        Raises what `read` raises. It is not tried again after an error, since rows are out by then.
+        """
+        text = _text(statement, slots, parameters)
+        with translated(self.address.uri), self._session(writing=False) as session:
+            timeout = self.config.stream_timeout
+            with session.begin_transaction(timeout=timeout) as transaction:
+                result = transaction.run(text, dict(parameters))
+                keys = result.keys()
+                for record in result:
+                    yield row(keys, record.values())
+
+    def write(
+        self, statement: str, slots: Mapping[str, str] = _NONE, **parameters: Any
+    ) -> list[Row]:
+        """Run a statement file in one write transaction and return its rows.
+
+        Raises what `read` raises, and GraphConstraintError on a contradiction with a constraint.
+        The statement must be one that may run twice, for it is tried again after passing errors.
+        """
+        return self.write_all([(statement, slots, parameters)])[0]
+
+    def write_all(self, steps: Sequence[Step]) -> list[list[Row]]:
+        """Run several statements in order in one transaction; all of them happen or none does.
+
+        Args:
+            steps: (statement, slots, parameters) each, as of `write`.
+
+        Returns:
+            The rows of each step.
+        """
+        texts = [
+            (_text(statement, slots, parameters), parameters)
+            for statement, slots, parameters in steps
+        ]
+        work = self._work(texts, self.config.write_timeout)
+        for attempt in range(self.config.constraint_retries + 1):
+            try:
+                return self._write_once(work)
+            except GraphConstraintError:
+                if attempt == self.config.constraint_retries:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def query(
+        self,
+        cypher: str,
+        parameters: Mapping[str, Any] | None = None,
+        limit: int = 1000,
+        timeout: float = 30.0,
+        *,
+        writing: bool = False,
+    ) -> QueryResult:
+        """Run a statement that a person wrote: read-only unless `writing`, bounded rows and time.
+
+        Raises:
+            GraphReadOnlyError: it writes, and `writing` is false.
+            GraphTimeoutError: it ran longer than `timeout` seconds.
+            GraphError: the database refuses it.
+        """
+        with (
+            translated(self.address.uri),
+            self._writing() if writing else nullcontext(),
+            self._connect(self._login(writing=writing)) as driver,
+            _watched(driver, timeout),
+            self._session(writing=writing, driver=driver) as session,
+            session.begin_transaction(timeout=timeout) as transaction,
+        ):
+            result = transaction.run(cypher, dict(parameters or {}))
+            keys = result.keys()
+            records = [row(keys, record.values()) for record in result.fetch(limit + 1)]
+            if writing:
+                result.consume()
+                transaction.commit()
+        return QueryResult(tuple(keys), records[:limit], len(records) > limit)
+
+    def _connect(self, login: Login | None) -> neo4j.Driver:
+        with translated(self.address.uri):
+            driver = neo4j.GraphDatabase.driver(
+                self.address.uri,
+                auth=(login.user, login.password) if login else None,
+                connection_timeout=self.config.connect_timeout,
+                connection_acquisition_timeout=self.config.connect_timeout * 2,
+                max_transaction_retry_time=self.config.retry_time,
+                notifications_min_severity="OFF",
+                user_agent="kgrec",
+            )
+            try:
+                driver.verify_connectivity()
+            except BaseException:
+                driver.close()
+                raise
+            return driver
+
+    def _login(self, *, writing: bool) -> Login | None:
+        return self.address.login if writing else self.address.reader or self.address.login
+
+    def _session(self, *, writing: bool, driver: neo4j.Driver | None = None) -> neo4j.Session:
+        driver = driver or (self._driver if writing else self._reader)
+        access = neo4j.WRITE_ACCESS if writing else neo4j.READ_ACCESS
+        return driver.session(database=self.address.database, default_access_mode=access)
+
+    def _writing(self) -> AbstractContextManager[None]:
+        if self.address.write_lock is None:
+            return nullcontext()
+        what = "writing to the graph"
+        return in_turn(self.address.write_lock, timeout=self.config.lock_timeout, what=what)
+
+    def _write_once(self, work: Callable[[neo4j.ManagedTransaction], ResultT]) -> ResultT:
+        with (
+            translated(self.address.uri),
+            self._writing(),
+            self._session(writing=True) as session,
+        ):
+            return session.execute_write(work)
+
+    @staticmethod
+    def _work(
+        texts: Sequence[tuple[LiteralString, Mapping[str, Any]]], timeout: float
+    ) -> Callable[[neo4j.ManagedTransaction], list[list[Row]]]:
+        @neo4j.unit_of_work(timeout=timeout)
+        def work(transaction: neo4j.ManagedTransaction) -> list[list[Row]]:
+            answers = []
+            for text, parameters in texts:
+                result = transaction.run(text, dict(parameters))
+                keys = result.keys()
+                answers.append([row(keys, record.values()) for record in result])
+            return answers
+
+        return work
+
+
+def _text(statement: str, slots: Mapping[str, str], parameters: Mapping[str, Any]) -> LiteralString:
+    found = load_schema().statement(statement)
+    if found.parameters != parameters.keys():
+        wrong = ", ".join(sorted(found.parameters ^ parameters.keys()))
+        raise SchemaError(f"statement {statement!r} and its parameters disagree", value=wrong)
+    return found.text(**slots)
+
+
+@contextmanager
+def _watched(driver: neo4j.Driver, seconds: float) -> Iterator[None]:
+    """Hang up after some time, for the embedded engine ignores the timeout that it is sent."""
+    late = False
+
+    def break_off() -> None:
+        nonlocal late
+        late = True
+        driver.close()
+
+    timer = Timer(seconds * 1.1 + 0.5, break_off)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        if not late:
+            raise
+        raise GraphTimeoutError(
+            f"the statement ran longer than {seconds:g} seconds",
+            remedy="Ask for less, or allow more time.",
+        ) from error
+    finally:
+        timer.cancel()

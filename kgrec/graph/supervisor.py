@@ -1,0 +1,103 @@
+"""The process that owns the embedded server: `python -m kgrec.graph.supervisor FOLDER CONFIG`.
+
+It starts the server, starts it again on the same ports when it dies under its users, and ends it
+when the last user is gone, be it that the user was killed. Users are holders of a shared lock, so
+the system counts them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from kgrec.graph.home import GraphHome, ServerState
+from kgrec.graph.launch import ServerConfig, command, free_ports, write_groups
+from kgrec.graph.locks import FileLock
+
+_PAUSE = 0.2
+_YOUNG = 15.0
+"""Seconds of life below which a death means that the server cannot run at all."""
+
+
+class Supervisor:
+    """Keeps one server alive for the users of one folder."""
+
+    def __init__(self, home: GraphHome, config: ServerConfig) -> None:
+        self._home = home
+        self._config = config
+        self._stopping = False
+        self._bolt_port, self._http_port = free_ports(2)
+        self._users = FileLock(home.users_lock)
+
+    def run(self) -> int:
+        """Serve until told to stop, until nobody is left, or until the server will not live."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        try:
+            while True:
+                began = time.monotonic()
+                server = self._start()
+                while server.poll() is None:
+                    if self._stopping or self._deserted():
+                        return _end(server, self._config.stop_timeout)
+                    time.sleep(_PAUSE)
+                if self._stopping or time.monotonic() - began < _YOUNG:
+                    return server.returncode or 1
+        finally:
+            self._home.state_file.unlink(missing_ok=True)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        write_groups(self._home)
+        server = subprocess.Popen(
+            command(self._home, self._config, self._bolt_port, self._http_port),
+            cwd=self._home.root,
+            stdin=subprocess.DEVNULL,
+        )
+        state = ServerState(server.pid, os.getpid(), self._bolt_port, self._http_port)
+        self._home.write_state(state)
+        return server
+
+    def _deserted(self) -> bool:
+        # Once taken, the lock is kept until this process ends: newcomers wait for that.
+        return not self._home.keep_file.exists() and self._users.try_acquire()
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+
+def _end(server: subprocess.Popen[bytes], timeout: float) -> int:
+    server.terminate()
+    try:
+        server.wait(timeout)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+    return 0
+
+
+def main(folder: str, config: str) -> int:
+    """Become the supervisor of a folder, as a process of its own.
+
+    Returns at once in the calling process: 0 when the supervisor runs, 1 when there is one.
+    """
+    home = GraphHome(Path(folder))
+    lock = FileLock(home.supervisor_lock)
+    if not lock.try_acquire():
+        return 1
+    if os.fork():
+        lock.close()
+        return 0
+    os.setsid()
+    try:
+        return Supervisor(home, ServerConfig.model_validate_json(config)).run()
+    finally:
+        lock.release()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
