@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -66,6 +66,58 @@ class Relation(FrozenModel):
     columns: tuple[str, ...] = ()
 
 
+class Rule(FrozenModel):
+    """How sentences state a relation: trigger words and the part the entity plays beside them.
+
+    Attributes:
+        role: the part, one of `kgrec.text.roles.ROLES`.
+        verbs, nouns: lemmas of the trigger words.
+        prepositions: words between trigger and entity, where the role has any.
+        themes: lemmas of what the trigger may act upon; `@item` stands for the item itself, and
+            an empty tuple for anything.
+        beside: holds only in a sentence where another rule has found the same relation.
+    """
+
+    relation: str
+    role: Literal[
+        "agent", "patient", "prep", "maker", "titled", "companion", "elliptic", "embodied", "author"
+    ]
+    verbs: tuple[str, ...] = ()
+    nouns: tuple[str, ...] = ()
+    prepositions: tuple[str, ...] = ()
+    themes: tuple[str, ...] = ()
+    beside: bool = False
+    confidence: float = Field(default=0.9, gt=0, le=1)
+
+
+class Reading(FrozenModel):
+    """What must be known of a domain's language before its rules can be applied.
+
+    Attributes:
+        item_nouns: lemmas that may stand for the item itself ("film", "thriller").
+        other_nouns: lemmas after which an item noun is another work ("remake of the film").
+        work_nouns: lemmas after which the title of a work may follow ("the novel").
+        honorifics: words that are no part of a name ("Sir", "director").
+        ner: label of the named-entity recogniser to entity type.
+        phrases: entity types that are named by any noun phrase, not by proper names only.
+        not_phrases: lemmas that are never such a phrase by themselves ("story", "way").
+        patterns: entity type to regular expressions of its names.
+        joined: lemma to spellings with a hyphen that must stay one word ("co-wrote").
+        known: relations that hold when a known name of their tail describes the item.
+    """
+
+    item_nouns: tuple[str, ...] = ()
+    other_nouns: tuple[str, ...] = ()
+    work_nouns: tuple[str, ...] = ()
+    honorifics: tuple[str, ...] = ()
+    ner: dict[str, str] = Field(default_factory=dict)
+    phrases: tuple[str, ...] = ()
+    not_phrases: tuple[str, ...] = ()
+    patterns: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    joined: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    known: tuple[str, ...] = ()
+
+
 class Domain(FrozenModel):
     """One file of `domains/`: what its items are called and what can be known of them."""
 
@@ -75,6 +127,8 @@ class Domain(FrozenModel):
     item_properties: dict[str, str] = Field(default_factory=dict)
     entity_types: dict[str, str]
     relations: dict[str, Relation]
+    reading: Reading = Field(default_factory=Reading)
+    rules: tuple[Rule, ...] = ()
 
     def relation_of_column(self, column: str) -> str | None:
         """Return the relation type that a column of this name usually holds, if any."""
@@ -198,7 +252,26 @@ def load_domain(path: Path, core: Core) -> Domain:
                 f"{path}: the meaning of {name} must name {{item}} and {{entity}}",
                 value=relation.meaning,
             )
+    _check_reading(domain, path)
     return domain
+
+
+def _check_reading(domain: Domain, path: Path) -> None:
+    reading = domain.reading
+    used = {rule.relation for rule in domain.rules} | set(reading.known)
+    if unknown := sorted(used - domain.relations.keys()):
+        raise SchemaError(f"{path}: a rule is for an unknown relation", value=unknown[0])
+    types = {*reading.ner.values(), *reading.phrases, *reading.patterns}
+    if unknown := sorted(types - domain.entity_types.keys()):
+        raise SchemaError(f"{path}: [reading] names an unknown entity type", value=unknown[0])
+    for pattern in (p for patterns in reading.patterns.values() for p in patterns):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise SchemaError(
+                f"{path}: [reading] has a pattern that is no regular expression ({error})",
+                value=pattern,
+            ) from None
 
 
 def _core_names(core: Core) -> set[str]:

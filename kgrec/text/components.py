@@ -1,0 +1,169 @@
+"""The components that kgrec adds to a spaCy pipeline, by name.
+
+`kgrec_known` marks names that the catalogue knows, `kgrec_mentions` settles which words are names,
+`kgrec_facts` applies the domain's rules. They hand on plain lists in `doc.user_data`, which
+survive the way between processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from spacy.language import Language
+from spacy.matcher import PhraseMatcher
+from spacy.tokens import Doc, Span, Token
+from spacy.util import filter_spans
+
+from kgrec.schema import Domain, Rule
+from kgrec.text.mentions import Mention, Origin, find_mentions
+from kgrec.text.naming import Namer, surnames
+from kgrec.text.roles import ROLES
+from kgrec.text.view import TextView
+
+TITLE = "kgrec_title"
+KNOWN = "kgrec_known"
+TERMS = "kgrec_terms"
+MENTIONS = "kgrec_mentions"
+FACTS = "kgrec_facts"
+
+Row = list[Any]
+"""relation, entity type, name, confidence, extractor, start, end (characters of the evidence)."""
+
+
+class KnownNames:
+    """Marks the names and terms that the catalogue itself holds.
+
+    Proper names match as they are written, terms such as genres in any case.
+    """
+
+    def __init__(self, nlp: Language) -> None:
+        self._names = PhraseMatcher(nlp.vocab)
+        self._terms = PhraseMatcher(nlp.vocab, attr="LOWER")
+        self._tokenizer = nlp.tokenizer
+
+    def add(self, names: Mapping[str, Iterable[str]], terms: Iterable[str]) -> None:
+        """Add names by entity type; the types in `terms` hold terms."""
+        lower = set(terms)
+        for kind, values in names.items():
+            matcher = self._terms if kind in lower else self._names
+            patterns = [self._tokenizer(v) for v in sorted({v for v in values if len(v) > 1})]
+            if patterns:
+                matcher.add(kind, patterns)
+
+    def __call__(self, doc: Doc) -> Doc:
+        doc.user_data[KNOWN] = _rows(self._names(doc, as_spans=True))
+        doc.user_data[TERMS] = _rows(self._terms(doc, as_spans=True))
+        return doc
+
+
+class Mentions:
+    """Settles which words are names of what."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._reading = domain.reading
+
+    def __call__(self, doc: Doc) -> Doc:
+        known = [Span(doc, s, e, label=kind) for s, e, kind in doc.user_data.get(KNOWN, [])]
+        found = find_mentions(doc, self._reading, known, doc.user_data.get(TITLE, ""))
+        doc.user_data[MENTIONS] = [[m.start, m.end, m.type, int(m.origin)] for m in found]
+        return doc
+
+
+class Facts:
+    """Applies the domain's rules and known terms to a text."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+        self._surnames: dict[str, str] = {}
+        self._people = domain.reading.ner.get("PERSON")
+
+    def add(self, names: Mapping[str, Iterable[str]]) -> None:
+        """Learn the full names of persons."""
+        if self._people is not None:
+            self._surnames = surnames(names.get(self._people, ()))
+
+    def __call__(self, doc: Doc) -> Doc:
+        mentions = tuple(Mention(s, e, k, Origin(o)) for s, e, k, o in doc.user_data[MENTIONS])
+        view = TextView(doc, mentions, self._domain.reading, doc.user_data.get(TITLE, ""))
+        namer = Namer(view, self._surnames, self._people)
+        best: dict[tuple[str, str], Row] = {}
+        sentences: set[tuple[str, int]] = set()
+        ordered = sorted(self._domain.rules, key=lambda rule: rule.beside)
+        for rule in ordered:
+            for row, sentence in self._apply(rule, view, namer):
+                if rule.beside and (rule.relation, sentence) not in sentences:
+                    continue
+                if not rule.beside:
+                    sentences.add((rule.relation, sentence))
+                _keep(best, row)
+        for row in self._known_terms(view):
+            _keep(best, row)
+        doc.user_data[FACTS] = sorted(best.values(), key=lambda row: (row[5], row[0], row[2]))
+        return doc
+
+    def _apply(self, rule: Rule, view: TextView, namer: Namer) -> Iterator[tuple[Row, int]]:
+        kind = self._domain.relations[rule.relation].tail
+        for trigger, mention in ROLES[rule.role](view, rule, kind):
+            name = namer.name(mention, kind)
+            if name is not None:
+                start, end = _evidence(view, trigger, mention)
+                extractor = f"rules/{rule.role}"
+                row = [rule.relation, kind, name, rule.confidence, extractor, start, end]
+                yield row, trigger.sent.start
+
+    def _known_terms(self, view: TextView) -> Iterator[Row]:
+        for relation in self._domain.reading.known:
+            kind = self._domain.relations[relation].tail
+            for start, end, label in view.doc.user_data.get(TERMS, []):
+                span = view.doc[start:end]
+                if label == kind and _describes_item(view, span.root):
+                    place = (span.start_char, span.end_char)
+                    yield [relation, kind, span.text, 0.7, "known", *place]
+
+
+@Language.factory("kgrec_known")
+def make_known(nlp: Language, name: str) -> KnownNames:
+    """Register the matcher of known names; it knows none until they are added."""
+    return KnownNames(nlp)
+
+
+@Language.factory("kgrec_mentions", default_config={"domain": None})
+def make_mentions(nlp: Language, name: str, domain: dict[str, Any]) -> Mentions:
+    """Register the component that settles names; `domain` is a domain file's content."""
+    return Mentions(Domain.model_validate(domain))
+
+
+@Language.factory("kgrec_facts", default_config={"domain": None})
+def make_facts(nlp: Language, name: str, domain: dict[str, Any]) -> Facts:
+    """Register the component that applies rules; `domain` is a domain file's content."""
+    return Facts(Domain.model_validate(domain))
+
+
+def _rows(spans: Iterable[Span]) -> list[list[Any]]:
+    return [[span.start, span.end, span.label_] for span in filter_spans(spans)]
+
+
+def _keep(best: dict[tuple[str, str], Row], row: Row) -> None:
+    key = (row[0], row[2].casefold())
+    if key not in best or row[3] > best[key][3]:
+        best[key] = row
+
+
+def _evidence(view: TextView, trigger: Token, mention: Mention) -> tuple[int, int]:
+    """Return the characters from the trigger to the name, or from the name to the trigger."""
+    first, last = view.doc[mention.start], view.doc[mention.end - 1]
+    start = min(trigger.idx, first.idx)
+    end = max(trigger.idx + len(trigger), last.idx + len(last))
+    return start, end
+
+
+def _describes_item(view: TextView, root: Token) -> bool:
+    """Whether a term is a word for the item or stands before one: "a horror comedy"."""
+    node = root
+    while True:
+        if view.mention(node.i) is None and view.is_item(node):
+            return True
+        if node.dep_ not in ("compound", "amod", "nmod") or node.head.i == node.i:
+            return False
+        node = node.head

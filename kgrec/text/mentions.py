@@ -1,0 +1,294 @@
+"""Where names stand in a text: known ones, recognised ones, and runs of proper nouns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from spacy.tokens import Doc, Span, Token
+
+from kgrec.schema import Reading
+
+ITEM = "@item"
+"""The type of a mention that is the title of the item itself."""
+
+_PARTICLES = frozenset(
+    [
+        "de",
+        "da",
+        "del",
+        "della",
+        "di",
+        "du",
+        "von",
+        "van",
+        "der",
+        "den",
+        "la",
+        "le",
+        "el",
+        "al",
+        "bin",
+        "ibn",
+        "ter",
+        "ten",
+        "dos",
+        "das",
+        "do",
+    ]
+)
+_TITLE_WORDS = frozenset(
+    [
+        "of",
+        "the",
+        "a",
+        "an",
+        "and",
+        "in",
+        "on",
+        "to",
+        "for",
+        "at",
+        "from",
+        "with",
+        "by",
+        "or",
+        "de",
+        "la",
+        "le",
+        "&",
+        "my",
+        "your",
+        "his",
+        "her",
+        "not",
+        "is",
+    ]
+)
+_SUFFIXES = frozenset(["Jr.", "Sr.", "Jr", "Sr", "II", "III", "IV"])
+_TITLE_STOPS = frozenset(["by", "with", "and", "is", "or", "from", "on", "in", "to", "for", "at"])
+
+
+class Origin(IntEnum):
+    """How a mention was found; of two equally long ones the higher is taken."""
+
+    RUN = 0
+    NER = 1
+    PATTERN = 2
+    TITLE = 3
+    KNOWN = 4
+    ITEM = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Tokens `start` to `end` (exclusive) that name something of `type` (None: unclear)."""
+
+    start: int
+    end: int
+    type: str | None
+    origin: Origin
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
+def find_mentions(
+    doc: Doc, reading: Reading, known: Iterable[Span], title: str
+) -> tuple[Mention, ...]:
+    """Return the mentions of a parsed text in order, none overlapping another.
+
+    Args:
+        known: spans that the matcher of known names found; their label is the entity type.
+        title: the item's own title, empty when there is none.
+    """
+    found = [
+        *_own_title(doc, title),
+        *(Mention(s.start, s.end, s.label_, Origin.KNOWN) for s in known if _plausible(s)),
+        *_titles(doc, reading),
+        *_patterns(doc, reading),
+        *_recognised(doc, reading),
+        *_runs(doc, reading),
+    ]
+    # A text's own kinds of evidence outrank each other only where they cover the same words: the
+    # longest reading is nearly always the name.
+    found.sort(key=lambda m: (-(m.origin in (Origin.ITEM, Origin.TITLE)), -len(m), -m.origin))
+    taken = [False] * len(doc)
+    kept: list[Mention] = []
+    for mention in found:
+        if not any(taken[mention.start : mention.end]):
+            kept.append(mention)
+            taken[mention.start : mention.end] = [True] * len(mention)
+    return tuple(sorted(kept, key=lambda m: m.start))
+
+
+def title_forms(title: str) -> tuple[str, ...]:
+    """Return how a text may write a catalogue's title.
+
+    `Usual Suspects, The` is written `The Usual Suspects`; what stands in brackets is a second
+    name or the year.
+    """
+    forms: dict[str, None] = {}
+    for part in [re.sub(r"\s*\([^)]*\)", "", title), *re.findall(r"\(([^)\d][^)]*)\)", title)]:
+        name = re.sub(r"^(?:a\.?k\.?a\.?)\s+", "", part.strip())
+        name = re.sub(r"^(.*), (The|A|An|La|Le|Les|El|Il|Das|Der|Die|L')$", r"\2 \1", name)
+        if name:
+            forms[name] = None
+            head = re.split(r": | - ", name)[0]
+            forms[head] = None
+            forms[re.sub(r"^(?:The|A|An) ", "", name)] = None
+    return tuple(form for form in forms if len(form) > 1)
+
+
+def _own_title(doc: Doc, title: str) -> Iterator[Mention]:
+    text = doc.text
+    for form in title_forms(title):
+        for match in re.finditer(rf"(?<!\w){re.escape(form)}(?!\w)", text):
+            span = doc.char_span(match.start(), match.end(), alignment_mode="expand")
+            if span is not None:
+                yield Mention(span.start, span.end, ITEM, Origin.ITEM)
+
+
+def _plausible(span: Span) -> bool:
+    """A known name of one word that merely begins a sentence may be that word itself."""
+    if len(span) > 1 or span.label_ == "":
+        return bool(span.label_)
+    token: Token = span[0]
+    return token.pos_ == "PROPN" or not token.text[:1].isupper() or not token.is_sent_start
+
+
+def _titles(doc: Doc, reading: Reading) -> Iterator[Mention]:
+    """Titles after a noun for a work ("the novel X"), and what stands in quotation marks."""
+    nouns = set(reading.work_nouns)
+    kind = reading.ner.get("WORK_OF_ART")
+    if kind is None:
+        return
+    for token in doc:
+        if token.lower_ in nouns or token.lemma_.lower() in nouns:
+            end = _title_end(doc, token.i + 1)
+            if end > token.i + 1:
+                yield Mention(token.i + 1, end, kind, Origin.TITLE)
+        elif token.text in ('"', "“", "'", "‘") and token.whitespace_ == "":
+            close = next(
+                (t.i for t in doc[token.i + 1 : token.i + 12] if t.text in ('"', "”", "'", "’")), 0
+            )
+            if close > token.i + 1 and doc[token.i + 1].text[:1].isupper():
+                yield Mention(token.i + 1, close, kind, Origin.TITLE)
+
+
+def _title_end(doc: Doc, start: int) -> int:
+    """Return where the title that begins at `start` ends: capitals and small words between."""
+    end = start
+    i = start
+    while i < len(doc):
+        token = doc[i]
+        if _is_capital(token) or (token.like_num and end > start):
+            i += 1
+            end = i
+        elif end > start and token.lower_ in _TITLE_WORDS and token.lower_ != "by":
+            i += 1
+        elif end > start and token.text in ("-", "'s", "’s", "!", "?", ":") and i + 1 < len(doc):
+            # A possessive, hyphen or colon belongs to the title only when more of it follows.
+            i += 1
+            if token.text in ("!", "?"):
+                end = i
+        else:
+            break
+    joints = [t.i for t in doc[start:end] if t.lower_ in _TITLE_STOPS]
+    # "the novel Emma and Clueless", "the play Rope in London": a joint is doubtful unless an
+    # article follows it or the recogniser holds both sides together.
+    for joint in joints:
+        after = doc[joint + 1]
+        together = doc[joint].ent_iob_ == "I" and after.ent_iob_ == "I"
+        if not together and after.lower_ not in ("the", "a", "an", "my", "his", "her"):
+            return joint
+    return end
+
+
+def _patterns(doc: Doc, reading: Reading) -> Iterator[Mention]:
+    for kind, patterns in reading.patterns.items():
+        for pattern in patterns:
+            for match in re.finditer(pattern, doc.text):
+                span = doc.char_span(match.start(), match.end())
+                if span is not None:
+                    yield Mention(span.start, span.end, kind, Origin.PATTERN)
+
+
+def _recognised(doc: Doc, reading: Reading) -> Iterator[Mention]:
+    for span in doc.ents:
+        kind = reading.ner.get(span.label_)
+        if kind is None:
+            continue
+        start, end = span.start, span.end
+        while end > start and doc[end - 1].text in ("'s", "’s", "'", "’"):
+            end -= 1
+        while start < end and (doc[start].lower_ in ("the", "a", "an") or not _is_name(doc[start])):
+            start += 1
+        start = _past_honorifics(doc, start, end, reading)
+        if start < end and any(_is_capital(token) for token in doc[start:end]):
+            yield Mention(start, end, kind, Origin.NER)
+
+
+def _runs(doc: Doc, reading: Reading) -> Iterator[Mention]:
+    """Maximal runs of proper nouns with the particles, initials and hyphens inside names."""
+    start = -1
+    for token in [*doc, None]:
+        inside = token is not None and (
+            _proper(token, reading) or (start >= 0 and _joins(doc, token, start))
+        )
+        if inside and start < 0 and token is not None:
+            start = token.i
+        elif not inside and start >= 0:
+            end = len(doc) if token is None else token.i
+            yield from _run(doc, start, end, reading)
+            start = -1
+
+
+def _run(doc: Doc, start: int, end: int, reading: Reading) -> Iterator[Mention]:
+    begin = _past_honorifics(doc, start, end, reading)
+    if begin < end:
+        labels = {reading.ner.get(t.ent_type_) for t in doc[begin:end] if t.ent_type_}
+        kind = labels.pop() if len(labels) == 1 else None
+        yield Mention(begin, end, kind, Origin.RUN)
+
+
+def _proper(token: Token, reading: Reading) -> bool:
+    if not _is_capital(token) or token.ent_type_ in ("NORP", "LANGUAGE"):
+        return False
+    if token.pos_ == "PROPN" or token.text in _SUFFIXES:
+        return True
+    named = token.ent_type_ in reading.ner
+    return (named and token.pos_ in ("ADJ", "NOUN", "VERB", "X")) or _is_initial(token)
+
+
+def _joins(doc: Doc, token: Token, start: int) -> bool:
+    """Whether a token that is no proper noun holds a run together with what follows."""
+    if token.i + 1 >= len(doc):
+        return False
+    after = doc[token.i + 1]
+    if token.text == "-" and not doc[token.i - 1].whitespace_ and not token.whitespace_:
+        return after.is_alpha
+    if doc[token.i - 1].text == "-" and not doc[token.i - 1].whitespace_ and token.i - 1 > start:
+        return token.is_alpha
+    return token.lower_ in _PARTICLES and _is_capital(after)
+
+
+def _past_honorifics(doc: Doc, start: int, end: int, reading: Reading) -> int:
+    while start < end - 1 and doc[start].text in reading.honorifics:
+        start += 1
+    return start
+
+
+def _is_capital(token: Token) -> bool:
+    first = token.text.lstrip("'’\"")[:1]
+    return first.isupper() or token.text[:2] in ("d'", "d’", "l'", "l’")
+
+
+def _is_initial(token: Token) -> bool:
+    return len(token.text) == 2 and token.text[0].isupper() and token.text[1] == "."
+
+
+def _is_name(token: Token) -> bool:
+    return _is_capital(token) or token.lower_ in _PARTICLES

@@ -1,0 +1,44 @@
+"""Noun phrases that name what a text is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from spacy.tokens import Token
+
+from kgrec.text.mentions import Mention, Origin
+from kgrec.text.view import TextView
+
+_KEEP = frozenset(["compound", "amod", "nmod", "poss", "case", "punct", "npadvmod", "nummod"])
+_LONGEST = 4
+
+
+def phrases_at(view: TextView, token: Token) -> Iterator[Mention]:
+    """Yield the phrase that a noun heads, and those coordinated to it, without articles.
+
+    "the friendship between a boy and a dog" gives "friendship"; what hangs behind the noun is
+    left out, so that different texts meet at one subject.
+    """
+    for head in [token, *token.conjuncts]:
+        if head.pos_ not in ("NOUN", "PROPN") or head.i < token.i:
+            continue
+        mention = view.mention(head.i)
+        if mention is not None:
+            continue
+        start = _start(view, head)
+        if head.i == start and head.lemma_.lower() in view.reading.not_phrases:
+            continue
+        if head.i - start < _LONGEST:
+            yield Mention(start, head.i + 1, view.reading.phrases[0], Origin.RUN)
+
+
+def _start(view: TextView, head: Token) -> int:
+    start = head.i
+    while start > 0:
+        before = view.doc[start - 1]
+        joined = before.dep_ in _KEEP or before.tag_ in ("JJ", "NN", "HYPH", "VBN", "VBG")
+        inside = before in head.subtree and view.mention(before.i) is None
+        if not (joined and inside) or before.text in (",", ";") or before.tag_ in ("CD", "PRP$"):
+            break
+        start -= 1
+    return start

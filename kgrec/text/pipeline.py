@@ -1,0 +1,157 @@
+"""Item texts in, facts out: one spaCy pipeline, built for a domain."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import tee
+from typing import Any
+
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from kgrec.errors import ModelError
+from kgrec.schema import Domain, Reading
+from kgrec.text import components
+from kgrec.text.facts import Fact
+from kgrec.text.models import SPACY_MODEL, resolve_spacy
+
+logger = logging.getLogger(__name__)
+
+VERSION = "1"
+"""Raised when the components find other facts in the same text, so that it is read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemText:
+    """A text of an item: its id, its title (empty when unknown), and what it says."""
+
+    item_id: str
+    title: str
+    text: str
+
+
+class Extractor:
+    """Reads texts of a domain's items and returns the facts they state.
+
+    Args:
+        domain: its relations, words and rules.
+        names: names that are known, by entity type.
+        model: a spaCy pipeline with tagger, parser and entity recogniser.
+
+    Raises:
+        ModelError: the pipeline is nowhere to be found or lacks a component.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        *,
+        names: Mapping[str, Iterable[str]] | None = None,
+        model: str = SPACY_MODEL,
+    ) -> None:
+        self._domain = domain
+        self._nlp = build_pipeline(domain, names=names or {}, model=model)
+        self.version = extractor_version(domain, model)
+
+    @property
+    def pipeline(self) -> Language:
+        """The spaCy pipeline itself."""
+        return self._nlp
+
+    def read(
+        self, texts: Iterable[ItemText], *, n_process: int = 1, batch_size: int = 64
+    ) -> Iterator[tuple[ItemText, list[Fact]]]:
+        """Read texts in a stream and yield each with its facts, in the order they came.
+
+        Args:
+            n_process: processes that parse; 1 parses in this one.
+        """
+        texts, again = tee(texts)
+        docs = (self._doc(item) for item in again)
+        parsed = self._nlp.pipe(docs, n_process=n_process, batch_size=batch_size)
+        for item, doc in zip(texts, parsed, strict=True):
+            yield item, list(_facts(item, doc))
+
+    def _doc(self, item: ItemText) -> Doc:
+        doc = self._nlp.make_doc(item.text[: self._nlp.max_length])
+        doc.user_data[components.TITLE] = item.title
+        return doc
+
+
+def build_pipeline(
+    domain: Domain, *, names: Mapping[str, Iterable[str]], model: str = SPACY_MODEL
+) -> Language:
+    """Return the spaCy pipeline `model` with the components of kgrec behind its own.
+
+    Raises:
+        ModelError: the pipeline is nowhere to be found, or has no parser, tagger or recogniser.
+    """
+    location = resolve_spacy(model).location
+    try:
+        nlp = spacy.load(location, exclude=["senter"])
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(
+            f"the spaCy pipeline cannot be loaded ({str(error).splitlines()[0]})",
+            value=model,
+            remedy="Install one that fits this spaCy, or name another.",
+        ) from None
+    missing = [pipe for pipe in ("tagger", "parser", "ner", "lemmatizer") if not nlp.has_pipe(pipe)]
+    if missing:
+        raise ModelError(
+            f"the spaCy pipeline lacks {', '.join(missing)}",
+            value=model,
+            remedy="Name a full one, such as en_core_web_sm.",
+        )
+    _join_words(nlp, domain.reading)
+    content = domain.model_dump()
+    known: Any = nlp.add_pipe("kgrec_known")
+    nlp.add_pipe("kgrec_mentions", config={"domain": content})
+    facts: Any = nlp.add_pipe("kgrec_facts", config={"domain": content})
+    held = {kind: list(values) for kind, values in names.items()}
+    known.add(held, [domain.relations[name].tail for name in domain.reading.known])
+    facts.add(held)
+    return nlp
+
+
+@lru_cache(maxsize=8)
+def _version(content: str, model: str) -> str:
+    digest = hashlib.blake2b(f"{VERSION}\0{model}\0{content}".encode(), digest_size=6)
+    return digest.hexdigest()
+
+
+def extractor_version(domain: Domain, model: str = SPACY_MODEL) -> str:
+    """Return what pins the facts that a text gives: components, rules and model."""
+    return _version(domain.model_dump_json(), model)
+
+
+def _join_words(nlp: Language, reading: Reading) -> None:
+    """Keep words such as "co-wrote" whole, and give them the lemma that the rules know."""
+    tokenizer: Any = nlp.tokenizer
+    ruler: Any = nlp.get_pipe("attribute_ruler") if nlp.has_pipe("attribute_ruler") else None
+    for lemma, forms in reading.joined.items():
+        for form in forms:
+            plain = form.split("-", 1)[1] if form.startswith("co-") else form
+            for text in (form, form.capitalize()):
+                tokenizer.add_special_case(text, [{"ORTH": text, "NORM": plain}])
+                if ruler is not None:
+                    ruler.add([[{"ORTH": text}]], {"LEMMA": lemma})
+
+
+def _facts(item: ItemText, doc: Doc) -> Iterator[Fact]:
+    for relation, kind, name, confidence, extractor, start, end in doc.user_data[components.FACTS]:
+        yield Fact(
+            item_id=item.item_id,
+            relation=relation,
+            entity_type=kind,
+            entity_name=name,
+            confidence=confidence,
+            extractor=extractor,
+            evidence=doc.text[start:end],
+            start=start,
+            end=end,
+        )

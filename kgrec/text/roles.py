@@ -1,0 +1,269 @@
+"""The parts that an entity may play beside a rule's trigger, one function a part.
+
+Each yields `(trigger, argument)`: the word that triggered, and the mention that fills the part.
+A new part is one function here and its name in `kgrec.schema.Rule.role`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from spacy.tokens import Token
+
+from kgrec.schema import Rule
+from kgrec.text.mentions import ITEM, Mention
+from kgrec.text.phrases import phrases_at
+from kgrec.text.view import TextView
+
+Found = tuple[Token, Mention]
+Role = Callable[[TextView, Rule, str], Iterator[Found]]
+
+_PROPER = frozenset(["NNP", "NNPS"])
+
+
+def agent(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
+    """X directs it, it is directed by X, X wrote it with Y."""
+    for verb in view.triggers(rule.verbs):
+        if rule.themes and not _acts_upon(view, verb, rule):
+            continue
+        people = view.agents(verb)
+        if people and rule.themes:
+            people = [*people, *view.companions(verb)]
+        for mention in people:
+            yield verb, mention
+
+
+def patient(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
+    """The film stars X, a film starring X, the cast includes X, it explores X."""
+    for verb in view.triggers(rule.verbs):
+        if view.is_passive(verb):
+            continue
+        if rule.themes and not any(_fits(view, t, rule) for t in view.subjects(verb)):
+            continue
+        if kind in view.reading.phrases:
+            for token in view.objects(verb):
+                for mention in phrases_at(view, token):
+                    yield verb, mention
+            continue
+        direct = view.mention(verb.i + 1) if verb.i + 1 < len(view.doc) else None
+        targets = view.names(view.doc[verb.i + 1]) if direct else []
+        if not direct:
+            own = [c for c in verb.rights if c.dep_ in ("dobj", "attr")]
+            targets = [m for token in own for m in view.names(token)]
+        for mention in targets:
+            yield verb, mention
+
+
+def prep(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
+    """It is set in X, based on X, an adaptation of X, a film about X."""
+    for trigger in _governors(view, rule):
+        for preposition in _prepositions(view, trigger, rule):
+            for token in (t for t in preposition.rights if t.dep_ in ("pobj", "pcomp")):
+                if kind in view.reading.phrases:
+                    for mention in phrases_at(view, token):
+                        yield trigger, mention
+                else:
+                    for mention in _inside(view, token, kind):
+                        yield trigger, mention
+
+
+def author(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
+    """Based on the novel by X, on X's novel, on characters created by X."""
+    for trigger in _governors(view, rule):
+        for preposition in _prepositions(view, trigger, rule):
+            for token in (t for t in preposition.rights if t.dep_ in ("pobj", "pcomp")):
+                for mention in _makers(view, token, ("by",), within=True):
+                    yield trigger, mention
+
+
+def maker(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
+    """A film by X, X's film, a score by X."""
+    prepositions = rule.prepositions or ("by", "from")
+    lemmas = {*rule.nouns, *(view.reading.item_nouns if ITEM in rule.nouns else ())}
+    for noun in view.triggers(lemmas):
+        if noun.pos_ not in ("NOUN", "PROPN", "ADJ"):
+            continue
+        if ITEM in rule.nouns and noun.lemma_.lower() not in rule.nouns and not view.is_item(noun):
+            continue
+        for mention in _makers(view, noun, prepositions, within=False):
+            yield noun, mention
+
+
+def titled(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
+    """By the director X; its director was X; X, the director."""
+    for noun in view.triggers(rule.nouns):
+        after = view.mention(noun.i + 1) if noun.i + 1 < len(view.doc) else None
+        if after is not None:
+            governed = _governor_word(view, noun)
+            if governed in ("by", "from", "of", ""):
+                for mention in view.names(view.doc[after.start]):
+                    yield noun, mention
+        elif noun.dep_ == "attr":
+            for token in view.subjects(noun.head):
+                for mention in view.names(token):
+                    yield noun, mention
+
+
+def companion(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
+    """With X as her father, opposite X, along with X and Y."""
+    for token in view.doc:
+        if token.lower_ in rule.prepositions and view.mention(token.i + 1) is not None:
+            for mention in view.names(view.doc[token.i + 1]):
+                yield token, mention
+
+
+def elliptic(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
+    """A plays the sheriff and X the outlaw: the verb is left out."""
+    for mention in view.mentions:
+        if mention.start == 0 or mention.end >= len(view.doc):
+            continue
+        before, after = view.doc[mention.start - 1], view.doc[mention.end]
+        opens = before.lower_ == "and" or before.text in (",", ";")
+        if (opens and after.tag_ in ("DT", "PRP$")) or (opens and after.lower_ == "as"):
+            yield after, mention
+
+
+def embodied(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
+    """X's Captain Kirk faces an enemy: a player and a character."""
+    for mention in view.mentions:
+        if mention.end + 1 >= len(view.doc) or view.doc[mention.end].tag_ != "POS":
+            continue
+        character = view.mention(mention.end + 1)
+        if character is None or character.start != mention.end + 1 or character.type == ITEM:
+            continue
+        root = view.doc[character.start : character.end].root
+        if view.is_item(root) or root.dep_ not in ("nsubj", "nsubjpass", "conj"):
+            continue
+        if character.type in (None, "Person") and mention.type in (None, "Person"):
+            yield view.doc[mention.end], mention
+
+
+ROLES: dict[str, Role] = {
+    "agent": agent,
+    "patient": patient,
+    "prep": prep,
+    "maker": maker,
+    "titled": titled,
+    "companion": companion,
+    "elliptic": elliptic,
+    "embodied": embodied,
+    "author": author,
+}
+
+
+def _acts_upon(view: TextView, verb: Token, rule: Rule) -> bool:
+    theme = view.theme(verb)
+    if ITEM in rule.themes and view.may_be_item(theme):
+        return True
+    if theme is not None and _fits(view, theme, rule):
+        return True
+    words = {t.lemma_.lower() for t in view.objects(verb)}
+    return bool(words & set(rule.themes)) or any(
+        c.lower_ in rule.themes for c in verb.rights if c.dep_ == "prep"
+    )
+
+
+def _fits(view: TextView, token: Token, rule: Rule) -> bool:
+    if ITEM in rule.themes and view.is_item(token):
+        return True
+    return view.mention(token.i) is None and token.lemma_.lower() in rule.themes
+
+
+def _governors(view: TextView, rule: Rule) -> Iterator[Token]:
+    nouns = {*rule.nouns, *(view.reading.item_nouns if ITEM in rule.nouns else ())}
+    for token in view.triggers({*rule.verbs, *nouns}):
+        lemma = token.lemma_.lower()
+        if token.pos_ in ("VERB", "AUX") or (token.tag_ == "VBN" and lemma in rule.verbs):
+            if lemma in rule.verbs and _about_item(view, token, rule):
+                yield token
+        elif lemma in nouns and (lemma in rule.nouns or view.is_item(token)):
+            yield token
+
+
+def _about_item(view: TextView, verb: Token, rule: Rule) -> bool:
+    """Whether the item is what the verb is said of, as far as the text tells."""
+    if view.is_passive(verb) or verb.tag_ == "VBN":
+        theme = view.theme(verb)
+        if theme is None or view.is_item(theme):
+            return True
+        return view.mention(theme.i) is not None or theme.lemma_.lower() in _VAGUE
+    subjects = view.subjects(verb)
+    return not subjects or any(
+        view.is_item(t) or t.lemma_.lower() in (*_VAGUE, *rule.nouns) for t in subjects
+    )
+
+
+_VAGUE = frozenset(["story", "action", "plot", "screenplay", "script", "which", "that", "setting"])
+
+
+def _prepositions(view: TextView, trigger: Token, rule: Rule) -> Iterator[Token]:
+    """Yield the prepositions behind a trigger, also those that hang on its particle or place."""
+    queue = [trigger]
+    while queue:
+        for child in queue.pop().rights:
+            if child.dep_ in ("prep", "agent") and child.lower_ in rule.prepositions:
+                yield child
+            if child.dep_ in ("prep", "agent", "pobj", "dobj", "npadvmod", "prt", "advmod", "conj"):
+                if child.dep_ == "conj" and child.pos_ in ("VERB", "AUX"):
+                    continue
+                queue.append(child)
+
+
+def _inside(view: TextView, token: Token, kind: str) -> Iterator[Mention]:
+    """Yield the mentions of one type within the phrase of a noun, clauses left out."""
+    start, end = token.i, token.i
+    stack = [token]
+    while stack:
+        node = stack.pop()
+        start, end = min(start, node.i), max(end, node.i)
+        stack.extend(
+            c for c in node.children if c.dep_ not in ("relcl", "acl", "advcl", "punct", "cc")
+        )
+    seen = set()
+    for i in range(start, end + 1):
+        mention = view.mention(i)
+        if mention is not None and mention.start not in seen:
+            seen.add(mention.start)
+            yield mention
+    del kind
+
+
+def _makers(
+    view: TextView, noun: Token, prepositions: tuple[str, ...], *, within: bool
+) -> Iterator[Mention]:
+    """Yield who made what a noun names: "by X" behind it, "X's" before it.
+
+    Args:
+        within: look through the noun's whole phrase, not at its own words only.
+    """
+    scope = [noun]
+    if within:
+        scope = [t for t in noun.subtree if t.dep_ not in ("relcl", "advcl")]
+    for node in scope:
+        for child in node.children:
+            if (
+                child.dep_ in ("prep", "agent")
+                and child.lower_ in prepositions
+                and child.i > node.i
+            ):
+                yield from view.named_after(child)
+            elif child.dep_ == "poss":
+                mention = view.mention(child.i)
+                if mention is not None:
+                    yield mention
+    follower = noun.i + 1
+    title = view.mention(follower) if follower < len(view.doc) else None
+    if title is not None and title.type != "Person":
+        follower = title.end
+    if follower < len(view.doc) and view.doc[follower].lower_ in prepositions:
+        yield from view.named_after(view.doc[follower])
+
+
+def _governor_word(view: TextView, noun: Token) -> str:
+    """Return the preposition that governs a noun's phrase; empty when it is a subject."""
+    node = noun
+    while node.dep_ in ("compound", "appos", "nmod", "amod") and node.head.i != node.i:
+        node = node.head
+    if node.dep_ in ("pobj",):
+        return str(node.head.lower_)
+    return "" if node.dep_ in ("nsubj", "ROOT", "conj") else str(node.dep_)
