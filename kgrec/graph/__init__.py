@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 from kgrec.config import Settings
 
 if TYPE_CHECKING:
-    from kgrec.graph.store import GraphStore
+    from kgrec.graph.store import GraphStore, StoreConfig
 
 __all__ = ["open_graph"]
 
 
 @contextmanager
-def open_graph(settings: Settings) -> Iterator[GraphStore]:
+def open_graph(settings: Settings, bounds: StoreConfig | None = None) -> Iterator[GraphStore]:
     """Yield the graph of these settings: the Neo4j they name, or the embedded server of `home`.
+
+    Args:
+        bounds: limits of time, where those of a command do not fit.
 
     Raises:
         GraphUnavailableError: no server answers, or the embedded one does not start.
@@ -30,11 +33,11 @@ def open_graph(settings: Settings) -> Iterator[GraphStore]:
     from kgrec.graph.store import GraphStore
 
     if settings.graph_uri is None:
-        with embedded_server(settings.home) as address, GraphStore(address) as store:
+        with embedded_server(settings.home) as address, GraphStore(address, bounds) as store:
             yield store
         return
     password = settings.graph_password
     login = Login(settings.graph_user, password.get_secret_value()) if password else None
     address = Address(settings.graph_uri, settings.graph_database.lower(), login)
-    with GraphStore(address) as store:
+    with GraphStore(address, bounds) as store:
         yield store
