@@ -1,0 +1,130 @@
+"""Delimited text: encoding, delimiter, names of columns, rows."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kgrec.data.tables.files import binary, unbroken
+from kgrec.data.tables.layout import Row, SetAside, TableFormat, check_distinct, ignore
+from kgrec.data.tables.rows import (
+    DELIMITERS,
+    BrokenRow,
+    column_count,
+    read_delimited,
+    sniff_delimiter,
+)
+from kgrec.errors import ConfigError, DataError
+
+_ATOMIC_TYPE = re.compile(r":(token|token_seq|float|float_seq)$")
+_BAD_UTF8 = re.compile("[\udc80-\udcff]")
+_REPLACED = re.compile("\ufffd")
+_LOOKED_AT = 100
+
+
+def look(path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]:
+    with _text(path, layout) as text:
+        lines = list(itertools.islice(unbroken(text, ignore), _LOOKED_AT))
+    _check_is_text(path, lines)
+    usual = "\t" if layout.format == "tsv" else ","
+    delimiter = layout.delimiter or sniff_delimiter(lines, usual)
+    quoted = delimiter != "\t" if layout.quoted is None else layout.quoted
+    layout = layout.model_copy(update={"delimiter": delimiter, "quoted": quoted})
+    if column_count(lines, delimiter, quoted=quoted) == 1:
+        _check_delimiter(path, lines, delimiter)
+    if layout.header:
+        return layout, layout.header
+    first = next(iter(read_delimited(lines, delimiter, quoted=quoted)), None)
+    if first is None:
+        raise DataError("the file is empty", value=str(path))
+    if isinstance(first, BrokenRow):
+        raise DataError(f"the line of column names is broken ({first.reason})", value=str(path))
+    return layout, _column_names(path, first.cells)
+
+
+def rows(
+    path: Path, layout: TableFormat, columns: tuple[str, ...], set_aside: SetAside
+) -> Iterator[Row]:
+    is_bad = (_BAD_UTF8 if _is_utf8(layout.encoding) else _REPLACED).search
+    with _text(path, layout) as text:
+        lines = unbroken(text, set_aside)
+        delimiter, quoted = layout.delimiter or ",", layout.quoted is not False
+        found = read_delimited(lines, delimiter, quoted=quoted, width=len(columns))
+        header_left = layout.header is None
+        for row in found:
+            if header_left:
+                header_left = False
+            elif isinstance(row, BrokenRow):
+                set_aside(row.line, row.text.rstrip("\r\n"), row.reason)
+            elif not (text_of := "\0".join(row.cells)).isascii() and is_bad(text_of):
+                broken = next(cell for cell in row.cells if is_bad(cell))
+                set_aside(row.line, broken, f"bytes that are not {layout.encoding.upper()}")
+            else:
+                yield row.line, dict(zip(columns, row.cells, strict=True))
+
+
+@contextmanager
+def _text(path: Path, layout: TableFormat) -> Iterator[io.TextIOWrapper]:
+    is_utf8 = _is_utf8(layout.encoding)
+    encoding = "utf-8-sig" if is_utf8 else layout.encoding
+    errors = "surrogateescape" if is_utf8 else "replace"
+    with (
+        binary(path) as file,
+        io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="") as text,
+    ):
+        yield text
+
+
+def _is_utf8(encoding: str) -> bool:
+    try:
+        return codecs.lookup(encoding).name in {"utf-8", "ascii"}
+    except LookupError:
+        raise ConfigError(
+            "there is no such encoding",
+            value=encoding,
+            remedy="Examples: utf-8, latin-1, cp1252, utf-16.",
+        ) from None
+
+
+def _check_is_text(path: Path, lines: list[str]) -> None:
+    start = "".join(lines[:10])
+    if "\0" in start:
+        raise DataError(
+            "the file is not a text table",
+            value=str(path),
+            remedy="Give its format (csv, tsv, jsonl, parquet) or its encoding, such as utf-16.",
+        )
+
+
+def _check_delimiter(path: Path, lines: list[str], delimiter: str) -> None:
+    better = sniff_delimiter(lines, delimiter)
+    if better in DELIMITERS and better != delimiter:
+        count = column_count(lines, better, quoted=better != "\t")
+        if count > 1:
+            raise DataError(
+                f"{path}: the delimiter does not cut the rows into columns",
+                value=delimiter,
+                remedy=f"{better!r} would give {count} columns.",
+            )
+
+
+def _column_names(path: Path, cells: list[str]) -> tuple[str, ...]:
+    names = [_ATOMIC_TYPE.sub("", cell.strip()) for cell in cells]
+    if all(_is_number(name) for name in names) or _is_number(names[0]):
+        raise DataError(
+            f"{path}: the first line holds values, not names of columns",
+            value=", ".join(names),
+            remedy="Give the names with --header a,b,c, or `header = [...]` in a pipeline file.",
+        )
+    names = [name or f"column_{n}" for n, name in enumerate(names, 1)]
+    check_distinct(path, names)
+    return tuple(names)
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"[-+]?\d+(\.\d+)?", text))

@@ -1,0 +1,78 @@
+"""Files as bytes: unpacked, broken ones told from missing ones, fingerprinted."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeVar, cast
+
+from kgrec.data.tables.layout import SetAside
+from kgrec.errors import DataError
+
+LineT = TypeVar("LineT", str, bytes)
+
+_GZIP = b"\x1f\x8b"
+_BROKEN_OFF = (EOFError, gzip.BadGzipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a file holds, in short: the start of its SHA-256 and how many lines it has."""
+
+    digest: str
+    lines: int
+
+
+def fingerprint(path: Path) -> Fingerprint:
+    """Read a file once for its hash and the number of its lines."""
+    digest, lines = hashlib.sha256(), 0
+    with readable(path), path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            lines += block.count(b"\n")
+    return Fingerprint(digest.hexdigest()[:16], lines)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what opening and reading a file raises into a DataError that names it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise DataError("there is no such file", value=str(path)) from None
+    except (OSError, *_BROKEN_OFF) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"the file cannot be read ({reason})", value=str(path)) from None
+
+
+@contextmanager
+def binary(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, unpacked where it is gzipped, whatever its name."""
+    with path.open("rb") as plain:
+        start = plain.read(2)
+        plain.seek(0)
+        if start != _GZIP:
+            yield plain
+            return
+        with gzip.open(plain) as unpacked:
+            yield cast(IO[bytes], unpacked)
+
+
+def unbroken(lines: Iterator[LineT], set_aside: SetAside) -> Iterator[LineT]:
+    """Yield lines until a compressed file breaks off, and set the rest of it aside."""
+    count = 0
+    while True:
+        try:
+            line = next(lines)
+        except StopIteration:
+            return
+        except _BROKEN_OFF as error:
+            set_aside(count + 1, str(error), "the compressed file breaks off here")
+            return
+        count += 1
+        yield line

@@ -1,0 +1,48 @@
+"""JSON lines: one object a line."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from kgrec.data.tables.files import binary, unbroken
+from kgrec.data.tables.layout import Row, SetAside, TableFormat, ignore
+from kgrec.errors import DataError
+
+_LOOKED_AT = 200
+
+
+def look(path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]:
+    first = itertools.islice(rows(path, layout, (), ignore), _LOOKED_AT)
+    names = dict.fromkeys(name for _, cells in first for name in cells)
+    if not names:
+        raise DataError(
+            "the file does not hold JSON lines",
+            value=str(path),
+            remedy="Each line must be one JSON object; a JSON array must be unpacked first.",
+        )
+    return layout, tuple(names)
+
+
+def rows(
+    path: Path, layout: TableFormat, columns: tuple[str, ...], set_aside: SetAside
+) -> Iterator[Row]:
+    with binary(path) as file:
+        for number, line in enumerate(unbroken(iter(file), set_aside), 1):
+            if not line.strip():
+                continue
+            try:
+                cells = json.loads(line.decode(layout.encoding).removeprefix("\ufeff"))
+            except UnicodeDecodeError:
+                text = line.decode("utf-8", "backslashreplace").strip()
+                set_aside(number, text, f"bytes that are not {layout.encoding.upper()}")
+            except (ValueError, RecursionError):
+                text = line.decode(layout.encoding, "replace").strip()
+                set_aside(number, text, "not a line of JSON")
+            else:
+                if isinstance(cells, dict):
+                    yield number, cells
+                else:
+                    set_aside(number, cells, "not a JSON object")

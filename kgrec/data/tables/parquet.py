@@ -1,0 +1,48 @@
+"""Parquet, some thousand rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kgrec.data.tables.layout import Row, SetAside, TableFormat, check_distinct
+from kgrec.errors import DataError
+
+_BATCH = 8192
+
+
+def look(path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]:
+    names = list(_open(path).schema_arrow.names)
+    check_distinct(path, names)
+    return layout, tuple(names)
+
+
+def rows(
+    path: Path, layout: TableFormat, columns: tuple[str, ...], set_aside: SetAside
+) -> Iterator[Row]:
+    import pyarrow as pa
+
+    number = 0
+    try:
+        for batch in _open(path).iter_batches(batch_size=_BATCH, columns=list(columns)):
+            for cells in batch.to_pylist():
+                number += 1
+                yield number, cells
+    except pa.ArrowException as error:
+        raise _broken(path, error) from None
+
+
+def _open(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path)
+    except pa.ArrowException as error:
+        raise _broken(path, error) from None
+
+
+def _broken(path: Path, error: Exception) -> DataError:
+    reason = str(error).splitlines()[0]
+    return DataError(f"the file is not a whole Parquet file ({reason})", value=str(path))

@@ -1,0 +1,153 @@
+"""Delimited text read line by line: one broken row is one broken row, never the rest of the file.
+
+The reader of the standard library swallows everything behind a quote that is not closed. Here
+such a row is given up after its first line, and reading goes on with the second.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+DELIMITERS = (",", "\t", ";", "|")
+_SEPARATOR = "\x1f"
+_SNIFFED_LINES = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """One row: the line it begins on, from 1, and its cells."""
+
+    line: int
+    cells: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRow:
+    """A line that is no row, and why."""
+
+    line: int
+    text: str
+    reason: str
+
+
+class _Feed:
+    """Lines for a csv reader that can be given back."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._back: deque[str] = deque()
+        self._taken: list[str] = []
+        self._before = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._back.popleft() if self._back else next(self._lines)
+        self._taken.append(line)
+        return line
+
+    @property
+    def line(self) -> int:
+        """The line on which the present row begins."""
+        return self._before + 1
+
+    @property
+    def first(self) -> str:
+        return self._taken[0] if self._taken else ""
+
+    @property
+    def spans_lines(self) -> bool:
+        return len(self._taken) > 1
+
+    def begin(self) -> None:
+        """Begin a row with the next line."""
+        self._before += len(self._taken)
+        self._taken.clear()
+
+    def give_up(self) -> None:
+        """Keep the first line of the present row as consumed and give the others back."""
+        self._back.extendleft(reversed(self._taken[1:]))
+        del self._taken[1:]
+
+
+def read_delimited(
+    lines: Iterable[str], delimiter: str, *, quoted: bool, width: int | None = None
+) -> Iterator[Fields | BrokenRow]:
+    """Yield the rows of delimited text; blank lines are skipped.
+
+    Args:
+        lines: with their line ends.
+        delimiter: one or more characters.
+        quoted: whether cells may stand in double quotes.
+        width: how many cells a row must have; the first row decides when it is None.
+    """
+    feed = _Feed(lines if len(delimiter) == 1 else _single(lines, delimiter))
+    rows = csv.reader(
+        feed,
+        delimiter=delimiter if len(delimiter) == 1 else _SEPARATOR,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
+    while True:
+        feed.begin()
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield BrokenRow(feed.line, feed.first, _reason(error))
+            feed.give_up()
+            continue
+        if not cells or (len(cells) == 1 and not cells[0].strip()):
+            continue
+        width = len(cells) if width is None else width
+        if len(cells) == width:
+            yield Fields(feed.line, cells)
+            continue
+        if feed.spans_lines:
+            yield BrokenRow(feed.line, feed.first, "a quote opens here that does not close")
+            feed.give_up()
+        else:
+            yield BrokenRow(
+                feed.line, feed.first, f"{width} cells are expected, here are {len(cells)}"
+            )
+
+
+def column_count(lines: Sequence[str], delimiter: str, *, quoted: bool) -> int:
+    """Return how many columns the header has if most rows agree with it, else 1."""
+    text = lines[:_SNIFFED_LINES]
+    widths = [
+        len(found.cells) if isinstance(found, Fields) else 0
+        for found in read_delimited(text, delimiter, quoted=quoted)
+    ]
+    if not widths or widths[0] < 2:
+        return 1
+    agreeing = sum(width == widths[0] for width in widths)
+    return widths[0] if agreeing * 2 > len(widths) else 1
+
+
+def sniff_delimiter(lines: Sequence[str], usual: str) -> str:
+    """Return the delimiter that cuts the first lines into the most columns.
+
+    Args:
+        usual: what files of this name have; taken when nothing else fits better.
+    """
+    order = sorted(DELIMITERS, key=lambda delimiter: delimiter != usual)
+    return max(order, key=lambda d: column_count(lines, d, quoted=d != "\t"))
+
+
+def _single(lines: Iterable[str], delimiter: str) -> Iterator[str]:
+    return (line.replace(delimiter, _SEPARATOR) for line in lines)
+
+
+def _reason(error: csv.Error) -> str:
+    text = str(error)
+    if "unexpected end of data" in text or "field larger" in text:
+        return "a quote opens here that does not close"
+    if "expected after" in text:
+        return "characters follow a closing quote"
+    return f"not a row of a delimited file ({text})"
