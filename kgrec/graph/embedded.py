@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from kgrec.graph import processes
 from kgrec.graph.address import Address, Login
 from kgrec.graph.arcade import ensure_reader, is_ready
 from kgrec.graph.home import GraphHome, ServerState
-from kgrec.graph.launch import ServerConfig, package_folder
+from kgrec.graph.launch import ServerConfig, is_listening, package_folder
 from kgrec.graph.locks import FileLock, exclusive, is_held
 
 _SOURCE = Path(__file__).resolve().parents[2]
@@ -174,14 +173,7 @@ def _address(place: GraphHome, config: ServerConfig, state: ServerState) -> Addr
 
 
 def _answers(state: ServerState | None) -> TypeGuard[ServerState]:
-    if state is None:
-        return False
-    try:
-        for port in (state.bolt_port, state.http_port):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
+    return state is not None and is_listening(state.bolt_port) and is_listening(state.http_port)
 
 
 def _stop_server(place: GraphHome, config: ServerConfig) -> None:

@@ -83,7 +83,7 @@ def translated(uri: str) -> Iterator[None]:
         raise _from_server(error) from error
     except ConfigurationError as error:
         raise ConfigError(
-            f"the graph database's address is of no use ({_first_line(error)})",
+            f"the graph database's address is of no use ({error})",
             value=uri,
             remedy="Set KGREC_GRAPH_URI to something like bolt://localhost:7687.",
         ) from error
@@ -99,27 +99,21 @@ def translated(uri: str) -> Iterator[None]:
 
 def _from_server(error: Neo4jError) -> GraphError:
     code = error.code or ""
-    message = (error.message or str(error)).strip()
+    message = (error.message or str(error) or code).strip()
     if isinstance(error, AuthError):
         code = "Neo.ClientError.Security.Unauthorized"
     for prefix, kind, what, remedy in _BY_CODE:
         if code.startswith(prefix):
             return kind(what, value=message, remedy=remedy)
-    return GraphError("the graph database refuses a statement", value=f"{code}: {message}")
-
-
-def _from_driver(error: Exception, uri: str) -> GraphError:
-    if isinstance(error, SessionExpired):
-        what = "the connection to the graph database broke"
-    else:
-        what = "no graph database answers"
-    return GraphUnavailableError(
-        f"{what} ({_first_line(error)})",
-        value=uri,
-        remedy="Check that it runs, and KGREC_GRAPH_URI.",
+    kind_of_error = code.rpartition(".")[2] or type(error).__name__
+    return GraphError(
+        f"the graph database refuses the statement ({kind_of_error}): {message.splitlines()[0]}"
     )
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _from_driver(error: Exception, uri: str) -> GraphError:
+    broken = isinstance(error, SessionExpired)
+    what = "the connection to the graph database broke" if broken else "no graph database answers"
+    return GraphUnavailableError(
+        what, value=uri, remedy="Check that it runs, and that KGREC_GRAPH_URI names it."
+    )

@@ -81,6 +81,15 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
+def is_listening(port: int) -> bool:
+    """Say whether something takes connections at a port of the loopback address."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def command(home: GraphHome, config: ServerConfig, bolt_port: int, http_port: int) -> list[str]:
     """Return the command that serves the databases of `home` on two loopback ports."""
     folder = package_folder()

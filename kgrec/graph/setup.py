@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kgrec.errors import GraphTimeoutError, SchemaError
+from kgrec.errors import GraphError, GraphTimeoutError, SchemaError
 from kgrec.graph.dialects import index_of, indexed_property
 from kgrec.graph.store import GraphStore
 from kgrec.schema import load_schema
@@ -21,10 +22,10 @@ def ensure_schema(store: GraphStore) -> None:
     for label, key in core.keys.items():
         name = f"{label.lower()}_{key}"
         store.write("setup/unique_node", {"name": name, "label": label, "property": key})
-    for key, index in core.indexes.items():
-        if index.properties:
-            store.dialect.create_fulltext_index(store, key)
-    _wait_for_indexes(store)
+    fulltext = [key for key, index in core.indexes.items() if index.properties]
+    for key in fulltext:
+        store.dialect.create_fulltext_index(store, key)
+    _wait_for_indexes(store, fulltext)
 
 
 def ensure_vector_index(store: GraphStore, slot: str, dimensions: int) -> None:
@@ -48,7 +49,7 @@ def ensure_vector_index(store: GraphStore, slot: str, dimensions: int) -> None:
         store.dialect.drop_index(store, slot)
     _remove_vectors(store, slot)
     store.dialect.create_vector_index(store, slot, dimensions)
-    _wait_for_indexes(store)
+    _wait_for_indexes(store, [slot])
 
 
 @dataclass(frozen=True)
@@ -76,16 +77,20 @@ def count_graph(store: GraphStore) -> GraphCounts:
 
 
 def clear_graph(store: GraphStore) -> int:
-    """Delete every relation and node, in batches; constraints and indexes stay.
+    """Delete what kgrec keeps in the graph, in batches; constraints and indexes stay.
+
+    Nodes of labels that are not in `core.toml` stay too, so a database may be shared.
 
     Returns:
         How many nodes were deleted.
     """
-    while store.write("admin/delete_relations", limit=_BATCH)[0]["deleted"]:
-        continue
     total = 0
-    while deleted := int(store.write("admin/delete_nodes", limit=_BATCH)[0]["deleted"]):
-        total += deleted
+    for label in load_schema().core.keys:
+        slots = {"label": label}
+        while store.write("admin/delete_relations", slots, limit=_BATCH)[0]["deleted"]:
+            continue
+        while deleted := int(store.write("admin/delete_nodes", slots, limit=_BATCH)[0]["deleted"]):
+            total += deleted
     return total
 
 
@@ -95,10 +100,16 @@ def _remove_vectors(store: GraphStore, slot: str) -> None:
         continue
 
 
-def _wait_for_indexes(store: GraphStore) -> None:
+def _wait_for_indexes(store: GraphStore, keys: Sequence[str]) -> None:
+    names = {store.dialect.index_name(key) for key in keys}
     deadline = time.monotonic() + _INDEX_TIMEOUT
-    while pending := store.read("setup/pending_indexes"):
+    while True:
+        pending = [one for one in store.read("setup/pending_indexes") if one["name"] in names]
+        if not pending:
+            return
+        listed = ", ".join(f"{one['name']} ({one['state']})" for one in pending)
+        if any(one["state"] == "FAILED" for one in pending):
+            raise GraphError("the graph database could not fill an index", value=listed)
         if time.monotonic() > deadline:
-            names = ", ".join(f"{one['name']} ({one['state']})" for one in pending)
-            raise GraphTimeoutError("indexes are not ready", value=names)
+            raise GraphTimeoutError("indexes are not ready", value=listed)
         time.sleep(0.1)

@@ -11,7 +11,7 @@ from typing import Any, LiteralString, TypeAlias, TypeVar
 import neo4j
 
 from kgrec.config import FrozenModel
-from kgrec.errors import GraphConstraintError, GraphTimeoutError, SchemaError
+from kgrec.errors import ConfigError, GraphConstraintError, GraphTimeoutError, SchemaError
 from kgrec.graph.address import Address, Login
 from kgrec.graph.dialects import Dialect, dialect_of
 from kgrec.graph.failures import translated
@@ -23,6 +23,7 @@ Row: TypeAlias = dict[str, Any]
 Step: TypeAlias = tuple[str, Mapping[str, str], Mapping[str, Any]]
 ResultT = TypeVar("ResultT")
 
+_SCHEMES = frozenset({"bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"})
 _NONE: Mapping[str, str] = {}
 
 
@@ -209,6 +210,12 @@ class GraphStore:
         return QueryResult(tuple(keys), records[:limit], len(records) > limit)
 
     def _connect(self, login: Login | None) -> neo4j.Driver:
+        if self.address.uri.partition("://")[0] not in _SCHEMES:
+            raise ConfigError(
+                "the graph database's address is of no use",
+                value=self.address.uri,
+                remedy="Set KGREC_GRAPH_URI to something like bolt://localhost:7687.",
+            )
         with translated(self.address.uri):
             driver = neo4j.GraphDatabase.driver(
                 self.address.uri,

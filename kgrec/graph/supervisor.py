@@ -16,12 +16,13 @@ from pathlib import Path
 from types import FrameType
 
 from kgrec.graph.home import GraphHome, ServerState
-from kgrec.graph.launch import ServerConfig, command, free_ports, write_groups
+from kgrec.graph.launch import ServerConfig, command, free_ports, is_listening, write_groups
 from kgrec.graph.locks import FileLock
 
 _PAUSE = 0.2
-_YOUNG = 15.0
-"""Seconds of life below which a death means that the server cannot run at all."""
+_RESTARTS = 5
+"""How often a server that has listened before is started again within `_SPELL` seconds."""
+_SPELL = 300.0
 
 
 class Supervisor:
@@ -31,6 +32,7 @@ class Supervisor:
         self._home = home
         self._config = config
         self._stopping = False
+        self._deaths: list[float] = []
         self._bolt_port, self._http_port = free_ports(2)
         self._users = FileLock(home.users_lock)
 
@@ -39,17 +41,25 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         try:
-            while True:
-                began = time.monotonic()
-                server = self._start()
-                while server.poll() is None:
-                    if self._stopping or self._deserted():
-                        return _end(server, self._config.stop_timeout)
-                    time.sleep(_PAUSE)
-                if self._stopping or time.monotonic() - began < _YOUNG:
-                    return server.returncode or 1
+            while self._serve():
+                continue
         finally:
             self._home.state_file.unlink(missing_ok=True)
+        return 0
+
+    def _serve(self) -> bool:
+        """Run the server once; says whether it died under its users and may be tried again."""
+        server = self._start()
+        listened = False
+        while server.poll() is None:
+            if self._stopping or self._deserted():
+                _end(server, self._config.stop_timeout)
+                return False
+            listened = listened or is_listening(self._http_port)
+            time.sleep(_PAUSE)
+        now = time.monotonic()
+        self._deaths = [*(at for at in self._deaths if now - at < _SPELL), now]
+        return listened and not self._stopping and len(self._deaths) <= _RESTARTS
 
     def _start(self) -> subprocess.Popen[bytes]:
         write_groups(self._home)
@@ -70,14 +80,13 @@ class Supervisor:
         self._stopping = True
 
 
-def _end(server: subprocess.Popen[bytes], timeout: float) -> int:
+def _end(server: subprocess.Popen[bytes], timeout: float) -> None:
     server.terminate()
     try:
         server.wait(timeout)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
-    return 0
 
 
 def main(folder: str, config: str) -> int:

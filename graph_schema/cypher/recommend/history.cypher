@@ -1,6 +1,6 @@
 // What a user did, newest first, as columns of one row; no row when the user does not exist.
 // $user_id: string
-// returns: items, titles, kinds, values, times (milliseconds since 1970)
+// returns: user_id, items, titles, kinds, values, times (milliseconds since 1970)
 MATCH (u:User {user_id: $user_id})
 OPTIONAL MATCH (u)-[x:INTERACTED]->(i:Item)
 WITH u, x, i

@@ -1,5 +1,5 @@
 // Look up the configuration of an index (Neo4j).
-// $index: string, name of the index
+// $index: string; name of the index
 // returns: config
 SHOW INDEXES YIELD name, options
 WHERE name = $index
