@@ -1,0 +1,93 @@
+"""The graph as pages of columns: one row a page, so that millions of edges stream through.
+
+Nodes come in the order of their ids, which makes pages stable without a cursor; edges come by the
+nodes they begin at, so that the server holds one page at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from kgrec.graph.store import GraphStore
+from kgrec.progress import SILENT, Progress
+
+NODES_A_PAGE = 10_000
+EDGES_A_PAGE = 20_000
+
+Page = Mapping[str, Sequence[Any]]
+
+
+def item_pages(
+    store: GraphStore, *, label: str | None = None, properties: Sequence[str] = ()
+) -> Iterator[Page]:
+    """Yield items: `ids`, `titles`, `descriptions`, `values` (of `properties`), `labels`."""
+    options = {"label": label, "properties": list(properties)}
+    return _node_pages(store, "export/item_page", options)
+
+
+def user_pages(store: GraphStore) -> Iterator[Page]:
+    """Yield users: `ids` and `values`, the map of all properties of each."""
+    return _node_pages(store, "export/user_page", {})
+
+
+def entity_pages(store: GraphStore) -> Iterator[Page]:
+    """Yield entities: `ids`, `names`, `labels`."""
+    return _node_pages(store, "export/entity_page", {})
+
+
+def vector_pages(store: GraphStore, slot: str) -> Iterator[Page]:
+    """Yield the items that have a vector in a property: `ids`, `sizes`."""
+    return _node_pages(store, "publish/vector_page", {}, slot=slot)
+
+
+def interaction_pages(
+    store: GraphStore, users: Sequence[str], progress: Progress = SILENT
+) -> Iterator[Page]:
+    """Yield the interactions of users: `users` (rows), `items`, `kinds`, `values`, `times`."""
+    with progress.task("read interactions", len(users)) as task:
+        for number, page in _edge_pages(store, "export/interactions_of", "users", users):
+            yield page
+            task.advance(number)
+
+
+def fact_pages(
+    store: GraphStore, items: Sequence[str], progress: Progress = SILENT
+) -> Iterator[Page]:
+    """Yield the facts of items: `items` (rows), `relations`, `entities` and what is known of each.
+
+    The columns are `confidences`, `sources` and `evidence`.
+    """
+    with progress.task("read facts", len(items)) as task:
+        for number, page in _edge_pages(store, "export/facts_of", "items", items):
+            yield page
+            task.advance(number)
+
+
+def _node_pages(
+    store: GraphStore, statement: str, options: Mapping[str, Any], **slots: str
+) -> Iterator[Page]:
+    after = ""
+    while True:
+        rows = store.read(statement, slots, after=after, limit=NODES_A_PAGE, **options)
+        if not rows or not rows[0]["ids"]:
+            return
+        page = rows[0]
+        yield page
+        after = max(page["ids"])
+
+
+def _edge_pages(
+    store: GraphStore, statement: str, starts: str, ids: Sequence[str]
+) -> Iterator[tuple[int, Page]]:
+    first, number = 0, 50
+    while first < len(ids):
+        chosen = list(ids[first : first + number])
+        edges = 0
+        parameters: dict[str, Any] = {starts: chosen}
+        for page in store.read(statement, **parameters):
+            edges = len(page[starts])
+            yield len(chosen), {**page, starts: [row + first for row in page[starts]]}
+        first += len(chosen)
+        wanted = int(len(chosen) * EDGES_A_PAGE / max(edges, 1))
+        number = min(max(wanted, 1), 4 * number, NODES_A_PAGE)

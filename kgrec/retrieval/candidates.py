@@ -1,0 +1,90 @@
+"""Candidates for a history, gathered from the graph by Cypher: neighbours and suggestions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kgrec.config import FrozenModel
+from kgrec.graph.store import GraphStore
+from kgrec.retrieval.history import History
+from kgrec.retrieval.live import LiveModel
+
+
+class CandidateConfig(FrozenModel):
+    """How many candidates are gathered.
+
+    Attributes:
+        neighbours: how many the vector index is asked for beside what was seen. An index is
+            approximate and one engine's recall is low below 100, so it is asked for far more
+            than are shown.
+        suggested: how many the suggestions of the history may add.
+        history: at most so many items of a history, the newest, are followed in the graph; the
+            score takes all of them.
+    """
+
+    neighbours: int = 300
+    suggested: int = 300
+    history: int = 500
+
+
+def gather(
+    store: GraphStore,
+    live: LiveModel,
+    history: History,
+    *,
+    config: CandidateConfig | None = None,
+    k: int = 10,
+) -> dict[str, str]:
+    """Return unseen candidates of a history, id to title; a model without news is no candidate.
+
+    Args:
+        k: how many will be shown; at least ten times as many are asked for.
+    """
+    config = config or CandidateConfig()
+    found: dict[str, str] = {}
+    rows = _nearest(store, live, history, max(config.neighbours, 10 * k))
+    rows += _suggested(store, live, history, max(config.suggested, 10 * k), config.history)
+    for row in rows:
+        if row["item_id"] in live.team.items:
+            found.setdefault(row["item_id"], row["title"] or row["item_id"])
+    return found
+
+
+def _nearest(
+    store: GraphStore, live: LiveModel, history: History, number: int
+) -> list[dict[str, str]]:
+    if live.index is None:
+        return []
+    vector = live.team.query_vector(history.rows)
+    if not np.any(vector):
+        return []
+    wanted = min(number + len(history.seen), len(live.team.items))
+    return store.read(
+        "recommend/nearest",
+        index=live.index,
+        k=wanted,
+        vector=(vector / np.linalg.norm(vector)).tolist(),
+        seen=list(history.seen),
+    )
+
+
+def _suggested(
+    store: GraphStore, live: LiveModel, history: History, number: int, newest: int
+) -> list[dict[str, str]]:
+    team = live.team
+    attention = team.parts(history.rows, []).weights.tolist()
+    heard = {
+        kernel.agent: weight * len(history) ** -kernel.history_power
+        for kernel, weight in zip(team.kernels, attention, strict=True)
+        if kernel.rows is not None and weight > 0
+    }
+    if not heard:
+        return []
+    return store.read(
+        "recommend/suggested",
+        history=history.ids[:newest],
+        seen=list(history.seen),
+        model_id=live.model_id,
+        attention=heard,
+        limit=number,
+    )

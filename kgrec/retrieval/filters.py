@@ -1,0 +1,135 @@
+"""Filters: `genre=Comedy`, `year=1990..1999`. What passes is read from the graph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kgrec.config import FrozenModel
+from kgrec.errors import ConfigError
+from kgrec.graph.store import GraphStore
+from kgrec.schema import Domain, load_schema
+
+_FORM = re.compile(r"\s*(?P<key>[^=<>]+?)\s*(?P<sign>>=|<=|=)\s*(?P<value>.+?)\s*", re.DOTALL)
+_FAR = 1e15
+
+
+class Filter(FrozenModel):
+    """One condition on an item.
+
+    Attributes:
+        text: as it was given.
+        relations: relation types, one of which must lead to an entity named one of `names`.
+        names: names of entities, in lower case.
+        property: property of the item that must lie from `least` to `most`, or None.
+    """
+
+    text: str
+    relations: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    property: str | None = None
+    least: float | str | None = None
+    most: float | str | None = None
+
+
+def parse_filter(text: str, domain: str | None = None) -> Filter:
+    """Read one filter.
+
+    `KEY=NAME` asks for an entity by a column name (`genre`), a relation type (`DIRECTED_BY`) or
+    an entity type (`person`); `NAME|NAME` takes either. `KEY=VALUE`, `KEY=LEAST..MOST`,
+    `KEY>=LEAST` and `KEY<=MOST` ask for a property of the item (`year`).
+
+    Args:
+        domain: name of the domain whose words are meant; None takes those of all.
+
+    Raises:
+        ConfigError: the text is no filter, or no domain knows its key.
+    """
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise ConfigError(
+            "not a filter",
+            value=text,
+            remedy="Write KEY=VALUE, such as genre=Comedy or year>=1990.",
+        )
+    key, sign, value = found.group("key", "sign", "value")
+    schema = load_schema()
+    domains = list(schema.domains.values()) if domain is None else [schema.domain(domain)]
+    kinds = {name: kind for each in domains for name, kind in each.item_properties.items()}
+    if key.lower() in kinds:
+        return _of_property(text, key.lower(), sign, value, kinds[key.lower()])
+    relations = tuple(sorted({name for each in domains for name in _relations(each, key)}))
+    if not relations or sign != "=":
+        raise ConfigError(
+            f"there is nothing to filter by {key!r}",
+            value=text,
+            remedy=f"Known: {', '.join(_known(domains))}.",
+        )
+    names = tuple(name.strip().lower() for name in value.split("|") if name.strip())
+    return Filter(text=text, relations=relations, names=names)
+
+
+def passing(store: GraphStore, filters: Sequence[Filter]) -> frozenset[str] | None:
+    """Return the ids of the items that pass every filter; None when there is no filter."""
+    passed: frozenset[str] | None = None
+    for each in filters:
+        if each.property is not None:
+            rows = store.read(
+                "recommend/items_with_value",
+                property=each.property,
+                least=each.least,
+                most=each.most,
+            )
+        else:
+            rows = store.read(
+                "recommend/items_with_entity",
+                relations=list(each.relations),
+                names=list(each.names),
+            )
+        items = frozenset(item for row in rows for item in row["items"])
+        passed = items if passed is None else passed & items
+    return passed
+
+
+def _of_property(text: str, name: str, sign: str, value: str, kind: str) -> Filter:
+    if kind not in ("integer", "float"):
+        if sign != "=":
+            raise ConfigError(f"{name!r} is no number", value=text, remedy=f"Write {name}=VALUE.")
+        return Filter(text=text, property=name, least=value, most=value)
+    low, dots, high = value.partition("..")
+    if sign == ">=":
+        low, high = value, ""
+    elif sign == "<=":
+        low, high = "", value
+    elif not dots:
+        high = low
+    least, most = _number(low, -_FAR, text), _number(high, _FAR, text)
+    return Filter(text=text, property=name, least=least, most=most)
+
+
+def _number(value: str, absent: float, text: str) -> float:
+    if not value.strip():
+        return absent
+    try:
+        return float(value)
+    except ValueError:
+        raise ConfigError(
+            f"{value!r} is no number", value=text, remedy="Such as year=1990..1999."
+        ) from None
+
+
+def _relations(domain: Domain, key: str) -> Iterable[str]:
+    wanted = key.lower().replace(" ", "_")
+    column = domain.relation_of_column(key)
+    if column is not None:
+        return [column]
+    return [name for name, relation in domain.relations.items() if relation.tail.lower() == wanted]
+
+
+def _known(domains: Sequence[Domain]) -> list[str]:
+    words: dict[str, Any] = {}
+    for domain in domains:
+        words |= dict.fromkeys(domain.item_properties)
+        words |= dict.fromkeys(r.columns[0] for r in domain.relations.values() if r.columns)
+    return list(words)

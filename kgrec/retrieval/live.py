@@ -1,0 +1,88 @@
+"""The model in service: looked up in the graph, loaded from disk, exchanged when it changes."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgrec.agents.team import Team
+from kgrec.config import parse_config
+from kgrec.data.selection import Selection
+from kgrec.errors import ModelError
+from kgrec.graph.store import GraphStore
+
+
+@dataclass(frozen=True, eq=False)
+class LiveModel:
+    """A loaded model and where the graph holds its vectors.
+
+    Attributes:
+        slot: the vector property.
+        index: name of the vector index, None when no agent of the team has factors.
+        selection: which interactions the team learned from.
+    """
+
+    model_id: str
+    slot: str
+    index: str | None
+    team: Team
+    selection: Selection
+
+
+class LiveModels:
+    """Gives out the live model; safe to share between threads.
+
+    Args:
+        store: the graph that says which model is live.
+        models: folder of the trained models, `<home>/models`.
+    """
+
+    def __init__(self, store: GraphStore, models: Path) -> None:
+        self.store = store
+        self.models = models
+        self._lock = threading.Lock()
+        self._loaded: LiveModel | None = None
+
+    def named(self) -> tuple[str, str]:
+        """Return the id and the vector property of the live model.
+
+        Raises:
+            ModelError: no model is live.
+        """
+        rows = self.store.read("recommend/live_model")
+        if not rows:
+            raise ModelError(
+                "no model is live in the graph",
+                remedy="Train one and publish it: kgrec train, kgrec publish.",
+            )
+        return str(rows[0]["model_id"]), str(rows[0]["slot"])
+
+    def current(self) -> LiveModel:
+        """Return the live model, loading it when it is another than before.
+
+        Raises:
+            ModelError: no model is live, or its files are missing or broken.
+        """
+        model_id, slot = self.named()
+        with self._lock:
+            loaded = self._loaded
+            if loaded is None or (loaded.model_id, loaded.slot) != (model_id, slot):
+                loaded = self._load(model_id, slot)
+                self._loaded = loaded
+            return loaded
+
+    def _load(self, model_id: str, slot: str) -> LiveModel:
+        folder = self.models / model_id
+        if not folder.is_dir():
+            raise ModelError(
+                "the live model is not on this machine",
+                value=str(folder),
+                remedy="Copy its folder here, or train and publish a model from here.",
+            )
+        team = Team.load(folder)
+        given = team.config.get("selection") or {}
+        selection = parse_config(Selection, dict(given), origin=f"selection of model {model_id!r}")
+        has_vectors = team.item_vectors().shape[1] > 1
+        index = self.store.dialect.vector_index(slot) if has_vectors else None
+        return LiveModel(model_id, slot, index, team, selection)
