@@ -97,6 +97,7 @@ class Reading(FrozenModel):
         item_nouns: lemmas that may stand for the item itself ("film", "thriller").
         other_nouns: lemmas after which an item noun is another work ("remake of the film").
         work_nouns: lemmas after which the title of a work may follow ("the novel").
+        place_nouns: lemmas after which "of" leads to a place ("the city of").
         honorifics: words that are no part of a name ("Sir", "director").
         ner: label of the named-entity recogniser to entity type.
         phrases: entity types that are named by any noun phrase, not by proper names only.
@@ -109,6 +110,7 @@ class Reading(FrozenModel):
     item_nouns: tuple[str, ...] = ()
     other_nouns: tuple[str, ...] = ()
     work_nouns: tuple[str, ...] = ()
+    place_nouns: tuple[str, ...] = ()
     honorifics: tuple[str, ...] = ()
     ner: dict[str, str] = Field(default_factory=dict)
     phrases: tuple[str, ...] = ()

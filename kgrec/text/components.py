@@ -88,7 +88,7 @@ class Facts:
         view = TextView(doc, mentions, self._domain.reading, doc.user_data.get(TITLE, ""))
         namer = Namer(view, self._surnames, self._people)
         best: dict[tuple[str, str], Row] = {}
-        sentences: set[tuple[str, int]] = set()
+        sentences = self._trigger_sentences(view)
         ordered = sorted(self._domain.rules, key=lambda rule: rule.beside)
         for rule in ordered:
             for row, sentence in self._apply(rule, view, namer):
@@ -101,6 +101,15 @@ class Facts:
             _keep(best, row)
         doc.user_data[FACTS] = sorted(best.values(), key=lambda row: (row[5], row[0], row[2]))
         return doc
+
+    def _trigger_sentences(self, view: TextView) -> set[tuple[str, int]]:
+        """Return where a rule's verb stands, though its subject may be a pronoun: "he plays"."""
+        free = [rule for rule in self._domain.rules if not rule.beside and not rule.themes]
+        return {
+            (rule.relation, token.sent.start)
+            for rule in free
+            for token in view.triggers(rule.verbs)
+        }
 
     def _apply(self, rule: Rule, view: TextView, namer: Namer) -> Iterator[tuple[Row, int]]:
         kind = self._domain.relations[rule.relation].tail

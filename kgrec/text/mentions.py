@@ -13,6 +13,8 @@ from kgrec.schema import Reading
 
 ITEM = "@item"
 """The type of a mention that is the title of the item itself."""
+OTHER = "@other"
+"""The type of a mention that the recogniser calls something the domain has no type for."""
 
 _PARTICLES = frozenset(
     [
@@ -236,8 +238,11 @@ def _runs(doc: Doc, reading: Reading) -> Iterator[Mention]:
     start = -1
     for token in [*doc, None]:
         inside = token is not None and (
-            _proper(token, reading) or (start >= 0 and _joins(doc, token, start))
+            _proper(token, reading, begins=start < 0) or (start >= 0 and _joins(doc, token, start))
         )
+        if inside and start >= 0 and token is not None and _new_name(doc, token):
+            yield from _run(doc, start, token.i, reading)
+            start = -1
         if inside and start < 0 and token is not None:
             start = token.i
         elif not inside and start >= 0:
@@ -249,16 +254,25 @@ def _runs(doc: Doc, reading: Reading) -> Iterator[Mention]:
 def _run(doc: Doc, start: int, end: int, reading: Reading) -> Iterator[Mention]:
     begin = _past_honorifics(doc, start, end, reading)
     if begin < end:
-        labels = {reading.ner.get(t.ent_type_) for t in doc[begin:end] if t.ent_type_}
+        labels = {reading.ner.get(t.ent_type_, OTHER) for t in doc[begin:end] if t.ent_type_}
         kind = labels.pop() if len(labels) == 1 else None
         yield Mention(begin, end, kind, Origin.RUN)
 
 
-def _proper(token: Token, reading: Reading) -> bool:
-    if not _is_capital(token) or token.ent_type_ in ("NORP", "LANGUAGE"):
+def _new_name(doc: Doc, token: Token) -> bool:
+    """Whether a name begins behind an abbreviation that ends a sentence: "in D.C. Kevin Kline"."""
+    before = doc[token.i - 1]
+    closes = before.text.endswith(".") and len(before) > 2 and bool(before.ent_type_)
+    return closes and token.ent_iob_ == "B" and before.ent_type_ != token.ent_type_
+
+
+def _proper(token: Token, reading: Reading, *, begins: bool) -> bool:
+    if not _is_capital(token) or (begins and token.ent_type_ in ("NORP", "LANGUAGE")):
         return False
-    if token.pos_ == "PROPN" or token.text in _SUFFIXES:
+    if token.text in _SUFFIXES:
         return True
+    if token.pos_ == "PROPN":
+        return token.lower_ not in reading.item_nouns or bool(token.ent_type_)
     named = token.ent_type_ in reading.ner
     return (named and token.pos_ in ("ADJ", "NOUN", "VERB", "X")) or _is_initial(token)
 

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 from kgrec.schema import Reading
-from kgrec.text.mentions import ITEM, Mention, Origin
+from kgrec.text.mentions import ITEM, OTHER, Mention, Origin
 from kgrec.text.view import TextView
 
 _COMPANY = re.compile(
     r"\b(?:Pictures|Studios?|Productions?|Entertainment|Films?|Company|Corporation|Inc|Ltd|"
     r"Animations?|Bros|Records|Television|University|Award|Awards|Academy|Festival)\b"
 )
+_WHERE = frozenset(["in", "at", "from", "near", "of", "to", "on", "around", "outside"])
 _SUFFIX = frozenset(["Jr.", "Sr.", "Jr", "Sr", "II", "III", "IV"])
 
 
@@ -30,6 +31,7 @@ class Namer:
         self._known = known
         self._people = people
         self._full = self._full_names()
+        self._names = {*self._full.values(), *known.values()}
 
     def name(self, mention: Mention, kind: str) -> str | None:
         """Return the name under which a mention is an entity of `kind`, None when it is none."""
@@ -38,7 +40,20 @@ class Namer:
             return None
         if kind != self._people or len(_words(text)) > 1:
             return text
+        shared = self._shared(mention)
+        if shared is not None:
+            whole = f"{text} {shared}"
+            return whole if whole in self._names else None
         return self._full.get(text) or self._known.get(text) or self._alone(mention, text)
+
+    def _shared(self, mention: Mention) -> str | None:
+        """Return the surname that follows for two: "Joel and Ethan Coen"."""
+        doc = self._view.doc
+        if mention.end + 1 >= len(doc) or doc[mention.end].lower_ != "and":
+            return None
+        partner = self._view.mention(mention.end + 1)
+        words = [] if partner is None else _words(_clean(self._view.text(partner)))
+        return words[-1] if len(words) == 2 else None
 
     def _alone(self, mention: Mention, text: str) -> str | None:
         certain = mention.type == self._people and len(text) > 2
@@ -55,15 +70,30 @@ class Namer:
             return kind == _work_type(self._view.reading)
         # A place of fiction is in no recogniser's memory; the rule's words vouch for it.
         loose = kind == self._view.reading.ner.get("GPE")
-        return loose and mention.origin <= Origin.NER and mention.start not in self._persons()
+        if not loose or mention.origin > Origin.NER or mention.type == OTHER:
+            return False
+        return mention.start not in self._persons() and not self._of_no_place(mention)
 
     def _may_be_person(self, mention: Mention, text: str) -> bool:
-        if mention.origin > Origin.NER or self._is_character(mention):
+        if mention.origin > Origin.NER or self._is_character(mention) or self._is_where(mention):
             return False
         if mention.type is None:
             return not _COMPANY.search(text)
         long = len(_words(text)) > 1
         return long and not _COMPANY.search(text) and mention.type != _work_type(self._view.reading)
+
+    def _of_no_place(self, mention: Mention) -> bool:
+        """Whether "of" stands before, and before that no noun for places: "the time of Jesus"."""
+        doc = self._view.doc
+        if mention.start < 2 or doc[mention.start - 1].lower_ != "of":
+            return False
+        return doc[mention.start - 2].lemma_.lower() not in self._view.reading.place_nouns
+
+    def _is_where(self, mention: Mention) -> bool:
+        """Whether a preposition of place stands before what the recogniser calls a place."""
+        if mention.start == 0 or mention.type != self._view.reading.ner.get("GPE"):
+            return False
+        return self._view.doc[mention.start - 1].lower_ in _WHERE
 
     def _is_character(self, mention: Mention) -> bool:
         return mention.start in self._view.characters
@@ -105,7 +135,7 @@ def _clean(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return text.split()
+    return re.split(r"[\s-]+", text)
 
 
 def _work_type(reading: Reading) -> str | None:

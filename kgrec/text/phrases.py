@@ -26,10 +26,22 @@ def phrases_at(view: TextView, token: Token) -> Iterator[Mention]:
         if mention is not None:
             continue
         start = _start(view, head)
-        if head.i == start and head.lemma_.lower() in view.reading.not_phrases:
+        lemma = head.lemma_.lower()
+        empty = start == head.i or lemma in view.reading.item_nouns
+        if empty and lemma in view.reading.not_phrases:
+            yield from _within(view, head)
             continue
         if head.i - start < _LONGEST:
             yield Mention(start, head.i + 1, view.reading.phrases[0], Origin.RUN)
+
+
+def _within(view: TextView, head: Token) -> Iterator[Mention]:
+    """Yield what an empty noun is of: "a team of experts"."""
+    for child in head.rights:
+        if child.lower_ == "of":
+            for token in child.rights:
+                if token.dep_ == "pobj" and token.i != head.i:
+                    yield from phrases_at(view, token)
 
 
 def _start(view: TextView, head: Token) -> int:
@@ -41,4 +53,6 @@ def _start(view: TextView, head: Token) -> int:
         if not (joined and inside) or before.text in (",", ";") or before.tag_ in ("CD", "PRP$"):
             break
         start -= 1
+    while view.doc[start].is_punct and start < head.i:
+        start += 1
     return start

@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator
 from spacy.tokens import Token
 
 from kgrec.schema import Rule
-from kgrec.text.mentions import ITEM, Mention
+from kgrec.text.mentions import ITEM, Mention, Origin
 from kgrec.text.phrases import phrases_at
 from kgrec.text.view import TextView
 
 Found = tuple[Token, Mention]
 Role = Callable[[TextView, Rule, str], Iterator[Found]]
 
-_PROPER = frozenset(["NNP", "NNPS"])
+_CLAUSE = 12
+_TOLD = frozenset(["story", "tale", "script", "screenplay"])
+"""Nouns for the item as something told: who made them is its writer."""
 
 
 def agent(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
@@ -26,8 +28,10 @@ def agent(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     for verb in view.triggers(rule.verbs):
         if rule.themes and not _acts_upon(view, verb, rule):
             continue
+        if rule.beside and verb.tag_ not in ("VBZ", "VBP"):
+            continue
         people = view.agents(verb)
-        if people and rule.themes:
+        if people and ITEM in rule.themes:
             people = [*people, *view.companions(verb)]
         for mention in people:
             yield verb, mention
@@ -36,7 +40,8 @@ def agent(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
 def patient(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """The film stars X, a film starring X, the cast includes X, it explores X."""
     for verb in view.triggers(rule.verbs):
-        if view.is_passive(verb):
+        noun = verb.pos_ == "NOUN" and verb.tag_ == "NN"
+        if noun or view.is_passive(verb):
             continue
         if rule.themes and not any(_fits(view, t, rule) for t in view.subjects(verb)):
             continue
@@ -56,23 +61,24 @@ def patient(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
 
 def prep(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """It is set in X, based on X, an adaptation of X, a film about X."""
+    phrases = kind in view.reading.phrases
     for trigger in _governors(view, rule):
-        for preposition in _prepositions(view, trigger, rule):
+        for preposition in _prepositions(view, trigger, rule, deep=not phrases):
             for token in (t for t in preposition.rights if t.dep_ in ("pobj", "pcomp")):
-                if kind in view.reading.phrases:
+                if phrases:
                     for mention in phrases_at(view, token):
                         yield trigger, mention
                 else:
-                    for mention in _inside(view, token, kind):
+                    for mention in _inside(view, token):
                         yield trigger, mention
 
 
 def author(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """Based on the novel by X, on X's novel, on characters created by X."""
     for trigger in _governors(view, rule):
-        for preposition in _prepositions(view, trigger, rule):
+        for preposition in _prepositions(view, trigger, rule, deep=True):
             for token in (t for t in preposition.rights if t.dep_ in ("pobj", "pcomp")):
-                for mention in _makers(view, token, ("by",), within=True):
+                for mention in _authors(view, token, frozenset(rule.themes)):
                     yield trigger, mention
 
 
@@ -83,16 +89,22 @@ def maker(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     for noun in view.triggers(lemmas):
         if noun.pos_ not in ("NOUN", "PROPN", "ADJ"):
             continue
-        if ITEM in rule.nouns and noun.lemma_.lower() not in rule.nouns and not view.is_item(noun):
+        lemma = noun.lemma_.lower()
+        if lemma not in rule.nouns and (lemma in _TOLD or not view.is_item(noun)):
             continue
-        for mention in _makers(view, noun, prepositions, within=False):
+        if rule.themes and not {t.lemma_.lower() for t in noun.lefts} & set(rule.themes):
+            continue
+        for mention in _makers(view, noun, prepositions):
             yield noun, mention
+    if ITEM in rule.nouns:
+        yield from _possessors(view)
 
 
 def titled(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """By the director X; its director was X; X, the director."""
     for noun in view.triggers(rule.nouns):
-        after = view.mention(noun.i + 1) if noun.i + 1 < len(view.doc) else None
+        comma = noun.nbor().text == "," if noun.i + 1 < len(view.doc) else False
+        after = view.mention(noun.i + 1 + comma)
         if after is not None:
             governed = _governor_word(view, noun)
             if governed in ("by", "from", "of", ""):
@@ -132,9 +144,11 @@ def embodied(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
         if character is None or character.start != mention.end + 1 or character.type == ITEM:
             continue
         root = view.doc[character.start : character.end].root
-        if view.is_item(root) or root.dep_ not in ("nsubj", "nsubjpass", "conj"):
+        if view.is_item(root) or root.dep_ != "nsubj" or root.head.tag_ not in ("VBZ", "VBP"):
             continue
-        if character.type in (None, "Person") and mention.type in (None, "Person"):
+        if character.type != kind and character.origin > Origin.NER:
+            continue
+        if mention.type in (None, kind):
             yield view.doc[mention.end], mention
 
 
@@ -157,10 +171,32 @@ def _acts_upon(view: TextView, verb: Token, rule: Rule) -> bool:
         return True
     if theme is not None and _fits(view, theme, rule):
         return True
-    words = {t.lemma_.lower() for t in view.objects(verb)}
-    return bool(words & set(rule.themes)) or any(
-        c.lower_ in rule.themes for c in verb.rights if c.dep_ == "prep"
-    )
+    if theme is not None and view.is_passive(verb):
+        return False
+    wanted = set(rule.themes) - {ITEM}
+    return bool(wanted) and any(t.lemma_.lower() in wanted for t in _clause(view, verb))
+
+
+def _clause(view: TextView, verb: Token) -> Iterator[Token]:
+    """Yield the words behind a verb up to the next clause."""
+    for token in view.doc[verb.i + 1 : verb.i + _CLAUSE]:
+        if token.is_punct or token.tag_ in ("WP", "WDT", "WRB"):
+            return
+        if view.mention(token.i) is None:
+            yield token
+
+
+def _possessors(view: TextView) -> Iterator[Found]:
+    """Yield whose film a title is: "X's epic Lawrence of Arabia"."""
+    for title in view.mentions:
+        if title.type != ITEM:
+            continue
+        i = title.start - 1
+        while i > 0 and view.doc[i].pos_ in ("NOUN", "ADJ") and view.mention(i) is None:
+            i -= 1
+        maker = view.mention(i - 1) if i > 0 and view.doc[i].tag_ == "POS" else None
+        if maker is not None and maker.end == i:
+            yield view.doc[title.start], maker
 
 
 def _fits(view: TextView, token: Token, rule: Rule) -> bool:
@@ -188,16 +224,19 @@ def _about_item(view: TextView, verb: Token, rule: Rule) -> bool:
             return True
         return view.mention(theme.i) is not None or theme.lemma_.lower() in _VAGUE
     subjects = view.subjects(verb)
-    return not subjects or any(
-        view.is_item(t) or t.lemma_.lower() in (*_VAGUE, *rule.nouns) for t in subjects
-    )
+    if not subjects and verb.tag_ == "VBD":
+        return True
+    return any(view.is_item(t) or t.lemma_.lower() in (*_VAGUE, *rule.nouns) for t in subjects)
 
 
 _VAGUE = frozenset(["story", "action", "plot", "screenplay", "script", "which", "that", "setting"])
 
 
-def _prepositions(view: TextView, trigger: Token, rule: Rule) -> Iterator[Token]:
-    """Yield the prepositions behind a trigger, also those that hang on its particle or place."""
+def _prepositions(view: TextView, trigger: Token, rule: Rule, *, deep: bool) -> Iterator[Token]:
+    """Yield the prepositions behind a trigger, if `deep` those behind its objects too."""
+    if not deep:
+        yield from (c for c in trigger.rights if c.lower_ in rule.prepositions)
+        return
     queue = [trigger]
     while queue:
         for child in queue.pop().rights:
@@ -209,8 +248,13 @@ def _prepositions(view: TextView, trigger: Token, rule: Rule) -> Iterator[Token]
                 queue.append(child)
 
 
-def _inside(view: TextView, token: Token, kind: str) -> Iterator[Mention]:
-    """Yield the mentions of one type within the phrase of a noun, clauses left out."""
+def _after_comma(view: TextView, token: Token, mention: Mention) -> bool:
+    """Whether a comma parts a title from a noun: "the novel by X, Jaws stars Y"."""
+    return any(t.text == "," for t in view.doc[token.i : mention.start])
+
+
+def _inside(view: TextView, token: Token) -> Iterator[Mention]:
+    """Yield the mentions within the phrase of a noun, clauses left out."""
     start, end = token.i, token.i
     stack = [token]
     while stack:
@@ -222,41 +266,39 @@ def _inside(view: TextView, token: Token, kind: str) -> Iterator[Mention]:
     seen = set()
     for i in range(start, end + 1):
         mention = view.mention(i)
+        if mention is not None and mention.type == ITEM and _after_comma(view, token, mention):
+            continue
         if mention is not None and mention.start not in seen:
             seen.add(mention.start)
             yield mention
-    del kind
 
 
-def _makers(
-    view: TextView, noun: Token, prepositions: tuple[str, ...], *, within: bool
-) -> Iterator[Mention]:
-    """Yield who made what a noun names: "by X" behind it, "X's" before it.
-
-    Args:
-        within: look through the noun's whole phrase, not at its own words only.
-    """
-    scope = [noun]
-    if within:
-        scope = [t for t in noun.subtree if t.dep_ not in ("relcl", "advcl")]
-    for node in scope:
-        for child in node.children:
-            if (
-                child.dep_ in ("prep", "agent")
-                and child.lower_ in prepositions
-                and child.i > node.i
-            ):
-                yield from view.named_after(child)
-            elif child.dep_ == "poss":
-                mention = view.mention(child.i)
-                if mention is not None:
-                    yield mention
+def _makers(view: TextView, noun: Token, prepositions: tuple[str, ...]) -> Iterator[Mention]:
+    """Yield who made what a noun names: "by X" behind it, "X's" before it."""
+    for child in noun.children:
+        if child.dep_ == "poss" and (owner := view.mention(child.i)) is not None:
+            yield owner
+        behind = child.lower_ in prepositions and child.i > noun.i
+        if behind and child.dep_ in ("prep", "agent") and not view.belongs_to_noun(child, noun):
+            yield from view.named_after(child)
     follower = noun.i + 1
     title = view.mention(follower) if follower < len(view.doc) else None
     if title is not None and title.type != "Person":
         follower = title.end
     if follower < len(view.doc) and view.doc[follower].lower_ in prepositions:
         yield from view.named_after(view.doc[follower])
+
+
+def _authors(view: TextView, noun: Token, makes: frozenset[str]) -> Iterator[Mention]:
+    """Yield whom a work's whole phrase names as its maker: "characters created by X"."""
+    for token in noun.subtree:
+        if token.dep_ == "poss" and (owner := view.mention(token.i)) is not None:
+            yield owner
+        if token.lower_ != "by" or token.dep_ not in ("prep", "agent"):
+            continue
+        made = token.head.pos_ != "VERB" or token.head.lemma_.lower() in makes
+        if made and not view.is_item(token.head):
+            yield from view.named_after(token)
 
 
 def _governor_word(view: TextView, noun: Token) -> str:

@@ -87,7 +87,8 @@ class TextView:
             return True
         if token.lower_ in ("which", "that") and token.head.dep_ == "relcl":
             return self.is_item(token.head.head)
-        return self.lemma(token) in self._items and not self._is_other(token)
+        single = token.tag_ not in ("NNS", "NNPS")
+        return single and self.lemma(token) in self._items and not self._is_other(token)
 
     def may_be_item(self, token: Token | None) -> bool:
         """Whether a word can stand for the item; nothing and vague words can."""
@@ -105,22 +106,51 @@ class TextView:
         """Whether an item noun is some other work: of another year, or what this one remakes."""
         if any(_YEAR.fullmatch(child.text) for child in noun.lefts):
             return True
-        if noun.dep_ != "pobj":
+        i = noun.i - 1
+        while i > 0 and self.doc[i].pos_ in ("DET", "ADJ", "NOUN", "NUM", "PRON", "PROPN", "PART"):
+            i -= 1
+        before = self.doc[i]
+        if before.i < 1 or before.pos_ not in ("ADP", "SCONJ") or before.lower_ in ("in", "by"):
             return False
-        over = noun.head.head
-        return noun.head.lower_ not in ("in", "by") and self.lemma(over) in self._others
+        return before.lower_ == "from" or self.lemma(self.doc[i - 1]) in self._others
 
     # Who acts, and upon what -------------------------------------------------------------------
 
     def is_passive(self, verb: Token) -> bool:
         if self._by_after(verb) is not None:
             return True
-        if verb.tag_ != "VBN" or any(c.dep_ in _SUBJECTS for c in verb.lefts):
+        if any(c.dep_ in _SUBJECTS for c in verb.lefts):
             return False
-        if verb.dep_ == "conj" and verb.head.tag_ in _FINITE and not self._takes_agent(verb):
-            return self.is_passive(verb.head)
+        if verb.tag_ == "VBD":
+            return self._is_bare_participle(verb)
+        if verb.tag_ != "VBN":
+            return False
+        if self._takes_agent(verb):
+            return True
+        if self._subject_before(verb):
+            return False
+        linked = self._verb_linked_before(verb)
+        if linked is not None:
+            return self.is_passive(linked)
         helpers = {self.lemma(c) for c in verb.lefts if c.dep_ in ("aux", "auxpass")}
         return "have" not in helpers or "be" in helpers
+
+    def _is_bare_participle(self, verb: Token) -> bool:
+        """Whether what looks like a past tense is a participle: "a comedy, adapted from"."""
+        behind = self.doc[verb.i + 1] if verb.i + 1 < len(self.doc) else None
+        if behind is None or behind.pos_ not in ("ADP", "SCONJ"):
+            return False
+        return not self._subject_before(verb) and self._verb_linked_before(verb) is None
+
+    def _verb_linked_before(self, verb: Token) -> Token | None:
+        """Return the verb before "and" or a comma that shares its subject: "wrote and directed"."""
+        i = verb.i - 1
+        while i > 0 and self.doc[i].tag_ == "RB":
+            i -= 1
+        if i < 1 or self.doc[i].lower_ not in ("and", ","):
+            return None
+        before = self.doc[i - 1]
+        return before if before.pos_ == "VERB" else None
 
     def _takes_agent(self, verb: Token) -> bool:
         return any(c.dep_ in ("agent", "auxpass") for c in verb.children)
@@ -132,7 +162,13 @@ class TextView:
         beside = self._subject_before(verb)
         if beside:
             return beside
-        return [m for t in self.subjects(verb) for m in self.names(t)]
+        parsed = [m for t in self.subjects(verb) for m in self.names(t)]
+        if parsed:
+            return parsed
+        linked = self._verb_linked_before(verb)
+        if linked is not None and not self.is_passive(linked):
+            return self.agents(linked)
+        return self._subject_of_clause(verb)
 
     def companions(self, verb: Token) -> list[Mention]:
         """Return whom the verb is done together with ("wrote it with X")."""
@@ -149,13 +185,10 @@ class TextView:
         own = [c for c in verb.lefts if c.dep_ in _SUBJECTS]
         if own:
             return [self.antecedent(t) for t in own]
-        if verb.dep_ in ("conj", "xcomp", "advcl", "dep", "ccomp") and verb.head.pos_ in (
-            "VERB",
-            "AUX",
-        ):
-            if self.is_passive(verb.head):
-                return []
-            return self.subjects(verb.head)
+        over = verb.head.head if verb.dep_ == "pcomp" else verb.head
+        governed = verb.dep_ in ("conj", "xcomp", "advcl", "dep", "ccomp", "pcomp")
+        if governed and over.pos_ in ("VERB", "AUX") and over.i != verb.i:
+            return [] if self.is_passive(over) else self.subjects(over)
         return []
 
     def objects(self, verb: Token) -> list[Token]:
@@ -177,8 +210,7 @@ class TextView:
     def theme(self, verb: Token) -> Token | None:
         """Return what a verb acts upon: the object, or the subject of a passive."""
         if not self.is_passive(verb):
-            objects = self.objects(verb)
-            return objects[0] if objects else None
+            return self._active_theme(verb)
         for child in verb.lefts:
             if child.dep_ in _PASSIVE_SUBJECTS:
                 return self.antecedent(child)
@@ -187,6 +219,15 @@ class TextView:
         if verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
             return self.theme(verb.head) if self.is_passive(verb.head) else None
         return None
+
+    def _active_theme(self, verb: Token) -> Token | None:
+        objects = self.objects(verb)
+        if objects:
+            return objects[0]
+        behind = self.mention(verb.i + 1)
+        if behind is not None:
+            return self.doc[behind.start]
+        return verb.head if verb.dep_ == "amod" else None
 
     def antecedent(self, token: Token) -> Token:
         """Return what a relative pronoun stands for, or the token itself."""
@@ -200,7 +241,7 @@ class TextView:
             return self.named_after(by)
         agents = [c for c in verb.rights if c.lower_ == "by" and c.dep_ in ("agent", "prep")]
         for agent in agents:
-            if not self._belongs_to_noun(agent):
+            if not self.belongs_to_noun(agent):
                 return self.named_after(agent)
         linked = [c for c in verb.rights if c.dep_ == "conj" and c.pos_ == "VERB"]
         if linked and linked[0].tag_ == "VBN":
@@ -208,18 +249,24 @@ class TextView:
         return []
 
     def _by_after(self, verb: Token) -> Token | None:
-        if verb.i + 1 < len(self.doc) and self.doc[verb.i + 1].lower_ == "by":
+        inflected = verb.tag_ in ("VBN", "VBD") or verb.lower_.endswith(("ed", "en"))
+        if inflected and verb.i + 1 < len(self.doc) and self.doc[verb.i + 1].lower_ == "by":
             return self.doc[verb.i + 1]
         return None
 
-    def _belongs_to_noun(self, by: Token) -> bool:
-        """Whether "by X" stands right behind a work's noun or title, whose maker X then is."""
-        if by.i == 0:
+    def belongs_to_noun(self, by: Token, noun: Token | None = None) -> bool:
+        """Whether "by X" stands right behind a work's noun or title, whose maker X then is.
+
+        Args:
+            noun: a noun that does not count.
+        """
+        if by.i == 0 or (noun is not None and by.i - 1 == noun.i):
             return False
         before = self.doc[by.i - 1]
         mention = self.mention(before.i)
         if mention is not None:
-            return mention.type not in (None, ITEM, "Place")
+            set_there = mention.start > 0 and self.doc[mention.start - 1].pos_ == "ADP"
+            return mention.type != ITEM and not set_there
         return self.lemma(before) in (*self.reading.work_nouns, "screenplay", "script", "score")
 
     def _subject_before(self, verb: Token) -> list[Mention]:
@@ -236,6 +283,18 @@ class TextView:
         if verb.tag_ == "VBZ":
             return [mention]
         return self._listed_before(mention)
+
+    def _subject_of_clause(self, verb: Token) -> list[Mention]:
+        """Return the name whose relative clause ends before a verb: "X, who wrote it, stars"."""
+        if verb.i == 0 or self.doc[verb.i - 1].text != ",":
+            return []
+        for mention in reversed(self.mentions):
+            if mention.end >= verb.i or mention.start < verb.sent.start:
+                continue
+            after = self.doc[mention.end : mention.end + 2]
+            if len(after) == 2 and after[0].text == "," and after[1].lower_ in ("who", "whose"):
+                return [mention]
+        return []
 
     # Names -------------------------------------------------------------------------------------
 
@@ -279,8 +338,11 @@ class TextView:
         for i in range(preposition.i + 1, min(preposition.i + 5, len(self.doc))):
             mention = self.mention(i)
             if mention is not None:
-                return [mention, *self._listed_after(mention)]
-            if self.doc[i].is_punct or self.doc[i].pos_ in ("VERB", "ADP"):
+                after = self.doc[mention.end] if mention.end < len(self.doc) else None
+                modifies = after is not None and after.tag_ == "NN"
+                return [] if modifies else [mention, *self._listed_after(mention)]
+            shared = self.doc[i - 1].lower_ == "and" and self.doc[i].tag_ == "VBG"
+            if not shared and (self.doc[i].is_punct or self.doc[i].pos_ in ("VERB", "ADP")):
                 break
         return []
 
@@ -316,8 +378,8 @@ class TextView:
         if not joint:
             return found
         i -= 1
-        if i >= 0 and self.doc[i].text == ",":
-            i -= 1
+        comma = i >= 0 and self.doc[i].text == ","
+        i -= comma
         while i >= 0:
             mention = self.mention(i)
             if mention is None or mention.end != i + 1:
@@ -330,7 +392,8 @@ class TextView:
             if before is None or before.text != ",":
                 break
             i -= 1
-        return found[::-1]
+        # "plays A, and B stars": a comma before "and" needs a longer list to be part of one.
+        return [last] if comma and len(found) < 3 else found[::-1]
 
     def _starts_clause(self, mention: Mention) -> bool:
         """Whether a name is the subject of a verb of its own rather than the end of a list."""
@@ -360,7 +423,6 @@ class TextView:
             plays = self.lemma(before) in _CHARACTER_VERBS and not passive
             if before.lower_ == "as" or (plays and self.mention(i) is None):
                 found.add(mention.start)
-                found.update(m.start for m in self._listed_after(mention) if not self._acts(m))
         return frozenset(found)
 
     def _acts(self, mention: Mention) -> bool:
@@ -368,4 +430,5 @@ class TextView:
         if mention.end >= len(self.doc):
             return False
         after = self.doc[mention.end]
-        return self.lemma(after) in _CHARACTER_VERBS or after.tag_ in _DETERMINERS
+        acts = self.lemma(after) in _CHARACTER_VERBS or after.lower_ == "as"
+        return acts or after.tag_ in _DETERMINERS
