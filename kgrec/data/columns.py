@@ -1,0 +1,265 @@
+"""Which column is what: told by the user, else guessed from names, else from values."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kgrec.config import FrozenModel
+from kgrec.data import guesses
+from kgrec.data.sources import Kind, Source
+from kgrec.data.tables import Table
+from kgrec.errors import ConfigError, DataError
+from kgrec.schema import Core, Domain
+
+REQUIRED: dict[Kind, tuple[str, ...]] = {
+    "catalog": ("item_id",),
+    "users": ("user_id",),
+    "interactions": ("user_id", "item_id"),
+}
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+class Role(FrozenModel):
+    """One column and what it becomes.
+
+    Attributes:
+        becomes: the role (`item_id`) or the property (`year`).
+        type: type of a property; None for a role.
+        guessed: whether nobody said so.
+    """
+
+    column: str
+    becomes: str
+    type: str | None = None
+    guessed: bool = False
+
+
+class RelationColumn(FrozenModel):
+    """One column whose values are entities.
+
+    Attributes:
+        separator: what stands between values; None where a cell holds one value or a list.
+    """
+
+    column: str
+    relation: str
+    entity_type: str
+    separator: str | None = None
+    guessed: bool = False
+
+    @property
+    def source(self) -> str:
+        """What facts of this column name as their source."""
+        return f"column:{self.column}"
+
+
+class ColumnPlan(FrozenModel):
+    """What becomes of each column of a table.
+
+    Attributes:
+        roles: by role.
+        interaction: kind of the interactions where no column says it.
+        unused: columns that are not read.
+    """
+
+    kind: Kind
+    roles: dict[str, Role]
+    properties: tuple[Role, ...] = ()
+    relations: tuple[RelationColumn, ...] = ()
+    interaction: str = "view"
+    unused: tuple[str, ...] = ()
+
+    def column(self, role: str) -> str | None:
+        """Return the column of a role, None where the table has none."""
+        found = self.roles.get(role)
+        return found.column if found else None
+
+    def described(self) -> list[tuple[str, str, str]]:
+        """Return (column, what it becomes, "given" or "guessed") of each column."""
+        lines = [(r.column, r.becomes, _how(r.guessed)) for r in self.roles.values()]
+        lines += [(p.column, f"{p.becomes} ({p.type})", _how(p.guessed)) for p in self.properties]
+        for relation in self.relations:
+            separator = f" split at {relation.separator!r}" if relation.separator else ""
+            becomes = f"{relation.relation} → {relation.entity_type}{separator}"
+            lines.append((relation.column, becomes, _how(relation.guessed)))
+        return lines + [(column, "not used", "") for column in self.unused]
+
+
+def plan_columns(table: Table, source: Source, domain: Domain, core: Core) -> ColumnPlan:
+    """Decide what each column of a table is.
+
+    Raises:
+        ConfigError: the source names a column, relation or kind that there is not.
+        DataError: the table lacks a column that it must have.
+    """
+    _check_given(table, source, domain, core)
+    roles = _roles(table, source, domain)
+    for role in REQUIRED[source.kind]:
+        if role not in roles:
+            raise _lacking(table, role)
+    taken = {role.column for role in roles.values()}
+    relations = _relations(table, source, domain, taken) if source.kind == "catalog" else ()
+    taken |= {relation.column for relation in relations}
+    properties = _properties(table, source, domain, core, taken)
+    taken |= {role.column for role in properties}
+    value = roles.get("value")
+    return ColumnPlan(
+        kind=source.kind,
+        roles=roles,
+        properties=properties,
+        relations=relations,
+        interaction=source.interaction or guesses.interaction_kind(value.column if value else None),
+        unused=tuple(column for column in table.columns if column not in taken),
+    )
+
+
+def _roles(table: Table, source: Source, domain: Domain) -> dict[str, Role]:
+    words = guesses.role_names(source.kind, domain)
+    given = {role: column for role, column in source.columns.items() if role in words}
+    roles = {role: Role(column=column, becomes=role) for role, column in given.items()}
+    taken = {*source.columns.values(), *_given_relation_columns(source)}
+    free = [column for column in table.columns if column not in taken]
+    for role, names in words.items():
+        if role in roles:
+            continue
+        column = guesses.by_name(free, names) or guesses.by_values(role, free, table.sample)
+        if column is not None and not (role == "description" and _is_relation(column, domain)):
+            roles[role] = Role(column=column, becomes=role, guessed=True)
+            free.remove(column)
+    return {role: roles[role] for role in words if role in roles}
+
+
+def _relations(
+    table: Table, source: Source, domain: Domain, taken: set[str]
+) -> tuple[RelationColumn, ...]:
+    found = []
+    for relation, text in source.relations.items():
+        if text:
+            column, separator = _split_relation(text, table)
+            found.append(_relation(domain, relation, column, separator, guessed=False))
+    used = taken | {one.column for one in found} | set(source.columns.values())
+    for column in table.columns:
+        guess = domain.relation_of_column(guesses.snake(column))
+        if column in used or guess is None or guess in source.relations:
+            continue
+        separator = guesses.separator([row.get(column) for row in table.sample])
+        found.append(_relation(domain, guess, column, separator, guessed=True))
+    return tuple(found)
+
+
+def _relation(
+    domain: Domain, relation: str, column: str, separator: str | None, *, guessed: bool
+) -> RelationColumn:
+    return RelationColumn(
+        column=column,
+        relation=relation,
+        entity_type=domain.relations[relation].tail,
+        separator=separator,
+        guessed=guessed,
+    )
+
+
+def _split_relation(text: str, table: Table) -> tuple[str, str | None]:
+    """Cut `genres:|` into column and separator; a column may itself hold a colon."""
+    if text in table.columns:
+        return text, guesses.separator([row.get(text) for row in table.sample])
+    column, _, separator = text.rpartition(":")
+    return column, separator or None
+
+
+def _properties(
+    table: Table, source: Source, domain: Domain, core: Core, taken: set[str]
+) -> tuple[Role, ...]:
+    if source.kind == "interactions":
+        return ()
+    known = domain.item_properties if source.kind == "catalog" else {}
+    words = guesses.role_names(source.kind, domain)
+    named = {column: role for role, column in source.columns.items() if role not in words}
+    found = [_property(table, column, name, known, guessed=False) for column, name in named.items()]
+    wanted = source.properties
+    for column in table.columns:
+        if column in taken or column in named:
+            continue
+        name = guesses.property_name(column, known) if wanted is None else guesses.snake(column)
+        keep = (name in known or source.kind == "users") if wanted is None else column in wanted
+        if keep and name not in {role.becomes for role in found}:
+            found.append(_property(table, column, name, known, guessed=wanted is None))
+    reserved = {*core.keys.values(), *core.properties.get(core.labels.item, {})}
+    for role in found:
+        if not _IDENTIFIER.fullmatch(role.becomes) or role.becomes in reserved:
+            raise ConfigError(
+                "a column cannot become a property of this name",
+                value=role.becomes,
+                remedy="Give it another one with --column NAME=COLUMN.",
+            )
+    return tuple(found)
+
+
+def _property(
+    table: Table, column: str, name: str, known: Mapping[str, str], *, guessed: bool
+) -> Role:
+    kind = known.get(name) or guesses.value_type([row.get(column) for row in table.sample])
+    return Role(column=column, becomes=name, type=kind, guessed=guessed)
+
+
+def _check_given(table: Table, source: Source, domain: Domain, core: Core) -> None:
+    for column in source.columns.values():
+        _check_column(table, column)
+    for relation, text in source.relations.items():
+        if relation not in domain.relations:
+            raise ConfigError(
+                f"domain {domain.name!r} has no such relation type",
+                value=relation,
+                remedy=_near(relation, domain.relations),
+            )
+        if text:
+            _check_column(table, _split_relation(text, table)[0])
+    for column in source.properties or ():
+        _check_column(table, column)
+    if source.interaction is not None and source.interaction not in core.interactions:
+        raise ConfigError(
+            "there is no such kind of interaction",
+            value=source.interaction,
+            remedy=_near(source.interaction, core.interactions),
+        )
+
+
+def _check_column(table: Table, column: str) -> None:
+    if column not in table.columns:
+        raise ConfigError(
+            f"{table.path} has no such column",
+            value=column,
+            remedy=_near(column, table.columns),
+        )
+
+
+def _given_relation_columns(source: Source) -> set[str]:
+    texts = [text for text in source.relations.values() if text]
+    return {*texts, *(text.rpartition(":")[0] for text in texts)}
+
+
+def _is_relation(column: str, domain: Domain) -> bool:
+    return domain.relation_of_column(guesses.snake(column)) is not None
+
+
+def _lacking(table: Table, role: str) -> DataError:
+    columns = ", ".join(table.columns)
+    return DataError(
+        f"{table.path}: no column looks like {role}",
+        value=columns,
+        remedy=f"Name it with --column {role}=COLUMN, or in `columns` of a pipeline file. "
+        "Is the delimiter right?",
+    )
+
+
+def _near(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Known: {', '.join(known)}."
+
+
+def _how(guessed: bool) -> str:
+    return "guessed" if guessed else "given"
