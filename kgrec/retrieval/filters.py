@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kgrec.config import FrozenModel
+from kgrec.data.records import entity_id
 from kgrec.errors import ConfigError
 from kgrec.graph.store import GraphStore
 from kgrec.schema import Domain, load_schema
@@ -20,14 +21,14 @@ class Filter(FrozenModel):
 
     Attributes:
         text: as it was given.
-        relations: relation types, one of which must lead to an entity named one of `names`.
-        names: names of entities, in lower case.
+        relations: relation types, one of which must lead to one of `entities`.
+        entities: ids of entities.
         property: property of the item that must lie from `least` to `most`, or None.
     """
 
     text: str
     relations: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
     property: str | None = None
     least: float | str | None = None
     most: float | str | None = None
@@ -59,15 +60,16 @@ def parse_filter(text: str, domain: str | None = None) -> Filter:
     kinds = {name: kind for each in domains for name, kind in each.item_properties.items()}
     if key.lower() in kinds:
         return _of_property(text, key.lower(), sign, value, kinds[key.lower()])
-    relations = tuple(sorted({name for each in domains for name in _relations(each, key)}))
+    relations = {name: tail for each in domains for name, tail in _relations(each, key)}
     if not relations or sign != "=":
         raise ConfigError(
             f"there is nothing to filter by {key!r}",
             value=text,
             remedy=f"Known: {', '.join(_known(domains))}.",
         )
-    names = tuple(name.strip().lower() for name in value.split("|") if name.strip())
-    return Filter(text=text, relations=relations, names=names)
+    names = [name for name in value.split("|") if name.strip()]
+    entities = {entity_id(tail, name) for tail in relations.values() for name in names}
+    return Filter(text=text, relations=tuple(relations), entities=tuple(sorted(entities)))
 
 
 def passing(store: GraphStore, filters: Sequence[Filter]) -> frozenset[str] | None:
@@ -85,7 +87,7 @@ def passing(store: GraphStore, filters: Sequence[Filter]) -> frozenset[str] | No
             rows = store.read(
                 "recommend/items_with_entity",
                 relations=list(each.relations),
-                names=list(each.names),
+                entities=list(each.entities),
             )
         items = frozenset(item for row in rows for item in row["items"])
         passed = items if passed is None else passed & items
@@ -119,12 +121,13 @@ def _number(value: str, absent: float, text: str) -> float:
         ) from None
 
 
-def _relations(domain: Domain, key: str) -> Iterable[str]:
+def _relations(domain: Domain, key: str) -> Iterable[tuple[str, str]]:
+    """Yield relation types with the entity types that they lead to."""
     wanted = key.lower().replace(" ", "_")
     column = domain.relation_of_column(key)
-    if column is not None:
-        return [column]
-    return [name for name, relation in domain.relations.items() if relation.tail.lower() == wanted]
+    for name, relation in domain.relations.items():
+        if name == column or (column is None and relation.tail.lower() == wanted):
+            yield name, relation.tail
 
 
 def _known(domains: Sequence[Domain]) -> list[str]:

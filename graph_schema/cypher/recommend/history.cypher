@@ -3,11 +3,11 @@
 // returns: user_id, items, titles, kinds, values, times (milliseconds since 1970)
 MATCH (u:User {user_id: $user_id})
 OPTIONAL MATCH (u)-[x:INTERACTED]->(i:Item)
-WITH u, x, i
-ORDER BY x.at DESC, i.item_id
+WITH u, x, i, coalesce(x.at.epochMillis, 0) AS at
+ORDER BY at DESC, i.item_id
 RETURN u.user_id AS user_id,
        collect(i.item_id) AS items,
        collect(coalesce(i.title, '')) AS titles,
        collect(x.kind) AS kinds,
        collect(coalesce(x.value, 1.0)) AS values,
-       collect(coalesce(x.at.epochMillis, 0)) AS times
+       collect(CASE WHEN i IS NULL THEN null ELSE at END) AS times

@@ -1,9 +1,8 @@
-// Items that a relation ties to an entity of some name, whatever its case.
+// Items that one of some relations ties to one of some entities.
 // $relations: list of strings; relation types that count
-// $names: list of strings; in lower case
+// $entities: list of strings; ids
 // returns: items
-MATCH (e:Entity)
-WHERE toLower(e.name) IN $names
-MATCH (i:Item)-[f]->(e)
+UNWIND $entities AS id
+MATCH (e:Entity {entity_id: id})<-[f]-(i:Item)
 WHERE type(f) IN $relations
 RETURN collect(DISTINCT i.item_id) AS items

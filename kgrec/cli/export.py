@@ -1,0 +1,96 @@
+"""`kgrec export`: the graph as files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kgrec.cli.console import out, print_json, progress
+from kgrec.config import load_settings
+from kgrec.graph import open_graph
+from kgrec.progress import Progress
+
+if TYPE_CHECKING:
+    from kgrec.graph.store import GraphStore
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class Format(StrEnum):
+    """What the files are for."""
+
+    PYG = "pyg"
+    NETWORKX = "networkx"
+    GRAPHML = "graphml"
+    PARQUET = "parquet"
+
+
+@app.command()
+def export(
+    path: Annotated[Path, typer.Argument(help="A folder for pyg and parquet, else a file.")],
+    form: Annotated[Format, typer.Option("--format", "-f", help="What to write.")],
+    domain: Annotated[
+        str | None, typer.Option(help="Only the items of this domain, such as movies.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Write the graph to files.
+
+    pyg: data.pt, a HeteroData of what models learn from, and vocabularies.json with the ids and
+    their hashes. parquet: one file a node type and one a relation type. networkx: node-link JSON.
+    graphml: for Gephi, yEd and others.
+
+    Example: kgrec export exported/ --format parquet
+    """
+    with open_graph(load_settings()) as store, progress(quiet=as_json) as bars:
+        counts = _WRITERS[form](store, path, domain, bars)
+    if as_json:
+        print_json({"path": str(path), "format": form.value, "rows": counts})
+        return
+    told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    out.print(f"{path}: {told}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _pyg(store: GraphStore, path: Path, domain: str | None, bars: Progress) -> dict[str, int]:
+    from kgrec.data.hetero import save_hetero, vocabularies
+    from kgrec.data.selection import Selection
+    from kgrec.graph.export import read_dataset
+
+    dataset = read_dataset(store, Selection(domain=domain), progress=bars)
+    save_hetero(dataset, path)
+    counts = {name: len(vocabulary) for name, vocabulary in vocabularies(dataset).items()}
+    return counts | {"interactions": len(dataset.interactions), "facts": len(dataset.facts)}
+
+
+def _parquet(store: GraphStore, path: Path, domain: str | None, bars: Progress) -> dict[str, int]:
+    from kgrec.graph.parquet import write_parquet
+
+    return write_parquet(store, path, domain=domain, progress=bars)
+
+
+def _networkx(store: GraphStore, path: Path, domain: str | None, bars: Progress) -> dict[str, int]:
+    from kgrec.graph.networks import to_networkx, write_node_link
+
+    graph = to_networkx(store, domain=domain, progress=bars)
+    write_node_link(graph, path)
+    return {"nodes": graph.number_of_nodes(), "edges": graph.number_of_edges()}
+
+
+def _graphml(store: GraphStore, path: Path, domain: str | None, bars: Progress) -> dict[str, int]:
+    from kgrec.graph.networks import to_networkx, write_graphml
+
+    graph = to_networkx(store, domain=domain, progress=bars)
+    write_graphml(graph, path)
+    return {"nodes": graph.number_of_nodes(), "edges": graph.number_of_edges()}
+
+
+_WRITERS: dict[Format, Callable[["GraphStore", Path, str | None, Progress], dict[str, int]]] = {
+    Format.PYG: _pyg,
+    Format.NETWORKX: _networkx,
+    Format.GRAPHML: _graphml,
+    Format.PARQUET: _parquet,
+}
