@@ -88,7 +88,7 @@ def _graphml(store: GraphStore, path: Path, domain: str | None, bars: Progress) 
     return {"nodes": graph.number_of_nodes(), "edges": graph.number_of_edges()}
 
 
-_WRITERS: dict[Format, Callable[["GraphStore", Path, str | None, Progress], dict[str, int]]] = {
+_WRITERS: dict[Format, Callable[[GraphStore, Path, str | None, Progress], dict[str, int]]] = {
     Format.PYG: _pyg,
     Format.NETWORKX: _networkx,
     Format.GRAPHML: _graphml,
