@@ -281,9 +281,14 @@ def _makers(view: TextView, noun: Token, prepositions: tuple[str, ...]) -> Itera
         behind = child.lower_ in prepositions and child.i > noun.i
         if behind and child.dep_ in ("prep", "agent") and not view.belongs_to_noun(child, noun):
             yield from view.named_after(child)
+    yield from _named_behind(view, noun, prepositions)
+
+
+def _named_behind(view: TextView, noun: Token, prepositions: tuple[str, ...]) -> Iterator[Mention]:
+    """Yield whom "by" names behind a noun and its title, whatever the parse hangs it on."""
     follower = noun.i + 1
     title = view.mention(follower) if follower < len(view.doc) else None
-    if title is not None and title.type != "Person":
+    if title is not None:
         follower = title.end
     if follower < len(view.doc) and view.doc[follower].lower_ in prepositions:
         yield from view.named_after(view.doc[follower])
@@ -296,9 +301,12 @@ def _authors(view: TextView, noun: Token, makes: frozenset[str]) -> Iterator[Men
             yield owner
         if token.lower_ != "by" or token.dep_ not in ("prep", "agent"):
             continue
-        made = token.head.pos_ != "VERB" or token.head.lemma_.lower() in makes
+        made = (
+            token.head.pos_ != "VERB" or token.i - 1 == noun.i or token.head.lemma_.lower() in makes
+        )
         if made and not view.is_item(token.head):
             yield from view.named_after(token)
+    yield from _named_behind(view, noun, ("by",))
 
 
 def _governor_word(view: TextView, noun: Token) -> str:

@@ -415,7 +415,7 @@ class TextView:
             while i > 0 and (
                 self.doc[i].pos_ in ("DET", "ADJ", "NOUN", "NUM", "PRON")
                 and self.mention(i) is None
-                and self.doc[i].lower_ not in ("who", "he", "she", "it")
+                and self.doc[i].lower_ not in ("who", "he", "she", "it", "opposite")
             ):
                 i -= 1
             before = self.doc[i]
