@@ -1,0 +1,103 @@
+"""Items with their properties and facts into the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kgrec.data.records import ItemRecord, Value
+from kgrec.graph.store import GraphStore, Step
+from kgrec.stages.loading.facts import created_entities, fact_changes
+from kgrec.stages.loading.tally import Tally
+
+ITEMS_A_BATCH = 2_000
+
+Refuse = Callable[[int, object, str], None]
+"""Takes the line, the value and the reason of a record that cannot be written."""
+
+
+@dataclass(frozen=True)
+class ItemLoader:
+    """Writes items of one domain.
+
+    Args:
+        item_type: the item label of the domain.
+        run_id: the run whose facts these are.
+        refuse: takes what cannot be written.
+    """
+
+    store: GraphStore
+    item_type: str
+    run_id: str
+    refuse: Refuse
+
+    def write(self, batch: Sequence[tuple[int, ItemRecord]]) -> Tally:
+        """Write items with distinct ids in one transaction; what is there already is left alone.
+
+        Args:
+            batch: line and item.
+        """
+        names = sorted({name for _, item in batch for name in item.properties})
+        known = self._known([item.item_id for _, item in batch], names)
+        items = [item for line, item in batch if self._is_writable(line, item, known)]
+        facts = [fact for item in items for fact in item.facts]
+        withdraw = {item.item_id: item.sources for item in items if item.item_id in known}
+        changes = fact_changes(self.store, facts, self.run_id, withdraw=withdraw)
+        new = [item.item_id for item in items if item.item_id not in known]
+        changed = [item for item in items if differs(item.properties, known.get(item.item_id))]
+        tally = Tally(facts=changes.facts, withdrawn=changes.withdrawn, created=len(new))
+        touched = {item.item_id for item in changed} | changes.items
+        tally.updated = len(touched - set(new))
+        tally.unchanged = len(items) - tally.created - tally.updated
+        steps = [*self._item_steps(new, changed), *changes.steps]
+        if steps:
+            tally.entities = created_entities(steps, self.store.write_all(steps))
+        return tally
+
+    def _known(self, ids: list[str], names: list[str]) -> dict[str, Mapping[str, Any]]:
+        rows = self.store.read("ingest/items", items=ids, properties=names)
+        known: dict[str, Mapping[str, Any]] = {}
+        for row in rows:
+            values = dict(zip(names, row["values"], strict=True))
+            known[row["item_id"]] = values | {"labels": row["labels"]}
+        return known
+
+    def _is_writable(
+        self, line: int, item: ItemRecord, known: Mapping[str, Mapping[str, Any]]
+    ) -> bool:
+        found = known.get(item.item_id)
+        if found is None and "title" not in item.properties:
+            reason = "title is missing, and there is no such item yet"
+            self.refuse(line, item.item_id, reason)
+            return False
+        if found is not None and self.item_type not in found["labels"]:
+            self.refuse(line, item.item_id, "the id belongs to an item of another domain")
+            return False
+        return True
+
+    def _item_steps(self, new: Sequence[str], changed: Sequence[ItemRecord]) -> list[Step]:
+        rows = [
+            {"item_id": item.item_id, "properties": sendable(item.properties)} for item in changed
+        ]
+        steps: list[Step] = []
+        if new:
+            steps.append(("ingest/create_items", {"item_type": self.item_type}, {"items": new}))
+        if rows:
+            steps.append(("ingest/set_items", {}, {"rows": rows}))
+        return steps
+
+
+def differs(properties: Mapping[str, Value], known: Mapping[str, Any] | None) -> bool:
+    """Say whether the graph holds other values; what a row leaves out does not count."""
+    if known is None:
+        return True
+    return any(known.get(name) != value for name, value in sendable(properties).items())
+
+
+def sendable(properties: Mapping[str, Value]) -> dict[str, Any]:
+    """Return properties as the driver takes them."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in properties.items()
+    }
