@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -26,26 +27,25 @@ class CollaborativeConfig(AgentConfig):
     """Settings of the collaborative agent.
 
     Attributes:
-        tau: temperature of the cosine; None chooses among `tau_choices`.
-        trial_steps: steps of each trial that a choice is made by.
+        tau: temperature of the cosine; None trains once with each of `tau_choices` and keeps the
+            best; the first of them is taken where there is no validation part.
         steps: steps to train; None stops early by the validation part.
         history_power: p, how a history's length is divided out.
         kappa: interactions at which an item is half known by its users.
         embedding_dim: size of the vectors.
         drop: share of the edges that are hidden in a step and are its targets.
-        row_size: how many of the strongest knowledge cosines are kept for an item.
+        row_size: how many items speak for an item by their knowledge, the most alike.
         max_cells: at most so many scores in a step; more users than fit are drawn by chance.
     """
 
     tau: float | None = Field(default=None, gt=0)
     tau_choices: tuple[float, ...] = Field(default=(0.3, 0.5), min_length=1)
-    trial_steps: int = Field(default=60, ge=1)
     steps: int | None = Field(default=None, ge=1)
     history_power: float = Field(default=0.5, ge=0, le=1)
     kappa: float = Field(default=0.5, gt=0)
     embedding_dim: int = Field(default=128, ge=1)
     drop: float = Field(default=0.3, gt=0, lt=1)
-    row_size: int = Field(default=200, ge=1)
+    row_size: int = Field(default=50, ge=1)
     max_cells: int = Field(default=16_000_000, ge=1)
     schedule: Schedule = Schedule()
     objective: Objective = Objective()
@@ -69,22 +69,23 @@ class CollaborativeAgent:
         if not len(context.train.interactions):
             raise NothingToLearnError("the collaborative agent needs interactions")
         problem = _Problem(context, self.config)
-        tau = self._choose_tau(problem)
-        network, steps = problem.train(tau, self.config.schedule, self.config.steps)
-        return problem.kernel(network, {"tau": tau, "steps": steps})
+        return max((problem.train(tau) for tau in self._taus(context)), key=_validated).kernel
 
-    def _choose_tau(self, problem: _Problem) -> float:
-        config = self.config
-        if config.tau is not None:
-            return config.tau
-        if problem.held_out is None or len(config.tau_choices) == 1:
-            return config.tau_choices[0]
-        short = config.schedule.model_copy(update={"steps": config.trial_steps})
-        tried = {
-            tau: problem.measure(problem.train(tau, short, config.trial_steps)[0])
-            for tau in config.tau_choices
-        }
-        return max(tried, key=lambda tau: tried[tau])
+    def _taus(self, context: FitContext) -> tuple[float, ...]:
+        if self.config.tau is not None:
+            return (self.config.tau,)
+        choices = self.config.tau_choices
+        return choices[:1] if context.validation is None else choices
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    kernel: Kernel
+    metric: float
+
+
+def _validated(candidate: _Candidate) -> float:
+    return candidate.metric
 
 
 class _Problem:
@@ -103,9 +104,8 @@ class _Problem:
                 self.matrix, context.validation, config.objective, seed=context.seed
             )
 
-    def train(
-        self, tau: float, schedule: Schedule, stop_after: int | None
-    ) -> tuple[HistoryNetwork, int]:
+    def train(self, tau: float) -> _Candidate:
+        """Train a network with this temperature from scratch."""
         context, config = self.context, self.config
         with seeded(context.seed):
             network = HistoryNetwork(
@@ -117,17 +117,17 @@ class _Problem:
                 device=context.device,
             )
             draws = self._losses(network, np.random.default_rng(context.seed))
-            early = self.held_out is not None and stop_after is None
             trained = train(
                 network,
                 lambda: next(draws),
-                schedule,
-                measure=(lambda: self.measure(network)) if early else None,
-                stop_after=stop_after,
+                config.schedule,
+                measure=(lambda: self.measure(network)) if self.held_out else None,
+                stop_after=config.steps,
                 name=f"collaborative: τ {tau:g}",
                 progress=context.progress,
             )
-        return network, trained.steps
+        kernel = self.kernel(network, {"tau": tau, "steps": trained.steps})
+        return _Candidate(kernel, trained.best or 0.0)
 
     def _losses(self, network: HistoryNetwork, rng: np.random.Generator) -> Iterator[Tensor]:
         while True:

@@ -36,7 +36,8 @@ def cosine_rows(train: Dataset, row_size: int, *, block: int = 1024) -> sp.csr_m
     """Return Kc, the cosine of the items' features, CSR float32 [I, I] with a zero diagonal.
 
     Args:
-        row_size: only the strongest so many of each row are kept.
+        row_size: for each candidate (column) only so many history items (rows) are kept, the
+            most alike, so that rare items keep theirs.
         block: rows that are multiplied at a time.
 
     Returns:
@@ -50,7 +51,7 @@ def cosine_rows(train: Dataset, row_size: int, *, block: int = 1024) -> sp.csr_m
     for start in range(0, features.shape[0], block):
         product = sp.csr_matrix(features[start : start + block] @ transposed)
         blocks.append(strongest(product, row_size, first=start))
-    return sp.csr_matrix(sp.vstack(blocks), dtype=np.float32)
+    return sp.csr_matrix(sp.vstack(blocks).T, dtype=np.float32)
 
 
 def strongest(matrix: sp.csr_matrix, row_size: int, *, first: int = 0) -> sp.csr_matrix:

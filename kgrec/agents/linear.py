@@ -15,13 +15,15 @@ from kgrec.agents.knowledge import degree_features
 from kgrec.data.dataset import Dataset, FloatArray
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective, Validation
+from kgrec.progress import Task
 
 
 class LinearConfig(AgentConfig):
     """Settings of the linear agent.
 
     Attributes:
-        ridge: λ of an item of mean popularity; None chooses among `ridge_choices`.
+        ridge: λ of an item of mean popularity; None begins at `ridge_start` and doubles or halves
+            it while validation gains.
         ridge_power: λ_i = λ · (popularity_i / mean)^power.
         knowledge: weight of the knowledge features beside the users; None chooses.
         row_size: how many of the strongest weights of each history item are kept.
@@ -30,7 +32,7 @@ class LinearConfig(AgentConfig):
     """
 
     ridge: float | None = Field(default=None, gt=0)
-    ridge_choices: tuple[float, ...] = Field(default=(100.0, 200.0, 400.0), min_length=1)
+    ridge_start: float = Field(default=200.0, gt=0)
     ridge_power: float = 0.3
     knowledge: float | None = Field(default=None, ge=0)
     knowledge_choices: tuple[float, ...] = Field(default=(0.0, 3.0), min_length=1)
@@ -67,26 +69,46 @@ class LinearAgent:
 
     def _choose(self, problem: _Problem, context: FitContext) -> tuple[float, float]:
         config = self.config
-        ridges = (config.ridge,) if config.ridge is not None else config.ridge_choices
         fixed = config.knowledge is not None or not problem.features.nnz
         weights = (config.knowledge or 0.0,) if fixed else config.knowledge_choices
-        ridge, knowledge = ridges[len(ridges) // 2], weights[-1]
-        if context.validation is None or len(ridges) == len(weights) == 1:
+        ridge, knowledge = config.ridge or config.ridge_start, weights[-1]
+        if context.validation is None or (config.ridge is not None and len(weights) == 1):
             return ridge, knowledge
         matrix = context.train.matrix()
         held_out = Validation(matrix, context.validation, config.objective, seed=context.seed)
-        tried: dict[tuple[float, float], float] = {}
-        total = len(ridges) + len(weights) - 1
-        with context.progress.task("linear: choose", total) as task:
-            for pair in [(r, knowledge) for r in ridges]:
-                tried[pair] = problem.measure(*pair, held_out)
-                task.advance()
-            ridge = max(tried, key=lambda pair: tried[pair])[0]
-            for pair in [(ridge, w) for w in weights if w != knowledge]:
-                tried[pair] = problem.measure(*pair, held_out)
-                task.advance()
-                task.describe(f"{config.objective.metric} {max(tried.values()):.4f}")
-        return max(tried, key=lambda pair: tried[pair])
+        with context.progress.task("linear: choose") as task:
+            search = _Search(problem, held_out, task)
+            if config.ridge is None:
+                ridge = search.ridge(ridge, knowledge)
+            return max(((ridge, weight) for weight in weights), key=search.measure)
+
+
+class _Search:
+    """Measures settings on the validation part, each once."""
+
+    def __init__(self, problem: _Problem, held_out: Validation, task: Task) -> None:
+        self._problem, self._held_out, self._task = problem, held_out, task
+        self._tried: dict[tuple[float, float], float] = {}
+
+    def measure(self, setting: tuple[float, float]) -> float:
+        """Return the metric of a ridge and a weight of knowledge."""
+        if setting not in self._tried:
+            self._tried[setting] = self._problem.measure(*setting, self._held_out)
+            self._task.advance()
+            self._task.describe(f"validation {max(self._tried.values()):.4f}")
+        return self._tried[setting]
+
+    def ridge(self, start: float, knowledge: float, *, most: int = 6) -> float:
+        """Double or halve the ridge while that gains, `most` times at the most."""
+        best = start
+        for factor in (0.5, 2.0):
+            while len(self._tried) < most:
+                if self.measure((best * factor, knowledge)) <= self.measure((best, knowledge)):
+                    break
+                best *= factor
+            if best != start:
+                break
+        return best
 
 
 class _Problem:

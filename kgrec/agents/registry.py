@@ -15,6 +15,7 @@ AGENTS: dict[str, str] = {
     # name: module:class; the class takes its config, whose class is its `Config`
     "collaborative": "kgrec.agents.collaborative:CollaborativeAgent",
     "linear": "kgrec.agents.linear:LinearAgent",
+    "semantic": "kgrec.agents.semantic:SemanticAgent",
 }
 
 

@@ -31,7 +31,7 @@ class Schedule(FrozenModel):
         patience: looks without an improvement after which training stops.
     """
 
-    steps: int = Field(default=200, ge=1)
+    steps: int = Field(default=120, ge=1)
     rate: float = Field(default=0.03, gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = Field(default=0.0, ge=0)
@@ -40,7 +40,7 @@ class Schedule(FrozenModel):
     decay: float = Field(default=0.3, gt=0, le=1)
     check_every: int = Field(default=20, ge=1)
     check_from: int = Field(default=60, ge=0)
-    patience: int = Field(default=4, ge=1)
+    patience: int = Field(default=2, ge=1)
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
