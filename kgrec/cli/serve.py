@@ -1,0 +1,41 @@
+"""`kgrec serve`: the HTTP API and the explorer page."""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from kgrec.cli.console import out
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; beyond this machine with API keys only.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Serve the HTTP API and the explorer page.
+
+    Keys with roles are read from KGREC_API_KEYS, such as read:KEY1,write:KEY2,admin:KEY3; without
+    them the server listens on this machine only.
+
+    Example: kgrec serve --port 8000 --open
+    """
+    from kgrec.config import load_settings
+    from kgrec.serving.server import serve as run
+
+    def started(url: str) -> None:
+        out.print(f"Explorer page    [bold]{url}/[/bold]", soft_wrap=True)
+        out.print(f"API description  {url}/openapi.json", soft_wrap=True)
+        out.print("Ctrl+C ends it.")
+        if open_page:
+            threading.Timer(0.5, webbrowser.open, [f"{url}/"]).start()
+
+    run(load_settings(), host, port, on_start=started)

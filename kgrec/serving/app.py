@@ -1,0 +1,100 @@
+"""The HTTP application: routes, errors, limits, keys and the page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from anyio import to_thread
+from fastapi import FastAPI
+
+from kgrec import __version__
+from kgrec.config import Settings, load_settings
+from kgrec.serving import feedback, health, items, recommendations, users
+from kgrec.serving.config import ServingConfig
+from kgrec.serving.headers import LoopbackOnly, SecurityHeaders
+from kgrec.serving.limits import Limits
+from kgrec.serving.page import add_page
+from kgrec.serving.problems import MEDIA_TYPE, Problem, add_handlers
+from kgrec.serving.security import KeyRing
+from kgrec.serving.service import Service
+
+_DESCRIPTION = """
+Recommendations from a knowledge graph, each with the reasons for it. Every answer that is not a
+success is a problem document (RFC 9457) with `what`, `value` and `remedy`.
+"""
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text}
+    for status, text in {
+        401: "The server asks for a key.",
+        403: "The key does not allow this.",
+        404: "There is no such user or item.",
+        422: "A parameter or the body is of no use.",
+        503: "The graph or the model is away; try again.",
+        504: "The answer took too long.",
+    }.items()
+}
+
+
+def create_app(settings: Settings | None = None, config: ServingConfig | None = None) -> FastAPI:
+    """Build the application; `uvicorn --factory kgrec.serving.app:create_app` runs it too.
+
+    Args:
+        settings: where graph, models and keys are; from the environment when absent.
+        config: limits.
+
+    Raises:
+        ConfigError: the keys are not usable.
+    """
+    settings = settings or load_settings()
+    config = config or ServingConfig()
+    keys = KeyRing.parse(settings.api_keys.get_secret_value() if settings.api_keys else "")
+    service = Service(settings, config.time_limit_s)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await to_thread.run_sync(service.close)
+
+    app = FastAPI(
+        title="kgrec",
+        version=__version__,
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0"},
+        lifespan=lifespan,
+        docs_url=None,  # its page is fetched from elsewhere
+        redoc_url=None,
+        responses=_PROBLEMS,
+    )
+    app.state.service = service
+    app.state.keys = keys
+    for module in (users, items, recommendations, feedback, health):
+        app.include_router(module.router)
+    add_page(app)
+    add_handlers(app, service.look_again)
+    _describe_problems(app)
+    app.add_middleware(Limits, config=config)
+    if not keys:
+        app.add_middleware(LoopbackOnly)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Have the description name the media type that errors really have."""
+    build = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            described = build()
+            for path in described["paths"].values():
+                for operation in path.values():
+                    for status, answer in operation["responses"].items():
+                        content = answer.get("content", {})
+                        if status >= "400" and "application/json" in content:
+                            content[MEDIA_TYPE] = content.pop("application/json")
+        assert app.openapi_schema is not None  # noqa: S101 - build() keeps what it made
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,38 @@
+"""Where a list goes on: an opaque text that holds the last entry of the page before."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+
+from kgrec.serving.errors import InvalidRequestError
+
+
+def encode(position: Sequence[str | int]) -> str:
+    """Return the cursor of a position."""
+    text = json.dumps(list(position), ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode(cursor: str | None, first: Sequence[str | int]) -> list[str | int]:
+    """Return the position of a cursor, or `first` without one.
+
+    Raises:
+        InvalidRequestError: the cursor did not come from a list of this kind.
+    """
+    if cursor is None:
+        return list(first)
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        position = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error):
+        position = None
+    if not isinstance(position, list) or [type(p) for p in position] != [type(p) for p in first]:
+        raise InvalidRequestError(
+            "the cursor is not one of this list",
+            value=cursor,
+            remedy="Send `next` of the page before as it came, or leave it out.",
+        )
+    return position

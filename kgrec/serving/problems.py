@@ -1,0 +1,166 @@
+"""Errors as RFC 9457 problem documents: what failed, the value, the remedy."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from kgrec.errors import GraphUnavailableError, KGRecError, ModelError
+from kgrec.serving.errors import NotReadyError
+
+logger = logging.getLogger("kgrec.serving")
+
+MEDIA_TYPE = "application/problem+json"
+_RETRY_AFTER = {"Retry-After": "1"}
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="kgrec"'}
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one parameter or field."""
+
+    where: str = Field(examples=["query.k"])
+    problem: str = Field(examples=["Input should be less than or equal to 100"])
+    value: str | None = Field(default=None, examples=["1000"])
+
+
+class Problem(BaseModel):
+    """The body of every answer that is not a success (RFC 9457)."""
+
+    type: str = Field(examples=["urn:kgrec:problem:not-found"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["there is no such user: '4711'"])
+    instance: str | None = Field(default=None, examples=["/v1/users/4711/recommendations"])
+    what: str = Field(examples=["there is no such user"])
+    value: str | None = Field(default=None, examples=["4711"])
+    remedy: str = Field(default="", examples=["GET /v1/users lists the users."])
+    errors: list[FieldProblem] | None = None
+
+
+def problem_response(
+    error: KGRecError, path: str, errors: list[FieldProblem] | None = None
+) -> JSONResponse:
+    """Return the answer for an error; one of the server's own is told without its inner values."""
+    status = error.status
+    inner = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    value = None if inner or error.value is None else str(error.value)
+    body = Problem(
+        type=f"urn:kgrec:problem:{_slug(type(error).__name__)}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=error.what if value is None else f"{error.what}: {value!r}",
+        instance=path,
+        what=error.what,
+        value=value,
+        remedy=error.remedy,
+        errors=errors,
+    )
+    return _answer(body, headers_for(status))
+
+
+def headers_for(status: int) -> Mapping[str, str]:
+    """Return the headers that an answer of this status must carry."""
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return _RETRY_AFTER
+    return _CHALLENGE if status == HTTPStatus.UNAUTHORIZED else {}
+
+
+def plain_problem(status: int, what: str, path: str, remedy: str = "") -> JSONResponse:
+    """Return a problem that comes from no error of ours, such as an unknown path."""
+    title = HTTPStatus(status).phrase
+    body = Problem(
+        type="about:blank",
+        title=title,
+        status=status,
+        detail=what,
+        instance=path,
+        what=what,
+        remedy=remedy,
+    )
+    return _answer(body, headers_for(status))
+
+
+def _answer(body: Problem, headers: Mapping[str, str]) -> JSONResponse:
+    content = body.model_dump(exclude_none=True)
+    return JSONResponse(content, body.status, headers, media_type=MEDIA_TYPE)
+
+
+def _slug(name: str) -> str:
+    words = re.findall(r"[A-Z]+(?=[A-Z]|$)|[A-Z][a-z0-9]*", name.removesuffix("Error"))
+    return "-".join(words).lower()
+
+
+def add_handlers(app: FastAPI, on_graph_away: Callable[[], None]) -> None:
+    """Have every error of the application answered with a problem document.
+
+    Args:
+        on_graph_away: called when a request failed because the graph did not answer.
+    """
+
+    def known(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, GraphUnavailableError):
+            on_graph_away()
+        return _known(request, error)
+
+    app.add_exception_handler(KGRecError, known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+
+
+def _known(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, KGRecError)  # noqa: S101 - registered for it alone
+    if isinstance(error, ModelError):  # of the server's own model, and no fault of the client
+        error = NotReadyError(error.what, value=error.value, remedy=error.remedy)
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.warning("%s %s: %s", request.method, request.url.path, error)
+    return problem_response(error, request.url.path)
+
+
+def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
+    found = [_field(problem) for problem in error.errors()]
+    first = found[0] if found else FieldProblem(where="request", problem="is not valid")
+    body = Problem(
+        type="urn:kgrec:problem:invalid-request",
+        title=HTTPStatus(422).phrase,
+        status=422,
+        detail=f"{first.where}: {first.problem}",
+        instance=request.url.path,
+        what=f"{first.where}: {first.problem}",
+        value=first.value,
+        remedy="Correct the request; /openapi.json describes it.",
+        errors=found,
+    )
+    return _answer(body, {})
+
+
+def _field(problem: Mapping[str, Any]) -> FieldProblem:
+    value = problem.get("input")
+    shown = str(value)[:200] if isinstance(value, str | int | float | bool) else None
+    where = ".".join(str(part) for part in problem["loc"])
+    return FieldProblem(where=where, problem=_message(problem), value=shown)
+
+
+def _message(problem: Mapping[str, Any]) -> str:
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    response = plain_problem(
+        error.status_code,
+        str(error.detail),
+        request.url.path,
+        "See /openapi.json for what there is.",
+    )
+    response.headers.update(error.headers or {})
+    return response

@@ -1,0 +1,58 @@
+"""Recommendations, and why they were made."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from kgrec.explain.records import Explanation
+from kgrec.retrieval.records import RecommendationList
+from kgrec.serving import catalogue
+from kgrec.serving.parameters import Diversity, Filters, ItemId, K, UserId
+from kgrec.serving.requests import AnonymousRequest
+from kgrec.serving.security import Role, require
+from kgrec.serving.service import CurrentEngine
+
+router = APIRouter(
+    prefix="/v1", tags=["recommendations"], dependencies=[Depends(require(Role.READ))]
+)
+
+
+@router.get("/users/{user_id}/recommendations")
+def recommend(
+    engine: CurrentEngine,
+    user_id: UserId,
+    k: K = 10,
+    filters: Filters = (),
+    diversity: Diversity = 0.0,
+    fallback: Annotated[
+        bool,
+        Query(
+            description="Whether an unknown user gets the popular items, marked as such, or 404."
+        ),
+    ] = True,
+) -> RecommendationList:
+    """Recommend items that the user has not met, from the history as it is at this moment."""
+    found = engine.recommender.recommend(user_id, k, filters=filters, diversity=diversity)
+    if found.fallback == "unknown_user" and not fallback:
+        raise catalogue.unknown_user(user_id)
+    return found
+
+
+@router.get("/users/{user_id}/recommendations/{item_id}/explanation")
+def explain(engine: CurrentEngine, user_id: UserId, item_id: ItemId) -> Explanation:
+    """Say why an item is recommended: numbers that sum to the score, paths that exist."""
+    return engine.explainer.explain(user_id, item_id)
+
+
+@router.post("/recommendations")
+def recommend_for(engine: CurrentEngine, request: AnonymousRequest) -> RecommendationList:
+    """Recommend to somebody whom the graph does not know, from the items they met.
+
+    Ids that the graph lacks are ignored; where none is left, the popular items come, marked as a
+    fallback.
+    """
+    return engine.recommender.recommend_for(
+        request.history, request.k, filters=request.filters, diversity=request.diversity
+    )

@@ -1,0 +1,86 @@
+"""What a client sends."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from kgrec.schema import load_schema
+from kgrec.serving.config import MAX_HISTORY, MAX_K
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AHEAD = timedelta(days=1)
+"""Clocks differ; a time further ahead would outlive every later opinion."""
+
+
+def printable(text: str) -> str:
+    """Return the text; raises ValueError when a character of it cannot be shown."""
+    if not text.isprintable():
+        raise ValueError("an id has only printable characters")
+    return text
+
+
+Id = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(printable)]
+"""An id of a user or an item."""
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AnonymousRequest(_Request):
+    """A history that no user of the graph stands for, such as a visitor's session."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"history": ["50", "172", "181"], "k": 5}]}
+    )
+
+    history: list[Id] = Field(
+        min_length=1, max_length=MAX_HISTORY, description="Ids of items, the newest first."
+    )
+    k: int = Field(default=10, ge=1, le=MAX_K)
+    filters: list[str] = Field(
+        default=[], max_length=10, description="Conditions that all must hold, as `genre=Comedy`."
+    )
+    diversity: float = Field(default=0.0, ge=0, le=1)
+
+
+class FeedbackRequest(_Request):
+    """What a user did with an item."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"user_id": "42", "item_id": "50", "kind": "like"}]}
+    )
+
+    user_id: Id = Field(description="A user who is unknown comes into being.")
+    item_id: Id
+    kind: str = Field(description="One of the kinds of `[interactions]` in graph_schema/core.toml.")
+    value: float | None = Field(
+        default=None, allow_inf_nan=False, description="The rating, or how often; 1 when absent."
+    )
+    at: datetime | None = Field(
+        default=None,
+        description="When it happened, with a time zone; now when absent. The same kind for the"
+        " same item at the same time is the same feedback.",
+    )
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str) -> str:
+        known = load_schema().core.interactions
+        if kind not in known:
+            raise ValueError(f"a kind is one of {', '.join(known)}")
+        return kind
+
+    @field_validator("at")
+    @classmethod
+    def _with_zone(cls, at: datetime | None) -> datetime | None:
+        if at is None:
+            return None
+        if at.tzinfo is None:
+            raise ValueError("a time needs its zone, such as 2026-05-01T12:00:00Z")
+        if not _EPOCH < at < datetime.now(UTC) + _AHEAD:
+            raise ValueError("a time lies after 1970 and not in the future")
+        return at.astimezone(UTC)

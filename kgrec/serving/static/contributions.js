@@ -1,0 +1,99 @@
+// The score taken apart: a bar for each history item, in the colours of the agents; they add up.
+import { h } from "./dom.js";
+import { agentClass, did, percent, score, signed } from "./format.js";
+
+const FIRST = 8;
+
+/** Draw the bars of an explanation; `openItem(id)` is called when a history item is chosen. */
+export function contributions(explanation, openItem) {
+  const rows = [...explanation.history].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
+  const prior = Object.fromEntries(explanation.agents.map((agent) => [agent.agent, agent.prior]));
+  const priors = Object.values(prior).reduce((a, b) => a + b, 0);
+  const first = rows.slice(0, FIRST);
+  const rest = rows.slice(FIRST);
+  const scale = scaleOf(first);
+  const body = h("tbody", {}, first.map((row) => historyRow(row, scale, openItem)));
+  if (rest.length) {
+    const others = rest.length === 1 ? "1 other item" : `${rest.length} other items`;
+    const button = h("button", { type: "button", class: "link", onclick: () => {
+      body.querySelector(".rest").replaceWith(...rest.map((row) => historyRow(row, scale, openItem)));
+    } }, `${others}: show each`);
+    body.append(tableRow("rest", button, sumOf(rest), total(rest), scale));
+  }
+  if (priors !== 0) body.append(tableRow("prior", "Whatever the history", prior, priors, scale));
+  const sum = total(rows) + priors;
+  const fits = Math.abs(sum - explanation.score) <= 1e-5 * Math.max(1, Math.abs(explanation.score));
+  return h("div", { class: "contributions" },
+    agents(explanation),
+    h("table", { class: "bars" },
+      h("caption", { class: "sr-only" }, "What each item of the history adds to the score"),
+      h("colgroup", {}, h("col", { class: "name" }), h("col", {}), h("col", { class: "sum" })),
+      h("thead", { class: "sr-only" }, h("tr", {}, ["From", "By agent", "Adds"].map((name) => h("th", { scope: "col" }, name)))),
+      body,
+      h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "Sum"),
+        h("td", { class: "check" }, fits ? "adds up to the score" : "does not add up to the score"),
+        h("td", { class: "value", id: "sum", "data-sum": String(sum), "data-score": String(explanation.score) }, `= ${score(sum, 4)}`)))));
+}
+
+function agents(explanation) {
+  const whole = explanation.agents.reduce((sum, one) => sum + Math.max(one.history + one.prior, 0), 0) || 1;
+  return h("ul", { class: "legend" }, explanation.agents.map((one) =>
+    h("li", {}, h("i", { class: `swatch ${agentClass(one.agent)}` }), `${one.agent} `,
+      h("b", {}, percent((one.history + one.prior) / whole)), " ", h("span", { class: "muted" }, signed(one.history + one.prior)))));
+}
+
+function historyRow(row, scale, openItem) {
+  const effect = `Without it the score would change by ${signed(row.deletion_effect)}.`;
+  const name = h("button", { type: "button", class: "link", title: effect, "data-item": row.item_id, onclick: () => openItem(row.item_id) }, row.title);
+  return tableRow("", [name, " ", h("small", {}, did(row.kind, row.value))], row.by_agent, row.contribution, scale);
+}
+
+function tableRow(kind, name, byAgent, value, scale) {
+  return h("tr", { class: kind }, h("th", { scope: "row" }, name), h("td", { class: "track" }, track(byAgent, scale)),
+    h("td", { class: "value" }, signed(value)));
+}
+
+/** Pieces to the right of zero for what speaks for the item, to the left for what speaks against. */
+function track(byAgent, scale) {
+  const box = h("div", { class: "bar", "aria-hidden": "true" });
+  const zero = (scale.low / (scale.low + scale.high)) * 100;
+  const unit = 100 / (scale.low + scale.high);
+  let [right, left] = [zero, zero];
+  for (const [agent, value] of Object.entries(byAgent)) {
+    const width = Math.abs(value) * unit;
+    if (width < 0.05) continue;
+    const piece = h("i", { class: agentClass(agent), title: `${agent} ${signed(value)}` });
+    if (value < 0) left -= width;
+    piece.style.left = `${value < 0 ? left : right}%`;
+    piece.style.width = `${width}%`;
+    if (value > 0) right += width;
+    box.append(piece);
+  }
+  if (right > 100 || left < 0) box.classList.add("cut");
+  if (scale.low > 0) {
+    const axis = h("b", {});
+    axis.style.left = `${zero}%`;
+    box.append(axis);
+  }
+  return box;
+}
+
+function scaleOf(rows) {
+  let [low, high] = [0, 1e-9];
+  for (const row of rows) {
+    const values = Object.values(row.by_agent);
+    high = Math.max(high, values.reduce((sum, value) => sum + Math.max(value, 0), 0));
+    low = Math.max(low, values.reduce((sum, value) => sum + Math.max(-value, 0), 0));
+  }
+  return { low, high };
+}
+
+function total(rows) {
+  return rows.reduce((sum, row) => sum + row.contribution, 0);
+}
+
+function sumOf(rows) {
+  const sums = {};
+  for (const row of rows) for (const [agent, value] of Object.entries(row.by_agent)) sums[agent] = (sums[agent] ?? 0) + value;
+  return sums;
+}

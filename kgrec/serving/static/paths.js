@@ -1,0 +1,146 @@
+// Knowledge paths as a graph: history items on the left, entities between, the item on the right.
+import { fill, h, sentence } from "./dom.js";
+import { percent, relation } from "./format.js";
+
+const ROW = 62;
+let loading;
+
+function library() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = h("script", { src: "/static/vendor/cytoscape.min.js" });
+    script.onload = () => resolve(window.cytoscape);
+    script.onerror = () => { loading = undefined; reject(new Error("cytoscape did not load")); };
+    document.head.append(script);
+  });
+  return loading;
+}
+
+/** Build the section for the paths of an explanation; `ready` fills in the graph. */
+export function pathSection(explanation) {
+  const told = h("div", { class: "evidence", "aria-live": "polite" }, h("p", { class: "muted" }, "Choose an edge or a node to see where the fact comes from."));
+  const canvas = h("div", { class: "graph", role: "img", "aria-label": `${explanation.paths.length} knowledge paths; the list below says them in words` });
+  const list = h("details", {}, h("summary", {}, "The same in words"),
+    h("ul", { class: "paths" }, explanation.paths.map((reason) =>
+      h("li", {}, reason.words, h("small", {}, `${source(reason.path.history)}; ${source(reason.path.item)}`)))));
+  const ready = async () => {
+    const cytoscape = await library();
+    draw(cytoscape, canvas, explanation, (facts) => fill(told, facts.map(fact)));
+  };
+  return { element: h("div", {}, canvas, told, list), ready };
+}
+
+function fact(one) {
+  return h("div", { class: "fact" },
+    h("p", {}, h("strong", {}, one.title), " ", h("span", { class: "relation" }, relation(one.relation)), " ", h("strong", {}, one.entity)),
+    one.evidence ? h("blockquote", {}, one.evidence) : null,
+    h("small", {}, sentence(source(one))));
+}
+
+function source(one) {
+  const from = one.source ? `from ${one.source}` : "source unknown";
+  return `${from}, confidence ${percent(one.confidence)}`;
+}
+
+function draw(cytoscape, canvas, explanation, tell) {
+  const model = elements(explanation);
+  const rows = Math.max(model.left, model.middle, 2);
+  canvas.style.height = `${rows * ROW + 24}px`;
+  const width = canvas.clientWidth;
+  const graph = cytoscape({
+    container: canvas, elements: model.elements, style: style(width), userZoomingEnabled: false, userPanningEnabled: false,
+    boxSelectionEnabled: false, autoungrabify: true,
+    layout: { name: "preset", fit: false, positions: (node) => position(node.data(), model, width, rows) },
+  });
+  graph.on("tap", "edge", (event) => choose(graph, event.target, tell));
+  graph.on("tap", "node", (event) => choose(graph, event.target.connectedEdges(), tell));
+  graph.on("mouseover", "edge, node", () => { canvas.style.cursor = "pointer"; });
+  graph.on("mouseout", "edge, node", () => { canvas.style.cursor = ""; });
+  canvas.kgrec = graph;
+  const again = () => {
+    if (!canvas.isConnected) { observer.disconnect(); scheme.removeEventListener("change", again); return; }
+    const now = canvas.clientWidth;
+    graph.resize();
+    graph.style(style(now));
+    graph.nodes().positions((node) => position(node.data(), model, now, rows));
+  };
+  const observer = new ResizeObserver(again);
+  observer.observe(canvas);
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  scheme.addEventListener("change", again);
+  document.addEventListener("kgrec-theme", again);
+}
+
+function choose(graph, edges, tell) {
+  graph.edges().removeClass("chosen");
+  edges.addClass("chosen");
+  tell(edges.map((edge) => edge.data("fact")));
+}
+
+/** Each fact is one edge and each item or entity one node, however many paths pass there. */
+function elements(explanation) {
+  const nodes = new Map();
+  const edges = new Map();
+  const node = (id, kind, label) => {
+    if (!nodes.has(id)) nodes.set(id, { data: { id, kind, label, place: 0 } });
+  };
+  const target = `item ${explanation.item_id}`;
+  node(target, "item", explanation.title);
+  for (const { path } of explanation.paths) {
+    const from = `history ${path.history.item_id}`;
+    const over = `entity ${path.item.entity_id}`;
+    node(from, "history", path.history.title);
+    node(over, "entity", path.item.entity);
+    for (const [one, start, side] of [[path.history, from, "history"], [path.item, target, "item"]]) {
+      const id = `${start} ${one.relation} ${over}`;
+      edges.set(id, { data: { id, source: start, target: over, side, label: relation(one.relation), fact: one } });
+    }
+  }
+  return { elements: [...nodes.values(), ...edges.values()], ...placed([...nodes.values()], [...edges.values()]) };
+}
+
+/** Put entities beside the history items that lead to them, so that few edges cross. */
+function placed(nodes, edges) {
+  const column = (kind) => nodes.filter((node) => node.data.kind === kind).map((node) => node.data);
+  const [left, middle] = [column("history"), column("entity")];
+  left.forEach((data, place) => { data.place = place; });
+  const mean = (data) => {
+    const from = edges.filter((edge) => edge.data.target === data.id && edge.data.side === "history");
+    return from.reduce((sum, edge) => sum + left.find((one) => one.id === edge.data.source).place, 0) / from.length;
+  };
+  const means = new Map(middle.map((data) => [data.id, mean(data)]));
+  middle.sort((a, b) => means.get(a.id) - means.get(b.id)).forEach((data, place) => { data.place = place; });
+  return { left: left.length, middle: middle.length };
+}
+
+function position(data, model, width, rows) {
+  const box = boxWidth(width);
+  const column = { history: box / 2 + 4, entity: width / 2, item: width - box / 2 - 4 }[data.kind];
+  const number = { history: model.left, entity: model.middle, item: 1 }[data.kind];
+  const height = rows * ROW;
+  return { x: column, y: 12 + (height / number) * (data.place + 0.5) };
+}
+
+function boxWidth(width) {
+  return Math.max(84, Math.min(160, width * 0.22));
+}
+
+function style(width) {
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const box = boxWidth(width);
+  return [
+    { selector: "node", style: {
+      shape: "round-rectangle", width: box, height: 40, label: "data(label)", "text-wrap": "wrap", "text-max-width": box - 14,
+      "text-valign": "center", "font-size": 12, "line-height": 1.1, "font-family": "system-ui, sans-serif", color: colour("--text"),
+      "background-color": colour("--raised"), "border-width": 1, "border-color": colour("--line-strong"), "overlay-opacity": 0 } },
+    { selector: "node[kind = 'entity']", style: {
+      shape: "round-rectangle", "corner-radius": 20, width: box * 0.86, height: 32, "background-color": colour("--entity"), "border-color": colour("--entity-line"), "text-max-width": box * 0.8 } },
+    { selector: "node[kind = 'item']", style: { "background-color": colour("--accent"), "border-color": colour("--accent"), color: colour("--on-accent"), height: 48, "font-weight": 600 } },
+    { selector: "edge", style: {
+      width: 1.5, "line-color": colour("--line-strong"), "curve-style": "straight", "source-endpoint": "90deg", "target-endpoint": "270deg", "target-arrow-shape": "triangle",
+      "target-arrow-color": colour("--line-strong"), "arrow-scale": 0.8, label: "data(label)", "font-size": 10, color: colour("--muted"),
+      "font-family": "system-ui, sans-serif", "text-background-color": colour("--surface"), "text-background-opacity": 1, "text-background-padding": 2,
+      "overlay-opacity": 0 } },
+    { selector: "edge[side = 'item']", style: { "source-endpoint": "270deg", "target-endpoint": "90deg" } },
+    { selector: "edge.chosen", style: { width: 3, "line-color": colour("--accent"), "target-arrow-color": colour("--accent"), color: colour("--text") } },
+  ];
+}

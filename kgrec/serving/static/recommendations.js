@@ -1,0 +1,130 @@
+// The list: titles, scores, what each agent adds, reasons, and likes that change it.
+import { api } from "./api.js";
+import { fill, h, icon, problem, sentence, skeleton } from "./dom.js";
+import { agentClass, percent, score, signed } from "./format.js";
+
+const WHY_FALLBACK = {
+  unknown_user: "The graph does not know this user, so these are simply the most popular. Like a few, and they become personal.",
+  empty_history: "There is nothing in this history that the model can build on, so these are simply the most popular. Like a few, and they become personal.",
+};
+
+export class Recommendations {
+  constructor(root, { openItem, react }) {
+    this.openItem = openItem;
+    this.react = react;
+    this.before = new Map(); // item id to rank, in the list before the last reaction
+    this.diversity = h("input", { type: "range", id: "variety", min: "0", max: "1", step: "0.1", value: "0" });
+    this.filter = h("input", { type: "text", id: "filter", placeholder: "genre=Comedy, year>=1990", autocomplete: "off", spellcheck: "false" });
+    this.knobs = h("form", { class: "knobs", onsubmit: (event) => event.preventDefault() },
+      h("label", { for: "filter" }, "Only", this.filter),
+      h("label", { for: "variety" }, "Variety", this.diversity));
+    this.title = h("h2", {}, "Recommendations");
+    this.note = h("p", { class: "muted" });
+    this.list = h("div", { class: "cards" });
+    fill(root, h("div", { class: "head" }, this.title, this.note), this.knobs, this.list);
+    this.knobs.hidden = true;
+    this.diversity.addEventListener("change", () => this.again?.());
+    this.filter.addEventListener("change", () => this.again?.());
+  }
+
+  welcome() {
+    this.knobs.hidden = true;
+    fill(this.note);
+    fill(this.list, h("div", { class: "hero" },
+      h("p", {}, "Recommendations that say why."),
+      h("p", { class: "muted" }, "Every score here is a sum that you can take apart, and every reason is a path that exists in the graph.")));
+  }
+
+  async show(userId, signal, { quiet = false } = {}) {
+    this.again = () => this.show(userId, signal, { quiet: true }).catch((error) => {
+      if (error.name !== "AbortError") fill(this.list, problem(error, this.again));
+    });
+    this.knobs.hidden = false;
+    if (!quiet) {
+      this.before.clear();
+      fill(this.note);
+      fill(this.list, skeleton(8, "Loading recommendations"));
+    }
+    this.list.setAttribute("aria-busy", "true");
+    const filter = this.filter.value.split(",").map((text) => text.trim()).filter(Boolean);
+    try {
+      const found = await api.recommendations(userId, { k: 12, diversity: this.diversity.value, filter }, signal);
+      this.draw(found);
+      return found;
+    } finally {
+      this.list.removeAttribute("aria-busy");
+    }
+  }
+
+  /** Remember the ranks, so that the next list can show what moved. */
+  remember() {
+    this.before = new Map([...this.list.querySelectorAll("[data-item]")].map((card, place) => [card.dataset.item, place + 1]));
+  }
+
+  draw(found) {
+    const known = found.history === 1 ? "1 item" : `${found.history} items`;
+    fill(this.note, found.fallback ? "" : `From ${known} of the history, the best of ${found.candidates} candidates, in ${Math.round(found.milliseconds)} ms.`);
+    const top = Math.max(...found.items.map((one) => one.score), 1e-9);
+    const parts = [];
+    if (found.fallback) {
+      parts.push(h("div", { class: "fallback", role: "note" }, h("strong", {}, "Not personal. "), WHY_FALLBACK[found.fallback] ?? found.fallback));
+    } else parts.push(this.legend(found));
+    if (!found.items.length) parts.push(h("p", { class: "empty" }, "Nothing is left to recommend. Loosen the filter."));
+    parts.push(h("ol", {}, found.items.map((one) => this.card(one, top, found.fallback))));
+    fill(this.list, parts);
+    this.mark(this.selected);
+  }
+
+  legend(found) {
+    const sums = new Map();
+    for (const one of found.items) for (const [agent, value] of Object.entries(one.contributions)) sums.set(agent, (sums.get(agent) ?? 0) + Math.max(value, 0));
+    const total = [...sums.values()].reduce((a, b) => a + b, 0) || 1;
+    return h("ul", { class: "legend", "aria-label": "Share of each agent" }, [...sums].map(([agent, value]) =>
+      h("li", {}, h("i", { class: `swatch ${agentClass(agent)}` }), `${agent} `, h("b", {}, percent(value / total)))));
+  }
+
+  card(one, top, fallback) {
+    const act = (kind) => h("button", { type: "button", class: `icon ${kind}`, "data-act": kind, title: sentence(kind),
+      "aria-label": `${sentence(kind)} ${one.title}`, onclick: () => this.react(one, kind) }, icon(kind));
+    return h("li", { class: "card", "data-item": one.item_id },
+      h("span", { class: "rank" }, String(one.rank)),
+      h("div", { class: "body" },
+        h("h3", {}, h("button", { type: "button", class: "open", onclick: () => this.openItem(one.item_id) }, one.title), this.moved(one)),
+        fallback ? null : bar(one, top),
+        h("ul", { class: "reasons" }, one.reasons.map((reason) => h("li", {}, sentence(reason))),
+          one.moves.map((move) => h("li", { class: "move" }, `${sentence(move.rule)}: ${move.from_rank} → ${move.to_rank}, ${move.why}`)))),
+      h("div", { class: "side" },
+        h("span", { class: "score", title: "Score" }, fallback ? "" : score(one.score)),
+        h("span", { class: "acts" }, act("like"), act("dislike"))));
+  }
+
+  moved(one) {
+    if (!this.before.size) return null;
+    const was = this.before.get(one.item_id);
+    if (was === undefined) return h("span", { class: "moved new" }, "new");
+    if (was === one.rank) return null;
+    return h("span", { class: `moved ${was > one.rank ? "up" : "down"}` }, `${was > one.rank ? "▲" : "▼"} ${Math.abs(was - one.rank)}`);
+  }
+
+  mark(itemId) {
+    this.selected = itemId;
+    for (const card of this.list.querySelectorAll("[data-item]")) {
+      const chosen = card.dataset.item === itemId;
+      card.classList.toggle("selected", chosen);
+      card.querySelector(".open").setAttribute("aria-expanded", String(chosen));
+    }
+  }
+}
+
+function bar(one, top) {
+  const parts = Object.entries(one.contributions);
+  const words = parts.map(([agent, value]) => `${agent} ${signed(value)}`).join(", ");
+  const box = h("div", { class: "shares", role: "img", "aria-label": `Score ${score(one.score)}: ${words}`, title: words });
+  for (const [agent, value] of parts) {
+    if (value <= 0) continue;
+    const piece = h("i", { class: agentClass(agent) });
+    piece.style.width = `${(value / top) * 100}%`;
+    box.append(piece);
+  }
+  return box;
+}

@@ -1,0 +1,101 @@
+// One item: what the graph knows of it, why it is recommended, what is like it.
+import { api } from "./api.js";
+import { contributions } from "./contributions.js";
+import { fill, h, problem, sentence, skeleton } from "./dom.js";
+import { relation } from "./format.js";
+import { pathSection } from "./paths.js";
+
+const SHOWN = 6;
+
+export class Why {
+  constructor(root, { openItem }) {
+    this.root = root;
+    this.openItem = openItem;
+  }
+
+  welcome(text) {
+    fill(this.root, h("h2", {}, "Why?"), h("p", { class: "muted" }, text));
+  }
+
+  async show(userId, itemId, signal) {
+    const about = h("div", { class: "about" }, skeleton(3, "Loading the item"));
+    const why = h("div", { class: "reason" }, userId ? skeleton(6, "Loading the reasons") : null);
+    const facts = h("div", {});
+    const like = h("div", { class: "similar" });
+    fill(this.root, about, why, facts, like);
+    this.root.scrollTop = 0;
+    const guard = (place, work) => work().catch((error) => {
+      if (error.name !== "AbortError") fill(place, problem(error, () => guard(place, work)));
+    });
+    await Promise.all([
+      guard(about, async () => {
+        const item = await api.item(itemId, signal);
+        fill(about, this.about(item));
+        fill(facts, this.facts(item));
+      }),
+      userId ? guard(why, () => this.reasons(why, userId, itemId, signal)) : null,
+      guard(like, async () => fill(like, this.similar(await api.similar(itemId, signal)))),
+    ]);
+  }
+
+  about(item) {
+    const known = Object.entries(item.properties).map(([name, value]) => `${name} ${value}`);
+    const met = item.interactions === 1 ? "1 interaction" : `${item.interactions} interactions`;
+    const text = h("p", { class: "description short" }, item.description);
+    const more = h("button", { type: "button", class: "link", onclick: () => { text.classList.remove("short"); more.remove(); } }, "Read on");
+    return [
+      h("h2", {}, item.title || item.item_id),
+      h("p", { class: "muted" }, [item.type, ...known, met].join(" · ")),
+      item.description ? text : null,
+      item.description.length > 180 ? more : null,
+    ];
+  }
+
+  facts(item) {
+    if (!item.facts.length) return null;
+    const groups = new Map();
+    for (const fact of item.facts) groups.set(fact.relation, [...(groups.get(fact.relation) ?? []), fact]);
+    return [
+      h("h3", {}, "What the graph knows of it"),
+      h("dl", { class: "facts" }, [...groups].flatMap(([name, facts]) => [h("dt", {}, relation(name)), h("dd", {}, chips(facts))])),
+    ];
+  }
+
+  async reasons(place, userId, itemId, signal) {
+    let told;
+    try {
+      told = await api.explanation(userId, itemId, signal);
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      fill(place, h("p", { class: "note" }, `${sentence(error.what)}, so there is nothing to take apart. ${error.remedy}`));
+      return;
+    }
+    const paths = told.paths.length ? pathSection(told) : null;
+    fill(place,
+      told.seen ? h("p", { class: "note" }, "Already in the history; explained from the rest of it.") : null,
+      h("h3", {}, "In words"),
+      h("ul", { class: "words" }, told.words.map((words) => h("li", {}, words))),
+      h("h3", {}, "How the score adds up"),
+      contributions(told, this.openItem),
+      h("h3", {}, "What connects them in the graph"),
+      paths ? paths.element : h("p", { class: "muted" }, "No fact of the graph connects this item to the history; the score comes from what people took together."));
+    if (paths) await paths.ready();
+  }
+
+  similar(found) {
+    if (!found.items.length) return null;
+    return [
+      h("h3", {}, "Similar"),
+      h("ul", { class: "chips" }, found.items.map((one) =>
+        h("li", {}, h("button", { type: "button", class: "chip", "data-item": one.item_id, title: one.reasons.join("; "), onclick: () => this.openItem(one.item_id) }, one.title)))),
+    ];
+  }
+}
+
+function chips(facts) {
+  const title = (fact) => [fact.evidence && `“${fact.evidence}”`, fact.source && `from ${fact.source}`, `confidence ${fact.confidence}`].filter(Boolean).join(", ");
+  const chip = (fact) => h("span", { class: "chip plain", title: title(fact) }, fact.name || fact.entity_id);
+  const rest = facts.slice(SHOWN);
+  const more = rest.length ? h("button", { type: "button", class: "link", onclick: () => more.replaceWith(...rest.map(chip)) }, `${rest.length} more`) : null;
+  return [...facts.slice(0, SHOWN).map(chip), more].filter(Boolean);
+}
