@@ -75,6 +75,7 @@ class Rule(FrozenModel):
         prepositions: words between trigger and entity, where the role has any.
         themes: lemmas of what the trigger may act upon; `@item` stands for the item itself, and
             an empty tuple for anything.
+        unless: lemmas beside the trigger that rule it out.
         beside: holds only in a sentence where another rule has found the same relation.
     """
 
@@ -86,6 +87,7 @@ class Rule(FrozenModel):
     nouns: tuple[str, ...] = ()
     prepositions: tuple[str, ...] = ()
     themes: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
     beside: bool = False
     confidence: float = Field(default=0.9, gt=0, le=1)
 

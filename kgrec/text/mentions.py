@@ -116,6 +116,12 @@ def find_mentions(
     ]
     # A text's own kinds of evidence outrank each other only where they cover the same words: the
     # longest reading is nearly always the name.
+    nouns = set(reading.item_nouns)
+    found = [
+        m
+        for m in found
+        if m.origin == Origin.ITEM or len(m) > 1 or doc[m.start].lower_ not in nouns
+    ]
     found.sort(key=lambda m: (-(m.origin in (Origin.ITEM, Origin.TITLE)), -len(m), -m.origin))
     taken = [False] * len(doc)
     kept: list[Mention] = []
@@ -141,16 +147,25 @@ def title_forms(title: str) -> tuple[str, ...]:
             head = re.split(r": | - ", name)[0]
             forms[head] = None
             forms[re.sub(r"^(?:The|A|An) ", "", name)] = None
-    return tuple(form for form in forms if len(form) > 1)
+    return tuple(form for form in forms if len(form) > 1 or form == title)
 
 
 def _own_title(doc: Doc, title: str) -> Iterator[Mention]:
     text = doc.text
     for form in title_forms(title):
-        for match in re.finditer(rf"(?<!\w){re.escape(form)}(?!\w)", text):
+        # A catalogue drops commas and colons that prose keeps.
+        words = r"\W{1,3}".join(re.escape(word) for word in re.split(r"[\s,:]+", form) if word)
+        for match in re.finditer(rf"(?<!\w){words}(?!\w)", text):
             span = doc.char_span(match.start(), match.end(), alignment_mode="expand")
             if span is not None:
-                yield Mention(span.start, span.end, ITEM, Origin.ITEM)
+                yield Mention(span.start, _whole_title(doc, span.end), ITEM, Origin.ITEM)
+
+
+def _whole_title(doc: Doc, end: int) -> int:
+    """Return the end of a title with the number that may follow: "The Godfather Part II"."""
+    while end < len(doc) and (doc[end].text == "Part" or doc[end].text in _SUFFIXES):
+        end += 1
+    return end
 
 
 def _plausible(span: Span) -> bool:
@@ -229,6 +244,8 @@ def _recognised(doc: Doc, reading: Reading) -> Iterator[Mention]:
         while start < end and (doc[start].lower_ in ("the", "a", "an") or not _is_name(doc[start])):
             start += 1
         start = _past_honorifics(doc, start, end, reading)
+        if span.label_ == "PERSON":
+            end = next((i for i in range(start, end) if not _in_name(doc[i])), end)
         if start < end and any(_is_capital(token) for token in doc[start:end]):
             yield Mention(start, end, kind, Origin.NER)
 
@@ -238,7 +255,8 @@ def _runs(doc: Doc, reading: Reading) -> Iterator[Mention]:
     start = -1
     for token in [*doc, None]:
         inside = token is not None and (
-            _proper(token, reading, begins=start < 0) or (start >= 0 and _joins(doc, token, start))
+            _proper(token, reading, begins=start < 0)
+            or (_joins(doc, token, start) if start >= 0 else _opens_sentence(doc, token))
         )
         if inside and start >= 0 and token is not None and _new_name(doc, token):
             yield from _run(doc, start, token.i, reading)
@@ -260,17 +278,19 @@ def _run(doc: Doc, start: int, end: int, reading: Reading) -> Iterator[Mention]:
 
 
 def _new_name(doc: Doc, token: Token) -> bool:
-    """Whether a name begins behind an abbreviation that ends a sentence: "in D.C. Kevin Kline"."""
+    """Whether a name begins behind one that ends a sentence: "in D.C. Kevin Kline"."""
     before = doc[token.i - 1]
+    if before.text in ("Jr.", "Sr."):
+        return True
     closes = before.text.endswith(".") and len(before) > 2 and bool(before.ent_type_)
     return closes and token.ent_iob_ == "B" and before.ent_type_ != token.ent_type_
 
 
 def _proper(token: Token, reading: Reading, *, begins: bool) -> bool:
-    if not _is_capital(token) or (begins and token.ent_type_ in ("NORP", "LANGUAGE")):
+    if not _is_capital(token):
         return False
-    if token.text in _SUFFIXES:
-        return True
+    if token.text in _SUFFIXES or (not begins and not token.is_sent_start):
+        return token.ent_type_ not in ("NORP", "LANGUAGE") or token.pos_ == "PROPN"
     if token.pos_ == "PROPN":
         return token.lower_ not in reading.item_nouns or bool(token.ent_type_)
     named = token.ent_type_ in reading.ner
@@ -283,10 +303,17 @@ def _joins(doc: Doc, token: Token, start: int) -> bool:
         return False
     after = doc[token.i + 1]
     if token.text == "-" and not doc[token.i - 1].whitespace_ and not token.whitespace_:
-        return after.is_alpha
+        return after.is_alpha and (_is_capital(after) or after.pos_ in ("PROPN", "NOUN"))
     if doc[token.i - 1].text == "-" and not doc[token.i - 1].whitespace_ and token.i - 1 > start:
         return token.is_alpha
     return token.lower_ in _PARTICLES and _is_capital(after)
+
+
+def _opens_sentence(doc: Doc, token: Token) -> bool:
+    """Whether a first name that the tagger takes for a noun opens a sentence: "Patrice Leconte"."""
+    if not token.is_sent_start or token.dep_ != "compound" or not _is_capital(token):
+        return False
+    return token.i + 1 < len(doc) and doc[token.i + 1].pos_ == "PROPN" and token.head.i > token.i
 
 
 def _past_honorifics(doc: Doc, start: int, end: int, reading: Reading) -> int:
@@ -302,6 +329,10 @@ def _is_capital(token: Token) -> bool:
 
 def _is_initial(token: Token) -> bool:
     return len(token.text) == 2 and token.text[0].isupper() and token.text[1] == "."
+
+
+def _in_name(token: Token) -> bool:
+    return _is_name(token) or token.text in ("-", "'", "’") or not token.is_alpha
 
 
 def _is_name(token: Token) -> bool:

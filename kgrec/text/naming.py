@@ -13,6 +13,7 @@ _COMPANY = re.compile(
     r"\b(?:Pictures|Studios?|Productions?|Entertainment|Films?|Company|Corporation|Inc|Ltd|"
     r"Animations?|Bros|Records|Television|University|Award|Awards|Academy|Festival)\b"
 )
+_TWO_NAMES = re.compile(r"(?!The |A |An )[^\W\d_]+\.? [^\W\d_]+$")
 _WHERE = frozenset(["in", "at", "from", "near", "of", "to", "on", "around", "outside"])
 _SUFFIX = frozenset(["Jr.", "Sr.", "Jr", "Sr", "II", "III", "IV"])
 
@@ -80,7 +81,8 @@ class Namer:
         if mention.type is None:
             return not _COMPANY.search(text)
         long = len(_words(text)) > 1
-        return long and not _COMPANY.search(text) and mention.type != _work_type(self._view.reading)
+        titled = mention.type == _work_type(self._view.reading) and not _TWO_NAMES.match(text)
+        return long and not _COMPANY.search(text) and not titled
 
     def _of_no_place(self, mention: Mention) -> bool:
         """Whether "of" stands before, and before that no noun for places: "the time of Jesus"."""

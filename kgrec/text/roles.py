@@ -18,6 +18,8 @@ from kgrec.text.view import TextView
 Found = tuple[Token, Mention]
 Role = Callable[[TextView, Rule, str], Iterator[Found]]
 
+_WRITTEN = frozenset(["adaptation", "version", "dramatization", "dramatisation"])
+"""Nouns for the item whose maker is named before them, and behind them its writer."""
 _CLAUSE = 12
 _TOLD = frozenset(["story", "tale", "script", "screenplay"])
 """Nouns for the item as something told: who made them is its writer."""
@@ -28,13 +30,21 @@ def agent(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     for verb in view.triggers(rule.verbs):
         if rule.themes and not _acts_upon(view, verb, rule):
             continue
-        if rule.beside and verb.tag_ not in ("VBZ", "VBP"):
+        if rule.unless and any(t.lemma_.lower() in rule.unless for t in _clause(view, verb)):
             continue
         people = view.agents(verb)
-        if people and ITEM in rule.themes:
+        if people and rule.prepositions:
             people = [*people, *view.companions(verb)]
         for mention in people:
-            yield verb, mention
+            if not rule.beside or _surely_present(verb, mention, kind):
+                yield verb, mention
+
+
+def _surely_present(verb: Token, mention: Mention, kind: str) -> bool:
+    """Whether a weak rule may trust a verb: players are told of in the present, makers are not."""
+    if verb.lemma_.lower() != "be":
+        return True
+    return verb.tag_ in ("VBZ", "VBP") and mention.type == kind and len(mention) > 1
 
 
 def patient(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
@@ -84,7 +94,7 @@ def author(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
 
 def maker(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """A film by X, X's film, a score by X."""
-    prepositions = rule.prepositions or ("by", "from")
+    prepositions = rule.prepositions or ("by",)
     lemmas = {*rule.nouns, *(view.reading.item_nouns if ITEM in rule.nouns else ())}
     for noun in view.triggers(lemmas):
         if noun.pos_ not in ("NOUN", "PROPN", "ADJ"):
@@ -94,7 +104,8 @@ def maker(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
             continue
         if rule.themes and not {t.lemma_.lower() for t in noun.lefts} & set(rule.themes):
             continue
-        for mention in _makers(view, noun, prepositions):
+        behind = () if lemma in _WRITTEN else prepositions
+        for mention in _makers(view, noun, behind):
             yield noun, mention
     if ITEM in rule.nouns:
         yield from _possessors(view)
@@ -103,7 +114,8 @@ def maker(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
 def titled(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """By the director X; its director was X; X, the director."""
     for noun in view.triggers(rule.nouns):
-        comma = noun.nbor().text == "," if noun.i + 1 < len(view.doc) else False
+        owned = noun.i > 0 and view.doc[noun.i - 1].tag_ == "PRP$"
+        comma = owned and noun.i + 1 < len(view.doc) and noun.nbor().text == ","
         after = view.mention(noun.i + 1 + comma)
         if after is not None:
             governed = _governor_word(view, noun)
@@ -120,8 +132,31 @@ def companion(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """With X as her father, opposite X, along with X and Y."""
     for token in view.doc:
         if token.lower_ in rule.prepositions and view.mention(token.i + 1) is not None:
-            for mention in view.names(view.doc[token.i + 1]):
+            if _verb_before(view, token) in rule.unless:
+                continue
+            people = view.names(view.doc[token.i + 1])
+            if rule.themes and not _followed_by(view, people, rule.themes):
+                continue
+            for mention in people:
                 yield token, mention
+
+
+def _followed_by(view: TextView, people: list[Mention], words: tuple[str, ...]) -> bool:
+    """Whether one of these words stands behind one of the names: "with X and Y as the twins"."""
+    ends = [m.end for m in people if m.end < len(view.doc)]
+    return any(view.doc[end].lower_ in words for end in ends)
+
+
+def _verb_before(view: TextView, preposition: Token) -> str:
+    """Return the lemma of the verb before a preposition in its clause, empty past a comma."""
+    for i in range(preposition.i - 1, preposition.sent.start - 1, -1):
+        token = view.doc[i]
+        if token.text == ",":
+            return ""
+        verb = token.pos_ == "VERB" or (i == preposition.i - 1 and token.tag_ == "NNS")
+        if verb and view.mention(i) is None:
+            return str(token.lemma_).lower()
+    return ""
 
 
 def elliptic(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
@@ -131,7 +166,7 @@ def elliptic(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
             continue
         before, after = view.doc[mention.start - 1], view.doc[mention.end]
         opens = before.lower_ == "and" or before.text in (",", ";")
-        if (opens and after.tag_ in ("DT", "PRP$")) or (opens and after.lower_ == "as"):
+        if opens and (after.tag_ in ("DT", "PRP$") or after.lower_ in ("as", "that")):
             yield after, mention
 
 

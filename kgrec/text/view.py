@@ -94,9 +94,21 @@ class TextView:
         """Whether a word can stand for the item; nothing and vague words can."""
         if token is None or self.is_item(token):
             return True
-        if self.mention(token.i) is not None:
-            return False
-        return token.pos_ in ("ADJ", "NUM", "DET") or token.lower_ in ("first", "second", "third")
+        mention = self.mention(token.i)
+        if mention is not None:
+            behind = self.doc[mention.end] if mention.end < len(self.doc) else None
+            return behind is not None and behind.lower_ == "as"
+        return token.pos_ in ("ADJ", "NUM", "DET", "VERB") or self._within_item(token)
+
+    def _within_item(self, token: Token) -> bool:
+        """Whether a noun hangs below one for the item: "a comedy about bowling directed by"."""
+        for _ in range(5):
+            if token.dep_ not in ("pobj", "prep", "conj", "compound", "amod", "nmod"):
+                return False
+            token = token.head
+            if self.mention(token.i) is None and self.is_item(token):
+                return True
+        return False
 
     def _like_title(self, mention: Mention) -> bool:
         words = {w for w in re.findall(r"\w+", self.text(mention).lower()) if len(w) > 2}
@@ -110,9 +122,11 @@ class TextView:
         while i > 0 and self.doc[i].pos_ in ("DET", "ADJ", "NOUN", "NUM", "PRON", "PROPN", "PART"):
             i -= 1
         before = self.doc[i]
-        if before.i < 1 or before.pos_ not in ("ADP", "SCONJ") or before.lower_ in ("in", "by"):
+        if before.i < 1 or before.pos_ not in ("ADP", "SCONJ") or before.lower_ == "in":
             return False
-        return before.lower_ == "from" or self.lemma(self.doc[i - 1]) in self._others
+        over = self.lemma(self.doc[i - 1])
+        whole = before.lower_ == "of" and over in self._items
+        return whole or before.lower_ == "from" or over in self._others
 
     # Who acts, and upon what -------------------------------------------------------------------
 
@@ -162,13 +176,16 @@ class TextView:
         beside = self._subject_before(verb)
         if beside:
             return beside
-        parsed = [m for t in self.subjects(verb) for m in self.names(t)]
+        subjects = self.subjects(verb)
+        parsed = [m for t in subjects for m in self.names(t)]
         if parsed:
             return parsed
+        if any(t.lower_ in ("he", "she") for t in subjects):
+            return self._referent(verb)
         linked = self._verb_linked_before(verb)
         if linked is not None and not self.is_passive(linked):
             return self.agents(linked)
-        return self._subject_of_clause(verb)
+        return self._subject_of_clause(verb) or self._subject_of_sentence(verb)
 
     def companions(self, verb: Token) -> list[Mention]:
         """Return whom the verb is done together with ("wrote it with X")."""
@@ -284,6 +301,37 @@ class TextView:
             return [mention]
         return self._listed_before(mention)
 
+    def _referent(self, verb: Token) -> list[Mention]:
+        """Return whom "he" or "she" stands for: the only name, or the one that opens a sentence.
+
+        The sentence before is looked at, and that part of its own which precedes the verb.
+        """
+        begin = self.doc[verb.sent.start - 1].sent.start if verb.sent.start else 0
+        people = self.reading.ner.get("PERSON")
+        near = [
+            m
+            for m in self.mentions
+            if begin <= m.start < verb.i and m.type == people and m.start not in self.characters
+        ]
+        opening = [m for m in near if m.start == begin]
+        return opening or (near if len(near) == 1 else [])
+
+    def _subject_of_sentence(self, verb: Token) -> list[Mention]:
+        """Return the name that opens a sentence for a verb behind its last "and", if it has none.
+
+        "X directed The Bridges of Madison County and stars as a photographer"
+        """
+        before = self.doc[verb.i - 1] if verb.i else None
+        if before is None or before.lower_ not in ("and", "also"):
+            return []
+        first = self.mention(verb.sent.start)
+        if first is None or first.type == ITEM or first.end >= verb.i:
+            return []
+        after = self.doc[first.end]
+        listed = [first, *self._listed_after(first)]
+        acts = after.pos_ == "VERB" or after.lower_ == "and" or after.text == ","
+        return listed if acts else []
+
     def _subject_of_clause(self, verb: Token) -> list[Mention]:
         """Return the name whose relative clause ends before a verb: "X, who wrote it, stars"."""
         if verb.i == 0 or self.doc[verb.i - 1].text != ",":
@@ -300,6 +348,9 @@ class TextView:
 
     def named_after(self, preposition: Token) -> list[Mention]:
         """Return the names that a preposition governs."""
+        direct = self.mention(preposition.i + 1) if preposition.i + 1 < len(self.doc) else None
+        if direct is not None and not self._modifies(direct):
+            return [direct, *self._listed_after(direct)]
         return [
             m
             for t in preposition.rights
@@ -338,13 +389,17 @@ class TextView:
         for i in range(preposition.i + 1, min(preposition.i + 5, len(self.doc))):
             mention = self.mention(i)
             if mention is not None:
-                after = self.doc[mention.end] if mention.end < len(self.doc) else None
-                modifies = after is not None and after.tag_ == "NN"
-                return [] if modifies else [mention, *self._listed_after(mention)]
+                names = [mention, *self._listed_after(mention)]
+                return [] if self._modifies(mention) else names
             shared = self.doc[i - 1].lower_ == "and" and self.doc[i].tag_ == "VBG"
             if not shared and (self.doc[i].is_punct or self.doc[i].pos_ in ("VERB", "ADP")):
                 break
         return []
+
+    def _modifies(self, mention: Mention) -> bool:
+        """Whether a name only describes the noun behind it: "the Monty Python troupe"."""
+        after = self.doc[mention.end] if mention.end < len(self.doc) else None
+        return after is not None and after.tag_ in ("NN", "POS")
 
     def _root(self, mention: Mention) -> Token:
         return self.doc[mention.start : mention.end].root
