@@ -33,10 +33,19 @@ def start(as_json: AsJson = False) -> None:
     """
     settings = _embedded_settings("start")
     address = embedded.keep_running(settings.home)
+    password = GraphHome.below(settings.home).password_file
+    user = address.login.user if address.login else ""
     if as_json:
-        print_json({"uri": address.uri, "database": address.database})
+        place = {"uri": address.uri, "database": address.database, "user": user}
+        print_json({**place, "password_file": str(password)})
         return
-    out.print(f"The graph database listens at {address.uri} until `kgrec graph stop`.")
+    out.print(
+        f"The graph database listens at {address.uri} until `kgrec graph stop`.\n"
+        f"Other Bolt clients: user {user}, password in {password}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
 
 
 @app.command()

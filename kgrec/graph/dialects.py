@@ -99,7 +99,8 @@ class ArcadeDialect(Dialect):
         self._create(store, key, "ARRAY_OF_FLOATS", f"LSM_VECTOR {metadata}")
 
     def drop_index(self, store: GraphStore, key: str) -> None:
-        run_sql(store.address, f"DROP INDEX `{self.index_name(key)}`")
+        with store.sole_writer():
+            run_sql(store.address, f"DROP INDEX `{self.index_name(key)}`")
 
     def vector_dimensions(self, store: GraphStore, key: str) -> int | None:
         label = index_of(key).label
@@ -113,9 +114,10 @@ class ArcadeDialect(Dialect):
 
     def _create(self, store: GraphStore, key: str, kind: str, index: str) -> None:
         label, name = index_of(key).label, indexed_property(key)
-        run_sql(store.address, f"CREATE VERTEX TYPE {label} IF NOT EXISTS")
-        run_sql(store.address, f"CREATE PROPERTY {label}.{name} IF NOT EXISTS {kind}")
-        run_sql(store.address, f"CREATE INDEX IF NOT EXISTS ON {label} ({name}) {index}")
+        with store.sole_writer():
+            run_sql(store.address, f"CREATE VERTEX TYPE {label} IF NOT EXISTS")
+            run_sql(store.address, f"CREATE PROPERTY {label}.{name} IF NOT EXISTS {kind}")
+            run_sql(store.address, f"CREATE INDEX IF NOT EXISTS ON {label} ({name}) {index}")
 
 
 def dialect_of(agent: str) -> Dialect:

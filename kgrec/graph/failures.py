@@ -82,11 +82,7 @@ def translated(uri: str) -> Iterator[None]:
     except Neo4jError as error:
         raise _from_server(error) from error
     except ConfigurationError as error:
-        raise ConfigError(
-            f"the graph database's address is of no use ({error})",
-            value=uri,
-            remedy="Set KGREC_GRAPH_URI to something like bolt://localhost:7687.",
-        ) from error
+        raise bad_address(uri) from error
     except IncompleteCommit as error:
         raise GraphUnavailableError(
             "the connection broke during a commit, so it may or may not have happened",
@@ -95,6 +91,24 @@ def translated(uri: str) -> Iterator[None]:
         ) from error
     except (DriverError, OSError) as error:
         raise _from_driver(error, uri) from error
+
+
+@contextmanager
+def sensible(uri: str) -> Iterator[None]:
+    """Turn the driver's complaints about the parts of an address into ConfigError."""
+    try:
+        yield
+    except ValueError as error:
+        raise bad_address(uri) from error
+
+
+def bad_address(uri: str) -> ConfigError:
+    """Return the error for an address that cannot be one."""
+    return ConfigError(
+        "the graph database's address is of no use",
+        value=uri,
+        remedy="Set KGREC_GRAPH_URI to something like bolt://localhost:7687.",
+    )
 
 
 def _from_server(error: Neo4jError) -> GraphError:

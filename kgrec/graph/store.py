@@ -11,10 +11,10 @@ from typing import Any, LiteralString, TypeAlias, TypeVar
 import neo4j
 
 from kgrec.config import FrozenModel
-from kgrec.errors import ConfigError, GraphConstraintError, GraphTimeoutError, SchemaError
+from kgrec.errors import GraphConstraintError, GraphTimeoutError, SchemaError
 from kgrec.graph.address import Address, Login
 from kgrec.graph.dialects import Dialect, dialect_of
-from kgrec.graph.failures import translated
+from kgrec.graph.failures import bad_address, sensible, translated
 from kgrec.graph.locks import in_turn
 from kgrec.graph.values import row
 from kgrec.schema import load_schema
@@ -195,7 +195,7 @@ class GraphStore:
         """
         with (
             translated(self.address.uri),
-            self._writing() if writing else nullcontext(),
+            self.sole_writer() if writing else nullcontext(),
             self._connect(self._login(writing=writing)) as driver,
             _watched(driver, timeout),
             self._session(writing=writing, driver=driver) as session,
@@ -209,16 +209,24 @@ class GraphStore:
                 transaction.commit()
         return QueryResult(tuple(keys), records[:limit], len(records) > limit)
 
+    def sole_writer(self) -> AbstractContextManager[None]:
+        """Hold other processes off from writing while the block runs, where the engine needs it.
+
+        Raises:
+            GraphTimeoutError: they wrote for longer than `lock_timeout`.
+        """
+        if self.address.write_lock is None:
+            return nullcontext()
+        what = "writing to the graph"
+        return in_turn(self.address.write_lock, timeout=self.config.lock_timeout, what=what)
+
     def _connect(self, login: Login | None) -> neo4j.Driver:
-        if self.address.uri.partition("://")[0] not in _SCHEMES:
-            raise ConfigError(
-                "the graph database's address is of no use",
-                value=self.address.uri,
-                remedy="Set KGREC_GRAPH_URI to something like bolt://localhost:7687.",
-            )
-        with translated(self.address.uri):
+        uri = self.address.uri
+        if uri.partition("://")[0] not in _SCHEMES:
+            raise bad_address(uri)
+        with translated(uri), sensible(uri):
             driver = neo4j.GraphDatabase.driver(
-                self.address.uri,
+                uri,
                 auth=(login.user, login.password) if login else None,
                 connection_timeout=self.config.connect_timeout,
                 connection_acquisition_timeout=self.config.connect_timeout * 2,
@@ -241,16 +249,10 @@ class GraphStore:
         access = neo4j.WRITE_ACCESS if writing else neo4j.READ_ACCESS
         return driver.session(database=self.address.database, default_access_mode=access)
 
-    def _writing(self) -> AbstractContextManager[None]:
-        if self.address.write_lock is None:
-            return nullcontext()
-        what = "writing to the graph"
-        return in_turn(self.address.write_lock, timeout=self.config.lock_timeout, what=what)
-
     def _write_once(self, work: Callable[[neo4j.ManagedTransaction], ResultT]) -> ResultT:
         with (
             translated(self.address.uri),
-            self._writing(),
+            self.sole_writer(),
             self._session(writing=True) as session,
         ):
             return session.execute_write(work)

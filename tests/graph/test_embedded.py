@@ -1,0 +1,262 @@
+"""The embedded server: shared, ended by its last user, and nothing lost when it is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kgrec.config import Settings
+from kgrec.errors import ConfigError, GraphUnavailableError
+from kgrec.graph import embedded, open_graph
+from kgrec.graph.home import GraphHome, ServerState
+from kgrec.graph.launch import ServerConfig
+from kgrec.graph.processes import is_alive
+from kgrec.graph.setup import ensure_schema
+from kgrec.graph.store import GraphStore
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from kgrec.config import Settings
+from kgrec.graph import open_graph
+with open_graph(Settings(home=Path(sys.argv[1]), graph_uri=None)) as store:
+    print("open", flush=True)
+    time.sleep(600)
+"""
+WRITE = """
+import sys
+from pathlib import Path
+from kgrec.config import Settings
+from kgrec.graph import open_graph
+with open_graph(Settings(home=Path(sys.argv[1]), graph_uri=None)) as store:
+    for n in range(100_000):
+        store.write("publish/upsert_model", model_id=str(n), slot="a", metrics="", created_at=None)
+        print(n, flush=True)
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Path]:
+    """A home for one test, with no server left behind."""
+    yield tmp_path
+    embedded.stop(tmp_path, force=True)
+
+
+def opened(home: Path) -> Settings:
+    return Settings(home=home, graph_uri=None)
+
+
+def state_of(home: Path) -> ServerState:
+    state = embedded.running(home)
+    assert state is not None
+    return state
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def start_client(script: str, home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", script, str(home)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def kgrec(home: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: one for key, one in os.environ.items() if not key.startswith("KGREC_")}
+    return subprocess.run(
+        [sys.executable, "-c", "from kgrec.cli import main; main()", *args],
+        env={**environment, "KGREC_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def put(store: GraphStore, *keys: str) -> None:
+    for key in keys:
+        store.write("publish/upsert_model", model_id=key, slot="a", metrics="", created_at=None)
+
+
+def keys_of(store: GraphStore) -> list[str]:
+    return sorted(row["model_id"] for row in store.read("publish/models"))
+
+
+def test_two_users_share_a_server_and_the_last_ends_it(own: Path) -> None:
+    with open_graph(opened(own)) as first:
+        state = state_of(own)
+        with open_graph(opened(own)) as second:
+            assert state_of(own) == state
+            put(second, "m")
+        assert keys_of(first) == ["m"]
+        answer = kgrec(own, "graph", "status", "--json")
+        assert json.loads(answer.stdout)["nodes"] == {"Model": 1}
+        assert is_alive(state.pid)
+        assert embedded.in_use(own)
+    assert not is_alive(state.pid)
+    assert not is_alive(state.supervisor)
+    assert embedded.running(own) is None
+    assert not embedded.in_use(own)
+
+
+def test_processes_that_start_at_once_share_a_server(own: Path) -> None:
+    clients = [start_client(HOLD, own) for _ in range(2)]
+    try:
+        for client in clients:
+            assert client.stdout is not None
+            assert client.stdout.readline() == "open\n"
+        state = state_of(own)
+    finally:
+        for client in clients:
+            client.kill()
+            client.communicate()
+    until(lambda: not is_alive(state.pid) and not is_alive(state.supervisor))
+
+
+def test_a_server_that_is_kept_outlives_its_users(own: Path) -> None:
+    embedded.keep_running(own)
+    state = state_of(own)
+    with open_graph(opened(own)) as store:
+        put(store, "m")
+        assert not embedded.stop(own)
+        assert keys_of(store) == ["m"]
+    assert not is_alive(state.pid)
+    embedded.keep_running(own)
+    assert embedded.stop(own)
+    assert embedded.running(own) is None
+
+
+def test_only_the_owner_reads_passwords_and_only_this_machine_connects(own: Path) -> None:
+    with open_graph(opened(own)):
+        place = GraphHome.below(own)
+        for path in (place.password_file, place.reader_password_file):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        state = state_of(own)
+        for address in _addresses_of_this_machine():
+            for port in (state.bolt_port, state.http_port):
+                with pytest.raises(OSError):
+                    socket.create_connection((address, port), timeout=1)
+
+
+def test_a_killed_server_loses_nothing_and_comes_back_under_its_users(own: Path) -> None:
+    with open_graph(opened(own)) as store:
+        ensure_schema(store)
+        put(store, *(str(n) for n in range(50)))
+        state = state_of(own)
+        time.sleep(0.5)
+        os.kill(state.pid, signal.SIGKILL)
+        assert len(keys_of(store)) == 50
+        put(store, "after")
+        assert state_of(own).pid != state.pid
+        assert state_of(own).bolt_port == state.bolt_port
+    with open_graph(opened(own)) as store:
+        assert len(keys_of(store)) == 51
+
+
+def test_killing_server_supervisor_and_writer_loses_nothing(own: Path) -> None:
+    with open_graph(opened(own)) as store:
+        ensure_schema(store)
+    writer = start_client(WRITE, own)
+    assert writer.stdout is not None
+    acknowledged = [writer.stdout.readline() for _ in range(200)]
+    state = state_of(own)
+    for pid in (state.supervisor, state.pid, writer.pid):
+        os.kill(pid, signal.SIGKILL)
+    rest, _ = writer.communicate()
+    acknowledged += rest.splitlines()
+    with open_graph(opened(own)) as store:
+        assert {line.strip() for line in acknowledged} <= set(keys_of(store))
+        assert embedded.running(own) != state
+
+
+def test_a_server_whose_supervisor_was_killed_is_replaced(own: Path) -> None:
+    with open_graph(opened(own)) as store:
+        put(store, "m")
+        state = state_of(own)
+        os.kill(state.supervisor, signal.SIGKILL)
+        assert keys_of(store) == ["m"]
+    with open_graph(opened(own)) as store:
+        assert keys_of(store) == ["m"]
+        assert not is_alive(state.pid)
+
+
+def test_a_stale_state_file_harms_nobody(own: Path) -> None:
+    place = GraphHome.below(own)
+    place.create_folder()
+    place.write_state(ServerState(os.getpid(), os.getpid(), 1, 2))
+    with open_graph(opened(own)) as store:
+        put(store, "m")
+    place.state_file.write_text("{", encoding="utf-8")
+    with open_graph(opened(own)) as store:
+        assert keys_of(store) == ["m"]
+
+
+def test_lost_passwords_are_made_anew(own: Path) -> None:
+    with open_graph(opened(own)) as store:
+        put(store, "m")
+    place = GraphHome.below(own)
+    place.password_file.unlink()
+    place.reader_password_file.write_text("another password", encoding="utf-8")
+    with open_graph(opened(own)) as store:
+        assert keys_of(store) == ["m"]
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(ConfigError, match=r"cannot be written.*KGREC_HOME"),
+        open_graph(opened(tmp_path / "file" / "home")),
+    ):
+        raise AssertionError("it must not open")
+
+
+def test_a_missing_package_is_named_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "arcadedb_embedded", None)
+    with (
+        pytest.raises(ConfigError, match=r"pip install 'kgrec\[embedded\]'"),
+        open_graph(opened(tmp_path)),
+    ):
+        raise AssertionError("it must not open")
+
+
+def test_a_server_that_cannot_run_shows_the_end_of_its_log(own: Path) -> None:
+    with (
+        pytest.raises(GraphUnavailableError, match=r"(?s)ended while it started.*heap"),
+        embedded.embedded_server(own, ServerConfig(heap_mb=1)),
+    ):
+        raise AssertionError("it must not start")
+    assert embedded.running(own) is None
+
+
+def test_a_server_that_is_not_ready_in_time_is_ended(own: Path) -> None:
+    with (
+        pytest.raises(GraphUnavailableError, match="not ready after"),
+        embedded.embedded_server(own, ServerConfig(ready_timeout=0.2)),
+    ):
+        raise AssertionError("it must not start")
+    assert GraphHome.below(own).read_state() is None
+    assert not embedded.in_use(own)
+
+
+def _addresses_of_this_machine() -> list[str]:
+    try:
+        found = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
+    except OSError:
+        return []
+    addresses = {str(one[4][0]) for one in found}
+    return [one for one in sorted(addresses) if not one.startswith("127.")]

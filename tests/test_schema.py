@@ -1,0 +1,134 @@
+"""Holds the vocabulary, the statement files and their callers together."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import kgrec
+from kgrec.cli import main
+from kgrec.errors import ConfigError, SchemaError
+from kgrec.graph.statements import check_statements, header_of, returned_columns
+from kgrec.schema import Schema, Statement, load_schema
+
+SOURCES = sorted(Path(kgrec.__file__).parent.rglob("*.py"))
+DOMAIN = """
+name = "books"
+item_label = "Book"
+[entity_types]
+Writer = "a person who wrote books"
+[relations.WRITTEN_BY]
+tail = "Writer"
+meaning = "{item} was written by {entity}."
+"""
+
+
+def statement(header: str, body: str) -> Statement:
+    return Statement(
+        name="x/y",
+        header=header,
+        body=body,
+        slots=frozenset(re.findall(r"__[A-Z]+__", body)),
+        parameters=frozenset(re.findall(r"\$([a-z]+)", body)),
+    )
+
+
+def with_statement(one: Statement) -> Schema:
+    return load_schema().model_copy(update={"statements": {one.name: one}})
+
+
+def test_statements_fit_their_headers_and_the_vocabulary() -> None:
+    assert check_statements(load_schema()) == []
+
+
+def test_every_statement_is_called_and_every_call_has_its_statement() -> None:
+    schema = load_schema()
+    folders = {name.partition("/")[0] for name in schema.statements}
+    literal = re.compile(rf'"((?:{"|".join(sorted(folders))})/[a-z_0-9]+)"')
+    called = {name for path in SOURCES for name in literal.findall(path.read_text("utf-8"))}
+    assert sorted(called - schema.statements.keys()) == [], "called, and there is no such file"
+    assert sorted(schema.statements.keys() - called) == [], "a file that nothing calls"
+
+
+def test_no_cypher_outside_the_statement_files() -> None:
+    clause = re.compile(r"\b(?:MATCH|MERGE|UNWIND|CREATE|DELETE) ?\(")
+    told = re.compile(r'(?:""".*?"""|#[^\n]*|kgrec graph shell [^\n]*)', re.DOTALL)
+    found = [path.name for path in SOURCES if clause.search(told.sub("", path.read_text("utf-8")))]
+    assert found == []
+
+
+def test_keys_are_properties_of_their_labels() -> None:
+    core = load_schema().core
+    assert set(core.keys) == set(core.labels.model_dump().values())
+    for label, key in core.keys.items():
+        assert core.properties[label][key] == "string"
+    for index in core.indexes.values():
+        for name in index.properties or (index.property,):
+            assert name in core.properties[index.label]
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "problem"),
+    [
+        ("p\nreturns: a", "RETURN $x AS a", "$x is not described"),
+        ("p\n$x: string\nreturns: a", "RETURN 1 AS a", "$x is described in the header and not"),
+        ("p\n$x:\nreturns: a", "RETURN $x AS a", "$x is described by nothing"),
+        ("p\nreturns: b", "RETURN 1 AS a", "columns (b) are not those returned (a)"),
+        ("p", "RETURN 1 AS a", "nothing said"),
+        ("returns: a", "RETURN 1 AS a", "what the statement is for"),
+        ("p\nreturns: a", "MATCH (n:Film) RETURN 1 AS a", "Film is no label"),
+        ("p\nreturns: a", "MATCH ()-[:LIKES|SUGGESTS]->() RETURN 1 AS a", "LIKES is no relation"),
+        ("p\nreturns: a", "MATCH (n:Item {id: '1'}) RETURN 1 AS a", "id is no property of Item"),
+        ("p\nreturns: a", "RETURN 1 AS a; RETURN 1 AS a", "no semicolon"),
+    ],
+)
+def test_what_does_not_fit_is_found(header: str, body: str, problem: str) -> None:
+    problems = check_statements(with_statement(statement(header, body)))
+    assert any(problem in one for one in problems), problems
+
+
+def test_a_sound_statement_has_no_problems() -> None:
+    header = "p\n$x: map {item_id: string}; one item\n__SLOT__: property\nreturns: a, n.b (c, d)"
+    body = "MATCH (n:Item {item_id: $x.id}) WHERE n.__SLOT__ <> ';' RETURN size([1, 2]) AS a, n.b"
+    assert check_statements(with_statement(statement(header, body))) == []
+    assert header_of(statement(header, body)).purpose == "p"
+    assert returned_columns(body) == ("a", "n.b")
+
+
+def test_a_domain_file_of_ones_own_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "books.toml"
+    path.write_text(DOMAIN, encoding="utf-8")
+    assert load_schema().domain(str(path)).item_label == "Book"
+    for right, wrong, error in [
+        ('tail = "Writer"', 'tail = "Author"', "unknown entity type"),
+        ('"Book"', '"Item"', "taken by kgrec"),
+        ('"Book"', '"A Book"', "not a usable name"),
+        ("{entity}", "someone", "must name"),
+        ('name = "books"', "", "name"),
+    ]:
+        path.write_text(DOMAIN.replace(right, wrong), encoding="utf-8")
+        with pytest.raises(ConfigError, match=error):
+            load_schema().domain(str(path))
+    with pytest.raises(SchemaError, match="movies"):
+        load_schema().domain("books")
+
+
+def test_the_commands_show_and_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "books.toml"
+    path.write_text(DOMAIN, encoding="utf-8")
+
+    def run(*args: str) -> str:
+        with pytest.raises(SystemExit) as left:
+            main(["schema", *args])
+        assert not left.value.code
+        return capsys.readouterr().out
+
+    assert "books" in run("check", "--domain", str(path))
+    assert json.loads(run("check", "--json"))["problems"] == []
+    assert "DIRECTED_BY" in run("show", "--domain", "movies")
+    assert json.loads(run("show", "--json"))["core"]["labels"]["item"] == "Item"
+    shown = json.loads(run("show", "--statement", "admin/labels", "--json"))
+    assert shown["returns"] == ["name"]
