@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import Field
@@ -47,7 +48,7 @@ def fit_team(
     encode: Encode | None = None,
     progress: Progress = SILENT,
 ) -> Team:
-    """Fit agents and coordinator.
+    """Fit agents and coordinator; who gets no share is not in the team, but in its `metrics`.
 
     Args:
         train: catalogue, facts, texts and interactions.
@@ -62,33 +63,49 @@ def fit_team(
     """
     config = config or TeamConfig()
     check_device(config.device)
-    agents = [build_agent(name, config.settings.get(name)) for name in config.agents]
+    agents = [build_agent(name, config.settings.get(name)) for name in dict.fromkeys(config.agents)]
     context = FitContext(
-        train, validation, config.seed, config.device, progress, encode or _encode_lazily
+        train,
+        validation,
+        config.seed,
+        config.device,
+        progress,
+        encode or _encoder(config.device, progress),
     )
-    seconds: dict[str, float] = {}
-    skipped: dict[str, str] = {}
-    kernels = _fit_all(agents, context, seconds, skipped)
+    log = _Log()
+    kernels = _fit_all(agents, context, log)
     weights, measured = _weigh(kernels, context, config)
-    resolved = [_resolved(agent, kernels) for agent in agents if agent.name not in skipped]
-    if config.refit and validation is not None:
-        heard = [agent for agent in resolved if weights[_index(kernels, agent.name)] > 0]
-        again = _fit_all(heard, context.refit(), seconds, {})
-        weights = [weights[_index(kernels, kernel.agent)] for kernel in again]
-        chosen = {kernel.agent: kernel.chosen for kernel in kernels}
-        kernels = [_with_chosen(kernel, chosen[kernel.agent]) for kernel in again]
-    settings = {agent.name: agent.config.model_dump(mode="json") for agent in resolved}
-    dumped = config.model_dump(mode="json") | {"settings": settings}
+    chosen = {kernel.agent: dict(kernel.chosen) for kernel in kernels}
+    resolved = {agent.name: _resolved(agent, chosen) for agent in agents if agent.name in chosen}
     metrics = {
         "objective": config.coordinator.objective.model_dump(),
         "validation": measured,
-        "weights": {k.agent: w for k, w in zip(kernels, weights, strict=True)},
-        "chosen": {kernel.agent: dict(kernel.chosen) for kernel in kernels},
-        "skipped": skipped,
-        "seconds": seconds,
+        "weights": weights,
+        "chosen": chosen,
+        "skipped": log.skipped,
         "refit": config.refit and validation is not None,
     }
-    return Team(train.items, tuple(kernels), Coordinator(weights), dumped, metrics)
+    heard = [kernel for kernel in kernels if weights[kernel.agent] > 0]
+    if metrics["refit"]:
+        again = [resolved[kernel.agent] for kernel in heard]
+        heard = [
+            replace(kernel, chosen=chosen[kernel.agent])
+            for kernel in _fit_all(again, context.refit(), log)
+        ]
+    settings = {name: agent.config.model_dump(mode="json") for name, agent in resolved.items()}
+    dumped = config.model_dump(mode="json") | {"settings": settings}
+    shares = [weights[kernel.agent] for kernel in heard]
+    return Team(
+        train.items, tuple(heard), Coordinator(shares), dumped, metrics | {"seconds": log.seconds}
+    )
+
+
+@dataclass
+class _Log:
+    """Seconds spent on each agent, and why one of them was left out."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 def check_device(device: str) -> None:
@@ -107,22 +124,20 @@ def check_device(device: str) -> None:
         ) from None
 
 
-def _fit_all(
-    agents: Sequence[Agent], context: FitContext, seconds: dict[str, float], skipped: dict[str, str]
-) -> list[Kernel]:
+def _fit_all(agents: Sequence[Agent], context: FitContext, log: _Log) -> list[Kernel]:
     kernels = []
     for agent in agents:
         begun = time.perf_counter()
         try:
             kernels.append(agent.fit(context))
         except NothingToLearnError as error:
-            skipped[agent.name] = str(error)
+            log.skipped[agent.name] = error.what
         spent = time.perf_counter() - begun
-        seconds[agent.name] = round(seconds.get(agent.name, 0.0) + spent, 3)
+        log.seconds[agent.name] = round(log.seconds.get(agent.name, 0.0) + spent, 3)
     if not kernels:
         raise ModelError(
             "no agent finds anything to learn from",
-            value="; ".join(skipped.values()),
+            value="; ".join(log.skipped.values()),
             remedy="Give interactions, facts or texts.",
         )
     return kernels
@@ -130,29 +145,23 @@ def _fit_all(
 
 def _weigh(
     kernels: Sequence[Kernel], context: FitContext, config: TeamConfig
-) -> tuple[list[float], dict[str, float]]:
+) -> tuple[dict[str, float], dict[str, float]]:
     held_out = context.validation if context.validation is not None else Interactions.empty()
     objective = config.coordinator.objective
     validation = Validation(context.train.matrix(), held_out, objective, seed=config.seed)
-    return choose_weights(kernels, validation, config.coordinator, context.progress)
+    weights, measured = choose_weights(kernels, validation, config.coordinator, context.progress)
+    return {kernel.agent: w for kernel, w in zip(kernels, weights, strict=True)}, measured
 
 
-def _resolved(agent: Agent, kernels: Sequence[Kernel]) -> Agent:
-    settings = agent.config.model_dump() | dict(kernels[_index(kernels, agent.name)].chosen)
-    return build_agent(agent.name, settings)
+def _resolved(agent: Agent, chosen: Mapping[str, Mapping[str, float | int]]) -> Agent:
+    return build_agent(agent.name, agent.config.model_dump() | dict(chosen[agent.name]))
 
 
-def _with_chosen(kernel: Kernel, chosen: Any) -> Kernel:
-    from dataclasses import replace
+def _encoder(device: str, progress: Progress) -> Encode:
+    def encode(texts: Sequence[str]) -> FloatArray:
+        # The encoder brings transformers, which only the semantic agent asks for.
+        from kgrec.text.encoder import encode as encode_texts
 
-    return replace(kernel, chosen=chosen)
+        return encode_texts(texts, device=device, progress=progress)
 
-
-def _index(kernels: Sequence[Kernel], name: str) -> int:
-    return next(row for row, kernel in enumerate(kernels) if kernel.agent == name)
-
-
-def _encode_lazily(texts: Sequence[str]) -> FloatArray:
-    from kgrec.text.encoder import encode
-
-    return encode(texts)
+    return encode

@@ -171,8 +171,10 @@ class Team:
         values = np.ones(len(rows), dtype=np.float32) if weights is None else weights
         alpha = self._attention(rows, weights)
         blocks: list[NDArray[np.float64]] = []
-        for attention, kernel in zip(alpha, self.kernels, strict=True):
-            if kernel not in self._heard():
+        for weight, attention, kernel in zip(
+            self.coordinator.weights, alpha, self.kernels, strict=True
+        ):
+            if weight <= 0:
                 continue
             if kernel.history_factors is not None:
                 scale = max(len(rows), 1) ** -kernel.history_power
