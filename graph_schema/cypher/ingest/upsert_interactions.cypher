@@ -1,10 +1,13 @@
 // Write interactions of users and items that are there; one for each user, item and key.
-// $rows: list of maps {user_id: string, item_id: string, key: string, kind: string,
-//   value: float, at: datetime or null}
+// $groups: list of maps {user_id: string, items: strings, keys: strings, kinds: strings,
+//   values: floats, times: integers (milliseconds since 1970, 0 where unknown)}, lists of one length
 // returns: written
-UNWIND $rows AS row
-MATCH (u:User {user_id: row.user_id})
-MATCH (i:Item {item_id: row.item_id})
-MERGE (u)-[x:INTERACTED {key: row.key}]->(i)
-SET x.kind = row.kind, x.value = row.value, x.at = row.at
+UNWIND $groups AS one
+MATCH (u:User {user_id: one.user_id})
+UNWIND range(0, size(one.items) - 1) AS n
+MATCH (i:Item {item_id: one.items[n]})
+MERGE (u)-[x:INTERACTED {key: one.keys[n]}]->(i)
+SET x.kind = one.kinds[n],
+    x.value = one.values[n],
+    x.at = CASE WHEN one.times[n] = 0 THEN null ELSE datetime({epochMillis: one.times[n]}) END
 RETURN count(x) AS written

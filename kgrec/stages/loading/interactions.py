@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
-from kgrec.data.records import InteractionRecord, moment
+from kgrec.data.records import InteractionRecord
 from kgrec.data.spool import Spooled
 from kgrec.graph.store import GraphStore, Step
 from kgrec.stages.loading.items import Refuse
@@ -47,7 +48,7 @@ class InteractionLoader:
         users = list(dict.fromkeys(one.user_id for one in usable))
         new_users = self._read_users(users)
         tally = Tally(users=len(new_users), items=len(new_items))
-        rows = []
+        changed = []
         for one in usable:
             before = self._known[one.user_id].get((one.item_id, one.key))
             if before is None:
@@ -57,8 +58,8 @@ class InteractionLoader:
             else:
                 tally.unchanged += 1
                 continue
-            rows.append(_row(one))
-        steps = self._steps(new_items, new_users, rows)
+            changed.append(one)
+        steps = self._steps(new_items, new_users, changed)
         if steps:
             self.store.write_all(steps)
         return tally
@@ -89,7 +90,7 @@ class InteractionLoader:
         return [user for user in asked if user not in there]
 
     def _steps(
-        self, items: Sequence[str], users: Sequence[str], rows: Sequence[dict[str, Any]]
+        self, items: Sequence[str], users: Sequence[str], changed: Sequence[InteractionRecord]
     ) -> list[Step]:
         steps: list[Step] = []
         if items:
@@ -98,17 +99,24 @@ class InteractionLoader:
         if users:
             named = [{"user_id": user, "properties": {}} for user in users]
             steps.append(("ingest/upsert_users", {}, {"rows": named}))
-        if rows:
-            steps.append(("ingest/upsert_interactions", {}, {"rows": rows}))
+        if changed:
+            steps.append(("ingest/upsert_interactions", {}, {"groups": _groups(changed)}))
         return steps
 
 
-def _row(one: InteractionRecord) -> dict[str, Any]:
-    return {
-        "user_id": one.user_id,
-        "item_id": one.item_id,
-        "key": one.key,
-        "kind": one.kind,
-        "value": one.value,
-        "at": moment(one.at),
-    }
+def _groups(interactions: Iterable[InteractionRecord]) -> list[dict[str, Any]]:
+    """Return columns for each user: lists of strings and numbers travel much faster than maps."""
+    groups = []
+    for user_id, own in groupby(interactions, key=lambda one: one.user_id):
+        rows = list(own)
+        groups.append(
+            {
+                "user_id": user_id,
+                "items": [one.item_id for one in rows],
+                "keys": [one.key for one in rows],
+                "kinds": [one.kind for one in rows],
+                "values": [one.value for one in rows],
+                "times": [one.at for one in rows],
+            }
+        )
+    return groups

@@ -1,0 +1,161 @@
+"""`kgrec ingest`: one file into the graph, its columns guessed and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from kgrec.cli.console import out, print_json, progress
+from kgrec.config import load_settings, parse_config
+from kgrec.errors import ConfigError
+from kgrec.graph import open_graph
+
+if TYPE_CHECKING:
+    from kgrec.stages.ingest import IngestSummary, PreparedSource
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class FileKind(StrEnum):
+    catalog = "catalog"
+    users = "users"
+    interactions = "interactions"
+
+
+@app.command()
+def ingest(
+    kind: Annotated[FileKind, typer.Argument(help="What a row of the file is.")],
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines or Parquet; .gz as well.")],
+    domain: Annotated[str, typer.Option(help="Name of a domain, or path of a domain file.")],
+    column: Annotated[
+        list[str] | None, typer.Option(help="ROLE=COLUMN, such as item_id=movie_id.")
+    ] = None,
+    relation: Annotated[
+        list[str] | None, typer.Option(help="TYPE=COLUMN:SEPARATOR, such as 'HAS_GENRE=genres:|'.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option("--property", help="A further column to keep.")
+    ] = None,
+    interaction: Annotated[
+        str | None, typer.Option(help="Kind of the interactions: view, purchase, rating, ...")
+    ] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="csv, tsv, jsonl or parquet.")
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="What stands between cells.")] = None,
+    encoding: Annotated[str, typer.Option(help="Of the whole file.")] = "utf-8",
+    header: Annotated[
+        str | None, typer.Option(help="Names of the columns, with commas, if the file has none.")
+    ] = None,
+    create_items: Annotated[
+        bool, typer.Option("--create-items", help="Create items that interactions name.")
+    ] = False,
+    move_article: Annotated[
+        bool, typer.Option("--move-article", help="'Godfather, The' becomes 'The Godfather'.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what the columns would become.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Load one file of a catalogue, of users or of interactions into the graph.
+
+    The same file twice changes nothing; a newer one adds and updates. Rows that cannot be used
+    are set aside in a file, each with its line and the reason.
+
+    Example: kgrec ingest catalog films.csv --domain movies --column item_id=movie_id
+    """
+    from kgrec.data.sources import Source
+    from kgrec.stages.ingest import ingest as run
+    from kgrec.stages.ingest import prepare
+
+    values: dict[str, Any] = {
+        "kind": kind.value,
+        "path": file,
+        "columns": _pairs(column, "--column"),
+        "relations": _pairs(relation, "--relation"),
+        "properties": keep or None,
+        "interaction": interaction,
+        "format": file_format,
+        "delimiter": _unescaped(delimiter),
+        "encoding": encoding,
+        "header": [name.strip() for name in header.split(",")] if header else None,
+        "create_items": create_items,
+        "move_article": move_article,
+    }
+    source = parse_config(Source, values, origin="options of kgrec ingest")
+    settings = load_settings()
+    prepared = prepare(source, domain, cache=settings.home / "cache")
+    if not as_json:
+        show_columns(prepared)
+    if dry_run:
+        if as_json:
+            print_json(prepared.plan.model_dump(mode="json"))
+        return
+    with open_graph(settings) as store, progress(quiet=as_json) as bars:
+        done = run(store, prepared, home=settings.home, progress=bars)
+    if as_json:
+        print_json(done.model_dump(mode="json") | {"changed": done.changed})
+        return
+    out.print(f"{described(done)} {done.seconds:.1f} s.", markup=False, highlight=False)
+    show_rejects([done])
+
+
+def show_columns(prepared: PreparedSource) -> None:
+    """Print what becomes of each column of a source."""
+    layout, path = prepared.table.layout, prepared.table.path
+    cut = f", cut at {layout.delimiter!r}" if layout.delimiter else ""
+    out.print(f"{path} ({layout.format}{cut})", markup=False, highlight=False)
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2))
+    for line in prepared.plan.described():
+        table.add_row("", *line)
+    out.print(table, markup=False, highlight=False)
+
+
+def described(done: IngestSummary) -> str:
+    """Return what an ingest did, in one line."""
+    if not done.changed:
+        return f"{done.rows:,} rows: unchanged."
+    counts = {
+        "created": done.created,
+        "updated": done.updated,
+        "unchanged": done.unchanged,
+        "repeated in the file": done.repeated,
+        "users created": done.users,
+        "items created": done.items,
+        "entities": done.entities,
+        "facts": done.facts,
+        "facts withdrawn": done.withdrawn,
+    }
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return f"{done.rows:,} rows: {said}."
+
+
+def show_rejects(summaries: Sequence[IngestSummary]) -> None:
+    """Print how many rows were set aside, why, and where they are."""
+    for done in summaries:
+        if not done.rejected:
+            continue
+        line = f"{done.rejected:,} set aside from {done.file}, each in {done.rejects}:"
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        for reason, count in done.reasons.items():
+            out.print(f"  {count:,} × {reason}", markup=False, highlight=False)
+
+
+def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
+    pairs = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"{option} has the form NAME=COLUMN", value=text)
+        pairs[name.strip()] = value
+    return pairs
+
+
+def _unescaped(delimiter: str | None) -> str | None:
+    return "\t" if delimiter in {"\\t", "tab"} else delimiter

@@ -1,0 +1,109 @@
+"""`kgrec run`: a pipeline file, whole or by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from kgrec.cli.console import out, print_json, progress
+from kgrec.cli.ingest import described, show_columns, show_rejects
+from kgrec.cli.train import described as described_training
+from kgrec.config import load_settings
+from kgrec.graph import open_graph
+
+if TYPE_CHECKING:
+    from kgrec.stages.run import StageResult
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class StageName(StrEnum):
+    ingest = "ingest"
+    extract = "extract"
+    train = "train"
+    publish = "publish"
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="A pipeline file, or the name of one of kgrec's.")],
+    stage: Annotated[StageName | None, typer.Option(help="Run this stage only.")] = None,
+    first: Annotated[
+        StageName | None, typer.Option("--from", help="Run this stage and those after it.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE: a variable of the file, or a key like train.seed."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Run a pipeline: load its sources, read its texts, train the agents, publish the model.
+
+    Running it again does only what is left to do.
+
+    Example: kgrec run pipelines/movielens.toml --stage ingest
+    """
+    from kgrec.stages.pipeline import chosen_stages, load_pipeline
+    from kgrec.stages.run import run_pipeline
+
+    pipeline = load_pipeline(file, settings or ())
+    stages = chosen_stages(
+        pipeline,
+        only=stage.value if stage else None,
+        first=first.value if first else None,
+    )
+    known = load_settings()
+    with open_graph(known) as store, progress(quiet=as_json) as bars:
+        results = run_pipeline(
+            store,
+            pipeline,
+            stages,
+            home=known.home,
+            progress=bars,
+            on_source=(lambda _: None) if as_json else show_columns,
+        )
+    if as_json:
+        seconds = round(sum(result.seconds for result in results), 2)
+        stages_done = [result.model_dump(mode="json") for result in results]
+        print_json({"pipeline": pipeline.name, "stages": stages_done, "seconds": seconds})
+        return
+    _show(results)
+
+
+def _show(results: Sequence[StageResult]) -> None:
+    from kgrec.stages.ingest import IngestSummary
+
+    table = Table(box=None, pad_edge=False, show_footer=True)
+    table.add_column("stage", "total")
+    table.add_column("")
+    total = sum(result.seconds for result in results)
+    table.add_column("seconds", f"{total:.1f}", justify="right")
+    for result in results:
+        name = f"{result.stage} {result.name}".strip()
+        table.add_row(name, _said(result), f"{result.seconds:.1f}")
+    out.print(table, highlight=False)
+    loads = [result.detail for result in results if result.stage == "ingest"]
+    show_rejects([IngestSummary.model_validate(detail) for detail in loads])
+
+
+def _said(result: StageResult) -> str:
+    from kgrec.stages.ingest import IngestSummary
+    from kgrec.stages.train import TrainSummary
+
+    detail = result.detail
+    if result.stage == "ingest":
+        return described(IngestSummary.model_validate(detail))
+    if result.stage == "train":
+        return "\n".join(described_training(TrainSummary.model_validate(detail)))
+    if not result.changed:
+        return "unchanged."
+    if result.stage == "extract":
+        facts = sum(detail["facts"].values())
+        return f"{detail['texts']:,} texts: {facts:,} facts."
+    suggestions = f"{detail['suggestions']:,} suggestions"
+    return f"{detail['model_id']} is live: {detail['items']:,} items, {suggestions}."

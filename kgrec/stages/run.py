@@ -1,0 +1,166 @@
+"""Run a pipeline: its stages in order, each with what it did and how long it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kgrec.config import FrozenModel, parse_config
+from kgrec.data.sources import Source
+from kgrec.graph.store import GraphStore
+from kgrec.progress import SILENT, Progress
+from kgrec.schema import load_schema
+from kgrec.stages.ingest import PreparedSource, ingest, prepare
+from kgrec.stages.pipeline import Pipeline, Stage
+
+
+class StageResult(FrozenModel):
+    """One stage, or one source of the ingest stage.
+
+    Attributes:
+        name: the source, empty for other stages.
+        changed: whether it did anything; False when all of it was there already.
+        detail: the stage's own summary.
+    """
+
+    stage: Stage
+    name: str = ""
+    changed: bool
+    detail: dict[str, Any]
+    seconds: float
+
+
+class _Run:
+    def __init__(
+        self,
+        store: GraphStore,
+        pipeline: Pipeline,
+        home: Path,
+        progress: Progress,
+        on_source: Callable[[PreparedSource], None],
+        on_result: Callable[[StageResult], None],
+    ) -> None:
+        self.store = store
+        self.pipeline = pipeline
+        self.home = home
+        self.progress = progress
+        self.on_source = on_source
+        self.on_result = on_result
+        self.results: list[StageResult] = []
+        self.model_id: str | None = None
+
+    def ingest(self) -> None:
+        """Look at every source before the first is loaded, so that a wrong one stops the run."""
+        prepared = []
+        for source in self.pipeline.sources:
+            if not _is_left_out(source):
+                one = prepare(
+                    source,
+                    self.pipeline.domain,
+                    cache=self.home / "cache",
+                    progress=self.progress,
+                )
+                self.on_source(one)
+                prepared.append(one)
+        for one in prepared:
+            begun = time.perf_counter()
+            summary = ingest(self.store, one, home=self.home, progress=self.progress)
+            detail = summary.model_dump(mode="json")
+            self._note("ingest", summary.changed, detail, begun, name=summary.source)
+
+    def extract(self) -> None:
+        from kgrec.stages.extract import ExtractConfig, extract
+
+        begun = time.perf_counter()
+        config = parse_config(ExtractConfig, dict(self.pipeline.extract), origin="[extract]")
+        domain = load_schema().domain(self.pipeline.domain)
+        summary = extract(self.store, domain, config, progress=self.progress)
+        self._note("extract", bool(summary.texts), summary.model_dump(mode="json"), begun)
+
+    def train(self) -> None:
+        from kgrec.stages.train import train
+
+        begun = time.perf_counter()
+        summary = train(
+            self.store,
+            self.pipeline.domain,
+            self.pipeline.train,
+            home=self.home,
+            progress=self.progress,
+        )
+        self.model_id = summary.model_id
+        self._note("train", summary.trained, summary.model_dump(mode="json"), begun)
+
+    def publish(self) -> None:
+        from kgrec.agents.team import Team
+        from kgrec.stages.models import choose_model
+        from kgrec.stages.publish import publish
+
+        begun = time.perf_counter()
+        models = self.home / "models"
+        model_id = choose_model(models, self.model_id)
+        options: Mapping[str, Any] = self.pipeline.publish.model_dump(exclude_none=True)
+        team = Team.load(models / model_id)
+        done = publish(self.store, team, model_id, progress=self.progress, **options)
+        self._note("publish", done.changed, done.model_dump(mode="json"), begun)
+
+    def _note(
+        self, stage: Stage, changed: bool, detail: dict[str, Any], begun: float, name: str = ""
+    ) -> None:
+        seconds = round(time.perf_counter() - begun, 2)
+        result = StageResult(
+            stage=stage, name=name, changed=changed, detail=detail, seconds=seconds
+        )
+        self.results.append(result)
+        self.on_result(result)
+
+
+def run_pipeline(
+    store: GraphStore,
+    pipeline: Pipeline,
+    stages: Sequence[Stage],
+    *,
+    home: Path,
+    progress: Progress = SILENT,
+    on_source: Callable[[PreparedSource], None] = lambda _: None,
+    on_result: Callable[[StageResult], None] = lambda _: None,
+) -> list[StageResult]:
+    """Run stages of a pipeline in order.
+
+    Args:
+        home: models, caches and rejected rows are kept below it.
+        on_source: told what became of each source's columns, before anything is loaded.
+        on_result: told of each stage when it ends.
+
+    Raises:
+        KGRecError: whatever the first stage that fails raises; what was done before stays.
+    """
+    run = _Run(store, pipeline, home, progress, on_source, on_result)
+    steps: dict[Stage, Callable[[], None]] = {
+        "ingest": run.ingest,
+        "extract": run.extract,
+        "train": run.train,
+        "publish": run.publish,
+    }
+    check_extract(pipeline, stages)
+    for stage in stages:
+        steps[stage]()
+    return run.results
+
+
+def check_extract(pipeline: Pipeline, stages: Sequence[Stage]) -> None:
+    """Check the settings of a stage whose module is too heavy to check them when they are read.
+
+    Raises:
+        ConfigError: a key or value of `[extract]` is of no use.
+    """
+    if "extract" in stages and pipeline.extract:
+        from kgrec.stages.extract import ExtractConfig
+
+        parse_config(ExtractConfig, dict(pipeline.extract), origin="[extract]")
+
+
+def _is_left_out(source: Source) -> bool:
+    return source.optional and source.path is not None and not source.path.exists()

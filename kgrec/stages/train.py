@@ -1,0 +1,168 @@
+"""Train: the graph as columns, a part held out to choose on, a team, its files.
+
+A model is named by the data and the settings it was trained on, so training again on the same
+graph finds the model there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from kgrec import __version__
+from kgrec.agents.fit import TeamConfig, fit_team
+from kgrec.agents.team import Team
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import Dataset, FloatArray
+from kgrec.data.selection import Selection
+from kgrec.data.splits import split_by_ratio, split_by_time
+from kgrec.errors import DataError
+from kgrec.graph.export import read_dataset
+from kgrec.graph.store import GraphStore
+from kgrec.progress import SILENT, Progress
+
+
+class TrainConfig(TeamConfig):
+    """What is learned from, what is held out, and who is in the team.
+
+    Attributes:
+        validation: share of each user's interactions that choices are made on; 0 holds out none.
+        order: whether those are drawn at random or are the latest.
+        kinds: kinds of interaction that count; None takes all.
+        at_least: the least value, by kind, with which an interaction speaks for its item.
+    """
+
+    validation: float = Field(default=0.1, ge=0.0, le=0.5)
+    order: Literal["random", "time"] = "random"
+    kinds: tuple[str, ...] | None = None
+    at_least: dict[str, float] = Field(default_factory=lambda: Selection().at_least)
+    refit: bool = True
+
+    def team(self) -> TeamConfig:
+        """Return the settings of the team alone."""
+        return TeamConfig(**{name: getattr(self, name) for name in TeamConfig.model_fields})
+
+    def selection(self, domain: str | None) -> Selection:
+        """Return which interactions are learned from."""
+        return Selection(domain=domain, kinds=self.kinds, at_least=self.at_least)
+
+
+class TrainSummary(FrozenModel):
+    """What a training did.
+
+    Attributes:
+        trained: False when this very model was there already.
+        metrics: what was measured while fitting.
+    """
+
+    model_id: str
+    trained: bool
+    users: int
+    items: int
+    interactions: int
+    facts: int
+    metrics: dict[str, Any]
+    weights: dict[str, float]
+    seconds: float
+
+
+def train(
+    store: GraphStore,
+    domain: str | None = None,
+    config: TrainConfig | None = None,
+    *,
+    home: Path,
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> TrainSummary:
+    """Train a team on the graph and keep it under `<home>/models/<model_id>/`.
+
+    Args:
+        domain: name of a domain, whose items alone are learned; None takes all items.
+        force: train even where this model is there already.
+
+    Raises:
+        DataError: the graph holds no items, or no interactions that speak for one.
+        ConfigError: an agent, a setting or the device is unknown.
+        ModelError: no agent finds anything to learn from, or the model cannot be written.
+    """
+    begun = time.perf_counter()
+    config = config or TrainConfig()
+    selection = config.selection(domain)
+    dataset = read_dataset(store, selection, progress=progress)
+    _check(dataset)
+    model_id = f"{_word(domain)}-{_fingerprint(dataset, config, selection)}"
+    folder = home / "models" / model_id
+    known = (folder / "config.json").is_file() and not force
+    team = Team.load(folder) if known else _fit(dataset, config, home / "cache", progress)
+    if known:
+        os.utime(folder / "config.json")  # the newest model is the one that was asked for last
+    else:
+        team = replace(team, config={**team.config, "selection": selection.model_dump()})
+        team.save(folder)
+    return TrainSummary(
+        model_id=model_id,
+        trained=not known,
+        users=dataset.num_users,
+        items=dataset.num_items,
+        interactions=len(dataset.interactions),
+        facts=len(dataset.facts),
+        metrics=dict(team.metrics),
+        weights=team.weights,
+        seconds=round(time.perf_counter() - begun, 3),
+    )
+
+
+def _fit(dataset: Dataset, config: TrainConfig, cache: Path, progress: Progress) -> Team:
+    def encode(texts: Sequence[str]) -> FloatArray:
+        # The encoder brings torch and transformers, which not every team asks for.
+        from kgrec.text.encoder import encode as encode_texts
+
+        return encode_texts(
+            texts, cache_dir=cache / "vectors", progress=progress, device=config.device
+        )
+
+    if not config.validation:
+        return fit_team(dataset, None, config.team(), encode=encode, progress=progress)
+    ratios = (1.0 - config.validation, config.validation)
+    if config.order == "time":
+        learned, held_out = split_by_time(dataset.interactions, ratios)
+    else:
+        learned, held_out = split_by_ratio(dataset.interactions, ratios, seed=config.seed)
+    part = dataset.with_interactions(learned)
+    return fit_team(part, held_out, config.team(), encode=encode, progress=progress)
+
+
+def _check(dataset: Dataset) -> None:
+    if not len(dataset.interactions):
+        raise DataError(
+            "the graph holds no interaction that speaks for an item",
+            value=f"{dataset.num_users} users, {dataset.num_items} items",
+            remedy="Ingest interactions, or lower `at_least` in [train].",
+        )
+
+
+def _word(domain: str | None) -> str:
+    return Path(domain).stem if domain else "all"
+
+
+def _fingerprint(dataset: Dataset, config: TrainConfig, selection: Selection) -> str:
+    """Hash everything that the team depends on, in any process the same."""
+    digest = hashlib.sha256()
+    parts = [__version__, config.model_dump_json(), selection.model_dump_json()]
+    parts += [vocabulary.hash for vocabulary in (dataset.users, dataset.items, dataset.entities)]
+    parts += [*dataset.facts.relations, *dataset.item_texts, *dataset.entity_names]
+    for part in parts:
+        digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
+    taken, facts = dataset.interactions, dataset.facts
+    columns = (taken.user, taken.item, taken.value, taken.at)
+    for column in (*columns, facts.item, facts.relation, facts.entity, facts.confidence):
+        digest.update(column.tobytes())
+    return digest.hexdigest()[:12]
