@@ -99,6 +99,9 @@ class Reading(FrozenModel):
         item_nouns: lemmas that may stand for the item itself ("film", "thriller").
         other_nouns: lemmas after which an item noun is another work ("remake of the film").
         work_nouns: lemmas after which the title of a work may follow ("the novel").
+        told_nouns: lemmas for the item as something told; who made them is its writer.
+        retold_nouns: lemmas for the item whose writer follows them ("an adaptation by").
+        character_verbs: lemmas for what a player does to a character.
         place_nouns: lemmas after which "of" leads to a place ("the city of").
         honorifics: words that are no part of a name ("Sir", "director").
         ner: label of the named-entity recogniser to entity type.
@@ -112,6 +115,9 @@ class Reading(FrozenModel):
     item_nouns: tuple[str, ...] = ()
     other_nouns: tuple[str, ...] = ()
     work_nouns: tuple[str, ...] = ()
+    told_nouns: tuple[str, ...] = ()
+    retold_nouns: tuple[str, ...] = ()
+    character_verbs: tuple[str, ...] = ()
     place_nouns: tuple[str, ...] = ()
     honorifics: tuple[str, ...] = ()
     ner: dict[str, str] = Field(default_factory=dict)

@@ -211,6 +211,7 @@ def _title_end(doc: Doc, start: int) -> int:
             i += 1
             if token.text in ("!", "?"):
                 end = i
+                break
         else:
             break
     joints = [t.i for t in doc[start:end] if t.lower_ in _TITLE_STOPS]
@@ -246,6 +247,7 @@ def _recognised(doc: Doc, reading: Reading) -> Iterator[Mention]:
         start = _past_honorifics(doc, start, end, reading)
         if span.label_ == "PERSON":
             end = next((i for i in range(start, end) if not _in_name(doc[i])), end)
+        end = next((i for i in range(start, end) if doc[i].lower_ == "as"), end)
         if start < end and any(_is_capital(token) for token in doc[start:end]):
             yield Mention(start, end, kind, Origin.NER)
 

@@ -78,6 +78,8 @@ class Namer:
     def _may_be_person(self, mention: Mention, text: str) -> bool:
         if mention.origin > Origin.NER or self._is_character(mention) or self._is_where(mention):
             return False
+        if " and " in text:
+            return False
         if mention.type is None:
             return not _COMPANY.search(text)
         long = len(_words(text)) > 1

@@ -26,6 +26,12 @@ VERSION = "1"
 """Raised when the components find other facts in the same text, so that it is read again."""
 
 
+_WORDS = frozenset(
+    ["Ark.", "Miss.", "Mass.", "Ill.", "Ind.", "Wash.", "Ore.", "Del.", "La.", "Pa."]
+)
+"""Abbreviations of American states that are words too: a full stop behind them ends a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class ItemText:
     """A text of an item: its id, its title (empty when unknown), and what it says."""
@@ -132,6 +138,7 @@ def extractor_version(domain: Domain, model: str = SPACY_MODEL) -> str:
 def _join_words(nlp: Language, reading: Reading) -> None:
     """Keep words such as "co-wrote" whole, and give them the lemma that the rules know."""
     tokenizer: Any = nlp.tokenizer
+    tokenizer.rules = {k: v for k, v in tokenizer.rules.items() if k not in _WORDS}
     ruler: Any = nlp.get_pipe("attribute_ruler") if nlp.has_pipe("attribute_ruler") else None
     for lemma, forms in reading.joined.items():
         for form in forms:

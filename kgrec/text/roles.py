@@ -11,6 +11,18 @@ from collections.abc import Callable, Iterator
 from spacy.tokens import Token
 
 from kgrec.schema import Rule
+from kgrec.text.arguments import (
+    acts_upon,
+    authors,
+    clause,
+    fits,
+    governor_word,
+    governors,
+    inside,
+    makers,
+    possessors,
+    prepositions,
+)
 from kgrec.text.mentions import ITEM, Mention, Origin
 from kgrec.text.phrases import phrases_at
 from kgrec.text.view import TextView
@@ -18,19 +30,13 @@ from kgrec.text.view import TextView
 Found = tuple[Token, Mention]
 Role = Callable[[TextView, Rule, str], Iterator[Found]]
 
-_WRITTEN = frozenset(["adaptation", "version", "dramatization", "dramatisation"])
-"""Nouns for the item whose maker is named before them, and behind them its writer."""
-_CLAUSE = 12
-_TOLD = frozenset(["story", "tale", "script", "screenplay"])
-"""Nouns for the item as something told: who made them is its writer."""
-
 
 def agent(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """X directs it, it is directed by X, X wrote it with Y."""
     for verb in view.triggers(rule.verbs):
-        if rule.themes and not _acts_upon(view, verb, rule):
+        if rule.themes and not acts_upon(view, verb, rule):
             continue
-        if rule.unless and any(t.lemma_.lower() in rule.unless for t in _clause(view, verb)):
+        if rule.unless and any(t.lemma_.lower() in rule.unless for t in clause(view, verb)):
             continue
         people = view.agents(verb)
         if people and rule.prepositions:
@@ -51,9 +57,9 @@ def patient(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """The film stars X, a film starring X, the cast includes X, it explores X."""
     for verb in view.triggers(rule.verbs):
         noun = verb.pos_ == "NOUN" and verb.tag_ == "NN"
-        if noun or view.is_passive(verb):
+        if noun or view.is_passive(verb) or view.is_of_another(verb):
             continue
-        if rule.themes and not any(_fits(view, t, rule) for t in view.subjects(verb)):
+        if rule.themes and not any(fits(view, t, rule) for t in view.subjects(verb)):
             continue
         if kind in view.reading.phrases:
             for token in view.objects(verb):
@@ -72,23 +78,23 @@ def patient(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
 def prep(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """It is set in X, based on X, an adaptation of X, a film about X."""
     phrases = kind in view.reading.phrases
-    for trigger in _governors(view, rule):
-        for preposition in _prepositions(view, trigger, rule, deep=not phrases):
+    for trigger in governors(view, rule):
+        for preposition in prepositions(view, trigger, rule, deep=not phrases):
             for token in (t for t in preposition.rights if t.dep_ in ("pobj", "pcomp")):
                 if phrases:
                     for mention in phrases_at(view, token):
                         yield trigger, mention
                 else:
-                    for mention in _inside(view, token):
+                    for mention in inside(view, token):
                         yield trigger, mention
 
 
 def author(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """Based on the novel by X, on X's novel, on characters created by X."""
-    for trigger in _governors(view, rule):
-        for preposition in _prepositions(view, trigger, rule, deep=True):
+    for trigger in governors(view, rule):
+        for preposition in prepositions(view, trigger, rule, deep=True):
             for token in (t for t in preposition.rights if t.dep_ in ("pobj", "pcomp")):
-                for mention in _authors(view, token, frozenset(rule.themes)):
+                for mention in authors(view, token, frozenset(rule.themes)):
                     yield trigger, mention
 
 
@@ -100,15 +106,15 @@ def maker(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
         if noun.pos_ not in ("NOUN", "PROPN", "ADJ"):
             continue
         lemma = noun.lemma_.lower()
-        if lemma not in rule.nouns and (lemma in _TOLD or not view.is_item(noun)):
+        if lemma not in rule.nouns and (lemma in view.reading.told_nouns or not view.is_item(noun)):
             continue
         if rule.themes and not {t.lemma_.lower() for t in noun.lefts} & set(rule.themes):
             continue
-        behind = () if lemma in _WRITTEN else prepositions
-        for mention in _makers(view, noun, behind):
+        behind = () if lemma in view.reading.retold_nouns else prepositions
+        for mention in makers(view, noun, behind):
             yield noun, mention
     if ITEM in rule.nouns:
-        yield from _possessors(view)
+        yield from possessors(view)
 
 
 def titled(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
@@ -118,7 +124,7 @@ def titled(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
         comma = owned and noun.i + 1 < len(view.doc) and noun.nbor().text == ","
         after = view.mention(noun.i + 1 + comma)
         if after is not None:
-            governed = _governor_word(view, noun)
+            governed = governor_word(view, noun)
             if governed in ("by", "from", "of", ""):
                 for mention in view.names(view.doc[after.start]):
                     yield noun, mention
@@ -198,157 +204,3 @@ ROLES: dict[str, Role] = {
     "embodied": embodied,
     "author": author,
 }
-
-
-def _acts_upon(view: TextView, verb: Token, rule: Rule) -> bool:
-    theme = view.theme(verb)
-    if ITEM in rule.themes and view.may_be_item(theme):
-        return True
-    if theme is not None and _fits(view, theme, rule):
-        return True
-    if theme is not None and view.is_passive(verb):
-        return False
-    wanted = set(rule.themes) - {ITEM}
-    return bool(wanted) and any(t.lemma_.lower() in wanted for t in _clause(view, verb))
-
-
-def _clause(view: TextView, verb: Token) -> Iterator[Token]:
-    """Yield the words behind a verb up to the next clause."""
-    for token in view.doc[verb.i + 1 : verb.i + _CLAUSE]:
-        if token.is_punct or token.tag_ in ("WP", "WDT", "WRB"):
-            return
-        if view.mention(token.i) is None:
-            yield token
-
-
-def _possessors(view: TextView) -> Iterator[Found]:
-    """Yield whose film a title is: "X's epic Lawrence of Arabia"."""
-    for title in view.mentions:
-        if title.type != ITEM:
-            continue
-        i = title.start - 1
-        while i > 0 and view.doc[i].pos_ in ("NOUN", "ADJ") and view.mention(i) is None:
-            i -= 1
-        maker = view.mention(i - 1) if i > 0 and view.doc[i].tag_ == "POS" else None
-        if maker is not None and maker.end == i:
-            yield view.doc[title.start], maker
-
-
-def _fits(view: TextView, token: Token, rule: Rule) -> bool:
-    if ITEM in rule.themes and view.is_item(token):
-        return True
-    return view.mention(token.i) is None and token.lemma_.lower() in rule.themes
-
-
-def _governors(view: TextView, rule: Rule) -> Iterator[Token]:
-    nouns = {*rule.nouns, *(view.reading.item_nouns if ITEM in rule.nouns else ())}
-    for token in view.triggers({*rule.verbs, *nouns}):
-        lemma = token.lemma_.lower()
-        if token.pos_ in ("VERB", "AUX") or (token.tag_ == "VBN" and lemma in rule.verbs):
-            if lemma in rule.verbs and _about_item(view, token, rule):
-                yield token
-        elif lemma in nouns and (lemma in rule.nouns or view.is_item(token)):
-            yield token
-
-
-def _about_item(view: TextView, verb: Token, rule: Rule) -> bool:
-    """Whether the item is what the verb is said of, as far as the text tells."""
-    if view.is_passive(verb) or verb.tag_ == "VBN":
-        theme = view.theme(verb)
-        if theme is None or view.is_item(theme):
-            return True
-        return view.mention(theme.i) is not None or theme.lemma_.lower() in _VAGUE
-    subjects = view.subjects(verb)
-    if not subjects and verb.tag_ == "VBD":
-        return True
-    return any(view.is_item(t) or t.lemma_.lower() in (*_VAGUE, *rule.nouns) for t in subjects)
-
-
-_VAGUE = frozenset(["story", "action", "plot", "screenplay", "script", "which", "that", "setting"])
-
-
-def _prepositions(view: TextView, trigger: Token, rule: Rule, *, deep: bool) -> Iterator[Token]:
-    """Yield the prepositions behind a trigger, if `deep` those behind its objects too."""
-    if not deep:
-        yield from (c for c in trigger.rights if c.lower_ in rule.prepositions)
-        return
-    queue = [trigger]
-    while queue:
-        for child in queue.pop().rights:
-            if child.dep_ in ("prep", "agent") and child.lower_ in rule.prepositions:
-                yield child
-            if child.dep_ in ("prep", "agent", "pobj", "dobj", "npadvmod", "prt", "advmod", "conj"):
-                if child.dep_ == "conj" and child.pos_ in ("VERB", "AUX"):
-                    continue
-                queue.append(child)
-
-
-def _after_comma(view: TextView, token: Token, mention: Mention) -> bool:
-    """Whether a comma parts a title from a noun: "the novel by X, Jaws stars Y"."""
-    return any(t.text == "," for t in view.doc[token.i : mention.start])
-
-
-def _inside(view: TextView, token: Token) -> Iterator[Mention]:
-    """Yield the mentions within the phrase of a noun, clauses left out."""
-    start, end = token.i, token.i
-    stack = [token]
-    while stack:
-        node = stack.pop()
-        start, end = min(start, node.i), max(end, node.i)
-        stack.extend(
-            c for c in node.children if c.dep_ not in ("relcl", "acl", "advcl", "punct", "cc")
-        )
-    seen = set()
-    for i in range(start, end + 1):
-        mention = view.mention(i)
-        if mention is not None and mention.type == ITEM and _after_comma(view, token, mention):
-            continue
-        if mention is not None and mention.start not in seen:
-            seen.add(mention.start)
-            yield mention
-
-
-def _makers(view: TextView, noun: Token, prepositions: tuple[str, ...]) -> Iterator[Mention]:
-    """Yield who made what a noun names: "by X" behind it, "X's" before it."""
-    for child in noun.children:
-        if child.dep_ == "poss" and (owner := view.mention(child.i)) is not None:
-            yield owner
-        behind = child.lower_ in prepositions and child.i > noun.i
-        if behind and child.dep_ in ("prep", "agent") and not view.belongs_to_noun(child, noun):
-            yield from view.named_after(child)
-    yield from _named_behind(view, noun, prepositions)
-
-
-def _named_behind(view: TextView, noun: Token, prepositions: tuple[str, ...]) -> Iterator[Mention]:
-    """Yield whom "by" names behind a noun and its title, whatever the parse hangs it on."""
-    follower = noun.i + 1
-    title = view.mention(follower) if follower < len(view.doc) else None
-    if title is not None:
-        follower = title.end
-    if follower < len(view.doc) and view.doc[follower].lower_ in prepositions:
-        yield from view.named_after(view.doc[follower])
-
-
-def _authors(view: TextView, noun: Token, makes: frozenset[str]) -> Iterator[Mention]:
-    """Yield whom a work's whole phrase names as its maker: "characters created by X"."""
-    for token in noun.subtree:
-        if token.dep_ == "poss" and (owner := view.mention(token.i)) is not None:
-            yield owner
-        if token.lower_ != "by" or token.dep_ not in ("prep", "agent"):
-            continue
-        made = (
-            token.head.pos_ != "VERB" or token.i - 1 == noun.i or token.head.lemma_.lower() in makes
-        )
-        if made and not view.is_item(token.head):
-            yield from view.named_after(token)
-    yield from _named_behind(view, noun, ("by",))
-
-
-def _governor_word(view: TextView, noun: Token) -> str:
-    """Return the preposition that governs a noun's phrase; empty when it is a subject."""
-    node = noun
-    while node.dep_ in ("compound", "appos", "nmod", "amod") and node.head.i != node.i:
-        node = node.head
-    if node.dep_ in ("pobj",):
-        return str(node.head.lower_)
-    return "" if node.dep_ in ("nsubj", "ROOT", "conj") else str(node.dep_)

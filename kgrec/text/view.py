@@ -1,134 +1,28 @@
-"""A parsed text as the rules see it: who does what, to what, and which names a word stands for."""
+"""A parsed text as the rules see it: who does what, and to what.
+
+The parse answers first; where parsers of this size often fail (lists of names, "wrote and
+directed", a relative clause before the verb), what stands next to the verb answers.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from spacy.tokens import Doc, Token
+from spacy.tokens import Token
 
-from kgrec.schema import Reading
+from kgrec.text.items import ItemView
 from kgrec.text.mentions import ITEM, Mention
 
 _SUBJECTS = frozenset(["nsubj", "csubj"])
 _PASSIVE_SUBJECTS = frozenset(["nsubjpass", "csubjpass"])
 _OBJECTS = frozenset(["dobj", "attr", "oprd", "dative"])
 _ADVERBS = frozenset(
-    [
-        "also",
-        "again",
-        "both",
-        "respectively",
-        "both",
-        "originally",
-        "then",
-        "later",
-        "each",
-        "himself",
-        "herself",
-    ]
+    ["also", "again", "both", "respectively", "then", "each", "himself", "herself"]
 )
-_FINITE = frozenset(["VBZ", "VBP", "VBD", "MD"])
-_YEAR = re.compile(r"(?:18|19|20)\d\d")
-_CHARACTER_VERBS = frozenset(["play", "portray", "voice", "depict", "impersonate"])
-_DETERMINERS = frozenset(["DT", "PRP$", "CD"])
 
 
-class TextView:
-    """One text, its mentions, and the questions that rules ask of it.
-
-    Args:
-        doc: parsed and tagged.
-        mentions: in order, none overlapping another.
-        reading: the domain's words.
-        title: the item's own title, empty when there is none.
-    """
-
-    def __init__(
-        self, doc: Doc, mentions: tuple[Mention, ...], reading: Reading, title: str
-    ) -> None:
-        self.doc = doc
-        self.mentions = mentions
-        self.reading = reading
-        self._at: dict[int, int] = {
-            i: index for index, m in enumerate(mentions) for i in range(m.start, m.end)
-        }
-        self._title = frozenset(w for w in re.findall(r"\w+", title.lower()) if len(w) > 2)
-        self._items = frozenset(reading.item_nouns)
-        self._others = frozenset(reading.other_nouns)
-
-    def text(self, mention: Mention) -> str:
-        return self.doc[mention.start : mention.end].text
-
-    def mention(self, i: int) -> Mention | None:
-        """Return the mention that covers token `i`."""
-        index = self._at.get(i)
-        return None if index is None else self.mentions[index]
-
-    def lemma(self, token: Token) -> str:
-        return token.lemma_.lower()
-
-    def triggers(self, lemmas: Iterable[str]) -> Iterator[Token]:
-        """Yield the tokens outside names whose lemma is one of these."""
-        wanted = frozenset(lemmas)
-        for token in self.doc:
-            if token.lemma_.lower() in wanted and self.mention(token.i) is None:
-                yield token
-
-    # What stands for the item -----------------------------------------------------------------
-
-    def is_item(self, token: Token) -> bool:
-        """Whether a word surely stands for the item: its title, or a noun such as "film"."""
-        mention = self.mention(token.i)
-        if mention is not None:
-            return mention.type == ITEM or self._like_title(mention)
-        if token.lower_ in ("it", "this"):
-            return True
-        if token.lower_ in ("which", "that") and token.head.dep_ == "relcl":
-            return self.is_item(token.head.head)
-        single = token.tag_ not in ("NNS", "NNPS")
-        return single and self.lemma(token) in self._items and not self._is_other(token)
-
-    def may_be_item(self, token: Token | None) -> bool:
-        """Whether a word can stand for the item; nothing and vague words can."""
-        if token is None or self.is_item(token):
-            return True
-        mention = self.mention(token.i)
-        if mention is not None:
-            behind = self.doc[mention.end] if mention.end < len(self.doc) else None
-            return behind is not None and behind.lower_ == "as"
-        return token.pos_ in ("ADJ", "NUM", "DET", "VERB") or self._within_item(token)
-
-    def _within_item(self, token: Token) -> bool:
-        """Whether a noun hangs below one for the item: "a comedy about bowling directed by"."""
-        for _ in range(5):
-            if token.dep_ not in ("pobj", "prep", "conj", "compound", "amod", "nmod"):
-                return False
-            token = token.head
-            if self.mention(token.i) is None and self.is_item(token):
-                return True
-        return False
-
-    def _like_title(self, mention: Mention) -> bool:
-        words = {w for w in re.findall(r"\w+", self.text(mention).lower()) if len(w) > 2}
-        return bool(words) and 2 * len(words & self._title) >= max(len(words), len(self._title))
-
-    def _is_other(self, noun: Token) -> bool:
-        """Whether an item noun is some other work: of another year, or what this one remakes."""
-        if any(_YEAR.fullmatch(child.text) for child in noun.lefts):
-            return True
-        i = noun.i - 1
-        while i > 0 and self.doc[i].pos_ in ("DET", "ADJ", "NOUN", "NUM", "PRON", "PROPN", "PART"):
-            i -= 1
-        before = self.doc[i]
-        if before.i < 1 or before.pos_ not in ("ADP", "SCONJ") or before.lower_ == "in":
-            return False
-        over = self.lemma(self.doc[i - 1])
-        whole = before.lower_ == "of" and over in self._items
-        return whole or before.lower_ == "from" or over in self._others
-
-    # Who acts, and upon what -------------------------------------------------------------------
+class TextView(ItemView):
+    """One text and the questions that rules ask of it."""
 
     def is_passive(self, verb: Token) -> bool:
         if self._by_after(verb) is not None:
@@ -222,12 +116,18 @@ class TextView:
         if own:
             return [self.antecedent(t) for t in own]
         linked = [c for c in verb.rights if c.dep_ == "conj" and c.pos_ == "VERB"]
-        return self.objects(linked[0]) if linked else []
+        if not linked or any(c.dep_ in _SUBJECTS for c in linked[0].lefts):
+            return []
+        return self.objects(linked[0])
 
     def theme(self, verb: Token) -> Token | None:
         """Return what a verb acts upon: the object, or the subject of a passive."""
         if not self.is_passive(verb):
             return self._active_theme(verb)
+        first = min([verb.i, *(c.i for c in verb.lefts if c.dep_ in ("aux", "auxpass"))])
+        beside = self.mention(first - 1) if first else None
+        if beside is not None and beside.type == ITEM:
+            return self.doc[beside.start]
         for child in verb.lefts:
             if child.dep_ in _PASSIVE_SUBJECTS:
                 return self.antecedent(child)
@@ -284,7 +184,7 @@ class TextView:
         if mention is not None:
             set_there = mention.start > 0 and self.doc[mention.start - 1].pos_ == "ADP"
             return mention.type != ITEM and not set_there
-        return self.lemma(before) in (*self.reading.work_nouns, "screenplay", "script", "score")
+        return self.lemma(before) in (*self.reading.work_nouns, *self.reading.told_nouns)
 
     def _subject_before(self, verb: Token) -> list[Mention]:
         """Return the names that stand directly before an active verb, as in "X and Y play"."""
@@ -299,7 +199,7 @@ class TextView:
             return []
         if verb.tag_ == "VBZ":
             return [mention]
-        return self._listed_before(mention)
+        return self.listed_before(mention)
 
     def _referent(self, verb: Token) -> list[Mention]:
         """Return whom "he" or "she" stands for: the only name, or the one that opens a sentence.
@@ -328,7 +228,7 @@ class TextView:
         if first is None or first.type == ITEM or first.end >= verb.i:
             return []
         after = self.doc[first.end]
-        listed = [first, *self._listed_after(first)]
+        listed = [first, *self.listed_after(first)]
         acts = after.pos_ == "VERB" or after.lower_ == "and" or after.text == ","
         return listed if acts else []
 
@@ -343,121 +243,6 @@ class TextView:
             if len(after) == 2 and after[0].text == "," and after[1].lower_ in ("who", "whose"):
                 return [mention]
         return []
-
-    # Names -------------------------------------------------------------------------------------
-
-    def named_after(self, preposition: Token) -> list[Mention]:
-        """Return the names that a preposition governs."""
-        direct = self.mention(preposition.i + 1) if preposition.i + 1 < len(self.doc) else None
-        if direct is not None and not self._modifies(direct):
-            return [direct, *self._listed_after(direct)]
-        return [
-            m
-            for t in preposition.rights
-            if t.dep_ in ("pobj", "pcomp", "dobj")
-            for m in self.names(t)
-        ] or self._first_after(preposition)
-
-    def names(self, token: Token) -> list[Mention]:
-        """Return the mentions that a word stands for, with those coordinated to it."""
-        head = self._mention_of(token)
-        if head is None:
-            return []
-        found = {head.start: head}
-        for mention in self._listed_after(head):
-            found[mention.start] = mention
-        return list(found.values())
-
-    def _mention_of(self, token: Token) -> Mention | None:
-        mention = self.mention(token.i)
-        if mention is not None:
-            return mention
-        nearby = [c for c in token.children if c.dep_ in ("appos", "compound", "nmod", "flat")]
-        for child in nearby:
-            inner = self.mention(child.i)
-            if inner is not None and child.i > token.i:
-                return inner
-        after = token.i + 1
-        if after < len(self.doc) and self.doc[after].text == ",":
-            after += 1
-        follower = self.mention(after) if after < len(self.doc) else None
-        apposed = follower is not None and self._root(follower).head.i == token.i
-        return follower if apposed or (follower is not None and after == token.i + 1) else None
-
-    def _first_after(self, preposition: Token) -> list[Mention]:
-        """Return the name within a few words behind a preposition that the parse left bare."""
-        for i in range(preposition.i + 1, min(preposition.i + 5, len(self.doc))):
-            mention = self.mention(i)
-            if mention is not None:
-                names = [mention, *self._listed_after(mention)]
-                return [] if self._modifies(mention) else names
-            shared = self.doc[i - 1].lower_ == "and" and self.doc[i].tag_ == "VBG"
-            if not shared and (self.doc[i].is_punct or self.doc[i].pos_ in ("VERB", "ADP")):
-                break
-        return []
-
-    def _modifies(self, mention: Mention) -> bool:
-        """Whether a name only describes the noun behind it: "the Monty Python troupe"."""
-        after = self.doc[mention.end] if mention.end < len(self.doc) else None
-        return after is not None and after.tag_ in ("NN", "POS")
-
-    def _root(self, mention: Mention) -> Token:
-        return self.doc[mention.start : mention.end].root
-
-    def _listed_after(self, first: Mention) -> list[Mention]:
-        """Return the rest of a list of names that begins with `first`: "A, B and C"."""
-        rest: list[Mention] = []
-        closed = 0
-        i = first.end
-        while i < len(self.doc):
-            comma = self.doc[i].text == ","
-            i += comma
-            joint = i < len(self.doc) and self.doc[i].lower_ in ("and", "&")
-            i += joint
-            mention = self.mention(i) if i < len(self.doc) and (comma or joint) else None
-            if mention is None or mention.start != i:
-                break
-            rest.append(mention)
-            i = mention.end
-            if joint:
-                closed = len(rest)
-                break
-        rest = rest[:closed]
-        return [] if rest and self._starts_clause(rest[-1]) else rest
-
-    def _listed_before(self, last: Mention) -> list[Mention]:
-        """Return a list of names that ends with `last`, up to a name that "by" or "of" governs."""
-        found = [last]
-        i = last.start - 1
-        joint = i >= 0 and self.doc[i].lower_ in ("and", "&")
-        if not joint:
-            return found
-        i -= 1
-        comma = i >= 0 and self.doc[i].text == ","
-        i -= comma
-        while i >= 0:
-            mention = self.mention(i)
-            if mention is None or mention.end != i + 1:
-                break
-            before = self.doc[mention.start - 1] if mention.start else None
-            if before is not None and before.lower_ in ("by", "of", "from", "to", "with"):
-                break
-            found.append(mention)
-            i = mention.start - 1
-            if before is None or before.text != ",":
-                break
-            i -= 1
-        # "plays A, and B stars": a comma before "and" needs a longer list to be part of one.
-        return [last] if comma and len(found) < 3 else found[::-1]
-
-    def _starts_clause(self, mention: Mention) -> bool:
-        """Whether a name is the subject of a verb of its own rather than the end of a list."""
-        if mention.end >= len(self.doc):
-            return False
-        after = self.doc[mention.end]
-        return after.tag_ in _FINITE and after.pos_ in ("VERB", "AUX")
-
-    # Characters --------------------------------------------------------------------------------
 
     @cached_property
     def characters(self) -> frozenset[int]:
@@ -475,7 +260,7 @@ class TextView:
                 i -= 1
             before = self.doc[i]
             passive = before.tag_ == "VBN" and self.is_passive(before)
-            plays = self.lemma(before) in _CHARACTER_VERBS and not passive
+            plays = self.lemma(before) in self.reading.character_verbs and not passive
             if before.lower_ == "as" or (plays and self.mention(i) is None):
                 found.add(mention.start)
         return frozenset(found)
@@ -485,5 +270,5 @@ class TextView:
         if mention.end >= len(self.doc):
             return False
         after = self.doc[mention.end]
-        acts = self.lemma(after) in _CHARACTER_VERBS or after.lower_ == "as"
+        acts = self.lemma(after) in self.reading.character_verbs or after.lower_ == "as"
         return acts or after.tag_ in _DETERMINERS
