@@ -15,6 +15,7 @@ _CLAUSE = 12
 
 
 def acts_upon(view: TextView, verb: Token, rule: Rule) -> bool:
+    """Whether what a verb acts upon is one of a rule's themes, as far as the text tells."""
     theme = view.theme(verb)
     if ITEM in rule.themes and view.may_be_item(theme):
         return True
@@ -49,12 +50,14 @@ def possessors(view: TextView) -> Iterator[tuple[Token, Mention]]:
 
 
 def fits(view: TextView, token: Token, rule: Rule) -> bool:
+    """Whether a word is one of a rule's themes."""
     if ITEM in rule.themes and view.is_item(token):
         return True
     return view.mention(token.i) is None and token.lemma_.lower() in rule.themes
 
 
 def governors(view: TextView, rule: Rule) -> Iterator[Token]:
+    """Yield a rule's triggers that speak of the item."""
     nouns = {*rule.nouns, *(view.reading.item_nouns if ITEM in rule.nouns else ())}
     for token in view.triggers({*rule.verbs, *nouns}):
         lemma = token.lemma_.lower()

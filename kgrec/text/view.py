@@ -16,6 +16,7 @@ from kgrec.text.mentions import ITEM, Mention
 _SUBJECTS = frozenset(["nsubj", "csubj"])
 _PASSIVE_SUBJECTS = frozenset(["nsubjpass", "csubjpass"])
 _OBJECTS = frozenset(["dobj", "attr", "oprd", "dative"])
+_DETERMINERS = frozenset(["DT", "PRP$", "CD"])
 _ADVERBS = frozenset(
     ["also", "again", "both", "respectively", "then", "each", "himself", "herself"]
 )
