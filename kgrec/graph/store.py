@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from kgrec.schema import load_schema
 Row: TypeAlias = dict[str, Any]
 Step: TypeAlias = tuple[str, Mapping[str, str], Mapping[str, Any]]
 ResultT = TypeVar("ResultT")
+
+# What the driver says of its retries belongs into a log that someone set up, not on a terminal.
+logging.getLogger("neo4j").addHandler(logging.NullHandler())
 
 _SCHEMES = frozenset({"bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"})
 _NONE: Mapping[str, str] = {}
