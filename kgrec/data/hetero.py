@@ -7,18 +7,23 @@ beside the tensors, each with its hash, so that a row index can always be led ba
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch_geometric.data import HeteroData
 
 from kgrec.data.dataset import Dataset
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 from kgrec.schema import load_schema
+
+with warnings.catch_warnings():
+    # torch-geometric scripts some of its classes when it is imported, which torch deprecates.
+    warnings.simplefilter("ignore")
+    from torch_geometric.data import HeteroData
 
 DATA_FILE = "data.pt"
 VOCABULARY_FILE = "vocabularies.json"

@@ -49,7 +49,8 @@ def to_networkx(
         for item, relation, entity, confidence, source, evidence in zip(
             *(page[name] for name in names), strict=True
         ):
-            values = {"confidence": confidence, "source": source, "evidence": evidence}
+            # Node-link JSON calls the beginning of an edge "source".
+            values = {"confidence": confidence, "origin": source, "evidence": evidence}
             ends = f"{labels.item}:{items[item]}", f"{labels.entity}:{entity}"
             graph.add_edge(*ends, key=relation, **values)
     return graph

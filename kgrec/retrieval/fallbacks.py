@@ -22,8 +22,9 @@ def popular(
     else:
         rows = store.read("recommend/popularity_of", items=sorted(passed - seen))
         rows.sort(key=lambda row: (-row["interactions"], row["item_id"]))
-    reasons = [(f"popular: {row['interactions']} interactions",) for row in rows]
-    return _ranked(rows[:k], "interactions", reasons), len(rows)
+    best = rows[:k]
+    reasons = [(f"popular: {row['interactions']} interactions",) for row in best]
+    return _ranked(best, "interactions", reasons), len(rows)
 
 
 def related(

@@ -7,7 +7,7 @@ WITH u, x, i, coalesce(x.at.epochMillis, 0) AS at
 ORDER BY at DESC, i.item_id
 RETURN u.user_id AS user_id,
        collect(i.item_id) AS items,
-       collect(coalesce(i.title, '')) AS titles,
+       collect(CASE WHEN i IS NULL THEN null ELSE coalesce(i.title, '') END) AS titles,
        collect(x.kind) AS kinds,
-       collect(coalesce(x.value, 1.0)) AS values,
+       collect(CASE WHEN i IS NULL THEN null ELSE coalesce(x.value, 1.0) END) AS values,
        collect(CASE WHEN i IS NULL THEN null ELSE at END) AS times
