@@ -11,6 +11,7 @@ from planted import (
     GENRES,
     TASTES,
     Planted,
+    exact_top,
     item_id,
     plant,
     planted,

@@ -1,0 +1,138 @@
+"""The split of the score is exact, for any team and any history."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kgrec.agents.coordinator import Coordinator
+from kgrec.agents.kernel import Kernel
+from kgrec.agents.team import Team
+from kgrec.data.vocabulary import Vocabulary
+from kgrec.explain.attribution import Rescoring, attribute, deletion_effects
+from kgrec.explain.counterfactual import CounterfactualConfig, smallest_removal
+from kgrec.retrieval.history import Event, as_history
+
+ITEMS = 30
+
+
+def random_team(seed: int, *, prior: bool = True) -> Team:
+    rng = np.random.default_rng(seed)
+    rows = sp.random_array((ITEMS, ITEMS), density=0.3, rng=rng, data_sampler=rng.normal)
+    factors = rng.normal(size=(2, ITEMS, 6)).astype(np.float32)
+    bias = rng.normal(size=ITEMS).astype(np.float32) if prior else None
+    kernels = (
+        Kernel("linear", rows=sp.csr_matrix(rows, dtype=np.float32), history_power=0.5),
+        Kernel(
+            "collaborative",
+            history_factors=factors[0],
+            item_factors=factors[1],
+            prior=bias,
+            history_power=float(rng.uniform(0, 1)),
+        ),
+        Kernel("silent", prior=bias, rows=sp.csr_matrix((ITEMS, ITEMS), dtype=np.float32)),
+    )
+    weights = [*rng.dirichlet([1.0, 1.0]), 0.0]
+    return Team(Vocabulary(f"i{n}" for n in range(ITEMS)), kernels, Coordinator(weights))
+
+
+histories = st.lists(st.integers(0, ITEMS - 1), min_size=0, max_size=12, unique=True)
+
+
+def team_score(team: Team, history: list[int], item: int) -> float:
+    ones = np.ones(len(history), dtype=np.float32)
+    row = sp.csr_matrix((ones, history, [0, len(history)]), shape=(1, ITEMS))
+    return float(team.scores(row)[0, item])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), histories, st.integers(0, ITEMS - 1), st.booleans())
+def test_contributions_sum_to_the_score(
+    seed: int, history: list[int], item: int, prior: bool
+) -> None:
+    team = random_team(seed, prior=prior)
+    known = as_history([Event(f"i{n}", f"Item {n}") for n in history], team.items)
+    score, agents, events = attribute(team, known, item)
+    near = {"rel": 1e-5, "abs": 1e-5}
+    assert score == pytest.approx(team_score(team, history, item), **near)
+    priors = sum(agent.prior for agent in agents)
+    assert sum(event.contribution for event in events) + priors == pytest.approx(score, **near)
+    assert sum(agent.history + agent.prior for agent in agents) == pytest.approx(score, **near)
+    for event in events:
+        assert sum(event.by_agent.values()) == pytest.approx(event.contribution, **near)
+    shares = [event.contribution for event in events]
+    assert shares == sorted(shares, reverse=True)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), histories, st.integers(0, ITEMS - 1))
+def test_deletion_effects_are_those_of_the_team(seed: int, history: list[int], item: int) -> None:
+    team = random_team(seed)
+    effects = deletion_effects(team, np.array(history, dtype=np.int64), item)
+    whole = team_score(team, history, item)
+    for n, effect in enumerate(effects):
+        without = team_score(team, history[:n] + history[n + 1 :], item)
+        assert effect == pytest.approx(without - whole, rel=1e-4, abs=1e-4)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.integers(2, 9))
+def test_a_counterfactual_holds_and_is_smallest(seed: int, k: int, size: int) -> None:
+    team = random_team(seed)
+    rng = np.random.default_rng(seed)
+    history = rng.choice(ITEMS, size, replace=False).astype(np.int64)
+    candidates = np.setdiff1d(np.arange(ITEMS), history)
+    scores = team.parts(history, candidates).total
+    order = candidates[np.argsort(-scores)]
+    rescoring = Rescoring.of(team, history, order)
+    removal = smallest_removal(rescoring, k=k)
+
+    def off_the_list(positions: tuple[int, ...]) -> bool:
+        left = np.delete(history, list(positions))
+        after = team.parts(left, order).total
+        return int((after[1:] > after[0]).sum()) >= k
+
+    subsets = [
+        tuple(np.flatnonzero([mask >> n & 1 for n in range(size)])) for mask in range(2**size)
+    ]
+    smallest = min((len(s) for s in subsets if off_the_list(s)), default=None)
+    if removal is None:
+        assert smallest is None or smallest > 2
+        return
+    assert off_the_list(removal.positions)
+    assert removal.minimal == (len(removal.positions) <= 3)
+    if removal.minimal:
+        assert len(removal.positions) == smallest
+    else:
+        for position in removal.positions:
+            fewer = tuple(n for n in removal.positions if n != position)
+            assert not off_the_list(fewer)
+
+
+def test_what_is_not_on_the_list_has_no_counterfactual() -> None:
+    team = random_team(1)
+    history = np.array([0, 1, 2], dtype=np.int64)
+    order = np.argsort(team.parts(history, np.arange(ITEMS)).total)
+    assert smallest_removal(Rescoring.of(team, history, order), k=3) is None
+
+
+def test_larger_sets_are_pruned() -> None:
+    """Ten equal voices: the item falls only when enough of them are gone."""
+    rows = np.zeros((12, 12), dtype=np.float32)
+    rows[:10, 10] = 1.0
+    rows[:3, 11] = 2.0
+    team = Team(
+        Vocabulary(f"i{n}" for n in range(12)),
+        (Kernel("linear", rows=sp.csr_matrix(rows)),),
+        Coordinator([1.0]),
+    )
+    rescoring = Rescoring.of(team, np.arange(10, dtype=np.int64), np.array([10, 11]))
+    removal = smallest_removal(rescoring, k=1)
+    assert removal is not None
+    assert not removal.minimal
+    assert len(removal.positions) == 5
+    assert set(removal.positions) <= set(range(3, 10))
+    assert smallest_removal(rescoring, k=1, config=CounterfactualConfig(most=4)) is None
