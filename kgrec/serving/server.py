@@ -39,12 +39,13 @@ def serve(
     check_address(host, _keys(settings))
     with listen(host, port) as bound:
         app = create_app(settings, config)
-        app.state.service.open()
-        on_start(url_of(host, bound))
-        options = uvicorn.Config(
-            app, log_level=logging.WARNING, server_header=False, date_header=True, lifespan="on"
-        )
-        uvicorn.Server(options).run(sockets=[bound])
+        try:
+            app.state.service.open()
+            on_start(url_of(host, bound))
+            options = uvicorn.Config(app, log_level=logging.WARNING, server_header=False)
+            uvicorn.Server(options).run(sockets=[bound])
+        finally:
+            app.state.service.close()
 
 
 def _keys(settings: Settings) -> KeyRing:

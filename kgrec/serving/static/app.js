@@ -1,7 +1,7 @@
 // The explorer: what is chosen stands in the address (#user=42&item=50), and the page follows it.
 import { api, key } from "./api.js";
 import { combobox } from "./combobox.js";
-import { fill, problem, toast } from "./dom.js";
+import { fill, h, problem, sentence, toast } from "./dom.js";
 import { Person } from "./person.js";
 import { Recommendations } from "./recommendations.js";
 import { Why } from "./why.js";
@@ -30,7 +30,11 @@ const why = new Why(at("why"), { openItem });
 /** Show an error where its answer was expected; ask for a key where one is wanted. */
 function failed(error, place, retry) {
   if (error.name === "AbortError") return;
-  if (error.status === 401) askForKey(error);
+  if (error.status === 401) {
+    askForKey(error);
+    fill(place, h("p", { class: "empty" }, `${sentence(error.what)}. `, h("button", { type: "button", class: "link", onclick: () => askForKey(error) }, "Enter a key")));
+    return;
+  }
   fill(place, problem(error, retry));
 }
 
@@ -110,13 +114,18 @@ function told(error) {
 async function refresh(user) {
   recommendations.remember();
   const { signal } = userSignal;
-  await Promise.all([recommendations.show(user, signal, { quiet: true }), person.show(user, signal)]);
+  const [found] = await Promise.all([recommendations.show(user, signal, { quiet: true }), person.show(user, signal)]);
+  const { item } = chosen();
+  if (!item) return;
+  const listed = found.items.some((one) => one.item_id === item);
+  if (listed || !found.items.length || !wide()) showItem(user, item); // its score has changed
+  else replace(found.items[0].item_id);
 }
 
 function askForKey(error) {
   const dialog = at("key-dialog");
   if (dialog.open) return;
-  at("key-why").textContent = key.get() && error?.what ? `${error.what}. It is kept in this tab only.` : "Whoever runs it gave you one. It is kept in this tab only.";
+  at("key-why").textContent = `${key.get() && error ? sentence(error.what) : "Whoever runs it gave you one"}. It is kept in this tab only.`;
   at("key").hidden = false;
   at("key-input").value = "";
   dialog.showModal();

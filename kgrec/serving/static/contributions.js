@@ -11,7 +11,7 @@ export function contributions(explanation, openItem) {
   const priors = Object.values(prior).reduce((a, b) => a + b, 0);
   const first = rows.slice(0, FIRST);
   const rest = rows.slice(FIRST);
-  const scale = scaleOf(first);
+  const scale = scaleOf(first, [sumOf(rest), prior]);
   const body = h("tbody", {}, first.map((row) => historyRow(row, scale, openItem)));
   if (rest.length) {
     const others = rest.length === 1 ? "1 other item" : `${rest.length} other items`;
@@ -69,7 +69,7 @@ function track(byAgent, scale) {
     if (value > 0) right += width;
     box.append(piece);
   }
-  if (right > 100 || left < 0) box.classList.add("cut");
+  if (right > 100.01 || left < -0.01) box.classList.add("cut");
   if (scale.low > 0) {
     const axis = h("b", {});
     axis.style.left = `${zero}%`;
@@ -78,14 +78,13 @@ function track(byAgent, scale) {
   return box;
 }
 
-function scaleOf(rows) {
-  let [low, high] = [0, 1e-9];
-  for (const row of rows) {
-    const values = Object.values(row.by_agent);
-    high = Math.max(high, values.reduce((sum, value) => sum + Math.max(value, 0), 0));
-    low = Math.max(low, values.reduce((sum, value) => sum + Math.max(-value, 0), 0));
-  }
-  return { low, high };
+/** One scale for all bars: what is summed over many items may run out of it, and fades there. */
+function scaleOf(rows, sums) {
+  const side = (byAgent, sign) => Object.values(byAgent).reduce((sum, value) => sum + Math.max(sign * value, 0), 0);
+  const most = (list, sign) => Math.max(0, ...list.map((byAgent) => side(byAgent, sign)));
+  const single = rows.map((row) => row.by_agent);
+  const high = Math.max(most(single, 1), most(single, -1), 1e-9);
+  return { low: Math.min(high, most([...single, ...sums], -1)), high };
 }
 
 function total(rows) {

@@ -62,8 +62,8 @@ export class Recommendations {
   }
 
   draw(found) {
-    const known = found.history === 1 ? "1 item" : `${found.history} items`;
-    fill(this.note, found.fallback ? "" : `From ${known} of the history, the best of ${found.candidates} candidates, in ${Math.round(found.milliseconds)} ms.`);
+    const known = found.history === 1 ? "1 history item" : `${found.history} history items`;
+    fill(this.note, found.fallback ? "" : `${known} → ${found.candidates} candidates, ${Math.round(found.milliseconds)} ms`);
     const top = Math.max(...found.items.map((one) => one.score), 1e-9);
     const parts = [];
     if (found.fallback) {
