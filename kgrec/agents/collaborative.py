@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse as sp
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
@@ -132,37 +133,28 @@ class _Problem:
     def _losses(self, network: HistoryNetwork, rng: np.random.Generator) -> Iterator[Tensor]:
         while True:
             hidden = rng.random(len(self.edges.user)) < self.config.drop
-            users = self._draw_users(rng)
-            yield self.loss(network, hidden, users)
+            yield self.loss(network, hidden, self._draw_users(hidden, rng))
 
-    def _draw_users(self, rng: np.random.Generator) -> IntArray:
+    def _draw_users(self, hidden: NDArray[np.bool_], rng: np.random.Generator) -> IntArray:
+        """Return users who have a hidden edge, all of them or as many as fit in memory."""
+        users = np.unique(self.edges.user[hidden])
         fit = max(1, self.config.max_cells // self.edges.num_items)
-        users = np.arange(self.edges.num_users)
-        if fit >= len(users):
-            return users
-        return np.sort(rng.choice(users, fit, replace=False))
+        return users if fit >= len(users) else np.sort(rng.choice(users, fit, replace=False))
 
-    def loss(
-        self,
-        network: HistoryNetwork,
-        hidden: np.ndarray[tuple[int], np.dtype[np.bool_]],
-        users: IntArray,
-    ) -> Tensor:
-        """Return the loss of predicting the hidden edges of these users from the others."""
+    def loss(self, network: HistoryNetwork, hidden: NDArray[np.bool_], users: IntArray) -> Tensor:
+        """Return the loss of predicting the hidden edges of these users from the others.
+
+        Args:
+            hidden: which edges are targets and nowhere in the graph, bool [E].
+            users: rows of users who have a hidden edge, [B].
+        """
         device = self.context.device
         kept = self.edges.where(~hidden)
         histories = kept.matrix()[users]
-        targets = self.edges.where(hidden).matrix()[users]
-        graph = Graph.of(kept, self.config.kappa, device)
-        scores = network(graph, *self._inputs(histories))
-        known = Edges.of(histories)
-        scores[torch.from_numpy(known.user), torch.from_numpy(known.item)] = -torch.inf
-        wanted = Edges.of(targets)
-        return softmax_loss(
-            scores,
-            torch.from_numpy(wanted.user).to(device),
-            torch.from_numpy(wanted.item).to(device),
-        )
+        scores = network(Graph.of(kept, self.config.kappa, device), *self._inputs(histories))
+        scores[_positions(histories)] = -torch.inf
+        row, item = _positions(self.edges.where(hidden).matrix()[users])
+        return softmax_loss(scores, row.to(device), item.to(device))
 
     def _inputs(self, histories: sp.csr_matrix) -> tuple[Tensor, Tensor | None]:
         entries = Edges.of(histories)
@@ -198,3 +190,8 @@ class _Problem:
             history_power=network.history_power,
             chosen=chosen,
         )
+
+
+def _positions(matrix: sp.csr_matrix) -> tuple[Tensor, Tensor]:
+    entries = Edges.of(matrix)
+    return torch.from_numpy(entries.user), torch.from_numpy(entries.item)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kgrec.data.dataset import IntArray
@@ -41,7 +42,7 @@ class Edges:
         user = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         return cls(user.astype(np.int64), matrix.indices.astype(np.int64), *matrix.shape)
 
-    def where(self, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Edges:
+    def where(self, mask: NDArray[np.bool_]) -> Edges:
         return Edges(self.user[mask], self.item[mask], self.num_users, self.num_items)
 
     def matrix(self) -> sp.csr_matrix:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from kgrec.data.dataset import Dataset
+from kgrec.data.dataset import Dataset, FloatArray
 
 
 def degree_features(train: Dataset) -> sp.csr_matrix | None:
@@ -32,13 +32,15 @@ def unit_features(train: Dataset) -> sp.csr_matrix | None:
     return sp.csr_matrix(sp.diags_array(scale) @ weighted, dtype=np.float32)
 
 
-def cosine_rows(train: Dataset, row_size: int, *, block: int = 1024) -> sp.csr_matrix | None:
+def cosine_rows(
+    train: Dataset, row_size: int, *, max_cells: int = 8_000_000
+) -> sp.csr_matrix | None:
     """Return Kc, the cosine of the items' features, CSR float32 [I, I] with a zero diagonal.
 
     Args:
         row_size: for each candidate (column) only so many history items (rows) are kept, the
             most alike, so that rare items keep theirs.
-        block: rows that are multiplied at a time.
+        max_cells: at most so many cosines are held at a time.
 
     Returns:
         None where no two items share a feature.
@@ -47,24 +49,29 @@ def cosine_rows(train: Dataset, row_size: int, *, block: int = 1024) -> sp.csr_m
     if features is None:
         return None
     transposed = sp.csc_matrix(features.T)
+    block = max(1, max_cells // train.num_items)
     blocks = []
-    for start in range(0, features.shape[0], block):
-        product = sp.csr_matrix(features[start : start + block] @ transposed)
-        blocks.append(strongest(product, row_size, first=start))
+    for start in range(0, train.num_items, block):
+        cosine = (features[start : start + block] @ transposed).toarray()  # [N, I]
+        rows = np.arange(len(cosine))
+        cosine[rows, rows + start] = 0.0
+        blocks.append(strongest(cosine, row_size))
     return sp.csr_matrix(sp.vstack(blocks).T, dtype=np.float32)
 
 
-def strongest(matrix: sp.csr_matrix, row_size: int, *, first: int = 0) -> sp.csr_matrix:
-    """Keep the largest entries of each row, none of them on the diagonal.
+def strongest(weights: FloatArray, row_size: int, *, by_size: bool = False) -> sp.csr_matrix:
+    """Keep the largest entries of each row, CSR float32 of the same shape.
 
     Args:
-        first: the row of the whole matrix at which this block begins.
+        weights: float32 [N, I].
+        by_size: whether a large negative entry counts as much as a positive one.
     """
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    other = (matrix.indices != rows + first) & (matrix.data > 0)
-    rows, columns, values = rows[other], matrix.indices[other], matrix.data[other]
-    order = np.lexsort((-values, rows))
-    rows, columns, values = rows[order], columns[order], values[order]
-    kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < row_size
-    entries = (values[kept], (rows[kept], columns[kept]))
-    return sp.csr_matrix(entries, shape=matrix.shape, dtype=np.float32)
+    size = min(row_size, weights.shape[1])
+    rank = -np.abs(weights) if by_size else -weights
+    near = np.argpartition(rank, size - 1, axis=1)[:, :size]
+    start = np.arange(0, near.size + 1, size)
+    values = np.take_along_axis(weights, near, axis=1).ravel()
+    matrix = sp.csr_matrix((values, near.ravel(), start), shape=weights.shape, dtype=np.float32)
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    return matrix

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
 from kgrec.agents.kernel import Kernel
-from kgrec.agents.knowledge import degree_features
-from kgrec.data.dataset import Dataset, FloatArray
+from kgrec.agents.knowledge import degree_features, strongest
+from kgrec.data.dataset import Dataset, FloatArray, IntArray
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective, Validation
 from kgrec.progress import Task
@@ -28,7 +28,8 @@ class LinearConfig(AgentConfig):
         knowledge: weight of the knowledge features beside the users; None chooses.
         row_size: how many of the strongest weights of each history item are kept.
         max_items: the filter is solved for at most so many items, the most popular ones; memory
-            grows with their square (20,000 take about 5 GB), time with their cube.
+            grows with their square (8,000 take 1 GB), time with their cube.
+        search_items: settings are chosen on at most so many of those.
     """
 
     ridge: float | None = Field(default=None, gt=0)
@@ -37,7 +38,8 @@ class LinearConfig(AgentConfig):
     knowledge: float | None = Field(default=None, ge=0)
     knowledge_choices: tuple[float, ...] = Field(default=(0.0, 3.0), min_length=1)
     row_size: int = Field(default=500, ge=1)
-    max_items: int = Field(default=20_000, ge=1)
+    max_items: int = Field(default=8_000, ge=1)
+    search_items: int = Field(default=4_000, ge=1)
     objective: Objective = Objective()
 
 
@@ -60,8 +62,10 @@ class LinearAgent:
         train = context.train
         if not len(train.interactions):
             raise NothingToLearnError("the linear agent needs interactions")
-        problem = _Problem(train, self.config)
-        ridge, knowledge = self._choose(problem, context)
+        size = min(self.config.max_items, train.num_items)
+        trial = _Problem(train, self.config, min(self.config.search_items, size))
+        ridge, knowledge = self._choose(trial, context)
+        problem = trial if len(trial.kept) == size else _Problem(train, self.config, size)
         weights = problem.solve(ridge, knowledge)
         chosen: dict[str, float | int] = {"ridge": ridge, "knowledge": knowledge}
         rows = problem.rows(weights, self.config.row_size)
@@ -112,13 +116,13 @@ class _Search:
 
 
 class _Problem:
-    """The Gram matrices of one data set, solved for several settings."""
+    """The Gram matrix of the most popular items, solved for several settings."""
 
-    def __init__(self, train: Dataset, config: LinearConfig) -> None:
+    def __init__(self, train: Dataset, config: LinearConfig, size: int) -> None:
         matrix = train.matrix()
         self.num_items = train.num_items
         self.popularity = np.bincount(matrix.indices, minlength=self.num_items)
-        self.kept = self._most_popular(config.max_items)
+        self.kept = self._most_popular(size)
         self.matrix = matrix[:, self.kept]
         features = degree_features(train)
         self.features = features[self.kept] if features is not None else sp.csr_matrix((0, 0))
@@ -127,11 +131,9 @@ class _Problem:
         self.ridge_shape = (share**config.ridge_power).astype(np.float32)
         self._gram = np.asarray((self.matrix.T @ self.matrix).todense(), dtype=np.float32)
 
-    def _most_popular(self, max_items: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        if self.num_items <= max_items:
-            return np.arange(self.num_items, dtype=np.int64)
+    def _most_popular(self, size: int) -> IntArray:
         order = np.argsort(-self.popularity, kind="stable")
-        return np.sort(order[:max_items]).astype(np.int64)
+        return np.sort(order[:size]).astype(np.int64)
 
     def solve(self, ridge: float, knowledge: float) -> FloatArray:
         """Return B, float32 [K, K] over the kept items, with a zero diagonal."""
@@ -167,12 +169,6 @@ class _Problem:
 
     def rows(self, weights: FloatArray, row_size: int) -> sp.csr_matrix:
         """Keep the strongest weights of each row, as CSR float32 [I, I] over all items."""
-        size = min(row_size, len(weights))
-        near = np.argpartition(-np.abs(weights), size - 1, axis=1)[:, :size]
-        values = np.take_along_axis(weights, near, axis=1)
-        rows = np.repeat(self.kept, size)
-        entries = (values.ravel(), (rows, self.kept[near.ravel()]))
-        matrix = sp.csr_matrix(entries, shape=(self.num_items, self.num_items), dtype=np.float32)
-        matrix.eliminate_zeros()
-        matrix.sort_indices()
-        return matrix
+        kept = sp.coo_matrix(strongest(weights, row_size, by_size=True))
+        entries = (kept.data, (self.kept[kept.row], self.kept[kept.col]))
+        return sp.csr_matrix(entries, shape=(self.num_items, self.num_items), dtype=np.float32)

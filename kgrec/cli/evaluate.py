@@ -37,7 +37,7 @@ def evaluate_command(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DIR]",
+            metavar="DIR",
             help="Atomic files: NAME.train.inter, .valid.inter, .test.inter and, where there is "
             "knowledge, NAME.kg, .link, .item.",
         ),

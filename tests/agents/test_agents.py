@@ -1,0 +1,167 @@
+"""What every agent must do on a catalogue with planted tastes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tastes import TASTES, Tastes, encode_words, tastes
+
+from kgrec.agents.base import FitContext, NothingToLearnError
+from kgrec.agents.fit import TeamConfig, check_device, fit_team
+from kgrec.agents.kernel import Kernel
+from kgrec.agents.registry import AGENTS, agent_class, build_agent
+from kgrec.data.dataset import Facts, Interactions
+from kgrec.errors import ConfigError, ModelError
+from kgrec.evaluation.protocol import Ranker, evaluate_ranking
+
+QUICK = {"collaborative": {"embedding_dim": 16, "schedule": {"steps": 60, "check_from": 40}}}
+
+
+@pytest.fixture(scope="module")
+def world() -> Tastes:
+    return tastes()
+
+
+class Popularity:
+    """The baseline: every history gets the most popular items."""
+
+    def __init__(self, world: Tastes) -> None:
+        counts = np.bincount(world.train.interactions.item, minlength=world.train.num_items)
+        self._counts = counts.astype(np.float32)
+
+    def scores(self, histories: object) -> np.ndarray:
+        return np.tile(self._counts, (histories.shape[0], 1))  # type: ignore[attr-defined]
+
+
+def ndcg(ranker: Ranker, world: Tastes) -> float:
+    matrix = world.train.matrix()
+    seen = world.train.interactions.concat(world.valid).matrix(*matrix.shape)
+    report, _ = evaluate_ranking(ranker, matrix, seen, world.test, (10,))
+    return report.at[10]["ndcg"].mean
+
+
+def fitted(name: str, world: Tastes, seed: int = 1) -> Kernel:
+    context = FitContext(world.train, world.valid, seed=seed, encode=encode_words)
+    return build_agent(name, QUICK.get(name)).fit(context)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_agent_beats_popularity(name: str, world: Tastes) -> None:
+    assert ndcg(fitted(name, world), world) > 1.2 * ndcg(Popularity(world), world)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_the_same_seed_gives_the_same_kernel(name: str, world: Tastes) -> None:
+    histories = world.train.matrix()
+    first, second = fitted(name, world), fitted(name, world)
+    np.testing.assert_array_equal(first.scores(histories), second.scores(histories))
+    assert first.chosen == second.chosen
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_items_nobody_has_had_are_found_by_what_is_known_of_them(name: str, world: Tastes) -> None:
+    scores = fitted(name, world).scores(world.train.matrix())
+    cold = np.array(world.cold)
+    users = np.arange(world.train.num_users)
+    alike = (cold[None, :] % TASTES) == (users[:, None] % TASTES)
+    assert scores[:, cold][alike].mean() > scores[:, cold][~alike].mean()
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_agent_fits_without_a_validation_part(name: str, world: Tastes) -> None:
+    context = FitContext(world.train, None, seed=1, encode=encode_words)
+    kernel = build_agent(name, QUICK.get(name)).fit(context)
+    assert ndcg(kernel, world) > ndcg(Popularity(world), world)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_what_was_chosen_can_be_given_as_settings(name: str, world: Tastes) -> None:
+    kernel = fitted(name, world)
+    settings = {**QUICK.get(name, {}), **kernel.chosen}
+    context = FitContext(world.train, world.valid, seed=1, encode=encode_words)
+    again = build_agent(name, settings).fit(context)
+    assert again.chosen == kernel.chosen
+    histories = world.train.matrix()
+    np.testing.assert_allclose(again.scores(histories), kernel.scores(histories), rtol=1e-4)
+
+
+NOTHING: dict[str, Callable[[Tastes], FitContext]] = {
+    "linear": lambda w: FitContext(w.train.with_interactions(Interactions.empty())),
+    "collaborative": lambda w: FitContext(w.train.with_interactions(Interactions.empty())),
+    "semantic": lambda w: FitContext(
+        replace(w.train, item_texts=(), entity_names=()), encode=encode_words
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_agent_says_when_there_is_nothing_to_learn(name: str, world: Tastes) -> None:
+    with pytest.raises(NothingToLearnError):
+        build_agent(name).fit(NOTHING[name](world))
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_agent_is_what_the_registry_says(name: str) -> None:
+    cls = agent_class(name)
+    assert cls.name == name
+    assert cls(None).config == cls.Config()
+
+
+def test_unknown_agents_and_settings_are_named() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'linear'"):
+        build_agent("linaer")
+    with pytest.raises(ConfigError, match="unknown key 'ridg'"):
+        build_agent("linear", {"ridg": 1.0})
+    with pytest.raises(ConfigError, match="tau"):
+        build_agent("collaborative", {"tau": -1.0})
+    with pytest.raises(ConfigError, match="device"):
+        check_device("abacus")
+
+
+def config(**values: object) -> TeamConfig:
+    return TeamConfig(settings=QUICK, **values)  # type: ignore[arg-type]
+
+
+def test_a_team_is_no_worse_than_its_best_agent_where_it_was_chosen(world: Tastes) -> None:
+    team = fit_team(world.train, world.valid, config(), encode=encode_words)
+    measured = dict(team.metrics["validation"])
+    assert measured.pop("team") >= max(measured.values())
+    assert sum(team.weights.values()) == pytest.approx(1.0)
+    assert set(team.metrics["weights"]) == set(AGENTS)
+    assert ndcg(team, world) > 1.2 * ndcg(Popularity(world), world)
+
+
+def test_a_refitted_team_has_learned_from_the_validation_part(world: Tastes) -> None:
+    names = ("linear", "semantic")
+    once = fit_team(world.train, world.valid, config(agents=names), encode=encode_words)
+    again = fit_team(
+        world.train, world.valid, config(agents=names, refit=True), encode=encode_words
+    )
+    assert again.metrics["refit"] is True
+    assert again.metrics["chosen"] == once.metrics["chosen"]
+    assert again.weights == once.weights
+    histories = world.train.matrix()
+    assert not np.array_equal(again.scores(histories), once.scores(histories))
+
+
+def test_an_agent_with_nothing_to_learn_is_left_out_with_the_reason(world: Tastes) -> None:
+    bare = replace(world.train, facts=Facts.empty(), item_texts=(), entity_names=())
+    team = fit_team(bare, world.valid, config(agents=("linear", "semantic")), encode=encode_words)
+    assert team.agents == ("linear",)
+    assert "texts" in team.metrics["skipped"]["semantic"]
+
+
+def test_a_team_of_agents_that_learn_nothing_is_an_error(world: Tastes) -> None:
+    empty = world.train.with_interactions(Interactions.empty())
+    with pytest.raises(ModelError, match="no agent finds anything"):
+        fit_team(empty, None, config(agents=("linear",)), encode=encode_words)
+
+
+def test_the_resolved_settings_of_a_team_are_kept(world: Tastes) -> None:
+    team = fit_team(world.train, world.valid, config(agents=("linear",)), encode=encode_words)
+    kept = team.config["settings"]["linear"]
+    assert kept["ridge"] == team.metrics["chosen"]["linear"]["ridge"]
+    assert TeamConfig.model_validate(team.config).agents == ("linear",)

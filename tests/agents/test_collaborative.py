@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tastes import Tastes, tastes
+
+from kgrec.agents.base import FitContext
+from kgrec.agents.collaborative import CollaborativeConfig, _Problem
+from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
+from kgrec.agents.knowledge import cosine_rows
+from kgrec.training.loop import seeded
+
+
+@pytest.fixture(scope="module")
+def world() -> Tastes:
+    return tastes()
+
+
+def network(problem: _Problem, seed: int = 0) -> HistoryNetwork:
+    with seeded(seed):
+        return HistoryNetwork(
+            problem.edges.num_items,
+            problem.features,
+            embedding_dim=8,
+            tau=0.3,
+            history_power=0.5,
+        )
+
+
+def loss(problem: _Problem, model: HistoryNetwork) -> torch.Tensor:
+    hidden = np.random.default_rng(0).random(len(problem.edges.user)) < 0.3
+    return problem.loss(model, hidden, np.unique(problem.edges.user[hidden]))
+
+
+def test_every_parameter_gets_a_gradient(world: Tastes) -> None:
+    problem = _Problem(FitContext(world.train), CollaborativeConfig())
+    model = network(problem)
+    loss(problem, model).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+        assert torch.isfinite(parameter.grad).all(), name
+
+
+def test_the_kernel_scores_as_the_network_does(world: Tastes) -> None:
+    problem = _Problem(FitContext(world.train), CollaborativeConfig())
+    model = network(problem)
+    histories = world.train.matrix()
+    with torch.no_grad():
+        expected = model(problem.graph, *problem._inputs(histories)).numpy()
+    scores = problem.kernel(model, {}).scores(histories)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_convolution_is_the_formula() -> None:
+    """Two users, three items; items 0 and 1 share a user, item 2 has none."""
+    edges = Edges(np.array([0, 0, 1]), np.array([0, 1, 1]), 2, 3)
+    graph = Graph.of(edges, kappa=1.0)
+    model = HistoryNetwork(3, None, embedding_dim=2, tau=1.0, history_power=0.5)
+    with torch.no_grad():
+        model.item.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [5.0, 5.0]]))
+        vectors = model.item_vectors(graph).numpy()
+    gate = np.array([1 / 2, 2 / 3, 0.0])
+    base = gate[:, None] * np.array([[1.0, 0.0], [0.0, 1.0], [5.0, 5.0]])
+    matrix = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    item_scale = np.diag([1.0, 2**-0.5, 1.0])
+    user_scale = np.diag([1 / 2, 1.0])
+    summed = base + item_scale @ matrix.T @ user_scale @ matrix @ item_scale @ base
+    expected = summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-6)
+    np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(graph.gate.numpy(), gate, rtol=1e-6)
+
+
+def test_users_are_drawn_when_not_all_fit(world: Tastes) -> None:
+    config = CollaborativeConfig(max_cells=world.train.num_items * 7)
+    problem = _Problem(FitContext(world.train), config)
+    hidden = np.zeros(len(problem.edges.user), dtype=bool)
+    hidden[::2] = True
+    users = problem._draw_users(hidden, np.random.default_rng(1))
+    assert len(users) == len(set(users.tolist())) == 7
+    assert np.isfinite(float(problem.loss(network(problem), hidden, users).detach()))
+
+
+def test_the_cosine_keeps_the_most_alike_of_every_candidate(world: Tastes) -> None:
+    whole = cosine_rows(world.train, world.train.num_items)
+    few = cosine_rows(world.train, 3, max_cells=world.train.num_items * 10)
+    assert whole is not None
+    assert few is not None
+    assert np.diff(few.tocsc().indptr).max() <= 3
+    assert not whole.diagonal().any()
+    np.testing.assert_allclose(whole.toarray().max(axis=0), few.toarray().max(axis=0))
+    # One genre an item, so two items are alike or have nothing in common.
+    rows, columns = whole.nonzero()
+    assert (rows % 4 == columns % 4).all()

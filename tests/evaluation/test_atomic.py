@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kgrec.data.atomic import read_folder, read_parts
+from kgrec.errors import DataError
+
+INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+
+
+def folder(path: Path, **files: str) -> Path:
+    contents = {
+        "train.inter": INTER + "u1\ta\t3\t10\nu2\tb\t4\t20\n",
+        "valid.inter": INTER + "u1\tb\t5\t30\n",
+        "test.inter": INTER + "u3\tc\t1\t40.5\n",
+        **{name.replace("_", "."): text for name, text in files.items()},
+    }
+    for name, text in contents.items():
+        (path / f"small.{name}").write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_folder_is_read(tmp_path: Path) -> None:
+    data = read_folder(
+        folder(
+            tmp_path,
+            kg="head_id:token\trelation_id:token\ttail_id:token\n"
+            "e1\tmade_by\tp\np\tmade\te2\nx\tmade\ty\n",
+            link="item_id:token\tentity_id:token\na\te1\nb\te2\nother\te3\n",
+            item="item_id:token\ttitle:token_seq\tyear:token\tclass:token_seq\n"
+            "a\tThe Sea\t1999\tDrama Comedy\nd\tNew\t2000\t\n",
+        )
+    )
+    train = data.train
+    assert train.users.ids == ("u1", "u2", "u3")
+    assert train.items.ids == ("a", "b", "c", "d")
+    assert data.test.at.tolist() == [40_500]
+    assert train.interactions.value.tolist() == [3.0, 4.0]
+    assert train.item_texts == ("The Sea. Drama Comedy", "", "", "New")
+    facts = {
+        (train.items.id(i), train.facts.relations[r], train.entities.id(e))
+        for i, r, e in zip(train.facts.item, train.facts.relation, train.facts.entity, strict=True)
+    }
+    assert facts == {
+        ("a", "class", "class:Drama"),
+        ("a", "class", "class:Comedy"),
+        ("a", "made_by", "p"),
+        ("b", "made~", "p"),
+    }
+    names = dict(zip(train.entities.ids, train.entity_names, strict=True))
+    assert names == {"class:Drama": "Drama", "class:Comedy": "Comedy", "p": ""}
+
+
+def test_bad_rows_are_set_aside_with_their_line(tmp_path: Path) -> None:
+    rows = "u1\ta\t3\t1\nu1\tb\tabc\t1\nu1\n\tc\t1\t1\nu2\tb\tnan\t1\n"
+    data = read_folder(folder(tmp_path, train_inter=INTER + rows))
+    assert len(data.train.interactions) == 1
+    assert [reject.split(": ")[0] for reject in data.rejects] == [
+        "small.train.inter:4",
+        "small.train.inter:3",
+        "small.train.inter:5",
+        "small.train.inter:6",
+    ]
+
+
+def test_plain_tables_with_a_user_and_an_item_column(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.tsv" for name in ("train", "valid", "test")]
+    for path in paths:
+        path.write_text("item\tuser\nx\t7\n", encoding="utf-8")
+    data = read_parts(*paths)
+    assert data.train.users.ids == ("7",)
+    assert data.train.items.ids == ("x",)
+    assert len(data.test) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", "empty"),
+        (b"user_id:token,item_id:token\n1,2\n", "separated by tabs"),
+        (INTER.encode(), "no row"),
+        (INTER.encode() + b"u\ti\tabc\t1\n", "no number"),
+        (INTER.encode() + b"\xff\xfe\ti\t1\t1\n", "UTF-8"),
+        (b"who\twhat\n1\t2\n", "no user column"),
+        (b"user_id\twhat\n1\t2\n", "no item column"),
+    ],
+)
+def test_a_file_of_no_use_is_an_error(tmp_path: Path, text: bytes, words: str) -> None:
+    folder(tmp_path)
+    (tmp_path / "small.train.inter").write_bytes(text)
+    with pytest.raises(DataError, match=words):
+        read_folder(tmp_path)
+
+
+def test_a_folder_that_is_absent_or_holds_no_or_two_data_sets_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        read_folder(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="it holds 0"):
+        read_folder(tmp_path)
+    folder(tmp_path)
+    (tmp_path / "other.train.inter").write_text(INTER)
+    with pytest.raises(DataError, match="it holds 2"):
+        read_folder(tmp_path)
+    (tmp_path / "other.train.inter").unlink()
+    (tmp_path / "small.test.inter").unlink()
+    with pytest.raises(DataError, match="no such file"):
+        read_folder(tmp_path)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tastes import tastes
+
+from kgrec.data.dataset import FloatArray, Interactions
+from kgrec.errors import ConfigError, DataError
+from kgrec.evaluation.audit import audited
+from kgrec.evaluation.protocol import evaluate_ranking, rank_all
+from kgrec.evaluation.ranking import TopK
+from kgrec.evaluation.validation import Objective, Validation
+
+
+class Fixed:
+    """Gives every user the same scores."""
+
+    def __init__(self, scores: list[float]) -> None:
+        self._scores = np.array(scores, dtype=np.float32)
+
+    def scores(self, histories: sp.csr_matrix) -> FloatArray:
+        return np.tile(self._scores, (histories.shape[0], 1))
+
+
+def interactions(*pairs: tuple[int, int]) -> Interactions:
+    user, item = (np.array(column, dtype=np.int64) for column in zip(*pairs, strict=True))
+    return Interactions(user, item, np.ones(len(pairs), dtype=np.float32), user * 0)
+
+
+def test_what_was_seen_is_not_ranked() -> None:
+    histories = interactions((0, 0), (1, 1)).matrix(2, 4)
+    seen = interactions((0, 0), (0, 1), (1, 1)).matrix(2, 4)
+    test = interactions((0, 2), (1, 0))
+    report, lists = evaluate_ranking(Fixed([4, 3, 2, 1]), histories, seen, test, (1, 4))
+    assert lists.items.tolist() == [[2, 3, -1, -1], [0, 2, 3, -1]]
+    assert report.at[1]["recall"].mean == 1.0
+    assert report.at[1]["recall"].error == 0.0
+    assert (report.users, report.items, report.targets, report.repeated) == (2, 4, 2, 0)
+
+
+def test_a_test_item_that_was_seen_cannot_be_found_and_is_counted() -> None:
+    histories = interactions((0, 0), (1, 1)).matrix(2, 3)
+    test = interactions((0, 0), (0, 2), (1, 1))
+    report, lists = evaluate_ranking(Fixed([3, 2, 1]), histories, histories, test, (2,))
+    assert lists.users.tolist() == [0]
+    assert (report.targets, report.repeated) == (1, 2)
+
+
+def test_nothing_to_find_is_an_error() -> None:
+    histories = interactions((0, 0)).matrix(1, 2)
+    with pytest.raises(DataError, match="no test user"):
+        evaluate_ranking(Fixed([1, 2]), histories, histories, interactions((0, 0)), (1,))
+    with pytest.raises(ConfigError, match="at least 1"):
+        evaluate_ranking(Fixed([1, 2]), histories, histories, interactions((0, 1)), (0,))
+
+
+def test_batches_do_not_change_the_lists() -> None:
+    world = tastes()
+    matrix = world.train.matrix()
+
+    class Overlap:
+        def scores(self, histories: sp.csr_matrix) -> FloatArray:
+            return np.asarray((histories @ (matrix.T @ matrix)).toarray(), dtype=np.float32)
+
+    users = np.arange(world.train.num_users)
+    whole = rank_all(Overlap(), matrix, matrix, users, 10)
+    pieces = rank_all(Overlap(), matrix, matrix, users, 10, max_cells=300)
+    np.testing.assert_array_equal(whole.items, pieces.items)
+
+
+def test_ties_follow_no_order_of_the_rows() -> None:
+    flat = np.zeros((1, 500), dtype=np.float32)
+    first = TopK(500, 50, seed=1)(flat)[0][0]
+    second = TopK(500, 50, seed=2)(flat)[0][0]
+    assert 150 < first.mean() < 350
+    assert set(first) != set(second)
+    np.testing.assert_array_equal(first, TopK(500, 50, seed=1)(flat)[0][0])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_top_k_is_the_sorted_head(seed: int, k: int) -> None:
+    scores = np.random.default_rng(seed).permutation(12).astype(np.float32)[None]
+    items, values = TopK(12, k, seed=seed)(scores)
+    np.testing.assert_array_equal(values[0], np.arange(11, 11 - k, -1))
+    np.testing.assert_array_equal(scores[0, items[0]], values[0])
+
+
+def test_validation_asks_only_for_what_is_new() -> None:
+    train = interactions((0, 0), (1, 1)).matrix(3, 4)
+    held_out = interactions((0, 0), (0, 3), (2, 1))
+    validation = Validation(train, held_out, Objective(metric="recall", k=1))
+    assert validation.users.tolist() == [0, 2]
+    assert validation.measure(Fixed([9, 1, 0, 5]).scores) == 0.5
+
+
+def test_validation_draws_users_where_there_are_too_many() -> None:
+    world = tastes()
+    validation = Validation(world.train.matrix(), world.valid, Objective(max_users=10))
+    assert len(validation) == 10
+
+
+def test_the_audit_takes_knowledge_away_or_gives_it_to_others() -> None:
+    dataset = tastes().train
+    assert audited(dataset, "full", seed=1) is dataset
+    none = audited(dataset, "none", seed=1)
+    assert not len(none.facts)
+    assert not none.item_texts
+    assert none.interactions is dataset.interactions
+    shuffled = audited(dataset, "shuffled", seed=1)
+    assert len(shuffled.facts) == len(dataset.facts)
+    assert sorted(shuffled.item_texts) == sorted(dataset.item_texts)
+    assert shuffled.item_texts != dataset.item_texts
+    # An item gets the facts and the text of one and the same other item.
+    names = dict(zip(shuffled.facts.item, shuffled.facts.entity, strict=True))
+    for row, text in enumerate(shuffled.item_texts):
+        assert text.endswith(dataset.entity_names[names[row]])
