@@ -1,0 +1,5 @@
+"""`python -m kgrec` is `kgrec`."""
+
+from kgrec.cli import main
+
+main()
