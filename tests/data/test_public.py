@@ -1,0 +1,78 @@
+"""Public data sets: the same tables whichever way they come, and never the wrong ones."""
+
+from __future__ import annotations
+
+import io
+import random
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from kgrec.data.public import (
+    DATASETS,
+    dataset_table,
+    movielens_of_grouplens,
+    movielens_of_recbole,
+)
+from kgrec.data.tables import open_table
+from kgrec.errors import DataError, NotFoundError
+
+RATINGS = [(n % 7 + 1, n % 5 + 1, n % 5 + 1, 881_250_949 + n) for n in range(30)]
+USERS = [(n, 20 + n, "MF"[n % 2], "writer", f"0{n}139") for n in range(1, 12)]
+
+
+def archive(files: dict[str, str]) -> zipfile.ZipFile:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as writer:
+        for name, text in files.items():
+            writer.writestr(name, text)
+    return zipfile.ZipFile(content)
+
+
+def lines(rows: list[tuple[object, ...]], delimiter: str, seed: int) -> str:
+    order = list(rows)
+    random.Random(seed).shuffle(order)
+    return "".join(delimiter.join(map(str, row)) + "\n" for row in order)
+
+
+def test_both_ways_give_the_same_bytes() -> None:
+    grouplens = archive(
+        {
+            "ml-100k/u.data": lines(RATINGS, "\t", seed=1),
+            "ml-100k/u.user": lines(USERS, "|", seed=2),
+        }
+    )
+    place = "recbole/dataset_example/ml-100k/ml-100k"
+    ratings, users = lines(RATINGS, "\t", seed=3), lines(USERS, "\t", seed=4)
+    recbole = archive(
+        {
+            f"{place}.inter": "user_id:token\titem_id:token\trating:float\tt:float\n" + ratings,
+            f"{place}.user": "user_id:token\tage:token\tgender:token\to:token\tz:token\n" + users,
+        }
+    )
+    assert movielens_of_grouplens(grouplens) == movielens_of_recbole(recbole)
+
+
+def test_the_data_set_is_fetched_checked_and_kept(tmp_path: Path) -> None:
+    try:
+        path = dataset_table("movielens-100k", "interactions", cache=tmp_path)
+    except DataError as error:
+        pytest.skip(f"neither GroupLens nor the package index can be reached: {error}")
+    assert sum(1 for _ in open_table(path).rows(lambda *_: None)) == 100_000
+    users = dataset_table("movielens-100k", "users", cache=tmp_path)
+    assert open_table(users).columns == ("user_id", "age", "gender", "occupation")
+    before = path.stat().st_mtime_ns
+    assert dataset_table("movielens-100k", "interactions", cache=tmp_path) == path
+    assert path.stat().st_mtime_ns == before
+    path.write_bytes(b"damaged")
+    dataset_table("movielens-100k", "interactions", cache=tmp_path)
+    assert path.stat().st_size > 1_000_000
+
+
+def test_unknown_data_sets_and_tables_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no such data set"):
+        dataset_table("movielens-1b", "interactions", cache=tmp_path)
+    with pytest.raises(NotFoundError, match="no such table"):
+        dataset_table("movielens-100k", "catalog", cache=tmp_path)
+    assert set(DATASETS) == {"movielens-100k"}

@@ -1,0 +1,110 @@
+"""Cells: what is read, and what is refused with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgrec.data.values import (
+    CellError,
+    parse_id,
+    parse_number,
+    parse_property,
+    parse_text,
+    parse_time,
+    split_values,
+)
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", "NULL", "nan", float("nan"), "None", "\\N"])
+def test_a_missing_key_is_refused(value: Any) -> None:
+    with pytest.raises(CellError, match="missing"):
+        parse_id(value, "item_id")
+
+
+@pytest.mark.parametrize(("value", "text"), [(7, "7"), (7.0, "7"), (" a b ", "a b"), ("07", "07")])
+def test_ids_are_strings(value: Any, text: str) -> None:
+    assert parse_id(value, "item_id") == text
+
+
+@pytest.mark.parametrize("value", ["x" * 513, "a\0b", "\udc80", "two\nlines"])
+def test_an_id_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(CellError):
+        parse_id(value, "item_id")
+
+
+@pytest.mark.parametrize("value", ["abc", "NaN", "inf", "1,5", [1], float("nan"), "1e999"])
+def test_what_is_no_number_is_refused(value: Any) -> None:
+    with pytest.raises(CellError, match="rating is not a"):
+        parse_number(value, "rating")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_are_read_back(number: float) -> None:
+    assert parse_number(repr(number), "x") == number
+    assert parse_number(number, "x") == number
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "881250949",
+        881250949,
+        881250949.0,
+        "881250949000",
+        881250949_000_000,
+        881250949_000_000_000,
+        "1997-12-04T15:55:49Z",
+        "1997-12-04 15:55:49",
+        "1997-12-04T16:55:49+01:00",
+        datetime(1997, 12, 4, 15, 55, 49, tzinfo=UTC),
+        datetime(1997, 12, 4, 15, 55, 49),
+    ],
+)
+def test_every_way_to_say_a_time_is_the_same_time(value: Any) -> None:
+    assert parse_time(value, "at") == 881_250_949_000
+
+
+def test_a_day_is_its_beginning() -> None:
+    assert parse_time(date(1997, 12, 4), "at") == parse_time("1997-12-04", "at")
+
+
+@pytest.mark.parametrize("value", [None, "", 0, "0"])
+def test_an_unknown_time_is_zero(value: Any) -> None:
+    assert parse_time(value, "at") == 0
+
+
+@pytest.mark.parametrize("value", ["-5", "99999999999", "soon", "nan", 1e30, "2999-01-01"])
+def test_an_absurd_time_is_refused(value: Any) -> None:
+    with pytest.raises(CellError, match="at"):
+        parse_time(value, "at")
+
+
+def test_properties_have_the_type_of_the_vocabulary() -> None:
+    assert parse_property("1999", "year", "integer") == 1999
+    assert parse_property("1999.0", "year", "integer") == 1999
+    assert parse_property("a|b", "aliases", "strings") == ("a", "b")
+    assert parse_property("", "year", "integer") is None
+    with pytest.raises(CellError, match="whole number"):
+        parse_property("1999.5", "year", "integer")
+
+
+def test_values_are_split_tidied_and_distinct() -> None:
+    assert split_values(" Drama | War|Drama||", "|", "genres") == ["Drama", "War"]
+    assert split_values(["Drama", None, "War"], "|", "genres") == ["Drama", "War"]
+    assert split_values("Sci-Fi, and more", None, "genres") == ["Sci-Fi, and more"]
+    assert split_values(None, "|", "genres") == []
+
+
+@pytest.mark.parametrize("parse", [parse_text, lambda v, r: split_values(v, "|", r)])
+@pytest.mark.parametrize("value", ["half \ud800 character", "a\0b"])
+def test_text_that_no_database_takes_is_refused(
+    parse: Callable[[Any, str], Any], value: str
+) -> None:
+    with pytest.raises(CellError):
+        parse(value, "title")
