@@ -51,7 +51,7 @@ class Service:
         self.settings = settings
         self._bounds = StoreConfig(
             connect_timeout=min(5.0, time_limit_s),
-            retry_time=time_limit_s / 3,
+            retry_time=min(2.0, time_limit_s / 3),
             read_timeout=time_limit_s,
             write_timeout=time_limit_s,
             lock_timeout=time_limit_s,

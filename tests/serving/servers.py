@@ -1,0 +1,53 @@
+"""Trained teams and real servers, for the tests of this folder."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from kgrec.agents.fit import TeamConfig, fit_team
+from kgrec.agents.team import Team
+from kgrec.config import Settings
+from kgrec.data.selection import Selection
+from kgrec.graph.export import read_dataset
+from kgrec.graph.store import GraphStore
+from kgrec.serving.app import create_app
+from kgrec.serving.config import ServingConfig
+from kgrec.serving.server import listen, url_of
+from kgrec.stages.publish import publish
+
+
+def train(
+    store: GraphStore, models: Path, model_id: str, agents: tuple[str, ...] = ("linear",)
+) -> Team:
+    """Train a team on the graph and put it into service."""
+    selection = Selection(domain="movies")
+    settings = {"collaborative": {"steps": 20}} if "collaborative" in agents else {}
+    quick = TeamConfig(agents=agents, settings=settings)
+    team = fit_team(read_dataset(store, selection), None, quick)
+    team.save(models / model_id)
+    publish(store, team, model_id)
+    return team
+
+
+@contextmanager
+def served(settings: Settings, config: ServingConfig | None = None) -> Iterator[str]:
+    """Run the server on a free port of this machine; yields its address."""
+    bound = listen("127.0.0.1", 0)
+    options = uvicorn.Config(create_app(settings, config), log_level="warning")
+    server = uvicorn.Server(options)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield url_of("127.0.0.1", bound)
+    finally:
+        server.should_exit = True
+        thread.join()
+        bound.close()

@@ -1,0 +1,98 @@
+"""The graph comes and goes, models are exchanged, many ask at once: the server stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from planted import plant, user_id
+from servers import served, train
+
+from kgrec.config import Settings
+from kgrec.graph import open_graph
+from kgrec.graph.home import GraphHome
+from kgrec.graph.launch import free_ports
+from kgrec.serving.config import ServingConfig
+
+PATH = f"/v1/users/{user_id(1)}/recommendations?k=5"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Settings]:
+    """A home of its own with a planted graph and a live model; its server may be killed."""
+    with tempfile.TemporaryDirectory(prefix="kgrec-own-") as folder:
+        settings = Settings(home=Path(folder), graph_uri=None)
+        with open_graph(settings) as store:
+            plant(store)
+            train(store, settings.home / "models", "first")
+        yield settings
+
+
+def test_the_answer_is_the_same_for_many_at_once(api: httpx.Client) -> None:
+    users = [user_id(n) for n in range(20)] * 3
+
+    def ask(user: str) -> str:
+        found = api.get(f"/v1/users/{user}/recommendations?k=5").json()
+        return json.dumps(found["items"])
+
+    alone = {user: ask(user) for user in set(users)}
+    with ThreadPoolExecutor(12) as pool:
+        together = list(pool.map(ask, users))
+    assert together == [alone[user] for user in users]
+
+
+def test_a_killed_graph_is_503_and_comes_back(own: Settings) -> None:
+    with served(own, ServingConfig(time_limit_s=20)) as url, httpx.Client(timeout=30) as client:
+        before = client.get(url + PATH).json()["items"]
+        state = GraphHome.below(own.home).read_state()
+        assert state is not None
+        os.kill(state.supervisor, signal.SIGKILL)
+        os.kill(state.pid, signal.SIGKILL)
+        away = client.get(url + PATH)
+        assert away.status_code == 503
+        assert away.headers["retry-after"] == "1"
+        assert str(state.bolt_port) not in away.text
+        assert client.get(f"{url}/healthz").status_code == 200
+        deadline = time.monotonic() + 60
+        while (again := client.get(url + PATH)).status_code != 200:
+            assert again.status_code in (503, 504)
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert again.json()["items"] == before
+
+
+def test_a_new_model_is_served_without_a_restart(own: Settings) -> None:
+    with served(own) as url, open_graph(own) as store:
+        assert httpx.get(f"{url}/readyz").json()["model_id"] == "first"
+        train(store, own.home / "models", "second")
+        assert httpx.get(f"{url}/readyz").json()["model_id"] == "second"
+        assert httpx.get(url + PATH).json()["model_id"] == "second"
+
+
+def test_a_graph_that_is_not_there_is_503_at_once() -> None:
+    nowhere = Settings(graph_uri=f"bolt://127.0.0.1:{free_ports(1)[0]}", graph_user="neo4j")
+    with served(nowhere, ServingConfig(time_limit_s=6)) as url:
+        for path in ("/readyz", PATH, "/v1/items"):
+            answer = httpx.get(url + path, timeout=20)
+            assert answer.status_code == 503
+            assert answer.json()["what"]
+            assert "127.0.0.1:" not in answer.text
+        assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+def test_a_graph_without_a_model_is_not_ready_and_says_what_to_do() -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="kgrec-own-") as folder,
+        served(Settings(home=Path(folder), graph_uri=None)) as url,
+    ):
+        answer = httpx.get(f"{url}/readyz", timeout=30)
+        assert answer.status_code == 503
+        assert "kgrec publish" in answer.json()["remedy"]

@@ -1,0 +1,84 @@
+"""`kgrec serve` as a process: it says where it is, refuses what it must, and ends cleanly."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from kgrec.agents.team import Team
+
+COMMAND = (sys.executable, "-c", "from kgrec.cli import main; main()", "serve")
+
+
+def run(*options: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**_clean(), "KGREC_HOME": str(home), **variables}
+    return subprocess.run(
+        [*COMMAND, *options], env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+def _clean() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("KGREC_")}
+
+
+def test_it_serves_until_it_is_told_to_end(team: Team, home: Path) -> None:
+    environment = {**_clean(), "KGREC_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*COMMAND, "--port", "0"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", first)
+        assert found, first
+        ready = httpx.get(f"{found[0]}/readyz", timeout=30).json()
+        assert ready["model_id"] == "serving"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_beyond_this_machine_it_needs_keys(home: Path) -> None:
+    refused = run("--host", "0.0.0.0", home=home)
+    assert refused.returncode == 2
+    assert "KGREC_API_KEYS" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_keys_of_no_use_are_refused_and_not_shown(home: Path) -> None:
+    refused = run(home=home, KGREC_API_KEYS="my-secret")
+    assert refused.returncode == 2
+    assert "my-secret" not in refused.stderr + refused.stdout
+
+
+def test_a_port_that_is_taken_is_told(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = run("--port", port, home=home)
+    assert refused.returncode == 2
+    assert port in refused.stderr
+    assert "--port" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_an_address_that_does_not_exist_is_told(home: Path) -> None:
+    refused = run("--host", "no.such.host.invalid", home=home, KGREC_API_KEYS="read:a")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+
+
+def test_without_a_graph_it_does_not_start(home: Path) -> None:
+    refused = run("--port", "0", home=home, KGREC_GRAPH_URI="bolt://127.0.0.1:1")
+    assert refused.returncode == 6
+    assert "Traceback" not in refused.stderr
