@@ -44,6 +44,9 @@ def possessors(view: TextView) -> Iterator[tuple[Token, Mention]]:
         i = title.start - 1
         while i > 0 and view.doc[i].pos_ in ("NOUN", "ADJ") and view.mention(i) is None:
             i -= 1
+        between = {t.lemma_.lower() for t in view.doc[i + 1 : title.start]}
+        if between & set(view.reading.work_nouns) - set(view.reading.item_nouns):
+            continue
         maker = view.mention(i - 1) if i > 0 and view.doc[i].tag_ == "POS" else None
         if maker is not None and maker.end == i:
             yield view.doc[title.start], maker
@@ -75,6 +78,8 @@ def _about_item(view: TextView, verb: Token, rule: Rule) -> bool:
         if theme is None or view.is_item(theme):
             return True
         return view.mention(theme.i) is not None or _is_telling(view, theme)
+    if any(view.is_item(t) for t in view.objects(verb)):
+        return True
     subjects = view.subjects(verb)
     if not subjects and verb.tag_ == "VBD":
         return True
@@ -124,6 +129,12 @@ def inside(view: TextView, token: Token) -> Iterator[Mention]:
         mention = view.mention(i)
         if mention is not None and mention.type == ITEM and _after_comma(view, token, mention):
             continue
+        if (
+            mention is not None
+            and mention.end < len(view.doc)
+            and view.doc[mention.end].text == "-"
+        ):
+            continue
         if mention is not None and mention.start not in seen:
             seen.add(mention.start)
             yield mention
@@ -137,6 +148,10 @@ def makers(view: TextView, noun: Token, prepositions: tuple[str, ...]) -> Iterat
         behind = child.lower_ in prepositions and child.i > noun.i
         if behind and child.dep_ in ("prep", "agent") and not view.belongs_to_noun(child, noun):
             yield from view.named_after(child)
+    if noun.dep_ == "nsubj" and noun.head.lemma_.lower() == "be":
+        for child in noun.head.rights:
+            if child.lower_ in prepositions and child.dep_ == "prep":
+                yield from view.named_after(child)
     yield from _named_behind(view, noun, prepositions)
 
 
@@ -153,16 +168,23 @@ def _named_behind(view: TextView, noun: Token, prepositions: tuple[str, ...]) ->
 def authors(view: TextView, noun: Token, makes: frozenset[str]) -> Iterator[Mention]:
     """Yield whom a work's whole phrase names as its maker: "characters created by X"."""
     for token in noun.subtree:
-        if token.dep_ == "poss" and (owner := view.mention(token.i)) is not None:
-            yield owner
-        if token.lower_ != "by" or token.dep_ not in ("prep", "agent"):
-            continue
-        made = (
-            token.head.pos_ != "VERB" or token.i - 1 == noun.i or token.head.lemma_.lower() in makes
-        )
-        if made and not view.is_item(token.head):
-            yield from view.named_after(token)
+        if token.dep_ in ("poss", "compound"):
+            yield from _owner(view, token, noun)
+        elif token.lower_ == "by" and token.dep_ in ("prep", "agent"):
+            verb = token.head.pos_ == "VERB" and token.i - 1 != noun.i
+            made = not verb or token.head.lemma_.lower() in makes
+            if made and not view.is_item(token.head):
+                yield from view.named_after(token)
     yield from _named_behind(view, noun, ("by",))
+
+
+def _owner(view: TextView, token: Token, noun: Token) -> Iterator[Mention]:
+    """Yield whose work it is by a possessive, or by a person's name before the noun."""
+    owner = view.mention(token.i)
+    if owner is None or owner.start <= noun.i < owner.end:
+        return
+    if token.dep_ == "poss" or owner.type == view.reading.ner.get("PERSON"):
+        yield owner
 
 
 def governor_word(view: TextView, noun: Token) -> str:

@@ -172,7 +172,8 @@ def _describes_item(view: TextView, root: Token) -> bool:
     node = root
     while True:
         if view.mention(node.i) is None and view.is_item(node):
-            return True
+            told = (a for a in node.ancestors if a.dep_ == "relcl")
+            return all(view.is_item(verb.head) for verb in told)
         if node.dep_ not in ("compound", "amod", "nmod") or node.head.i == node.i:
             return False
         node = node.head

@@ -214,6 +214,8 @@ def _title_end(doc: Doc, start: int) -> int:
                 break
         else:
             break
+    if end < len(doc) and doc[end].lower_ == "by":
+        return end
     joints = [t.i for t in doc[start:end] if t.lower_ in _TITLE_STOPS]
     # "the novel Emma and Clueless", "the play Rope in London": a joint is doubtful unless an
     # article follows it or the recogniser holds both sides together.
@@ -273,6 +275,8 @@ def _runs(doc: Doc, reading: Reading) -> Iterator[Mention]:
 
 def _run(doc: Doc, start: int, end: int, reading: Reading) -> Iterator[Mention]:
     begin = _past_honorifics(doc, start, end, reading)
+    while end - begin > 1 and doc[end - 1].lower_ in reading.item_nouns:
+        end -= 1
     if begin < end:
         labels = {reading.ner.get(t.ent_type_, OTHER) for t in doc[begin:end] if t.ent_type_}
         kind = labels.pop() if len(labels) == 1 else None
@@ -319,6 +323,9 @@ def _opens_sentence(doc: Doc, token: Token) -> bool:
 
 
 def _past_honorifics(doc: Doc, start: int, end: int, reading: Reading) -> int:
+    opens = start < end and doc[start].is_sent_start and doc[start].tag_ in ("VBG", "VBN")
+    if opens and start < end - 1:
+        start += 1
     while start < end - 1 and doc[start].text in reading.honorifics:
         start += 1
     return start

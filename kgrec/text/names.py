@@ -121,7 +121,8 @@ class NameView:
             rest.append(mention)
             i = mention.end
             if joint:
-                closed = len(rest)
+                # "directed by A, and B stars": a comma before "and" needs a longer list.
+                closed = len(rest) if len(rest) > 1 or not comma else 0
                 break
         rest = rest[:closed]
         return [] if rest and self._starts_clause(rest[-1]) else rest

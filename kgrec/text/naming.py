@@ -63,6 +63,9 @@ class Namer:
     def _fits(self, mention: Mention, kind: str, text: str) -> bool:
         if kind in self._view.reading.phrases:
             return True
+        named = text in self._full or text in self._known
+        if named and kind not in (self._people, self._view.reading.ner.get("GPE")):
+            return False
         if mention.type == kind:
             return kind != self._people or not self._is_character(mention)
         if kind == self._people:
@@ -82,7 +85,7 @@ class Namer:
             return False
         if mention.type is None:
             return not _COMPANY.search(text)
-        long = len(_words(text)) > 1
+        long = len(_words(text)) > 1 or text in self._full or text in self._known
         titled = mention.type == _work_type(self._view.reading) and not _TWO_NAMES.match(text)
         return long and not _COMPANY.search(text) and not titled
 

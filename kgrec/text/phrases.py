@@ -53,6 +53,8 @@ def _start(view: TextView, head: Token) -> int:
         if not (joined and inside) or before.text in (",", ";") or before.tag_ in ("CD", "PRP$"):
             break
         start -= 1
-    while view.doc[start].is_punct and start < head.i:
+    while start > 1 and view.doc[start - 1].text == "-":
+        start -= 2
+    while (view.doc[start].is_punct or view.doc[start].tag_ == "POS") and start < head.i:
         start += 1
     return start

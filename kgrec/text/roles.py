@@ -92,9 +92,17 @@ def prep(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
 def author(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """Based on the novel by X, on X's novel, on characters created by X."""
     for trigger in governors(view, rule):
-        for preposition in prepositions(view, trigger, rule, deep=True):
-            for token in (t for t in preposition.rights if t.dep_ in ("pobj", "pcomp")):
-                for mention in authors(view, token, frozenset(rule.themes)):
+        works = [
+            token
+            for preposition in prepositions(view, trigger, rule, deep=True)
+            for token in preposition.rights
+            if token.dep_ in ("pobj", "pcomp")
+        ]
+        for work in works:
+            words = {t.lemma_.lower() for t in (work, *work.children)}
+            named = view.mention(work.i) is not None
+            if not words & set(rule.unless) and (named or words & set(view.reading.work_nouns)):
+                for mention in authors(view, work, frozenset(rule.themes)):
                     yield trigger, mention
 
 

@@ -88,7 +88,7 @@ class TextView(ItemView):
             child
             for node in [verb, *(c for c in verb.rights if c.dep_ in _OBJECTS)]
             for child in node.rights
-            if child.lower_ in ("with", "alongside") and child.dep_ == "prep"
+            if child.lower_ in ("with", "alongside") and self.doc[child.i - 1].text != ","
         ]
         return [m for prep in withs for t in prep.rights if t.dep_ == "pobj" for m in self.names(t)]
 
@@ -100,12 +100,14 @@ class TextView(ItemView):
         over = verb.head.head if verb.dep_ == "pcomp" else verb.head
         governed = verb.dep_ in ("conj", "xcomp", "advcl", "dep", "ccomp", "pcomp")
         if governed and over.pos_ in ("VERB", "AUX") and over.i != verb.i:
-            return [] if self.is_passive(over) else self.subjects(over)
+            if self.is_passive(over):
+                return [self.antecedent(c) for c in over.lefts if c.dep_ in _PASSIVE_SUBJECTS]
+            return self.subjects(over)
         return []
 
     def objects(self, verb: Token) -> list[Token]:
         """Return what an active verb acts upon, from a coordinated verb where it has none."""
-        own = [c for c in verb.rights if c.dep_ in _OBJECTS]
+        own = [c for c in verb.children if c.dep_ in _OBJECTS]
         if not own:
             own = [
                 t
@@ -161,10 +163,23 @@ class TextView(ItemView):
         for agent in agents:
             if not self.belongs_to_noun(agent):
                 return self.named_after(agent)
-        linked = [c for c in verb.rights if c.dep_ == "conj" and c.pos_ == "VERB"]
-        if linked and linked[0].tag_ == "VBN":
-            return self._passive_agents(linked[0])
-        return []
+        shared = self._shared_by(verb)
+        if shared is not None:
+            return self.named_after(shared)
+        linked = [c for c in verb.rights if c.dep_ == "conj" and c.tag_ == "VBN"]
+        if not linked or {"by", "from"} & {t.lower_ for t in self.doc[verb.i + 1 : linked[0].i]}:
+            return []
+        return self._passive_agents(linked[0])
+
+    def _shared_by(self, verb: Token) -> Token | None:
+        """Return the "by" that several participles share: "written, produced and directed by"."""
+        for token in self.doc[verb.i + 1 :]:
+            if token.lower_ == "by":
+                return None if token.i == verb.i + 1 else token
+            joins = token.lower_ in (",", "and") or token.tag_ in ("VBN", "VBD", "RB")
+            if not joins:
+                return None
+        return None
 
     def _by_after(self, verb: Token) -> Token | None:
         inflected = verb.tag_ in ("VBN", "VBD") or verb.lower_.endswith(("ed", "en"))
@@ -214,8 +229,8 @@ class TextView(ItemView):
             for m in self.mentions
             if begin <= m.start < verb.i and m.type == people and m.start not in self.characters
         ]
-        opening = [m for m in near if m.start == begin]
-        return opening or (near if len(near) == 1 else [])
+        opening = [m for m in near if m.start in (begin, verb.sent.start)]
+        return opening[-1:] or (near if len(near) == 1 else [])
 
     def _subject_of_sentence(self, verb: Token) -> list[Mention]:
         """Return the name that opens a sentence for a verb behind its last "and", if it has none.
@@ -230,7 +245,7 @@ class TextView(ItemView):
             return []
         after = self.doc[first.end]
         listed = [first, *self.listed_after(first)]
-        acts = after.pos_ == "VERB" or after.lower_ == "and" or after.text == ","
+        acts = after.pos_ == "VERB" or after.tag_ == "NNS" or after.lower_ in ("and", ",")
         return listed if acts else []
 
     def _subject_of_clause(self, verb: Token) -> list[Mention]:

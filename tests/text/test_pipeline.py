@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kgrec.errors import ModelError, SchemaError
+from kgrec.schema import Domain, Rule, load_domain, load_schema
+from kgrec.text.facts import Fact
+from kgrec.text.mentions import title_forms
+from kgrec.text.naming import surnames
+from kgrec.text.pipeline import Extractor, ItemText, build_pipeline, extractor_version
+from kgrec.text.roles import ROLES
+
+
+@pytest.fixture(scope="module")
+def movies() -> Domain:
+    return load_schema().domain("movies")
+
+
+@pytest.fixture(scope="module")
+def extractor(movies: Domain) -> Extractor:
+    names = {"Person": ["Alfred Hitchcock"], "Genre": ["Thriller", "Film-Noir"]}
+    return Extractor(movies, names=names)
+
+
+def facts(extractor: Extractor, title: str, text: str) -> list[Fact]:
+    ((_, found),) = extractor.read([ItemText("1", title, text)])
+    return found
+
+
+def pairs(found: list[Fact]) -> set[tuple[str, str]]:
+    return {(fact.relation, fact.entity_name) for fact in found}
+
+
+def test_a_surname_stands_for_the_full_name(extractor: Extractor) -> None:
+    text = "Bulletproof stars Damon Wayans and Adam Sandler. Wayans also wrote the screenplay."
+    assert ("WRITTEN_BY", "Damon Wayans") in pairs(facts(extractor, "Bulletproof", text))
+    assert ("DIRECTED_BY", "Alfred Hitchcock") in pairs(
+        facts(extractor, "Frenzy", "Frenzy is a film by Hitchcock.")
+    )
+
+
+def test_surnames_that_two_share_stand_for_nobody() -> None:
+    names = ["Joel Coen", "Ethan Coen", "Robert Downey Jr.", "Cher"]
+    assert surnames(names) == {"Downey": "Robert Downey Jr."}
+
+
+def test_a_known_genre_counts_when_it_describes_the_item(extractor: Extractor) -> None:
+    found = facts(extractor, "Frenzy", "Frenzy is a thriller directed by Alfred Hitchcock.")
+    genre = next(fact for fact in found if fact.relation == "HAS_GENRE")
+    assert (genre.entity_name, genre.extractor, genre.evidence) == ("thriller", "known", "thriller")
+    other = facts(extractor, "Misery", "Kathy Bates plays a nurse who reads a thriller in bed.")
+    assert "HAS_GENRE" not in {fact.relation for fact in other}
+
+
+def test_characters_and_other_films_make_no_facts(extractor: Extractor) -> None:
+    text = (
+        "Tim Burton directed this comedy. Johnny Depp plays the director Edward Wood, and Martin"
+        " Landau appears as Bela Lugosi. It is a remake of the 1954 drama by Billy Wilder."
+    )
+    assert pairs(facts(extractor, "Anything", text)) == {
+        ("DIRECTED_BY", "Tim Burton"),
+        ("STARS", "Johnny Depp"),
+        ("STARS", "Martin Landau"),
+    }
+
+
+def test_two_processes_read_the_same(extractor: Extractor) -> None:
+    texts = [
+        ItemText(str(i), "Heat", f"Heat {i} was directed by Michael Mann and stars Al Pacino.")
+        for i in range(6)
+    ]
+    alone = list(extractor.read(texts))
+    assert list(extractor.read(texts, n_process=2, batch_size=2)) == alone
+    assert [item.item_id for item, _ in alone] == [text.item_id for text in texts]
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "directed",
+                "by",
+                "Ann Lee",
+                "and",
+                ",",
+                "starring",
+                "the novel",
+                "X",
+                "'s",
+                '"',
+                "-",
+                "Set",
+                "in",
+                "Rome",
+                "1920s",
+                "who",
+                "plays",
+                "as",
+                "film",
+                ".",
+                "\n",
+                "Émile",
+                "?",
+            ]
+        ),
+        max_size=25,
+    ).map(" ".join)
+    | st.text(max_size=60)
+)
+def test_any_text_can_be_read(extractor: Extractor, text: str) -> None:
+    for fact in facts(extractor, "X", text):
+        assert text[fact.start : fact.end] == fact.evidence
+        assert fact.entity_name.strip()
+
+
+def test_every_role_of_the_schema_has_a_function() -> None:
+    assert set(get_args(Rule.model_fields["role"].annotation)) == set(ROLES)
+
+
+def test_music_is_read_by_its_own_rules() -> None:
+    text = (
+        "Pavement is an indie rock band from Stockton. The band consists of Stephen Malkmus and"
+        " Scott Kannberg."
+    )
+    reader = Extractor(load_schema().domain("music"), names={"Genre": ["Indie Rock"]})
+    assert pairs(facts(reader, "Pavement", text)) == {
+        ("HAS_GENRE", "indie rock"),
+        ("COMES_FROM", "Stockton"),
+        ("MEMBER", "Stephen Malkmus"),
+        ("MEMBER", "Scott Kannberg"),
+    }
+
+
+def test_a_domain_without_rules_finds_nothing_and_fails_nowhere() -> None:
+    domain = Domain(name="d", item_label="Book", entity_types={}, relations={})
+    assert facts(Extractor(domain), "A Book", "A novel by Jane Austen, set in Bath.") == []
+
+
+def test_title_forms() -> None:
+    assert title_forms("Usual Suspects, The")[:2] == ("The Usual Suspects", "Usual Suspects")
+    assert "Se7en" in title_forms("Seven (Se7en)")
+    assert title_forms("M") == ("M",)
+    assert title_forms("") == ()
+
+
+def test_the_version_follows_rules_and_model(movies: Domain) -> None:
+    changed = movies.model_copy(update={"rules": movies.rules[1:]})
+    versions = {
+        extractor_version(movies),
+        extractor_version(changed),
+        extractor_version(movies, "another"),
+    }
+    assert len(versions) == 3
+    assert extractor_version(movies) == extractor_version(movies)
+
+
+def test_a_missing_pipeline_is_an_error_of_ours(movies: Domain) -> None:
+    with pytest.raises(ModelError, match="no spaCy pipeline"):
+        build_pipeline(movies, names={}, model="en_no_such_model")
+
+
+@pytest.mark.parametrize(
+    ("tail", "message"),
+    [
+        ('[[rules]]\nrelation = "NO"\nrole = "agent"', "unknown relation"),
+        ('[reading]\nknown = ["NO"]', "unknown relation"),
+        ('[reading.ner]\nPERSON = "No"', "unknown entity type"),
+        ('[reading.patterns]\nPlace = ["("]', "regular expression"),
+    ],
+)
+def test_a_wrong_domain_file_is_refused(tmp_path: Path, tail: str, message: str) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(
+        'name = "d"\nitem_label = "Book"\n[entity_types]\nPlace = "A place."\n[relations]\n'
+        f'NEAR = {{ tail = "Place", meaning = "{{item}} is near {{entity}}." }}\n{tail}\n'
+    )
+    with pytest.raises(SchemaError, match=message):
+        load_domain(path, load_schema().core)
