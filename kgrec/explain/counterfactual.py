@@ -25,11 +25,13 @@ class CounterfactualConfig(FrozenModel):
     Attributes:
         others: so many of the best other candidates may pass the item.
         pairs: every pair is tried among so many history items, those whose removal hurts most.
-        most: larger sets are not looked for.
+        greedy: larger sets are looked for among so many.
+        most: larger sets than this are not looked for.
     """
 
     others: int = Field(default=100, ge=1)
-    pairs: int = Field(default=40, ge=0)
+    pairs: int = Field(default=24, ge=0)
+    greedy: int = Field(default=60, ge=1)
     most: int = Field(default=20, ge=1)
 
 
@@ -71,7 +73,7 @@ def smallest_removal(
         found = _first(rescoring, list(tried), k)
         if found is not None:
             return Removal(positions=found, minimal=number == 1 or size <= config.pairs)
-    found = _greedy(rescoring, k, min(config.most, size))
+    found = _greedy(rescoring, order[: config.greedy].tolist(), k, config.most)
     if found is None:
         return None
     return Removal(positions=found, minimal=len(found) == 3 and size <= config.pairs)
@@ -99,10 +101,10 @@ def _first(rescoring: Rescoring, sets: list[tuple[int, ...]], k: int) -> tuple[i
     return sets[best] if margins[best] < 0 else None
 
 
-def _greedy(rescoring: Rescoring, k: int, most: int) -> tuple[int, ...] | None:
+def _greedy(rescoring: Rescoring, among: list[int], k: int, most: int) -> tuple[int, ...] | None:
     removed: list[int] = []
-    while len(removed) < most:
-        left = [n for n in range(len(rescoring.history)) if n not in removed]
+    while len(removed) < min(most, len(among)):
+        left = [n for n in among if n not in removed]
         margins = _margins(rescoring, _without(rescoring, removed, left), k)
         best = int(np.argmin(margins))
         removed.append(left[best])

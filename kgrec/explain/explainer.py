@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,7 +23,7 @@ from kgrec.explain.records import (
 from kgrec.explain.sentences import sentences
 from kgrec.retrieval.history import Event, History, read_history
 from kgrec.retrieval.live import LiveModel
-from kgrec.retrieval.paths import PathConfig, read_paths
+from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
 from kgrec.retrieval.recommender import Recommender
 from kgrec.retrieval.scoring import Scored, score
 from kgrec.retrieval.words import path_words
@@ -34,12 +35,13 @@ class ExplainerConfig(FrozenModel):
     Attributes:
         k: the counterfactual asks what keeps the item off the first so many.
         speakers: paths are looked for from so many history items, those that say most.
-        num_paths: at most so many paths are told.
+        num_paths, paths_an_entity: at most so many paths are told, in all and over one entity.
     """
 
     k: int = Field(default=10, ge=1)
     speakers: int = Field(default=50, ge=0)
     num_paths: int = Field(default=10, ge=0)
+    paths_an_entity: int = Field(default=3, ge=1)
     paths: PathConfig = PathConfig()
     counterfactual: CounterfactualConfig = CounterfactualConfig()
 
@@ -170,6 +172,7 @@ class Explainer:
             {event.item_id: event.title for event in speaking},
             {item.item_id: item.title},
             num_items=len(live.team.items),
+            meanings=live.meanings,
             config=self.config.paths,
         )
         found.sort(key=lambda path: -path.weight * shares[path.history.item_id])
@@ -180,8 +183,19 @@ class Explainer:
                 share=shares[path.history.item_id],
                 words=path_words(path, by_id[path.history.item_id]),
             )
-            for path in found[: self.config.num_paths]
+            for path in self._spread(found)
         )
+
+    def _spread(self, paths: Sequence[KnowledgePath]) -> list[KnowledgePath]:
+        """Keep the first paths, not too many of them over one entity."""
+        kept: list[KnowledgePath] = []
+        told: Counter[str] = Counter()
+        for path in paths:
+            entity = path.item.entity_id
+            if len(kept) < self.config.num_paths and told[entity] < self.config.paths_an_entity:
+                kept.append(path)
+                told[entity] += 1
+        return kept
 
 
 def _named(event: Event) -> NamedItem:

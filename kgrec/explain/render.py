@@ -32,17 +32,18 @@ def _table(explanation: Explanation, num_history: int) -> Table:
     table = Table(title_justify="left", box=None, pad_edge=False)
     for name in ("contribution", "", ""):
         table.add_column(name, justify="right" if name else "left")
-    rows = [(share.title, share.contribution) for share in explanation.history[:num_history]]
-    rest = explanation.history[num_history:]
-    if rest:
-        rows.append((f"{len(rest)} more items", sum(share.contribution for share in rest)))
-    rows += [
+    shown = [(share.title, share.contribution) for share in explanation.history[:num_history]]
+    shown += [
         (f"prior of {share.agent}", share.prior) for share in explanation.agents if share.prior
     ]
-    largest = max((abs(value) for _, value in rows), default=0.0) or 1.0
-    for name, value in rows:
+    largest = max((abs(value) for _, value in shown), default=0.0) or 1.0
+    for name, value in shown:
         table.add_row(f"{value:+.4f}", _bar(value / largest), escape(name))
-    table.add_row(f"{sum(value for _, value in rows):+.4f}", "", "[bold]sum[/bold]")
+    rest = explanation.history[num_history:]
+    if rest:
+        value = sum(share.contribution for share in rest)
+        table.add_row(f"{value:+.4f}", "", f"{len(rest)} more items of the history")
+    table.add_row(f"{explanation.score:+.4f}", "", "[bold]sum[/bold]")
     return table
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from kgrec.explain.records import AgentShare, Counterfactual, HistoryShare, PathReason
 
 _PATHS_TOLD = 3
+_REMOVED_TOLD = 4
 
 
 def sentences(
@@ -56,7 +57,9 @@ def _told(paths: Sequence[PathReason]) -> list[str]:
 
 
 def _without(title: str, found: Counterfactual) -> str:
-    removed = _and([item.title for item in found.removed])
+    titles = [item.title for item in found.removed]
+    more = len(titles) - _REMOVED_TOLD
+    removed = _and(titles if more <= 1 else [*titles[:_REMOVED_TOLD], f"{more} more"])
     by = "" if found.replaced_by is None else f"; {found.replaced_by.title} would pass it"
     return f"Without {removed}, {title} would fall to {found.rank_after}{by}."
 

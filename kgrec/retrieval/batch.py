@@ -66,9 +66,7 @@ def recommend_all(
     if k < 1:
         raise ConfigError("k must be 1 or more", value=k)
     users = [user for page in user_pages(store) for user in page["ids"]]
-    present = {
-        item for page in item_pages(store, label=live.selection.label) for item in page["ids"]
-    }
+    present = {item for page in item_pages(store) for item in page["ids"]}
     absent = np.array([item not in present for item in live.team.items.ids])
     for page in interaction_pages(store, users, progress):
         yield from _best(live, users, page, absent, k)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from kgrec.config import parse_config
 from kgrec.data.selection import Selection
 from kgrec.errors import ModelError
 from kgrec.graph.store import GraphStore
+from kgrec.retrieval.paths import meanings_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +23,7 @@ class LiveModel:
         slot: the vector property.
         index: name of the vector index, None when no agent of the team has factors.
         selection: which interactions the team learned from.
+        meanings: sentence of each relation type.
     """
 
     model_id: str
@@ -28,6 +31,7 @@ class LiveModel:
     index: str | None
     team: Team
     selection: Selection
+    meanings: Mapping[str, str]
 
 
 class LiveModels:
@@ -85,4 +89,5 @@ class LiveModels:
         selection = parse_config(Selection, dict(given), origin=f"selection of model {model_id!r}")
         has_vectors = team.item_vectors().shape[1] > 1
         index = self.store.dialect.vector_index(slot) if has_vectors else None
-        return LiveModel(model_id, slot, index, team, selection)
+        meanings = meanings_of(selection.domain)
+        return LiveModel(model_id, slot, index, team, selection, meanings)

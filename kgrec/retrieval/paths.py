@@ -27,6 +27,7 @@ class Fact(FrozenModel):
     """One relation of the graph, as it was found.
 
     Attributes:
+        meaning: the sentence of the relation, with `{item}` and `{entity}` in it.
         source, evidence: where it comes from, and the words that say it; empty where unknown.
     """
 
@@ -37,6 +38,7 @@ class Fact(FrozenModel):
     entity: str
     entity_type: str
     confidence: float
+    meaning: str
     source: str = ""
     evidence: str = ""
 
@@ -63,6 +65,7 @@ def read_paths(
     items: Mapping[str, str],
     *,
     num_items: int | None = None,
+    meanings: Mapping[str, str] | None = None,
     config: PathConfig | None = None,
 ) -> list[KnowledgePath]:
     """Return every path from items of a history to items, the heaviest first.
@@ -70,6 +73,7 @@ def read_paths(
     Args:
         history, items: id to title.
         num_items: size of the catalogue.
+        meanings: sentence of each relation type; None takes those of the known domains.
     """
     config = config or PathConfig()
     if not history or not items:
@@ -81,8 +85,22 @@ def read_paths(
         max_degree=config.max_degree,
     )
     size = num_items or config.catalogue
-    paths = [_path(row, history, items, size) for row in rows if row["entity"]]
+    told = meanings_of(None) if meanings is None else meanings
+    paths = [_path(row, history, items, size, told) for row in rows if row["entity"]]
     return sorted(paths, key=_order)
+
+
+def meanings_of(domain: str | None) -> dict[str, str]:
+    """Return the sentence of each relation type of the known domains, and of one more by name.
+
+    Args:
+        domain: name of a domain, or path of a domain file of the user's own.
+    """
+    schema = load_schema()
+    domains = [*schema.domains.values()]
+    if domain is not None:
+        domains.append(schema.domain(domain))
+    return {name: relation.meaning for each in domains for name, relation in each.relations.items()}
 
 
 def _order(path: KnowledgePath) -> tuple[Any, ...]:
@@ -90,7 +108,11 @@ def _order(path: KnowledgePath) -> tuple[Any, ...]:
 
 
 def _path(
-    row: Mapping[str, Any], history: Mapping[str, str], items: Mapping[str, str], size: int
+    row: Mapping[str, Any],
+    history: Mapping[str, str],
+    items: Mapping[str, str],
+    size: int,
+    meanings: Mapping[str, str],
 ) -> KnowledgePath:
     entity = {
         "entity_id": row["entity_id"],
@@ -101,6 +123,7 @@ def _path(
         item_id=row["item_id"],
         title=items[row["item_id"]],
         relation=row["relation"],
+        meaning=_meaning(row["relation"], meanings),
         confidence=row["confidence"],
         source=row["source"],
         evidence=row["evidence"],
@@ -110,6 +133,7 @@ def _path(
         item_id=row["history_id"],
         title=history[row["history_id"]],
         relation=row["history_relation"],
+        meaning=_meaning(row["history_relation"], meanings),
         confidence=row["history_confidence"],
         source=row["history_source"],
         evidence=row["history_evidence"],
@@ -118,6 +142,11 @@ def _path(
     rarity = math.log(max(size, row["degree"] + 1) / row["degree"])
     weight = rarity * item.confidence * met.confidence
     return KnowledgePath(history=met, item=item, degree=row["degree"], weight=weight)
+
+
+def _meaning(relation: str, meanings: Mapping[str, str]) -> str:
+    plain = f"{{item}} {relation.lower().replace('_', ' ')} {{entity}}"
+    return meanings.get(relation, plain).rstrip(". ")
 
 
 def _type_of(labels: Sequence[str]) -> str:

@@ -39,7 +39,7 @@ class RecommenderConfig(FrozenModel):
     candidates: CandidateConfig = CandidateConfig()
     paths: PathConfig = PathConfig(max_degree=300)
     pool: int = Field(default=10, ge=1)
-    speakers: int = Field(default=5, ge=0)
+    speakers: int = Field(default=15, ge=0)
     fallback_degree: int = 300
 
 
@@ -211,7 +211,12 @@ class Recommender:
         history = {i: title for each in speakers.values() for i, title in each.items()}
         items = {scored.ids[p]: scored.titles[p] for p in shares}
         found = read_paths(
-            self.store, history, items, num_items=len(live.team.items), config=self.config.paths
+            self.store,
+            history,
+            items,
+            num_items=len(live.team.items),
+            meanings=live.meanings,
+            config=self.config.paths,
         )
         paths: dict[str, dict[str, KnowledgePath]] = {}
         for path in found:

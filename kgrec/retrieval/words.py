@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from kgrec.retrieval.history import Event
 from kgrec.retrieval.paths import Fact, KnowledgePath
-from kgrec.schema import load_schema
 
 _DID = {
     "rating": "rated",
@@ -28,24 +27,16 @@ def did(event: Event) -> str:
     return f"you {verb} {event.title}{value}"
 
 
-def meaning(relation: str) -> str:
-    """Return the sentence of a relation type, with `{item}` and `{entity}` in it."""
-    for domain in load_schema().domains.values():
-        if relation in domain.relations:
-            return domain.relations[relation].meaning.rstrip(". ")
-    return f"{{item}} {relation.lower().replace('_', ' ')} {{entity}}"
-
-
 def fact_words(fact: Fact) -> str:
     """Say one fact: `Fargo was directed by Joel Coen`."""
-    return meaning(fact.relation).format(item=fact.title, entity=fact.entity)
+    return fact.meaning.format(item=fact.title, entity=fact.entity)
 
 
 def shared_words(path: KnowledgePath) -> str:
     """Say what two items share: `both were directed by Joel Coen`."""
     if path.item.relation != path.history.relation:
         return f"{fact_words(path.history)}, and {fact_words(path.item)}"
-    sentence = meaning(path.item.relation)
+    sentence = path.item.meaning
     subject, _, rest = sentence.partition("{item} ")
     if not subject:
         for one, two in _BOTH:

@@ -5,14 +5,24 @@ from __future__ import annotations
 import pytest
 
 from kgrec.retrieval.history import Event
-from kgrec.retrieval.paths import Fact, KnowledgePath
+from kgrec.retrieval.paths import Fact, KnowledgePath, meanings_of
 from kgrec.retrieval.words import did, path_words, shared_words, short_reasons
 
 
 def path(relation: str, history_relation: str | None = None, name: str = "Jo Coe") -> KnowledgePath:
     entity = {"entity_id": "e", "entity": name, "entity_type": "Person", "confidence": 1.0}
-    item = Fact(item_id="i", title="Ice", relation=relation, **entity)
-    met = Fact(item_id="h", title="Hat", relation=history_relation or relation, **entity)
+    meanings = meanings_of("movies") | {"MADE_IN": "{item} made in {entity}."}
+    other = history_relation or relation
+    item = Fact(
+        item_id="i",
+        title="Ice",
+        relation=relation,
+        meaning=meanings[relation].rstrip("."),
+        **entity,
+    )
+    met = Fact(
+        item_id="h", title="Hat", relation=other, meaning=meanings[other].rstrip("."), **entity
+    )
     return KnowledgePath(history=met, item=item, degree=2, weight=1.0)
 
 
