@@ -1,0 +1,89 @@
+"""Training on the graph: named by what it learned from, kept, and found again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from small_tables import FILMS, RATINGS, Command, Load
+
+from kgrec.agents.team import Team
+from kgrec.errors import ConfigError, DataError
+from kgrec.graph.store import GraphStore
+from kgrec.stages.train import TrainConfig, train
+
+CONFIG = TrainConfig(agents=("linear",), validation=0.0)
+
+
+def ratings(users: int) -> str:
+    lines = [
+        f"u{user},{item},{5 - (user + item) % 3},{881_250_949 + user * 10 + item}"
+        for user in range(users)
+        for item in (1, 2, 3)
+    ]
+    return "\n".join(["user_id,movie_id,rating,timestamp", *lines, ""])
+
+
+def test_a_model_is_trained_once_for_the_same_data_and_settings(
+    load: Load, empty_store: GraphStore, tmp_path: Path
+) -> None:
+    load("catalog", FILMS)
+    load("interactions", ratings(12))
+    first = train(empty_store, "movies", CONFIG, home=tmp_path)
+    assert first.trained
+    assert (first.users, first.items, first.interactions) == (12, 3, 36)
+    again = train(empty_store, "movies", CONFIG, home=tmp_path)
+    assert (again.trained, again.model_id) == (False, first.model_id)
+    assert train(empty_store, "movies", CONFIG, home=tmp_path, force=True).trained
+    other = CONFIG.model_copy(update={"seed": 7})
+    assert train(empty_store, "movies", other, home=tmp_path).model_id != first.model_id
+    load("interactions", "user_id,movie_id,rating,timestamp\nnew,1,5,881250949\n")
+    assert train(empty_store, "movies", CONFIG, home=tmp_path).model_id != first.model_id
+
+
+def test_a_model_carries_what_it_learned_from(
+    load: Load, empty_store: GraphStore, tmp_path: Path
+) -> None:
+    load("catalog", FILMS)
+    load("interactions", ratings(12))
+    config = TrainConfig(agents=("linear",), validation=0.3, at_least={"rating": 4})
+    done = train(empty_store, "movies", config, home=tmp_path)
+    assert done.interactions == 24
+    team = Team.load(tmp_path / "models" / done.model_id)
+    assert team.config["selection"] == {
+        "domain": "movies",
+        "kinds": None,
+        "at_least": {"rating": 4.0},
+    }
+    assert team.items.ids == ("1", "2", "3")
+    assert done.metrics["refit"] is True
+
+
+def test_nothing_to_learn_from_is_a_clear_error(
+    load: Load, empty_store: GraphStore, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="no items"):
+        train(empty_store, "movies", CONFIG, home=tmp_path)
+    load("catalog", FILMS)
+    with pytest.raises(DataError, match="no interaction"):
+        train(empty_store, "movies", CONFIG, home=tmp_path)
+    load("interactions", RATINGS)
+    with pytest.raises(ConfigError, match="no such agent"):
+        train(empty_store, "movies", TrainConfig(agents=("linaer",)), home=tmp_path)
+
+
+def test_the_command_trains_and_says_what(command: Command, load: Load, home: Path) -> None:
+    load("catalog", FILMS)
+    load("interactions", ratings(12))
+    options = ["--domain", "movies", "--agents", "linear"]
+    code, said, err = command("train", *options, "--json")
+    assert (code, err) == (0, "")
+    done = json.loads(said)
+    assert (home / "models" / done["model_id"] / "config.json").is_file()
+    code, said, _ = command("train", *options)
+    assert code == 0
+    assert f"{done['model_id']} was trained on just this" in said
+    code, _, err = command("train", "--agents", "linaer")
+    assert code == 2
+    assert "Did you mean 'linear'" in err
