@@ -20,7 +20,7 @@ from kgrec.config import FrozenModel
 from kgrec.errors import ModelError
 from kgrec.graph.columns import item_pages, vector_pages
 from kgrec.graph.setup import ensure_vector_index
-from kgrec.graph.store import GraphStore
+from kgrec.graph.store import GraphStore, Step
 from kgrec.progress import SILENT, Progress
 
 SLOTS = ("vector_a", "vector_b")
@@ -198,15 +198,16 @@ def _write_suggestions(
             counted = store.read("publish/count_suggestions", items=list(batch), model_id=model_id)
             there = {row["item_id"]: row["suggestions"] for row in counted}
             left = [item for item in batch if there.get(item, 0) != len(edges[item])]
+            partial = [item for item in left if item in there]
             sent = [edge for item in left for edge in edges[item]]
-            if left:
-                shared = {"model_id": model_id}
-                store.write_all(
-                    [
-                        ("publish/delete_suggestions_of", {}, {"items": left, **shared}),
-                        ("publish/create_suggestions", {}, {"rows": sent, **shared}),
-                    ]
-                )
+            shared = {"model_id": model_id}
+            steps: list[Step] = []
+            if partial:
+                steps.append(("publish/delete_suggestions_of", {}, {"items": partial, **shared}))
+            if sent:
+                steps.append(("publish/create_suggestions", {}, {"rows": sent, **shared}))
+            if steps:
+                store.write_all(steps)
             task.advance(sum(len(edges[item]) for item in batch))
     return total
 

@@ -1,0 +1,146 @@
+"""`kgrec publish`, `recommend`, `explain` and `export`, as a person types them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from planted import Planted, item_id, planted, user_id
+
+from kgrec.cli import main
+from kgrec.graph.setup import count_graph
+from kgrec.graph.store import GraphStore
+from kgrec.schema import load_schema
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def there(store: GraphStore, home: Path) -> Planted:
+    """A planted graph whose model lies in the home that the commands use."""
+    return planted(store, home / "models")
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command on the shared home; returns exit code, output and errors."""
+    for name in ("KGREC_GRAPH_URI", "KGREC_GRAPH_USER", "KGREC_GRAPH_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KGREC_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*args: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main(args)
+        captured = capsys.readouterr()
+        return int(left.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+def test_recommend(there: Planted, run: Run) -> None:
+    code, text, _ = run("recommend", user_id(1), "-k", "3", "--json")
+    found = json.loads(text)
+    assert code == 0
+    assert [item["rank"] for item in found["items"]] == [1, 2, 3]
+    code, text, _ = run("recommend", user_id(1), "-k", "3")
+    assert code == 0
+    assert found["items"][0]["title"] in text
+    assert found["items"][0]["reasons"][0] in text
+    code, text, _ = run("recommend", user_id(1), "--filter", "genre=Drama", "--json")
+    assert all(int(item["item_id"][1:]) % 4 == 0 for item in json.loads(text)["items"])
+    code, text, _ = run("recommend", user_id(1), "--diversity", "0.8")
+    assert "diversity: from" in text
+
+
+def test_an_unknown_user_gets_popular_items_and_a_note(there: Planted, run: Run) -> None:
+    code, text, error = run("recommend", "nobody")
+    assert code == 0
+    assert "popular" in text
+    assert "There is no user 'nobody'" in error
+    code, text, error = run("recommend", "nobody", "--json")
+    assert (code, json.loads(text)["fallback"], error) == (0, "unknown_user", "")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("u0001", "--write"),
+        ("u0001", "--all", "--write"),
+        ("--all",),
+        ("u0001", "--filter", "colour=red"),
+    ],
+)
+def test_wrong_use_of_recommend(there: Planted, run: Run, args: tuple[str, ...]) -> None:
+    code, _, error = run("recommend", *args)
+    assert code == 2
+    assert "Traceback" not in error
+
+
+def test_recommend_all(there: Planted, run: Run) -> None:
+    code, text, _ = run("recommend", "--all", "--write", "-k", "4", "--json")
+    assert code == 0
+    assert json.loads(text)["written"] == 240
+    relation = load_schema().relations.recommended
+    assert count_graph(there.store).relations[relation] == 240
+    assert "240 recommendations" in run("recommend", "--all", "--write", "-k", "4")[1]
+
+
+def test_explain(there: Planted, run: Run) -> None:
+    best = json.loads(run("recommend", user_id(1), "--json")[1])["items"][0]
+    code, text, _ = run("explain", user_id(1), best["title"], "--json")
+    found = json.loads(text)
+    assert code == 0
+    assert found["item_id"] == best["item_id"]
+    assert found["score"] == pytest.approx(best["score"])
+    code, text, _ = run("explain", user_id(1), best["item_id"])
+    assert code == 0
+    assert "contribution" in text
+    assert f"{best['score']:+.4f}" in text
+
+
+@pytest.mark.parametrize("args", [("nobody", item_id(0)), (user_id(0), "Nothing at all")])
+def test_what_is_not_found_leaves_with_4(there: Planted, run: Run, args: tuple[str, str]) -> None:
+    code, text, error = run("explain", *args)
+    assert (code, text) == (4, "")
+    assert "there is no such" in error
+
+
+def test_publish_lists_and_switches(there: Planted, run: Run, home: Path) -> None:
+    there.team.save(home / "models" / "second")
+    code, text, _ = run("publish", "second", "--suggests", "5")
+    assert code == 0
+    assert "second is live: 160 items" in text
+    assert "live already" in run("publish", "second")[1]
+    entries = {
+        entry["model_id"]: entry for entry in json.loads(run("publish", "--list", "--json")[1])
+    }
+    assert entries["second"]["live"]
+    assert not entries["first"]["live"]
+    assert "second" in run("publish", "--list")[1]
+    assert json.loads(run("publish", "first", "--json")[1])["changed"]
+    code, _, error = run("publish", "third")
+    assert code == 4
+    assert "Known:" in error
+
+
+@pytest.mark.parametrize(
+    ("form", "file"),
+    [("pyg", "data.pt"), ("parquet", "INTERACTED.parquet"), ("graphml", ""), ("networkx", "")],
+)
+def test_export(there: Planted, run: Run, tmp_path: Path, form: str, file: str) -> None:
+    place = tmp_path / form
+    code, text, _ = run("export", str(place), "--format", form, "--json")
+    assert code == 0
+    assert json.loads(text)["rows"]
+    assert (place / file).is_file()
+    assert str(place) in run("export", str(place), "-f", form, "--domain", "movies")[1]
+
+
+def test_export_of_no_such_domain(there: Planted, run: Run, tmp_path: Path) -> None:
+    code, _, error = run("export", str(tmp_path), "--format", "pyg", "--domain", "cars")
+    assert code == 2
+    assert "no such domain" in error
