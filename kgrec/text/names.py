@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from spacy.tokens import Doc, Token
@@ -28,6 +29,10 @@ class NameView:
         self._at: dict[int, int] = {
             i: index for index, m in enumerate(mentions) for i in range(m.start, m.end)
         }
+        self._places: dict[str, list[int]] = defaultdict(list)
+        for token in doc:
+            if token.i not in self._at:
+                self._places[token.lemma_.lower()].append(token.i)
 
     def text(self, mention: Mention) -> str:
         return self.doc[mention.start : mention.end].text
@@ -41,11 +46,9 @@ class NameView:
         return token.lemma_.lower()
 
     def triggers(self, lemmas: Iterable[str]) -> Iterator[Token]:
-        """Yield the tokens outside names whose lemma is one of these."""
-        wanted = frozenset(lemmas)
-        for token in self.doc:
-            if token.lemma_.lower() in wanted and self.mention(token.i) is None:
-                yield token
+        """Yield the tokens outside names whose lemma is one of these, in order."""
+        places = sorted(i for lemma in set(lemmas) for i in self._places.get(lemma, ()))
+        return (self.doc[i] for i in places)
 
     def named_after(self, preposition: Token) -> list[Mention]:
         """Return the names that a preposition governs."""
