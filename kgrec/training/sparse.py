@@ -29,14 +29,10 @@ def csr_tensor(
     start = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(
-            start,
-            torch.from_numpy(column),
-            value,
-            size=size,
-            device=device,
-            check_invariants=False,
+        matrix = torch.sparse_csr_tensor(
+            start, torch.from_numpy(column), value, size=size, check_invariants=False
         )
+        return matrix.to(device)
 
 
 def aggregate(adjacency: Tensor, features: Tensor) -> Tensor:
