@@ -20,11 +20,14 @@ class CandidateConfig(FrozenModel):
         suggested: how many the suggestions of the history may add.
         history: at most so many items of a history, the newest, are followed in the graph; the
             score takes all of them.
+        seen: the graph leaves out what was seen up to so many items; of a longer history it
+            would compare every candidate with every item, so more is asked for instead.
     """
 
     neighbours: int = 300
     suggested: int = 300
     history: int = 500
+    seen: int = 1000
 
 
 def gather(
@@ -42,16 +45,17 @@ def gather(
     """
     config = config or CandidateConfig()
     found: dict[str, str] = {}
-    rows = _nearest(store, live, history, max(config.neighbours, 10 * k))
-    rows += _suggested(store, live, history, max(config.suggested, 10 * k), config.history)
+    seen = sorted(history.seen) if len(history.seen) <= config.seen else []
+    rows = _nearest(store, live, history, seen, max(config.neighbours, 10 * k))
+    rows += _suggested(store, live, history, seen, max(config.suggested, 10 * k), config.history)
     for row in rows:
-        if row["item_id"] in live.team.items:
+        if row["item_id"] in live.team.items and row["item_id"] not in history.seen:
             found.setdefault(row["item_id"], row["title"] or row["item_id"])
     return found
 
 
 def _nearest(
-    store: GraphStore, live: LiveModel, history: History, number: int
+    store: GraphStore, live: LiveModel, history: History, seen: list[str], number: int
 ) -> list[dict[str, str]]:
     if live.index is None:
         return []
@@ -64,12 +68,17 @@ def _nearest(
         index=live.index,
         k=wanted,
         vector=(vector / np.linalg.norm(vector)).tolist(),
-        seen=list(history.seen),
+        seen=seen,
     )
 
 
 def _suggested(
-    store: GraphStore, live: LiveModel, history: History, number: int, newest: int
+    store: GraphStore,
+    live: LiveModel,
+    history: History,
+    seen: list[str],
+    number: int,
+    newest: int,
 ) -> list[dict[str, str]]:
     team = live.team
     attention = team.parts(history.rows, []).weights.tolist()
@@ -83,8 +92,8 @@ def _suggested(
     return store.read(
         "recommend/suggested",
         history=history.ids[:newest],
-        seen=list(history.seen),
+        seen=seen,
         model_id=live.model_id,
         attention=heard,
-        limit=number,
+        limit=number if seen else number + len(history.seen),
     )

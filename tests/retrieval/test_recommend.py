@@ -25,9 +25,10 @@ from planted import (
 from kgrec.agents.coordinator import Coordinator
 from kgrec.errors import ConfigError, ModelError, NotFoundError
 from kgrec.graph.store import GraphStore
+from kgrec.retrieval.candidates import CandidateConfig
 from kgrec.retrieval.filters import parse_filter
 from kgrec.retrieval.history import read_history
-from kgrec.retrieval.recommender import Recommender
+from kgrec.retrieval.recommender import Recommender, RecommenderConfig
 from kgrec.stages.publish import publish
 
 USERS = [user_id(n) for n in range(60)]
@@ -42,6 +43,13 @@ def test_retrieval_finds_the_exact_best(empty_store: GraphStore, tmp_path: Path)
         assert answer.candidates < 700
         found += len({item.item_id for item in answer.items} & set(exact_top(there, user)))
     assert found / 400 >= 0.98
+
+
+def test_a_long_history_is_left_out_all_the_same(live: Planted, recommender: Recommender) -> None:
+    config = RecommenderConfig(candidates=CandidateConfig(seen=3))
+    long = Recommender(live.store, live.models, config)
+    for user in USERS[:5]:
+        assert long.recommend(user, 10).items == recommender.recommend(user, 10).items
 
 
 def test_planted_tastes_are_recommended(live: Planted, recommender: Recommender) -> None:

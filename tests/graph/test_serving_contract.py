@@ -1,0 +1,53 @@
+"""What every engine must do alike: export, publish, recommend, explain, store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from planted import TASTES, exact_top, item_id, planted, user_id, write_interactions, write_items
+
+from kgrec.explain.explainer import Explainer
+from kgrec.graph.parquet import write_parquet
+from kgrec.graph.setup import count_graph
+from kgrec.graph.store import GraphStore
+from kgrec.retrieval.batch import write_recommended
+from kgrec.retrieval.recommender import Recommender
+from kgrec.schema import load_schema
+from kgrec.stages.publish import publish, published_models
+
+
+def test_every_engine_serves_alike(graph: GraphStore, tmp_path: Path) -> None:
+    there = planted(graph, tmp_path, users=40, items=240, each=12)
+    recommender = Recommender(graph, tmp_path)
+    users = [user_id(n) for n in range(40)]
+    answers = {user: recommender.recommend(user, 10) for user in users}
+    found = [
+        len({item.item_id for item in answers[user].items} & set(exact_top(there, user)))
+        for user in users
+    ]
+    assert sum(found) / (10 * len(users)) >= 0.98
+    assert answers[users[0]].items[0].reasons
+    assert recommender.recommend("nobody", 5).fallback == "unknown_user"
+    assert recommender.recommend("loner", 5).fallback == "empty_history"
+    filtered = recommender.recommend(users[0], 5, filters=["genre=Western", "year>=1970"])
+    assert {int(item.item_id[1:]) % TASTES for item in filtered.items} == {2}
+    assert recommender.similar(item_id(3), 5).fallback is None
+    explanation = Explainer(recommender).explain(users[0], answers[users[0]].items[0].item_id)
+    assert explanation.paths
+    assert explanation.score == pytest.approx(answers[users[0]].items[0].score)
+    write_items(graph, {"new": {"title": "New"}})
+    write_interactions(
+        graph, [{"user": "loner", "item": "new", "kind": "view", "value": 1.0, "at": None}]
+    )
+    assert recommender.similar("new", 5).fallback == "untrained_item"
+    assert Explainer(recommender).find_item("New") == "new"
+    report = write_recommended(graph, recommender.live.current(), 5)
+    assert report.written == 200
+    assert count_graph(graph).relations[load_schema().relations.recommended] == 200
+    assert write_parquet(graph, tmp_path / "files")["Item"] == 241
+    there.team.save(tmp_path / "second")
+    assert publish(graph, there.team, "second").untrained == 1
+    assert publish(graph, there.team, "first").slot == "vector_a"
+    assert [model.model_id for model in published_models(graph) if model.live] == ["first"]
+    assert recommender.recommend(users[0], 10).items == answers[users[0]].items
