@@ -1,0 +1,54 @@
+"""A load does the same on every engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kgrec.data.sources import Source
+from kgrec.graph.store import GraphStore
+from kgrec.stages.ingest import IngestSummary, ingest, prepare
+
+TABLES = {
+    "catalog": "item_id,title,year,genres\n1,Alien,1979,Horror|Sci-Fi\n2,Heat,1995,Crime\n",
+    "users": "user_id,age,gender\nann,30,F\nbob,40,M\n",
+    "interactions": "user_id,item_id,rating,timestamp\nann,1,5,881250949\ncid,2,3,\n",
+}
+
+
+def load(graph: GraphStore, folder: Path, kind: str, text: str) -> IngestSummary:
+    path = folder / f"{kind}.csv"
+    path.write_text(text, encoding="utf-8")
+    source = Source.model_validate({"kind": kind, "path": path})
+    return ingest(graph, prepare(source, "movies", cache=folder), home=folder)
+
+
+def test_a_load_is_written_once_changed_and_withdrawn(graph: GraphStore, tmp_path: Path) -> None:
+    first = [load(graph, tmp_path, kind, text) for kind, text in TABLES.items()]
+    assert [(one.created, one.facts, one.users) for one in first] == [
+        (2, 3, 0),
+        (2, 0, 0),
+        (2, 0, 1),
+    ]
+    again = [load(graph, tmp_path, kind, text) for kind, text in TABLES.items()]
+    assert not any(one.changed for one in again)
+    newer = TABLES["catalog"].replace("Horror|Sci-Fi", "Horror").replace("1979", "1980")
+    done = load(graph, tmp_path, "catalog", newer)
+    assert (done.updated, done.unchanged, done.withdrawn) == (1, 1, 1)
+    done = load(graph, tmp_path, "interactions", TABLES["interactions"].replace("1,5", "1,4"))
+    assert (done.updated, done.unchanged) == (1, 1)
+    rows = graph.query(
+        "MATCH (u:User)-[x:INTERACTED]->(i:Item:Movie) RETURN u.user_id AS u, u.age AS a, "
+        "i.year AS y, x.value AS v, x.at.epochMillis AS t ORDER BY u"
+    ).rows
+    assert [list(row.values()) for row in rows] == [
+        ["ann", 30, 1980, 4.0, 881_250_949_000],
+        ["cid", None, 1995, 3.0, None],
+    ]
+    rows = graph.query(
+        "MATCH (i:Item)-[f]->(e:Entity:Genre) RETURN i.item_id AS i, type(f) AS t, e.name AS n, "
+        "f.confidence AS c ORDER BY i, n"
+    ).rows
+    assert [list(row.values()) for row in rows] == [
+        ["1", "HAS_GENRE", "Horror", 1.0],
+        ["2", "HAS_GENRE", "Crime", 1.0],
+    ]
