@@ -87,7 +87,7 @@ def _show(results: Sequence[StageResult]) -> None:
         name = f"{result.stage} {result.name}".strip()
         table.add_row(name, _said(result), f"{result.seconds:.1f}")
     out.print(table, highlight=False)
-    loads = [result.detail for result in results if result.stage == "ingest"]
+    loads = [result.detail for result in results if result.stage == "ingest" and result.detail]
     show_rejects([IngestSummary.model_validate(detail) for detail in loads])
 
 
@@ -96,6 +96,8 @@ def _said(result: StageResult) -> str:
     from kgrec.stages.train import TrainSummary
 
     detail = result.detail
+    if not detail:
+        return "not there, left out."
     if result.stage == "ingest":
         return described(IngestSummary.model_validate(detail))
     if result.stage == "train":

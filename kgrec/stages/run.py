@@ -22,7 +22,7 @@ class StageResult(FrozenModel):
     Attributes:
         name: the source, empty for other stages.
         changed: whether it did anything; False when all of it was there already.
-        detail: the stage's own summary.
+        detail: the stage's own summary; empty for an optional source whose file is not there.
     """
 
     stage: Stage
@@ -55,15 +55,14 @@ class _Run:
         """Look at every source before the first is loaded, so that a wrong one stops the run."""
         prepared = []
         for source in self.pipeline.sources:
-            if not _is_left_out(source):
-                one = prepare(
-                    source,
-                    self.pipeline.domain,
-                    cache=self.home / "cache",
-                    progress=self.progress,
-                )
-                self.on_source(one)
-                prepared.append(one)
+            if _is_left_out(source):
+                self._note("ingest", False, {}, time.perf_counter(), name=source.title)
+                continue
+            one = prepare(
+                source, self.pipeline.domain, cache=self.home / "cache", progress=self.progress
+            )
+            self.on_source(one)
+            prepared.append(one)
         for one in prepared:
             begun = time.perf_counter()
             summary = ingest(self.store, one, home=self.home, progress=self.progress)

@@ -128,6 +128,7 @@ def test_a_pipeline_runs_and_runs_again(
     code, said, err = command("run", file, *stages)
     assert (code, err) == (0, "")
     assert "3 rows: 3 created" in said
+    assert "not there, left out." in said
     assert "4 rows: 4 created, 2 users created." in said
     code, said, _ = command("run", file, *stages)
     assert said.count("unchanged") == 2
