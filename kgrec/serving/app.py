@@ -27,9 +27,12 @@ success is a problem document (RFC 9457) with `what`, `value` and `remedy`.
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text}
     for status, text in {
+        400: "The body cannot be read, or a filter makes no sense.",
         401: "The server asks for a key.",
         403: "The key does not allow this.",
         404: "There is no such user or item.",
+        413: "The body is too long.",
+        415: "The body is not JSON.",
         422: "A parameter or the body is of no use.",
         503: "The graph or the model is away; try again.",
         504: "The answer took too long.",

@@ -22,7 +22,11 @@ router = APIRouter(prefix="/v1", tags=["feedback"], dependencies=[Depends(requir
 _OPINIONS = ["like", "dislike"]
 
 
-@router.post("/feedback", status_code=201)
+@router.post(
+    "/feedback",
+    status_code=201,
+    responses={200: {"model": Feedback, "description": "It was there already."}},
+)
 def record(
     engine: CurrentEngine,
     feedback: FeedbackRequest,

@@ -9,13 +9,13 @@ from fastapi import Path, Query
 from pydantic import AfterValidator
 
 from kgrec.serving.config import MAX_K
-from kgrec.serving.requests import printable
+from kgrec.serving.requests import without_controls
 
 UserId = Annotated[
-    str, Path(min_length=1, max_length=200, examples=["42"]), AfterValidator(printable)
+    str, Path(min_length=1, max_length=200, examples=["42"]), AfterValidator(without_controls)
 ]
 ItemId = Annotated[
-    str, Path(min_length=1, max_length=200, examples=["50"]), AfterValidator(printable)
+    str, Path(min_length=1, max_length=200, examples=["50"]), AfterValidator(without_controls)
 ]
 Cursor = Annotated[
     str | None, Query(max_length=1000, description="`next` of the page before, as it came.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
@@ -15,14 +16,18 @@ _AHEAD = timedelta(days=1)
 """Clocks differ; a time further ahead would outlive every later opinion."""
 
 
-def printable(text: str) -> str:
-    """Return the text; raises ValueError when a character of it cannot be shown."""
-    if not text.isprintable():
-        raise ValueError("an id has only printable characters")
+def without_controls(text: str) -> str:
+    """Return the text; raises ValueError when it holds a control character or half a pair."""
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise ValueError("an id has no control characters")
     return text
 
 
-Id = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(printable)]
+def _name_kinds(described: dict[str, Any]) -> None:
+    described["enum"] = list(load_schema().core.interactions)
+
+
+Id = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(without_controls)]
 """An id of a user or an item."""
 
 
@@ -40,11 +45,11 @@ class AnonymousRequest(_Request):
     history: list[Id] = Field(
         min_length=1, max_length=MAX_HISTORY, description="Ids of items, the newest first."
     )
-    k: int = Field(default=10, ge=1, le=MAX_K)
+    k: int = Field(default=10, ge=1, le=MAX_K, strict=True)
     filters: list[str] = Field(
         default=[], max_length=10, description="Conditions that all must hold, as `genre=Comedy`."
     )
-    diversity: float = Field(default=0.0, ge=0, le=1)
+    diversity: float = Field(default=0.0, ge=0, le=1, strict=True)
 
 
 class FeedbackRequest(_Request):
@@ -56,9 +61,15 @@ class FeedbackRequest(_Request):
 
     user_id: Id = Field(description="A user who is unknown comes into being.")
     item_id: Id
-    kind: str = Field(description="One of the kinds of `[interactions]` in graph_schema/core.toml.")
+    kind: str = Field(
+        description="One of the kinds of `[interactions]` in graph_schema/core.toml.",
+        json_schema_extra=_name_kinds,
+    )
     value: float | None = Field(
-        default=None, allow_inf_nan=False, description="The rating, or how often; 1 when absent."
+        default=None,
+        allow_inf_nan=False,
+        strict=True,
+        description="The rating, or how often; 1 when absent.",
     )
     at: datetime | None = Field(
         default=None,

@@ -9,10 +9,13 @@ from collections.abc import Callable
 import uvicorn
 
 from kgrec.config import Settings
-from kgrec.errors import ConfigError
+from kgrec.errors import ConfigError, ModelError
 from kgrec.serving.app import create_app
 from kgrec.serving.config import ServingConfig
 from kgrec.serving.security import KeyRing, check_address
+from kgrec.serving.service import Service
+
+logger = logging.getLogger("kgrec.serving")
 
 _BACKLOG = 2048
 
@@ -40,12 +43,21 @@ def serve(
     with listen(host, port) as bound:
         app = create_app(settings, config)
         try:
-            app.state.service.open()
+            _warm(app.state.service)
             on_start(url_of(host, bound))
             options = uvicorn.Config(app, log_level=logging.WARNING, server_header=False)
             uvicorn.Server(options).run(sockets=[bound])
         finally:
             app.state.service.close()
+
+
+def _warm(service: Service) -> None:
+    """Open the graph and load the model, so that the first request finds both."""
+    live = service.open().recommender.live
+    try:
+        live.current()
+    except ModelError as error:
+        logger.warning("There are no recommendations yet: %s", error)
 
 
 def _keys(settings: Settings) -> KeyRing:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import httpx
@@ -47,6 +48,28 @@ def test_it_serves_until_it_is_told_to_end(team: Team, home: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         assert "Traceback" not in process.stderr.read()
+
+
+def test_without_a_model_it_serves_and_says_what_is_missing() -> None:
+    with tempfile.TemporaryDirectory(prefix="kgrec-own-") as folder:
+        environment = {**_clean(), "KGREC_HOME": folder, "PYTHONUNBUFFERED": "1"}
+        with subprocess.Popen(
+            [*COMMAND, "--port", "0"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+            assert found
+            assert httpx.get(f"{found[0]}/v1/items", timeout=30).json()["items"] == []
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+            told = process.stderr.read()
+        assert "kgrec publish" in told
+        assert "Traceback" not in told
 
 
 def test_beyond_this_machine_it_needs_keys(home: Path) -> None:

@@ -71,8 +71,18 @@ export class Recommendations {
     } else parts.push(this.legend(found));
     if (!found.items.length) parts.push(h("p", { class: "empty" }, "Nothing is left to recommend. Loosen the filter."));
     parts.push(h("ol", {}, found.items.map((one) => this.card(one, top, found.fallback))));
+    const held = this.held();
     fill(this.list, parts);
     this.mark(this.selected);
+    if (held) this.list.querySelectorAll("li.card")[held.place]?.querySelector(held.button)?.focus({ preventScroll: true });
+  }
+
+  /** Where the keyboard stands in the list, so that a new list does not take it away. */
+  held() {
+    const card = document.activeElement?.closest?.("li.card");
+    if (!card || !this.list.contains(card)) return null;
+    const { act } = document.activeElement.dataset;
+    return { place: [...this.list.querySelectorAll("li.card")].indexOf(card), button: act ? `[data-act="${act}"]` : ".open" };
   }
 
   legend(found) {
@@ -111,7 +121,7 @@ export class Recommendations {
     for (const card of this.list.querySelectorAll("[data-item]")) {
       const chosen = card.dataset.item === itemId;
       card.classList.toggle("selected", chosen);
-      card.querySelector(".open").setAttribute("aria-expanded", String(chosen));
+      card.querySelector(".open").setAttribute("aria-current", String(chosen));
     }
   }
 }
