@@ -9,7 +9,8 @@ from collections.abc import Callable
 import uvicorn
 
 from kgrec.config import Settings
-from kgrec.errors import ConfigError, ModelError
+from kgrec.errors import ConfigError, GraphReadOnlyError, ModelError
+from kgrec.graph.setup import ensure_schema
 from kgrec.serving.app import create_app
 from kgrec.serving.config import ServingConfig
 from kgrec.serving.security import KeyRing, check_address
@@ -53,9 +54,13 @@ def serve(
 
 def _warm(service: Service) -> None:
     """Open the graph and load the model, so that the first request finds both."""
-    live = service.open().recommender.live
+    engine = service.open()
     try:
-        live.current()
+        ensure_schema(engine.store)
+    except GraphReadOnlyError:
+        logger.warning("The user of the graph may not write: there can be no feedback")
+    try:
+        engine.recommender.live.current()
     except ModelError as error:
         logger.warning("There are no recommendations yet: %s", error)
 

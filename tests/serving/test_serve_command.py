@@ -64,7 +64,7 @@ def test_without_a_model_it_serves_and_says_what_is_missing() -> None:
             assert process.stderr is not None
             found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
             assert found
-            assert httpx.get(f"{found[0]}/v1/items", timeout=30).json()["items"] == []
+            assert httpx.get(f"{found[0]}/v1/items?q=star", timeout=30).json()["items"] == []
             process.send_signal(signal.SIGTERM)
             process.wait(30)
             told = process.stderr.read()
