@@ -12,6 +12,7 @@ export class Recommendations {
   constructor(root, { openItem, react }) {
     this.openItem = openItem;
     this.react = react;
+    this.turn = 0; // of the question that was asked last; the answers of earlier ones come too late
     this.before = new Map(); // item id to rank, in the list before the last reaction
     this.diversity = h("input", { type: "range", id: "variety", min: "0", max: "1", step: "0.1", value: "0" });
     this.filter = h("input", { type: "text", id: "filter", placeholder: "genre=Comedy, year>=1990", autocomplete: "off", spellcheck: "false" });
@@ -47,13 +48,18 @@ export class Recommendations {
     }
     this.list.setAttribute("aria-busy", "true");
     const filter = this.filter.value.split(",").map((text) => text.trim()).filter(Boolean);
+    const turn = ++this.turn;
+    let found;
     try {
-      const found = await api.recommendations(userId, { k: 12, diversity: this.diversity.value, filter }, signal);
-      this.draw(found);
-      return found;
+      found = await api.recommendations(userId, { k: 12, diversity: this.diversity.value, filter }, signal);
+    } catch (error) {
+      throw turn === this.turn ? error : overtaken();
     } finally {
-      this.list.removeAttribute("aria-busy");
+      if (turn === this.turn) this.list.removeAttribute("aria-busy");
     }
+    if (turn !== this.turn) throw overtaken();
+    this.draw(found);
+    return found;
   }
 
   /** Remember the ranks, so that the next list can show what moved. */
@@ -124,6 +130,10 @@ export class Recommendations {
       card.querySelector(".open").setAttribute("aria-current", String(chosen));
     }
   }
+}
+
+function overtaken() {
+  return new DOMException("a later question overtook this one", "AbortError");
 }
 
 function bar(one, top) {
