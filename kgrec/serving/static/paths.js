@@ -124,16 +124,23 @@ function boxWidth(width) {
   return Math.max(84, Math.min(160, width * 0.22));
 }
 
+/** Small enough that the longest word, which is not broken, stays within its box. */
+function fontSize(data, box) {
+  const room = (data.kind === "entity" ? box * 0.86 : box) - 12;
+  const longest = Math.max(...data.label.split(/\s+/).map((word) => word.length), 1);
+  return Math.max(8, Math.min(data.kind === "entity" ? 11 : 12, room / (longest * 0.58)));
+}
+
 function style(width) {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const box = boxWidth(width);
   return [
     { selector: "node", style: {
       shape: "round-rectangle", width: box, height: 40, label: "data(label)", "text-wrap": "wrap", "text-max-width": box - 14,
-      "text-valign": "center", "font-size": 12, "line-height": 1.1, "font-family": "system-ui, sans-serif", color: colour("--text"),
+      "text-valign": "center", "font-size": (node) => fontSize(node.data(), box), "line-height": 1.1, "font-family": "system-ui, sans-serif", color: colour("--text"),
       "background-color": colour("--raised"), "border-width": 1, "border-color": colour("--line-strong"), "overlay-opacity": 0 } },
     { selector: "node[kind = 'entity']", style: {
-      shape: "round-rectangle", "corner-radius": 20, width: box * 0.86, height: 32, "background-color": colour("--entity"), "border-color": colour("--entity-line"), "text-max-width": box * 0.8 } },
+      shape: "round-rectangle", "corner-radius": 20, width: box * 0.86, height: 36, "background-color": colour("--entity"), "border-color": colour("--entity-line"), "text-max-width": box * 0.8 } },
     { selector: "node[kind = 'item']", style: { "background-color": colour("--accent"), "border-color": colour("--accent"), color: colour("--on-accent"), height: 48, "font-weight": 600 } },
     { selector: "edge", style: {
       width: 1.5, "line-color": colour("--line-strong"), "curve-style": "straight", "source-endpoint": "90deg", "target-endpoint": "270deg", "target-arrow-shape": "triangle",
