@@ -13,6 +13,7 @@ from kgrec.data.records import FactRecord
 from kgrec.data.rejects import read_rejects
 from kgrec.errors import DataError
 from kgrec.graph.store import GraphStore
+from kgrec.stages.loading import interactions
 from kgrec.stages.loading.facts import write_facts
 
 TEXT = "the text that says it"
@@ -224,3 +225,44 @@ def test_lists_become_entities_without_a_separator(
     assert load("catalog", content, name=name).facts == 2
     names = "MATCH (e:Genre) RETURN e.name AS n ORDER BY n"
     assert rows(empty_store, names) == [["Horror"], ["Sci-Fi, of a kind"]]
+
+
+def load_album(store: GraphStore, item_id: str) -> None:
+    store.write("ingest/create_items", {"item_type": "Album"}, items=[item_id])
+
+
+def test_ratings_of_one_domain_do_not_reach_the_items_of_another(
+    load: Load, empty_store: GraphStore
+) -> None:
+    load("catalog", FILMS)
+    load_album(empty_store, "a1")
+    for create_items in (False, True):
+        done = load("interactions", RATINGS + "ann,a1,5,881250952\n", create_items=create_items)
+        assert done.reasons == {"the id belongs to an item of another domain": 1}
+        assert (done.created + done.unchanged, done.items) == (4, 0)
+    assert rows(empty_store, "MATCH (:User)-[x]->(:Album) RETURN count(x) AS n") == [[0]]
+
+
+def test_a_user_of_more_than_one_batch_is_loaded_whole(
+    load: Load, empty_store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interactions, "INTERACTIONS_A_BATCH", 2)
+    lines = [f"{user},{item},4,88125{item:04}" for user in ("ann", "bob") for item in range(5)]
+    text = "\n".join(["user_id,movie_id,rating,timestamp", *lines, ""])
+    done = load("interactions", text, create_items=True)
+    assert (done.created, done.users, done.items) == (10, 2, 5)
+    again = load("interactions", text.replace("bob,4,4", "bob,4,3"))
+    assert (again.created, again.updated, again.unchanged, again.users) == (0, 1, 9, 0)
+
+
+def test_only_what_a_batch_needs_is_read(load: Load, empty_store: GraphStore) -> None:
+    load("catalog", FILMS)
+    load("interactions", RATINGS)
+    found = empty_store.read("ingest/interactions", users=["ann", "bob"], items=[["2"], ["1", "9"]])
+    assert [(row["users"], row["items"]) for row in found] == [([0, 1], ["2", "1"])]
+
+
+def test_a_property_may_be_called_labels(load: Load, empty_store: GraphStore) -> None:
+    text = "item_id,title,labels\n1,Alien,classic\n"
+    assert load("catalog", text, properties=["labels"]).created == 1
+    assert not load("catalog", text, properties=["labels"]).changed

@@ -1,8 +1,11 @@
-// What some users did, as columns of one row.
+// What some users did with some items, as columns of one row. Only items that are asked for come
+// back, for all that thousands of users ever did would not fit into one row.
 // $users: list of strings
+// $items: list of lists of strings; for each user the items to look for
 // returns: users (positions in $users), items, keys, values
 UNWIND range(0, size($users) - 1) AS row
 MATCH (u:User {user_id: $users[row]})-[x:INTERACTED]->(i:Item)
+WHERE i.item_id IN $items[row]
 RETURN collect(row) AS users,
        collect(i.item_id) AS items,
        collect(coalesce(x.key, '')) AS keys,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from kgrec.data.records import InteractionRecord
 from kgrec.data.spool import Spooled
 from kgrec.graph.store import GraphStore, Step
-from kgrec.stages.loading.items import Refuse
+from kgrec.stages.loading.items import OF_ANOTHER_DOMAIN, Refuse
 from kgrec.stages.loading.tally import Tally, batched
 
 INTERACTIONS_A_BATCH = 5_000
 
-_Pair = tuple[str, str]
-"""Item and key."""
+_Interaction = tuple[str, str, str]
+"""User, item and key."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class InteractionLoader:
     item_type: str
     create_items: bool
     refuse: Refuse
-    _known: dict[str, dict[_Pair, float]] = field(default_factory=dict)
+    _fresh: frozenset[str] = frozenset()
 
     def write(self, interactions: Iterable[Spooled]) -> Iterator[Tally]:
         """Write interactions, a transaction a batch; yields what each batch did."""
@@ -42,15 +42,17 @@ class InteractionLoader:
 
     def _write_batch(self, batch: Sequence[Spooled]) -> Tally:
         items = sorted({one.item_id for _, one in batch})
-        there = {r["item_id"] for r in self.store.read("ingest/items", items=items, properties=[])}
-        new_items = [item for item in items if item not in there] if self.create_items else []
-        usable = self._usable(batch, there | set(new_items))
-        users = list(dict.fromkeys(one.user_id for one in usable))
-        new_users = self._read_users(users)
+        labels = self._labels(items)
+        new_items = [item for item in items if item not in labels] if self.create_items else []
+        usable = self._usable(batch, labels | {item: {self.item_type} for item in new_items})
+        wanted: dict[str, list[str]] = {}
+        for one in usable:
+            wanted.setdefault(one.user_id, []).append(one.item_id)
+        new_users, known = self._read_users(wanted)
         tally = Tally(users=len(new_users), items=len(new_items))
         changed = []
         for one in usable:
-            before = self._known[one.user_id].get((one.item_id, one.key))
+            before = known.get((one.user_id, one.item_id, one.key))
             if before is None:
                 tally.created += 1
             elif before != one.value:
@@ -64,30 +66,44 @@ class InteractionLoader:
             self.store.write_all(steps)
         return tally
 
-    def _usable(self, batch: Sequence[Spooled], items: set[str]) -> list[InteractionRecord]:
+    def _labels(self, items: list[str]) -> dict[str, set[str]]:
+        rows = self.store.read("ingest/items", items=items, properties=[])
+        return {row["item_id"]: set(row["labels"]) for row in rows}
+
+    def _usable(
+        self, batch: Sequence[Spooled], labels: Mapping[str, set[str]]
+    ) -> list[InteractionRecord]:
         usable = []
         for line, one in batch:
-            if one.item_id in items:
-                usable.append(one)
-            else:
+            if one.item_id not in labels:
                 self.refuse(line, one.item_id, "there is no such item")
+            elif self.item_type not in labels[one.item_id]:
+                self.refuse(line, one.item_id, OF_ANOTHER_DOMAIN)
+            else:
+                usable.append(one)
         return usable
 
-    def _read_users(self, users: list[str]) -> list[str]:
-        """Learn what the graph holds of users; returns those that it does not know.
+    def _read_users(
+        self, wanted: Mapping[str, list[str]]
+    ) -> tuple[list[str], dict[_Interaction, float]]:
+        """Return the users that the graph does not know, and what it holds of the wanted pairs.
 
-        The batch before may have ended within the first of them, who is known already.
+        The batch before may have ended within the first user. Where it created them, all that the
+        graph holds of them is of this load, whose keys are distinct, so nothing is asked.
         """
-        self._known = {user: known for user, known in self._known.items() if user in users}
-        asked = [user for user in users if user not in self._known]
-        self._known |= {user: {} for user in asked}
+        asked = [user for user in wanted if user not in self._fresh]
         there = {r["user_id"] for r in self.store.read("ingest/users", users=asked, properties=[])}
+        new = [user for user in asked if user not in there]
+        self._fresh = frozenset(user for user in wanted if user not in there)
         present = [user for user in asked if user in there]
-        for row in self.store.read("ingest/interactions", users=present) if present else ():
+        known: dict[_Interaction, float] = {}
+        items = [sorted(set(wanted[user])) for user in present]
+        rows = self.store.read("ingest/interactions", users=present, items=items) if present else ()
+        for row in rows:
             columns = (row["users"], row["items"], row["keys"], row["values"])
             for user, item, key, value in zip(*columns, strict=True):
-                self._known[present[user]][item, key] = value
-        return [user for user in asked if user not in there]
+                known[present[user], item, key] = value
+        return new, known
 
     def _steps(
         self, items: Sequence[str], users: Sequence[str], changed: Sequence[InteractionRecord]

@@ -12,9 +12,16 @@ from kgrec.stages.loading.facts import created_entities, fact_changes
 from kgrec.stages.loading.tally import Tally
 
 ITEMS_A_BATCH = 2_000
+OF_ANOTHER_DOMAIN = "the id belongs to an item of another domain"
 
 Refuse = Callable[[int, object, str], None]
 """Takes the line, the value and the reason of a record that cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    labels: Sequence[str]
+    properties: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,8 @@ class ItemLoader:
         withdraw = {item.item_id: item.sources for item in items if item.item_id in known}
         changes = fact_changes(self.store, facts, self.run_id, withdraw=withdraw)
         new = [item.item_id for item in items if item.item_id not in known]
-        changed = [item for item in items if differs(item.properties, known.get(item.item_id))]
+        values = {item_id: found.properties for item_id, found in known.items()}
+        changed = [item for item in items if differs(item.properties, values.get(item.item_id))]
         tally = Tally(facts=changes.facts, withdrawn=changes.withdrawn, created=len(new))
         touched = {item.item_id for item in changed} | changes.items
         tally.updated = len(touched - set(new))
@@ -55,24 +63,21 @@ class ItemLoader:
             tally.entities = created_entities(steps, self.store.write_all(steps))
         return tally
 
-    def _known(self, ids: list[str], names: list[str]) -> dict[str, Mapping[str, Any]]:
+    def _known(self, ids: list[str], names: list[str]) -> dict[str, _Known]:
         rows = self.store.read("ingest/items", items=ids, properties=names)
-        known: dict[str, Mapping[str, Any]] = {}
-        for row in rows:
-            values = dict(zip(names, row["values"], strict=True))
-            known[row["item_id"]] = values | {"labels": row["labels"]}
-        return known
+        return {
+            row["item_id"]: _Known(row["labels"], dict(zip(names, row["values"], strict=True)))
+            for row in rows
+        }
 
-    def _is_writable(
-        self, line: int, item: ItemRecord, known: Mapping[str, Mapping[str, Any]]
-    ) -> bool:
+    def _is_writable(self, line: int, item: ItemRecord, known: Mapping[str, _Known]) -> bool:
         found = known.get(item.item_id)
         if found is None and "title" not in item.properties:
             reason = "title is missing, and there is no such item yet"
             self.refuse(line, item.item_id, reason)
             return False
-        if found is not None and self.item_type not in found["labels"]:
-            self.refuse(line, item.item_id, "the id belongs to an item of another domain")
+        if found is not None and self.item_type not in found.labels:
+            self.refuse(line, item.item_id, OF_ANOTHER_DOMAIN)
             return False
         return True
 
