@@ -32,11 +32,6 @@ class FileLock:
                 remedy="Make the folder writable, or set KGREC_HOME to another one.",
             ) from None
 
-    @property
-    def fileno(self) -> int:
-        """The descriptor, for a child that is to share the hold."""
-        return self._handle
-
     def try_acquire(self, *, shared: bool = False) -> bool:
         """Take the lock, or change its kind, if that needs no wait."""
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX

@@ -39,7 +39,6 @@ class StoreConfig(FrozenModel):
     """How long a transaction is tried again after errors that pass."""
     read_timeout: float = 60.0
     write_timeout: float = 300.0
-    stream_timeout: float = 1800.0
     lock_timeout: float = 600.0
     """How long a write waits for the writes of other processes on a one-writer engine."""
     constraint_retries: int = 2
@@ -132,22 +131,6 @@ class GraphStore:
         work = self._work([(text, parameters)], self.config.read_timeout)
         with translated(self.address.uri), self._session(writing=False) as session:
             return session.execute_read(work)[0]
-
-    def stream(
-        self, statement: str, slots: Mapping[str, str] = _NONE, **parameters: Any
-    ) -> Iterator[Row]:
-        """Yield the rows of a statement file as they arrive, in bounded memory.
-
-        Raises what `read` raises. It is not tried again after an error, since rows are out by then.
-        """
-        text = _text(statement, slots, parameters)
-        with translated(self.address.uri), self._session(writing=False) as session:
-            timeout = self.config.stream_timeout
-            with session.begin_transaction(timeout=timeout) as transaction:
-                result = transaction.run(text, dict(parameters))
-                keys = result.keys()
-                for record in result:
-                    yield row(keys, record.values())
 
     def write(
         self, statement: str, slots: Mapping[str, str] = _NONE, **parameters: Any

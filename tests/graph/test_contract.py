@@ -42,7 +42,6 @@ SLOTS = {
 WRITING = {"user_id": "u", "item_id": "i", "key": "k", "kind": "like", "value": 1.0, "at": AT}
 WAYS: dict[str, Callable[[GraphStore], object]] = {
     "read": lambda graph: graph.read("serving/record_feedback", **WRITING),
-    "stream": lambda graph: list(graph.stream("serving/record_feedback", **WRITING)),
     "query": lambda graph: graph.query("CREATE (u:User {user_id: 'u'})"),
 }
 
@@ -199,15 +198,6 @@ def test_a_query_shows_no_more_rows_than_asked_for(graph: GraphStore) -> None:
     assert result.truncated
     assert not graph.query("UNWIND range(1, 3) AS x RETURN x", limit=3).truncated
     assert graph.query("MATCH (n:User) RETURN n.user_id AS id").rows == []
-
-
-def test_rows_are_streamed(graph: GraphStore) -> None:
-    create_items(graph, *({"item_id": f"{n:05}", "title": "t"} for n in range(5000)))
-    rows = list(graph.stream("serving/items", after="", limit=10_000))
-    assert [row["item_id"] for row in rows] == [f"{n:05}" for n in range(5000)]
-    # Left early, it gives the connection back.
-    for _ in range(5):
-        assert next(graph.stream("serving/items", after="", limit=10_000))["item_id"] == "00000"
 
 
 def test_what_is_written_is_read_at_once(graph: GraphStore) -> None:
