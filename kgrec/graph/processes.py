@@ -54,7 +54,11 @@ def _state(pid: int) -> str:
 def _ps(pid: int, column: str) -> str:
     try:
         answer = subprocess.run(
-            ["ps", "-o", column, "-p", str(pid)], capture_output=True, text=True, check=False
+            # Without -ww a command line is cut at the width of a terminal.
+            ["ps", "-ww", "-o", column, "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except OSError:
         return ""
