@@ -42,9 +42,11 @@ class RelationColumn(FrozenModel):
 
     Attributes:
         separator: what stands between values; None where a cell holds one value or a list.
+        table: what the source is called; two tables may have a column of the same name.
     """
 
     column: str
+    table: str
     relation: str
     entity_type: str
     separator: str | None = None
@@ -53,7 +55,7 @@ class RelationColumn(FrozenModel):
     @property
     def source(self) -> str:
         """What facts of this column name as their source."""
-        return f"column:{self.column}"
+        return f"column:{self.table}.{self.column}"
 
 
 class ColumnPlan(FrozenModel):
@@ -139,22 +141,29 @@ def _relations(
     for relation, text in source.relations.items():
         if text:
             column, separator = _split_relation(text, table)
-            found.append(_relation(domain, relation, column, separator, guessed=False))
+            found.append(_relation(source, domain, relation, column, separator, guessed=False))
     used = taken | {one.column for one in found} | set(source.columns.values())
     for column in table.columns:
         guess = domain.relation_of_column(guesses.snake(column))
         if column in used or guess is None or guess in source.relations:
             continue
         separator = guesses.separator([row.get(column) for row in table.sample])
-        found.append(_relation(domain, guess, column, separator, guessed=True))
+        found.append(_relation(source, domain, guess, column, separator, guessed=True))
     return tuple(found)
 
 
 def _relation(
-    domain: Domain, relation: str, column: str, separator: str | None, *, guessed: bool
+    source: Source,
+    domain: Domain,
+    relation: str,
+    column: str,
+    separator: str | None,
+    *,
+    guessed: bool,
 ) -> RelationColumn:
     return RelationColumn(
         column=column,
+        table=source.title,
         relation=relation,
         entity_type=domain.relations[relation].tail,
         separator=separator,

@@ -39,7 +39,7 @@ class FactRecord:
         relation: a relation type of the domain.
         entity_type, name: the entity; its id is `entity_id(entity_type, name)`.
         confidence: in (0, 1].
-        source: the column (`column:genres`) or text that holds it.
+        source: the column (`column:films.genres`) or text that holds it.
         extractor: what found it; `table` for a column.
         evidence: the words that say it, empty for a column.
     """

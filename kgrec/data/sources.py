@@ -19,7 +19,8 @@ class Source(TableFormat):
 
     Attributes:
         kind: what a row is: an item, a user or an interaction.
-        name: how summaries and runs call it; the name of the file without its endings.
+        name: how summaries, runs and facts call it; the name of the file without its endings. A
+            table takes back the facts that one of the same name held before.
         path: the file; this or `dataset`.
         dataset: a public data set, fetched at first use; see `kgrec.data.public`.
         optional: whether the pipeline goes on where the file is missing.

@@ -1,8 +1,8 @@
 """Extract: item texts out of the graph in a stream, the facts they state back into it.
 
 An item is read again only when its title or text changed or the extractor did, so a second run
-costs one scan. What a batch of items stated before is withdrawn, what they state now is written
-and they are marked as read, all in one transaction: a killed run goes on where it was.
+costs one scan. What a batch of items no longer states is withdrawn, what is new is written and
+they are marked as read, all in one transaction: a killed run goes on where it was.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from uuid import uuid4
 from pydantic import Field
 
 from kgrec.config import FrozenModel
-from kgrec.data.records import display_title, entity_id
+from kgrec.data.records import FactRecord, display_title
 from kgrec.graph.columns import item_pages
-from kgrec.graph.store import GraphStore, Step
+from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain
+from kgrec.stages.loading.facts import fact_changes
 from kgrec.text.facts import Fact
 from kgrec.text.models import SPACY_MODEL
 from kgrec.text.pipeline import Extractor, ItemText, extractor_version
@@ -59,7 +60,7 @@ class ExtractSummary(FrozenModel):
         unchanged: how many had been read before.
         words: words in the texts that were read.
         facts: facts found, by relation; one that a table holds already is counted too.
-        withdrawn: facts of earlier readings that were taken back or stated anew.
+        withdrawn: facts of earlier readings that were taken back.
     """
 
     texts: int = 0
@@ -186,37 +187,25 @@ def _write(
     store: GraphStore, batch: Sequence[tuple[ItemText, list[Fact]]], version: str, run_id: str
 ) -> int:
     """Write one batch in one transaction; return how many earlier facts were withdrawn."""
-    entities: dict[str, dict[str, str]] = defaultdict(dict)
-    rows: dict[str, dict[tuple[str, str], dict[str, object]]] = defaultdict(dict)
-    for item, facts in batch:
-        for fact in facts:
-            identifier = entity_id(fact.entity_type, fact.entity_name)
-            entities[fact.entity_type].setdefault(identifier, fact.entity_name)
-            known = rows[fact.relation].get((item.item_id, identifier))
-            if known is None or float(str(known["confidence"])) < fact.confidence:
-                rows[fact.relation][item.item_id, identifier] = _row(item, fact, identifier)
+    records = [_record(item, fact) for item, facts in batch for fact in facts]
+    withdraw = {item.item_id: frozenset({SOURCE}) for item, _ in batch}
+    changes = fact_changes(store, records, run_id, withdraw=withdraw)
     marks = [
         {"item_id": item.item_id, "extracted": _mark(item.title, item.text, version)}
         for item, _ in batch
     ]
-    items = [item.item_id for item, _ in batch]
-    steps: list[Step] = [("extract/delete_text_facts", {}, {"items": items, "source": SOURCE})]
-    for kind, names in entities.items():
-        named = [{"entity_id": key, "name": name} for key, name in names.items()]
-        steps.append(("ingest/create_entities", {"entity_type": kind}, {"rows": named}))
-    for relation, found in rows.items():
-        values = {"rows": list(found.values()), "run_id": run_id}
-        steps.append(("ingest/upsert_facts", {"relation": relation}, values))
-    steps.append(("extract/mark_items", {}, {"rows": marks}))
-    return int(store.write_all(steps)[0][0]["deleted"])
+    store.write_all([*changes.steps, ("extract/mark_items", {}, {"rows": marks})])
+    return changes.withdrawn
 
 
-def _row(item: ItemText, fact: Fact, identifier: str) -> dict[str, object]:
-    return {
-        "item_id": item.item_id,
-        "entity_id": identifier,
-        "confidence": fact.confidence,
-        "source": SOURCE,
-        "extractor": fact.extractor,
-        "evidence": fact.evidence,
-    }
+def _record(item: ItemText, fact: Fact) -> FactRecord:
+    return FactRecord(
+        item_id=item.item_id,
+        relation=fact.relation,
+        entity_type=fact.entity_type,
+        name=fact.entity_name,
+        confidence=fact.confidence,
+        source=SOURCE,
+        extractor=fact.extractor,
+        evidence=fact.evidence,
+    )

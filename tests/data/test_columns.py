@@ -54,7 +54,7 @@ def test_a_catalogue_is_understood_by_its_names(tmp_path: Path) -> None:
         "description": "A crew meets a creature.",
     }
     first = item.facts[0]
-    assert (first.relation, first.name, first.source) == ("HAS_GENRE", "Horror", "column:genres")
+    assert (first.relation, first.name, first.source) == ("HAS_GENRE", "Horror", "column:t.genres")
     assert first.confidence == 1.0
 
 

@@ -14,7 +14,7 @@ from kgrec.data.rejects import read_rejects
 from kgrec.errors import DataError
 from kgrec.graph.store import GraphStore
 from kgrec.stages.loading import interactions
-from kgrec.stages.loading.facts import write_facts
+from kgrec.stages.loading.facts import fact_changes
 
 TEXT = "the text that says it"
 
@@ -52,9 +52,9 @@ def test_a_catalogue_becomes_items_entities_and_facts(load: Load, empty_store: G
         "f.confidence AS c, f.source AS s, f.extractor AS x, f.run_id AS r ORDER BY t, n"
     )
     assert rows(empty_store, facts) == [
-        ["DIRECTED_BY", "Michael Mann", 1.0, "column:director", "table", done.run_id],
-        ["HAS_GENRE", "Crime", 1.0, "column:genres", "table", done.run_id],
-        ["HAS_GENRE", "Drama", 1.0, "column:genres", "table", done.run_id],
+        ["DIRECTED_BY", "Michael Mann", 1.0, "column:t.director", "table", done.run_id],
+        ["HAS_GENRE", "Crime", 1.0, "column:t.genres", "table", done.run_id],
+        ["HAS_GENRE", "Drama", 1.0, "column:t.genres", "table", done.run_id],
     ]
     assert rows(empty_store, "MATCH (e:Person) RETURN count(e) AS n") == [[3]]
 
@@ -127,7 +127,8 @@ def test_the_more_confident_source_of_a_fact_stays(load: Load, empty_store: Grap
     def say(name: str, confidence: float) -> None:
         kind = ("DIRECTED_BY", "Person")
         origin = ("text:description", "rules/agent", TEXT)
-        write_facts(empty_store, [FactRecord("1", *kind, name, confidence, *origin)], "run-x")
+        fact = FactRecord("1", *kind, name, confidence, *origin)
+        empty_store.write_all(fact_changes(empty_store, [fact], "run-x", withdraw={}).steps)
 
     say("RIDLEY  SCOTT", 0.9)
     say("Moebius", 0.4)
@@ -139,7 +140,7 @@ def test_the_more_confident_source_of_a_fact_stays(load: Load, empty_store: Grap
     )
     assert rows(empty_store, facts) == [
         ["Moebius", 0.7, "text:description", TEXT],
-        ["Ridley Scott", 1.0, "column:director", ""],
+        ["Ridley Scott", 1.0, "column:t.director", ""],
     ]
 
 
@@ -266,3 +267,29 @@ def test_a_property_may_be_called_labels(load: Load, empty_store: GraphStore) ->
     text = "item_id,title,labels\n1,Alien,classic\n"
     assert load("catalog", text, properties=["labels"]).created == 1
     assert not load("catalog", text, properties=["labels"]).changed
+
+
+def test_tables_with_a_column_of_one_name_leave_each_other_alone(
+    load: Load, empty_store: GraphStore
+) -> None:
+    load("catalog", FILMS)
+    other = "movie_id,genres\n1,Thriller\n"
+    done = load("catalog", other, name="other.csv")
+    assert (done.facts, done.withdrawn) == (1, 0)
+    assert not load("catalog", FILMS).changed
+    assert not load("catalog", other, name="other.csv").changed
+
+
+def test_a_source_may_become_less_sure_of_what_it_says(load: Load, empty_store: GraphStore) -> None:
+    load("catalog", FILMS)
+    for confidence in (0.9, 0.4):
+        kind = ("HAS_GENRE", "Genre", "War")
+        fact = FactRecord("1", *kind, confidence, "text:description", "rules/agent", TEXT)
+        withdraw = {"1": frozenset({"text:description"})}
+        changes = fact_changes(empty_store, [fact], "run-x", withdraw=withdraw)
+        assert (changes.facts, changes.withdrawn) == (1, 0)
+        empty_store.write_all(changes.steps)
+    found = "MATCH (:Item {item_id: '1'})-[f]->(:Genre {name: 'War'}) RETURN f.confidence AS c"
+    assert rows(empty_store, found) == [[0.4]]
+    again = fact_changes(empty_store, [fact], "run-x", withdraw=withdraw)
+    assert again.steps == []

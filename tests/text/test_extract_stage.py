@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
 from kgrec.data.records import entity_id
+from kgrec.data.sources import Source
 from kgrec.graph.store import GraphStore
 from kgrec.schema import Domain, load_schema
 from kgrec.stages.extract import SOURCE, ExtractConfig, extract, known_names
+from kgrec.stages.ingest import ingest, prepare
 
 FARGO = (
     "Set in Minnesota in the 1980s, Fargo was directed by Joel Coen. Frances McDormand stars as"
@@ -101,6 +104,29 @@ def test_a_table_outranks_a_text(empty_store: GraphStore, movies: Domain) -> Non
         ("HAS_GENRE", "Genre:crime"),
         ("DIRECTED_BY", "Person:joel coen"),
     }
+
+
+def test_a_text_is_heard_again_when_a_table_takes_the_same_fact_back(
+    empty_store: GraphStore, movies: Domain, tmp_path: Path
+) -> None:
+    put(empty_store, [("x1", "Fargo", FARGO)])
+    extract(empty_store, movies)
+
+    def load(names: str) -> int:
+        path = tmp_path / "people.csv"
+        path.write_text(f"movie_id,director\nx1,{names}\n", encoding="utf-8")
+        source = Source(kind="catalog", path=path, relations={"DIRECTED_BY": "director:|"})
+        prepared = prepare(source, "movies", cache=tmp_path)
+        return ingest(empty_store, prepared, home=tmp_path).withdrawn
+
+    load("Joel Coen|Ethan Coen")
+    assert extract(empty_store, movies).texts == 0
+    assert load("Ethan Coen") == 1
+    assert ("DIRECTED_BY", "Person:joel coen") not in facts_of(empty_store, "x1")
+    assert extract(empty_store, movies).texts == 1
+    fact = facts_of(empty_store, "x1")["DIRECTED_BY", "Person:joel coen"]
+    assert fact[1:] == (SOURCE, "directed by Joel Coen")
+    assert extract(empty_store, movies).texts == 0
 
 
 def test_known_names_come_from_tables_only(empty_store: GraphStore, movies: Domain) -> None:

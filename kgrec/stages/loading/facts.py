@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from kgrec.data.records import FactRecord
 from kgrec.graph.store import GraphStore, Step
-from kgrec.stages.loading.tally import Tally, batched
+from kgrec.stages.loading.tally import batched
 
 FACTS_A_STATEMENT = 5_000
 _ITEMS_A_READ = 2_000
@@ -36,10 +36,12 @@ class FactChanges:
     Attributes:
         steps: for `GraphStore.write_all`.
         items: whose facts change.
+        losing: items of which a fact is withdrawn.
     """
 
     steps: list[Step]
     items: frozenset[str]
+    losing: frozenset[str]
     facts: int
     withdrawn: int
 
@@ -61,37 +63,27 @@ def fact_changes(
     wanted = _distinct(facts)
     items = {key.item_id for key in wanted} | withdraw.keys()
     known = _known_facts(store, sorted(items))
+    # What a source says again, it says instead of what it said before, even if it is less sure.
+    weaker = [
+        key
+        for key, fact in wanted.items()
+        if key in known
+        and fact.source == known[key].source
+        and fact.source in withdraw.get(key.item_id, ())
+        and fact.confidence < known[key].confidence
+    ]
     new = {key: fact for key, fact in wanted.items() if _differs(fact, known.get(key))}
+    new |= {key: wanted[key] for key in weaker}
     gone = [
         key
         for key, fact in known.items()
         if key not in wanted and fact.source in withdraw.get(key.item_id, ())
     ]
-    steps = [*_entity_steps(new), *_fact_steps(new, run_id), *_withdrawal_steps(gone, known)]
+    withdrawal = _withdrawal_steps([*gone, *weaker], known)
+    steps = [*withdrawal, *_entity_steps(new), *_fact_steps(new, run_id)]
     changed = frozenset(key.item_id for key in [*new, *gone])
-    return FactChanges(steps, changed, facts=len(new), withdrawn=len(gone))
-
-
-def write_facts(
-    store: GraphStore,
-    facts: Iterable[FactRecord],
-    run_id: str,
-    *,
-    withdraw: Mapping[str, frozenset[str]] | None = None,
-) -> Tally:
-    """Write facts of items that are there, all of them in one transaction.
-
-    Args:
-        facts: some thousand; give the facts of one item in the same call.
-        run_id: the run that found them.
-        withdraw: see `fact_changes`.
-    """
-    changes = fact_changes(store, facts, run_id, withdraw=withdraw or {})
-    tally = Tally(facts=changes.facts, withdrawn=changes.withdrawn)
-    if changes.steps:
-        answers = store.write_all(changes.steps)
-        tally.entities = created_entities(changes.steps, answers)
-    return tally
+    lost = frozenset(key.item_id for key in gone)
+    return FactChanges(steps, changed, lost, facts=len(new), withdrawn=len(gone))
 
 
 def created_entities(steps: Iterable[Step], answers: Iterable[list[dict[str, Any]]]) -> int:
@@ -126,8 +118,9 @@ def _known_facts(store: GraphStore, items: list[str]) -> dict[_Key, _Known]:
 def _differs(fact: FactRecord, known: _Known | None) -> bool:
     if known is None or fact.confidence > known.confidence:
         return True
-    same_origin = (fact.source, fact.extractor) == (known.source, known.extractor)
-    return same_origin and fact.confidence == known.confidence and fact.evidence != known.evidence
+    if (fact.source, fact.confidence) != (known.source, known.confidence):
+        return False
+    return (fact.extractor, fact.evidence) != (known.extractor, known.evidence)
 
 
 def _entity_steps(facts: Mapping[_Key, FactRecord]) -> list[Step]:

@@ -59,6 +59,9 @@ class ItemLoader:
         tally.updated = len(touched - set(new))
         tally.unchanged = len(items) - tally.created - tally.updated
         steps = [*self._item_steps(new, changed), *changes.steps]
+        if changes.losing:
+            # The fact that goes may have stood in place of one that the text states as well.
+            steps.append(("ingest/read_again", {}, {"items": sorted(changes.losing)}))
         if steps:
             tally.entities = created_entities(steps, self.store.write_all(steps))
         return tally
