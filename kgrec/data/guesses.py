@@ -19,6 +19,8 @@ _KIND_OF_VALUE = {
     "play": ("plays", "play_count", "listens", "listen_count"),
 }
 _SEPARATORS = ("|", ";", ",")
+_LONGEST = 10**15
+_CODE = re.compile(r"0\d|[+-]?\d{16,}$")
 _LONG_TEXT = 80
 _LONG_NAME = 40
 _SECONDS = (1e8, 4e9)
@@ -93,7 +95,8 @@ def value_type(values: Sequence[Any]) -> str:
         numbers = [parse_number(value, "") for value in filled]
     except CellError:
         return "string"
-    return "integer" if all(n is None or n.is_integer() for n in numbers) else "float"
+    whole = all(n is None or (n.is_integer() and abs(n) < _LONGEST) for n in numbers)
+    return "integer" if whole else "float"
 
 
 def interaction_kind(column: str | None) -> str:
@@ -105,8 +108,12 @@ def interaction_kind(column: str | None) -> str:
 
 
 def _is_code(value: Any) -> bool:
-    """Say whether digits are no number, like a postal code with a leading zero."""
-    return isinstance(value, bool) or (isinstance(value, str) and bool(re.match(r"0\d", value)))
+    """Say whether digits are no number: a leading zero, or more than a number would have."""
+    if isinstance(value, bool):
+        return True
+    if isinstance(value, int):
+        return abs(value) >= _LONGEST
+    return isinstance(value, str) and bool(_CODE.match(value.strip()))
 
 
 def _is_time(values: Sequence[Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from datetime import UTC, date, datetime
 from typing import Any
@@ -15,6 +16,9 @@ MAX_ID = 512
 _NULL_KEYS = frozenset({"", "null", "nan", "none", "\\n", "<na>"})
 _NULL_TEXTS = frozenset({"", "\\N", "NaN"})
 _DAY = 86_400_000
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_MOST_DIGITS = 19
+_INT64 = 2**63
 # Largest count of each unit that is still a time before the year 5138, coarsest first.
 _UNITS = ((1e11, 1000.0), (1e14, 1.0), (1e17, 1e-3), (1e20, 1e-6))
 
@@ -30,9 +34,11 @@ class CellError(ValueError):
 
 def parse_id(value: Any, role: str) -> str:
     """Return an id as a string; raises CellError when there is none."""
+    if isinstance(value, bool | dict | list | tuple):
+        raise CellError(f"{role} is not one name or number", value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = "" if value is None else str(value).strip()
+    text = "" if value is None else str(_decoded(value, role)).strip()
     if text.casefold() in _NULL_KEYS:
         raise CellError(f"{role} is missing", value)
     if len(text) > MAX_ID:
@@ -52,6 +58,8 @@ def parse_number(value: Any, role: str) -> float | None:
         number = float(value)
     except (TypeError, ValueError):
         raise CellError(f"{role} is not a number", value) from None
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise CellError(f"{role} is not a finite number", value)
     return number
@@ -90,7 +98,7 @@ def parse_text(value: Any, role: str) -> str | None:
         return None
     if isinstance(value, dict | list | tuple):
         raise CellError(f"{role} is a list or an object, not one value", value)
-    text = str(value).strip()
+    text = str(_decoded(value, role)).strip()
     if not text.isascii() or "\0" in text:
         _check_characters(text, role)
     return None if text in _NULL_TEXTS else text
@@ -101,17 +109,43 @@ def parse_property(value: Any, role: str, kind: str) -> Value | None:
 
     Args:
         kind: `string`, `integer`, `float` or `strings`.
+
+    Raises:
+        CellError: the cell holds something else, or an integer of more than 64 bits.
     """
     if kind == "strings":
         return tuple(split_values(value, "|", role)) or None
     if kind == "string":
         return parse_text(value, role)
-    number = parse_number(value, role)
-    if number is None or kind == "float":
-        return number
-    if not number.is_integer():
-        raise CellError(f"{role} is not a whole number", value)
-    return int(number)
+    return parse_number(value, role) if kind == "float" else _whole_number(value, role)
+
+
+def _whole_number(value: Any, role: str) -> int | None:
+    """Return an integer; text and integers do not become a float, which holds 15 digits only."""
+    text = value.strip() if isinstance(value, str) else ""
+    if isinstance(value, int):
+        number = int(value)
+    elif _WHOLE.fullmatch(text) and len(text.lstrip("+-0")) <= _MOST_DIGITS:
+        number = int(text)
+    else:
+        parsed = parse_number(value, role)
+        if parsed is None:
+            return None
+        if not parsed.is_integer():
+            raise CellError(f"{role} is not a whole number", value)
+        number = int(parsed)
+    if not -_INT64 <= number < _INT64:
+        raise CellError(f"{role} is too large a whole number", value)
+    return number
+
+
+def _decoded(value: Any, role: str) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise CellError(f"{role} holds bytes that are not UTF-8", value) from None
 
 
 def split_values(value: Any, separator: str | None, role: str) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgrec.data.guesses import value_type
 from kgrec.data.values import (
     CellError,
     parse_id,
@@ -38,10 +39,46 @@ def test_an_id_that_is_none_is_refused(value: str) -> None:
         parse_id(value, "item_id")
 
 
+@pytest.mark.parametrize("value", [True, {"a": 1}, ["a"], ("a",), b"\xff"])
+def test_an_id_that_is_no_name_or_number_is_refused(value: Any) -> None:
+    with pytest.raises(CellError, match="item_id"):
+        parse_id(value, "item_id")
+
+
+def test_bytes_are_text_in_utf8() -> None:
+    assert parse_id(b"42", "item_id") == "42"
+    assert parse_text("Amélie".encode(), "title") == "Amélie"
+    with pytest.raises(CellError, match="not UTF-8"):
+        parse_text(b"\xff", "title")
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_whole_numbers_are_read_back_to_the_last_digit(number: int) -> None:
+    assert parse_property(str(number), "n", "integer") == number
+    assert parse_property(number, "n", "integer") == number
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, str(2**63), "9" * 400, "1e30"])
+def test_a_whole_number_that_no_database_holds_is_refused(value: Any) -> None:
+    with pytest.raises(CellError, match="n is"):
+        parse_property(value, "n", "integer")
+
+
+def test_long_digits_are_a_code_not_a_number() -> None:
+    assert value_type(["9007199254740993"]) == value_type([9007199254740993]) == "string"
+    assert value_type(["1999", "2001"]) == value_type([123_456_789_012_345]) == "integer"
+    assert value_type(["1e20"]) == "float"
+
+
 @pytest.mark.parametrize("value", ["abc", "NaN", "inf", "1,5", [1], float("nan"), "1e999"])
 def test_what_is_no_number_is_refused(value: Any) -> None:
     with pytest.raises(CellError, match="rating is not a"):
         parse_number(value, "rating")
+
+
+def test_an_integer_beyond_every_float_is_refused() -> None:
+    with pytest.raises(CellError, match="finite"):
+        parse_number(10**400, "rating")
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
