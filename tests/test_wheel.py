@@ -66,3 +66,9 @@ def test_works_where_it_is_installed(installed: Path, tmp_path: Path) -> None:
     assert str(ROOT) not in where
     assert "Usage: kgrec" in run(str(installed / "kgrec"), "--help")
     assert "movies" in run(str(installed / "kgrec"), "schema", "show")
+    code = (
+        "from pathlib import Path; from kgrec.stages.pipeline import load_pipeline; "
+        "paths = [s.path for s in load_pipeline(Path('movielens')).sources if s.path]; "
+        "assert paths and all(path.is_file() for path in paths), paths"
+    )
+    run(str(installed / "python"), "-c", code)
