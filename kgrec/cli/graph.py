@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import Annotated, Any
 
@@ -173,18 +172,9 @@ def _status(settings: Settings) -> dict[str, Any]:
 
 
 def _reset_embedded(settings: Settings) -> None:
-    if not embedded.stop(settings.home):
+    if not embedded.erase(settings.home):
         raise GraphError(
             "the graph database is in use",
             value=str(settings.home),
             remedy="End the commands that use it, or run `kgrec graph stop --force` first.",
         )
-    root = GraphHome.below(settings.home).root
-    try:
-        shutil.rmtree(root)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise ConfigError(
-            f"the graph's folder cannot be deleted ({error.strerror})", value=str(root)
-        ) from None

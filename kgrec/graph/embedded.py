@@ -57,15 +57,26 @@ def stop(home: Path, *, force: bool = False, config: ServerConfig | None = None)
     if not place.exists:
         return True
     place.keep_file.unlink(missing_ok=True)
-    with _transition(place, settings):
-        users = FileLock(place.users_lock)
-        try:
-            if not users.try_acquire() and not force and _answers(place.read_state()):
-                return False
-            _stop_server(place, settings)
-            return True
-        finally:
-            users.release()
+    with _ended(place, settings, force=force) as ended:
+        return ended
+
+
+def erase(home: Path, *, config: ServerConfig | None = None) -> bool:
+    """End the server of `home` and delete its databases, its passwords and its log.
+
+    Nobody can start it in between. Says whether that was done: not while others use it.
+
+    Raises:
+        ConfigError: a file cannot be deleted.
+    """
+    settings = config or ServerConfig()
+    place = GraphHome.below(home)
+    if not place.root.exists():
+        return True
+    with _ended(place, settings, force=False) as ended:
+        if ended:
+            place.erase()
+        return ended
 
 
 def running(home: Path) -> ServerState | None:
@@ -122,6 +133,20 @@ def _transition(place: GraphHome, config: ServerConfig) -> Iterator[None]:
     limit = config.ready_timeout + config.stop_timeout
     with exclusive(place.start_lock, timeout=limit, what="starting or stopping the graph database"):
         yield
+
+
+@contextmanager
+def _ended(place: GraphHome, config: ServerConfig, *, force: bool) -> Iterator[bool]:
+    """Say whether the server is ended; if it is, it stays so while the block runs."""
+    with _transition(place, config):
+        users = FileLock(place.users_lock)
+        try:
+            idle = users.try_acquire() or force or not _answers(place.read_state())
+            if idle:
+                _stop_server(place, config)
+            yield idle
+        finally:
+            users.release()
 
 
 def _start_supervisor(place: GraphHome, config: ServerConfig) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kgrec.errors import ConfigError
+
+_LOCKS = frozenset({".lock", ".turn"})
+"""How the names of lock files end."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,25 @@ class GraphHome:
                     _write_secret(path, secrets.token_urlsafe(24))
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def erase(self) -> None:
+        """Delete all but the lock files, for others may be waiting at those.
+
+        Raises:
+            ConfigError: something cannot be deleted.
+        """
+        try:
+            for path in self.root.iterdir():
+                if path.suffix in _LOCKS:
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"the graph's folder cannot be deleted ({error.strerror})", value=str(self.root)
+            ) from None
 
     def _unwritable(self, error: OSError) -> ConfigError:
         return ConfigError(

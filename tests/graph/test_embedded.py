@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from kgrec.errors import ConfigError, GraphUnavailableError
 from kgrec.graph import embedded, open_graph
 from kgrec.graph.home import GraphHome, ServerState
 from kgrec.graph.launch import ServerConfig
+from kgrec.graph.locks import exclusive
 from kgrec.graph.processes import is_alive
 from kgrec.graph.setup import ensure_schema
 from kgrec.graph.store import GraphStore
@@ -137,6 +139,26 @@ def test_a_server_that_is_kept_outlives_its_users(own: Path) -> None:
     embedded.keep_running(own)
     assert embedded.stop(own)
     assert embedded.running(own) is None
+
+
+def test_nobody_starts_a_server_while_its_folder_is_deleted(own: Path) -> None:
+    with open_graph(opened(own)) as store:
+        put(store, "m")
+        assert not embedded.erase(own)
+    place = GraphHome.below(own)
+    embedded.keep_running(own)
+    starting = place.start_lock.stat().st_ino
+    with ThreadPoolExecutor(1) as pool:
+        with exclusive(place.start_lock, timeout=5, what="starting"):
+            erased = pool.submit(embedded.erase, own)
+            time.sleep(0.3)
+            assert not erased.done()
+            assert (place.root / "databases").exists()
+        assert erased.result()
+    assert place.start_lock.stat().st_ino == starting
+    assert not (place.root / "databases").exists()
+    with open_graph(opened(own)) as store:
+        assert keys_of(store) == []
 
 
 def test_only_the_owner_reads_passwords_and_only_this_machine_connects(own: Path) -> None:
