@@ -12,8 +12,10 @@ from kgrec.errors import ConfigError
 from kgrec.graph.store import GraphStore
 from kgrec.schema import Domain, load_schema
 
-_FORM = re.compile(r"\s*(?P<key>[^=<>]+?)\s*(?P<sign>>=|<=|=)\s*(?P<value>.+?)\s*", re.DOTALL)
+# Each part can match in one way only, so that no text takes longer than its length.
+_FORM = re.compile(r"(?P<key>[^=<>]+)(?P<sign>>=|<=|=)(?P<value>.+)", re.DOTALL)
 _FAR = 1e15
+MAX_LENGTH = 200
 
 
 class Filter(FrozenModel):
@@ -47,14 +49,20 @@ def parse_filter(text: str, domain: str | None = None) -> Filter:
     Raises:
         ConfigError: the text is no filter, or no domain knows its key.
     """
+    if len(text) > MAX_LENGTH:
+        raise ConfigError(
+            f"a filter has at most {MAX_LENGTH} characters, this one has {len(text)}",
+            value=f"{text[:40]}…",
+            remedy="Give several filters; an item must pass all of them.",
+        )
     found = _FORM.fullmatch(text)
-    if found is None:
+    key, sign, value = ("", "", "") if found is None else map(str.strip, found.groups())
+    if not key or not value:
         raise ConfigError(
             "not a filter",
             value=text,
             remedy="Write KEY=VALUE, such as genre=Comedy or year>=1990.",
         )
-    key, sign, value = found.group("key", "sign", "value")
     schema = load_schema()
     domains = list(schema.domains.values()) if domain is None else [schema.domain(domain)]
     kinds = {name: kind for each in domains for name, kind in each.item_properties.items()}

@@ -126,7 +126,10 @@ def test_filters_are_exact(live: Planted, recommender: Recommender) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "genre", "=Comedy", "colour=red", "year=soon", "genre>=Comedy"]
+    "text",
+    ["", "genre", "=Comedy", " =x", "genre= ", "colour=red", "year=soon", "genre>=Comedy"]
+    + ["genre=" + "x" * 200, "a" + " " * 50_000, " " * 190 + "<"],
+    ids=lambda text: text[:20].strip() or "blank",
 )
 def test_a_filter_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
@@ -138,6 +141,7 @@ def test_filters_are_read() -> None:
     assert parse_filter("year=1990", "movies").most == 1990
     assert parse_filter("person=Tom Hanks", "movies").entities == ("Person:tom hanks",)
     assert "DIRECTED_BY" in parse_filter("Person=x", "movies").relations
+    assert parse_filter("  year \n>=  1990 ", "movies").least == 1990
     assert parse_filter("DIRECTED_BY=x").relations == ("DIRECTED_BY",)
 
 
