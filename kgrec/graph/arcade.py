@@ -6,6 +6,7 @@ import base64
 import json
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from typing import Any
 
 from kgrec.errors import GraphAuthError, GraphError, GraphUnavailableError
@@ -14,6 +15,8 @@ from kgrec.graph.launch import READER_GROUP
 
 _TIMEOUT = 600.0
 """Seconds; an index over a large catalogue takes minutes to build."""
+_PROMPT = 5.0
+"""Seconds for a question that a server answers at once or not at all."""
 
 
 def run_sql(address: Address, command: str) -> list[dict[str, Any]]:
@@ -32,12 +35,21 @@ def run_sql(address: Address, command: str) -> list[dict[str, Any]]:
 def is_ready(address: Address) -> bool:
     """Say whether the server has opened its database; raises GraphAuthError if we are refused."""
     try:
-        answer = _get(address, f"/api/v1/exists/{address.database}")
+        answer = _get(address, _exists(address), timeout=_PROMPT)
     except GraphAuthError:
         raise
     except GraphError:
         return False
     return bool(answer.get("result"))
+
+
+def accepts_reader(address: Address) -> bool:
+    """Say whether the user that may only read can log in with our password."""
+    try:
+        _get(replace(address, login=address.reader), _exists(address), timeout=_PROMPT)
+    except GraphAuthError:
+        return False
+    return True
 
 
 def ensure_reader(address: Address) -> None:
@@ -55,15 +67,19 @@ def ensure_reader(address: Address) -> None:
     _post(address, "/api/v1/server", {"command": f"create user {json.dumps(user)}"})
 
 
-def _get(address: Address, path: str) -> dict[str, Any]:
-    return _send(address, path, None)
+def _exists(address: Address) -> str:
+    return f"/api/v1/exists/{address.database}"
+
+
+def _get(address: Address, path: str, *, timeout: float = _TIMEOUT) -> dict[str, Any]:
+    return _send(address, path, None, timeout)
 
 
 def _post(address: Address, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    return _send(address, path, json.dumps(body).encode())
+    return _send(address, path, json.dumps(body).encode(), _TIMEOUT)
 
 
-def _send(address: Address, path: str, data: bytes | None) -> dict[str, Any]:
+def _send(address: Address, path: str, data: bytes | None, timeout: float) -> dict[str, Any]:
     if address.http_uri is None or address.login is None:
         raise GraphError(
             "an ArcadeDB server can only be used as the embedded one",
@@ -79,7 +95,7 @@ def _send(address: Address, path: str, data: bytes | None) -> dict[str, Any]:
     # A proxy of the environment must not see loopback traffic.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=_TIMEOUT) as answer:
+        with opener.open(request, timeout=timeout) as answer:
             result: dict[str, Any] = json.load(answer)
             return result
     except urllib.error.HTTPError as error:

@@ -14,7 +14,7 @@ from typing import TypeGuard
 from kgrec.errors import GraphUnavailableError
 from kgrec.graph import processes
 from kgrec.graph.address import Address, Login
-from kgrec.graph.arcade import ensure_reader, is_ready
+from kgrec.graph.arcade import accepts_reader, ensure_reader, is_ready
 from kgrec.graph.home import GraphHome, ServerState
 from kgrec.graph.launch import ServerConfig, is_listening, package_folder
 from kgrec.graph.locks import FileLock, exclusive, is_held
@@ -107,12 +107,13 @@ def _enter(place: GraphHome, config: ServerConfig) -> tuple[FileLock, ServerStat
             users.acquire(
                 shared=True, timeout=config.stop_timeout + 5, what="stopping the graph database"
             )
-            started = not is_held(place.supervisor_lock)
-            if started:
+            if not is_held(place.supervisor_lock):
                 _start_supervisor(place, config)
             state = _wait_until_ready(place, config)
-            if started:
-                ensure_reader(_address(place, config, state))
+            address = _address(place, config, state)
+            # Who started the server may have died before it made the reader.
+            if not accepts_reader(address):
+                ensure_reader(address)
         except BaseException:
             users.release()
             raise

@@ -18,7 +18,8 @@ import pytest
 
 from kgrec.config import Settings
 from kgrec.errors import ConfigError, GraphUnavailableError
-from kgrec.graph import embedded, open_graph
+from kgrec.graph import arcade, embedded, open_graph
+from kgrec.graph.address import Address, Login
 from kgrec.graph.home import GraphHome, ServerState
 from kgrec.graph.launch import ServerConfig
 from kgrec.graph.locks import exclusive
@@ -52,6 +53,14 @@ def own(tmp_path: Path) -> Iterator[Path]:
     """A home for one test, with no server left behind."""
     yield tmp_path
     embedded.stop(tmp_path, force=True)
+
+
+@pytest.fixture
+def hanging() -> Iterator[Address]:
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        yield Address("", "neo4j", Login("root", "x"), http_uri=f"http://127.0.0.1:{port}")
 
 
 def opened(home: Path) -> Settings:
@@ -234,6 +243,25 @@ def test_lost_passwords_are_made_anew(own: Path) -> None:
     place.reader_password_file.write_text("another password", encoding="utf-8")
     with open_graph(opened(own)) as store:
         assert keys_of(store) == ["m"]
+
+
+def test_a_reader_that_was_never_made_is_made_by_the_next_user(own: Path) -> None:
+    embedded.keep_running(own)
+    place = GraphHome.below(own)
+    place.reader_password_file.write_text("not the one that was set", encoding="utf-8")
+    with open_graph(opened(own)) as store:
+        assert arcade.accepts_reader(store.address)
+        put(store, "m")
+        assert keys_of(store) == ["m"]
+
+
+def test_a_server_that_hangs_is_not_waited_for_long(
+    hanging: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arcade, "_PROMPT", 0.2)
+    began = time.monotonic()
+    assert not arcade.is_ready(hanging)
+    assert time.monotonic() - began < 5
 
 
 def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
