@@ -12,6 +12,7 @@ from kgrec.cli.shell import Bounds, run_interactively, run_statements, statement
 from kgrec.config import Settings, load_settings
 from kgrec.errors import ConfigError, GraphError
 from kgrec.graph import embedded, open_graph
+from kgrec.graph.address import shown
 from kgrec.graph.home import GraphHome
 
 app = typer.Typer(
@@ -94,7 +95,8 @@ def reset(
     Example: kgrec graph reset --yes
     """
     settings = load_settings()
-    place = settings.graph_uri or str(GraphHome.below(settings.home).root)
+    uri = settings.graph_uri
+    place = str(GraphHome.below(settings.home).root) if uri is None else shown(uri)
     if not yes:
         typer.confirm(f"Delete everything that kgrec keeps in {place}?", abort=True, err=True)
     if settings.graph_uri is None:
@@ -138,7 +140,7 @@ def _embedded_settings(command: str) -> Settings:
     if settings.graph_uri is not None:
         raise ConfigError(
             f"kgrec can only {command} the embedded graph database, and another is configured",
-            value=settings.graph_uri,
+            value=shown(settings.graph_uri),
             remedy="Unset KGREC_GRAPH_URI to use the embedded one.",
         )
     return settings

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+
+# Up to the last @, for a password may hold any character.
+_USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)?.*@", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -33,3 +37,8 @@ class Address:
     reader: Login | None = None
     http_uri: str | None = None
     write_lock: Path | None = None
+
+
+def shown(uri: str) -> str:
+    """Return an address as people may see it, without a user or password that it may hold."""
+    return _USER.sub(r"\1***@", uri)

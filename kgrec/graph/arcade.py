@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from kgrec.errors import GraphAuthError, GraphError, GraphUnavailableError
-from kgrec.graph.address import Address
+from kgrec.graph.address import Address, shown
 from kgrec.graph.launch import READER_GROUP
 
 _TIMEOUT = 600.0
@@ -83,7 +83,7 @@ def _send(address: Address, path: str, data: bytes | None, timeout: float) -> di
     if address.http_uri is None or address.login is None:
         raise GraphError(
             "an ArcadeDB server can only be used as the embedded one",
-            value=address.uri,
+            value=shown(address.uri),
             remedy="Unset KGREC_GRAPH_URI, or set it to a Neo4j.",
         )
     login = f"{address.login.user}:{address.login.password}".encode()

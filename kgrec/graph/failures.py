@@ -24,6 +24,7 @@ from kgrec.errors import (
     GraphUnavailableError,
     KGRecError,
 )
+from kgrec.graph.address import shown
 
 _BY_CODE: tuple[tuple[str, type[GraphError], str, str], ...] = (
     # start of the code, our error, what failed, the remedy
@@ -86,7 +87,7 @@ def translated(uri: str) -> Iterator[None]:
     except IncompleteCommit as error:
         raise GraphUnavailableError(
             "the connection broke during a commit, so it may or may not have happened",
-            value=uri,
+            value=shown(uri),
             remedy="Run the command again: what is already there is not doubled.",
         ) from error
     except (DriverError, OSError) as error:
@@ -104,11 +105,10 @@ def sensible(uri: str) -> Iterator[None]:
 
 def bad_address(uri: str) -> ConfigError:
     """Return the error for an address that cannot be one."""
-    return ConfigError(
-        "the graph database's address is of no use",
-        value=uri,
-        remedy="Set KGREC_GRAPH_URI to something like bolt://localhost:7687.",
-    )
+    remedy = "Set KGREC_GRAPH_URI to something like bolt://localhost:7687."
+    if "@" in uri:
+        remedy += " User and password belong into KGREC_GRAPH_USER and KGREC_GRAPH_PASSWORD."
+    return ConfigError("the graph database's address is of no use", value=shown(uri), remedy=remedy)
 
 
 def _from_server(error: Neo4jError) -> GraphError:
@@ -129,5 +129,5 @@ def _from_driver(error: Exception, uri: str) -> GraphError:
     broken = isinstance(error, SessionExpired)
     what = "the connection to the graph database broke" if broken else "no graph database answers"
     return GraphUnavailableError(
-        what, value=uri, remedy="Check that it runs, and that KGREC_GRAPH_URI names it."
+        what, value=shown(uri), remedy="Check that it runs, and that KGREC_GRAPH_URI names it."
     )

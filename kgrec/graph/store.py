@@ -13,7 +13,7 @@ import neo4j
 
 from kgrec.config import FrozenModel
 from kgrec.errors import GraphConstraintError, GraphTimeoutError, SchemaError
-from kgrec.graph.address import Address, Login
+from kgrec.graph.address import Address, Login, shown
 from kgrec.graph.dialects import Dialect, dialect_of
 from kgrec.graph.failures import bad_address, sensible, translated
 from kgrec.graph.locks import in_turn
@@ -109,7 +109,7 @@ class GraphStore:
         return EngineInfo(
             engine=self.dialect.engine,
             version=self.dialect.version(self._agent),
-            uri=self.address.uri,
+            uri=shown(self.address.uri),
             database=self.address.database,
         )
 

@@ -135,5 +135,22 @@ def test_an_address_of_no_use_is_wrong_use(run: Run, monkeypatch: pytest.MonkeyP
         assert address in error
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["bolt://neo4j:s3c@r/et@127.0.0.1:{port}", "neo4j:s3c@r/et@host", "http://s3c@r/et@host"],
+)
+def test_a_password_in_the_address_is_not_shown(
+    run: Run, monkeypatch: pytest.MonkeyPatch, closed_port: int, address: str
+) -> None:
+    monkeypatch.setenv("KGREC_GRAPH_URI", address.format(port=closed_port))
+    for command in (["status"], ["reset", "--yes"], ["start"], ["shell", "RETURN 1"]):
+        code, text, error = run(*command)
+        assert code == 2
+        assert "s3c" not in text + error
+        assert "r/et" not in text + error
+        assert "***@" in error
+    assert "KGREC_GRAPH_PASSWORD" in run("status")[2]
+
+
 def test_statements_end_at_semicolons_that_end_a_line() -> None:
     assert statements_of("RETURN ';' AS a;\n\nRETURN 2;  ") == ["RETURN ';' AS a", "RETURN 2"]
