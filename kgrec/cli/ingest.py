@@ -103,7 +103,7 @@ def ingest(
         print_json(done.model_dump(mode="json") | {"changed": done.changed})
         return
     out.print(f"{described(done)} {done.seconds:.1f} s.", markup=False, highlight=False)
-    show_rejects([done])
+    show_rejects(done)
 
 
 def show_columns(prepared: PreparedSource) -> None:
@@ -136,15 +136,16 @@ def described(done: IngestSummary) -> str:
     return f"{done.rows:,} rows: {said}."
 
 
-def show_rejects(summaries: Sequence[IngestSummary]) -> None:
-    """Print how many rows were set aside, why, and where they are."""
-    for done in summaries:
-        if not done.rejected:
-            continue
-        line = f"{done.rejected:,} set aside from {done.file}, each in {done.rejects}:"
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
-        for reason, count in done.reasons.items():
-            out.print(f"  {count:,} × {reason}", markup=False, highlight=False)
+def show_rejects(done: IngestSummary) -> None:
+    """Print how many rows and cells were set aside, why, and where they are."""
+    if done.rejects is None:
+        return
+    counts = {"rows": done.rejected, "cells": done.cells_rejected}
+    said = " and ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    line = f"{said} set aside from {done.file}, each in {done.rejects}:"
+    out.print(line, markup=False, highlight=False, soft_wrap=True)
+    for reason, count in done.reasons.items():
+        out.print(f"  {count:,} × {reason}", markup=False, highlight=False)
 
 
 def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:

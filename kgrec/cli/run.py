@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from kgrec.cli.console import out, print_json, progress
 from kgrec.cli.ingest import described, show_columns, show_rejects
@@ -66,29 +64,25 @@ def run(
             home=known.home,
             progress=bars,
             on_source=(lambda _: None) if as_json else show_columns,
+            on_result=(lambda _: None) if as_json else _show,
         )
+    seconds = round(sum(result.seconds for result in results), 2)
     if as_json:
-        seconds = round(sum(result.seconds for result in results), 2)
         stages_done = [result.model_dump(mode="json") for result in results]
         print_json({"pipeline": pipeline.name, "stages": stages_done, "seconds": seconds})
         return
-    _show(results)
+    out.print(f"All of it took {seconds:.1f} s.", markup=False, highlight=False)
 
 
-def _show(results: Sequence[StageResult]) -> None:
+def _show(result: StageResult) -> None:
+    """Print a stage as it ends, so that what was done is known even if the next one fails."""
     from kgrec.stages.ingest import IngestSummary
 
-    table = Table(box=None, pad_edge=False, show_footer=True)
-    table.add_column("stage", "total")
-    table.add_column("")
-    total = sum(result.seconds for result in results)
-    table.add_column("seconds", f"{total:.1f}", justify="right")
-    for result in results:
-        name = f"{result.stage} {result.name}".strip()
-        table.add_row(name, _said(result), f"{result.seconds:.1f}")
-    out.print(table, highlight=False)
-    loads = [result.detail for result in results if result.stage == "ingest" and result.detail]
-    show_rejects([IngestSummary.model_validate(detail) for detail in loads])
+    name = f"{result.stage} {result.name}".strip()
+    lines = f"{name}: {_said(result)} ({result.seconds:.1f} s)"
+    out.print(lines, markup=False, highlight=False, soft_wrap=True)
+    if result.stage == "ingest" and result.detail:
+        show_rejects(IngestSummary.model_validate(result.detail))
 
 
 def _said(result: StageResult) -> str:

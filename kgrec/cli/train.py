@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def train(
     pipeline: Annotated[
-        str | None, typer.Option("--pipeline", help="A pipeline file, for its [train].")
+        str | None, typer.Option("--pipeline", help="A pipeline file, for its \\[train].")
     ] = None,
     domain: Annotated[str | None, typer.Option(help="Learn the items of this domain only.")] = None,
     agents: Annotated[str | None, typer.Option(help="Names of agents, with commas.")] = None,

@@ -17,7 +17,7 @@ _NO_LONGER_KEPT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that cannot be used.
+    """A row or a cell that cannot be used.
 
     Attributes:
         line: line of the file, from 1; row of a Parquet file, from 1.
@@ -35,11 +35,15 @@ class Rejects:
 
     Args:
         path: the file; what a run before left in it is replaced.
+
+    Attributes:
+        cells: how many of them are cells of rows that were kept.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.reasons: Counter[str] = Counter()
+        self.cells = 0
         self._file: TextIO | None = None
 
     def __enter__(self) -> Rejects:
@@ -62,14 +66,15 @@ class Rejects:
     def __len__(self) -> int:
         return sum(self.reasons.values())
 
-    def add(self, file: str, line: int, value: object, reason: str) -> None:
-        """Set one row aside.
+    def add(self, file: str, line: int, value: object, reason: str, *, cell: bool = False) -> None:
+        """Set one row aside, or one cell of a row that is kept without it.
 
         Raises:
             ConfigError: the file of rejects cannot be written.
         """
         kept = reason if reason in self.reasons or len(self.reasons) < _NO_LONGER_KEPT else "other"
         self.reasons[kept] += 1
+        self.cells += cell
         reject = {"file": file, "line": line, "value": shown(value), "reason": reason}
         try:
             self._open().write(json.dumps(reject, ensure_ascii=False) + "\n")

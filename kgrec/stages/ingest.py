@@ -46,7 +46,9 @@ class IngestSummary(FrozenModel):
     """What one ingest did; the counts are those of `Tally`.
 
     Attributes:
-        rejects: the file with the rows that were set aside; None when there are none.
+        rejected: rows that were set aside.
+        cells_rejected: cells of no use, without which their rows were kept.
+        rejects: the file with these rows and cells; None when there are none.
         reasons: the most frequent reasons, with how often they occurred.
     """
 
@@ -65,6 +67,7 @@ class IngestSummary(FrozenModel):
     facts: int
     withdrawn: int
     rejected: int
+    cells_rejected: int
     reasons: dict[str, int]
     rejects: str | None
     seconds: float
@@ -170,6 +173,9 @@ class _Load:
     def _set_aside(self, line: int, value: object, reason: str) -> None:
         self.rejects.add(str(self.table.path), line, value, reason)
 
+    def _set_cell_aside(self, line: int, value: object, reason: str) -> None:
+        self.rejects.add(str(self.table.path), line, value, reason, cell=True)
+
     def _items(self) -> Tally:
         loader = ItemLoader(self.store, self.item_type, self.run_id, self._set_aside)
         return self._load(self.parser.item, "item_id", loader.write, ITEMS_A_BATCH)
@@ -215,7 +221,7 @@ class _Load:
         seen: dict[str, int] = {}
         for line, cells in self._rows(task):
             try:
-                record = parse(cells, partial(self._set_aside, line))
+                record = parse(cells, partial(self._set_cell_aside, line))
             except CellError as error:
                 self._set_aside(line, error.value, error.reason)
                 continue
@@ -275,7 +281,8 @@ def _summary(
         source=prepared.source.title,
         kind=prepared.source.kind,
         file=str(prepared.table.path),
-        rejected=len(rejects),
+        rejected=len(rejects) - rejects.cells,
+        cells_rejected=rejects.cells,
         reasons=dict(rejects.reasons.most_common(_MOST_REASONS)),
         rejects=str(rejects.path) if len(rejects) else None,
         seconds=round(seconds, 3),

@@ -186,3 +186,15 @@ def test_a_fingerprint_tells_contents_apart(tmp_path: Path) -> None:
     assert one == same
     assert one.lines == 2
     assert one.digest != other.digest
+
+
+def test_a_cell_too_long_is_told_from_a_quote_left_open(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1," + "x" * 140_000 + "\n2,y\n", encoding="utf-8")
+    _, rejects = read(path)
+    assert [(line, reason) for line, _, reason in rejects] == [
+        (2, "a cell is longer than 131,072 characters")
+    ]
+    path.write_text('a,b\n1,"' + "x" * 70_000 + "\n" + "z" * 70_000 + "\n", encoding="utf-8")
+    _, rejects = read(path)
+    assert rejects[0][2] == "a quote opens here that does not close"

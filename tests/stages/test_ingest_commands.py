@@ -54,9 +54,19 @@ def test_rejects_are_counted_and_their_file_named(
     ratings = write(tmp_path, "ratings.csv", RATINGS + "bob,2,abc,881250949\nbob,2,")
     code, said, _ = command("ingest", "interactions", ratings, "--domain", "movies")
     assert code == 0
-    assert "2 set aside from" in said
+    assert "2 rows set aside from" in said
     assert "1 × value is not a number" in said
     assert str(home / "rejects") in said
+
+
+def test_cells_that_are_left_out_are_counted_apart(command: Command, tmp_path: Path) -> None:
+    films = write(tmp_path, "films.csv", FILMS.replace("1995", "soon") + ",Nameless,1999,,\n")
+    code, said, _ = command("ingest", "catalog", films, "--domain", "movies", "--json")
+    done = json.loads(said)
+    assert code == 0
+    assert (done["created"], done["rejected"], done["cells_rejected"]) == (3, 1, 1)
+    _, said, _ = command("ingest", "catalog", films, "--domain", "movies")
+    assert "1 rows and 1 cells set aside from" in said
 
 
 BAD = {

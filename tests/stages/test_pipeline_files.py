@@ -156,6 +156,21 @@ def test_a_wrong_source_stops_the_run_before_anything_is_loaded(
     assert "movielens" in err
 
 
+def test_what_was_done_is_shown_even_if_a_later_stage_fails(
+    command: Command, file: Path, empty_store: GraphStore
+) -> None:
+    ratings = file.parent / "tables" / "ratings.csv"
+    ratings.write_text(RATINGS + "ann,3,9,881250949\n", encoding="utf-8")
+    text = file.read_text(encoding="utf-8")
+    own = 'domain = "movies"\nstages = ["ingest", "train"]'
+    file.write_text(text.replace('domain = "movies"', own), encoding="utf-8")
+    code, said, err = command("run", file, "--set", "train.at_least.rating=6")
+    assert code != 0
+    assert err
+    assert "ingest films: 3 rows: 3 created" in said
+    assert "1 rows set aside from" in said
+
+
 def test_the_settings_of_extraction_are_checked_first(
     command: Command, file: Path, empty_store: GraphStore
 ) -> None:

@@ -99,7 +99,7 @@ def read_delimited(
         except StopIteration:
             return
         except csv.Error as error:
-            yield BrokenRow(feed.line, feed.first, _reason(error))
+            yield BrokenRow(feed.line, feed.first, _reason(error, spans_lines=feed.spans_lines))
             feed.give_up()
             continue
         if not cells or (len(cells) == 1 and not cells[0].strip()):
@@ -144,8 +144,10 @@ def _single(lines: Iterable[str], delimiter: str) -> Iterator[str]:
     return (line.replace(delimiter, _SEPARATOR) for line in lines)
 
 
-def _reason(error: csv.Error) -> str:
+def _reason(error: csv.Error, *, spans_lines: bool) -> str:
     text = str(error)
+    if "field larger" in text and not spans_lines:
+        return f"a cell is longer than {csv.field_size_limit():,} characters"
     if "unexpected end of data" in text or "field larger" in text:
         return "a quote opens here that does not close"
     if "expected after" in text:
