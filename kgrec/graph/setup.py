@@ -39,6 +39,7 @@ def ensure_vector_index(store: GraphStore, slot: str, dimensions: int) -> None:
 
     Raises:
         SchemaError: there is no such slot, or the length is below 1.
+        GraphError: an index of another name covers the property already.
     """
     if index_of(slot).property is None or dimensions < 1:
         raise SchemaError("not a vector index that can be made", value=f"{slot}, {dimensions}")
@@ -49,6 +50,13 @@ def ensure_vector_index(store: GraphStore, slot: str, dimensions: int) -> None:
         store.dialect.drop_index(store, slot)
     _remove_vectors(store, slot)
     store.dialect.create_vector_index(store, slot, dimensions)
+    if store.dialect.vector_dimensions(store, slot) != dimensions:
+        # Neo4j says nothing when it has an index of another name over the same property.
+        raise GraphError(
+            f"the vector index {slot!r} cannot be made: another one covers its property",
+            value=f"{index_of(slot).label}.{indexed_property(slot)}",
+            remedy="Find its name with SHOW VECTOR INDEXES, and drop it.",
+        )
     _wait_for_indexes(store, [slot])
 
 

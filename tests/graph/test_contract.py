@@ -275,6 +275,24 @@ def test_a_vector_index_can_change_its_length(graph: GraphStore) -> None:
     eventually(lambda: nearest(graph, "vector_a", [1.0, 0.0, 0.0, 0.0]) == ["new"])
 
 
+def test_a_vector_index_of_another_name_is_not_taken_for_ours(
+    graph: GraphStore, engine: str
+) -> None:
+    if engine == "embedded":
+        pytest.skip("the embedded engine names an index by its property")
+    ensure_vector_index(graph, "vector_b", 2)
+    graph.dialect.drop_index(graph, "vector_b")
+    slots = {"index": "somebody_elses", "label": "Item", "property": "vector_b"}
+    graph.write("setup/vector_index", slots, dimensions=2)
+    try:
+        with pytest.raises(GraphError, match=r"another one covers.*Item\.vector_b"):
+            ensure_vector_index(graph, "vector_b", 2)
+    finally:
+        graph.write("setup/drop_index", {"index": "somebody_elses"})
+    ensure_vector_index(graph, "vector_b", 2)
+    assert graph.dialect.vector_dimensions(graph, "vector_b") == 2
+
+
 def test_only_slots_get_a_vector_index(graph: GraphStore) -> None:
     with pytest.raises(SchemaError):
         ensure_vector_index(graph, "fulltext_items", 3)
