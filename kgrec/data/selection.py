@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from kgrec.config import FrozenModel
 from kgrec.schema import load_schema
@@ -16,7 +17,8 @@ class Selection(FrozenModel):
     """What of the graph is learned from. A model carries the selection that it learned from.
 
     Attributes:
-        domain: name of a domain, or None for the items of all.
+        domain: name of a domain, path of a domain file (kept absolute, for the model may be used
+            from another folder), or None for the items of all.
         kinds: kinds of interaction that count; None takes every kind of `core.toml`.
         at_least: the least value, by kind, with which an interaction speaks for its item.
     """
@@ -24,6 +26,13 @@ class Selection(FrozenModel):
     domain: str | None = None
     kinds: tuple[str, ...] | None = None
     at_least: dict[str, float] = Field(default_factory=lambda: {"rating": 3.0})
+
+    @field_validator("domain")
+    @classmethod
+    def _from_anywhere(cls, domain: str | None) -> str | None:
+        if domain is None or not domain.endswith(".toml"):
+            return domain
+        return str(Path(domain).resolve())
 
     @property
     def label(self) -> str | None:
