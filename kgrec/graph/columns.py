@@ -11,11 +11,31 @@ from typing import Any
 
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
+from kgrec.schema import load_schema
 
 NODES_A_PAGE = 10_000
 EDGES_A_PAGE = 20_000
 
 Page = Mapping[str, Sequence[Any]]
+
+
+def item_properties(domain: str | None = None) -> list[str]:
+    """Return the properties that items have by the known domains and by `domain`.
+
+    Args:
+        domain: name of a domain, or path of a domain file that is not among the known ones.
+
+    Raises:
+        SchemaError: there is no such domain.
+    """
+    schema = load_schema()
+    domains = [*schema.domains.values(), *([schema.domain(domain)] if domain is not None else [])]
+    return sorted({name for one in domains for name in one.item_properties})
+
+
+def type_of(labels: Sequence[str], shared: str) -> str:
+    """Return the label that a domain gave beside the shared one."""
+    return next((label for label in sorted(labels) if label != shared), shared)
 
 
 def item_pages(

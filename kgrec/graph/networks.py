@@ -18,9 +18,10 @@ from kgrec.graph.columns import (
     fact_pages,
     interaction_pages,
     item_pages,
+    item_properties,
+    type_of,
     user_pages,
 )
-from kgrec.graph.parquet import item_properties, type_of
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import load_schema
@@ -32,7 +33,7 @@ def to_networkx(
     """Return users, items and entities with interactions and facts; attributes are plain values.
 
     Args:
-        domain: name of a domain, or None for the items of all.
+        domain: name of a domain or path of a domain file, or None for the items of all.
     """
     graph = nx.MultiDiGraph()
     users, items = _add_nodes(graph, store, domain)
@@ -88,7 +89,7 @@ def _add_nodes(
         users += page["ids"]
     items: list[str] = []
     label = None if domain is None else schema.domain(domain).item_label
-    names = item_properties()
+    names = item_properties(domain)
     for page in item_pages(store, label=label, properties=names):
         columns = ("ids", "titles", "descriptions", "values", "labels")
         for item, title, description, values, types in zip(

@@ -18,6 +18,8 @@ from kgrec.graph.columns import (
     fact_pages,
     interaction_pages,
     item_pages,
+    item_properties,
+    type_of,
     user_pages,
 )
 from kgrec.graph.store import GraphStore
@@ -50,7 +52,7 @@ def write_parquet(
     """Write users, items, entities by type, interactions and facts by type.
 
     Args:
-        domain: name of a domain, or None for the items of all.
+        domain: name of a domain or path of a domain file, or None for the items of all.
 
     Returns:
         Rows written by name of the file.
@@ -65,25 +67,15 @@ def write_parquet(
         raise DataError(f"the export cannot be written ({error})", value=str(folder)) from None
 
 
-def item_properties() -> list[str]:
-    """Return the properties that the domains give to items."""
-    domains = load_schema().domains.values()
-    return sorted({name for domain in domains for name in domain.item_properties})
-
-
-def type_of(labels: Sequence[str], shared: str) -> str:
-    """Return the label that a domain gave beside the shared one."""
-    return next((label for label in sorted(labels) if label != shared), shared)
-
-
 def _write(
     store: GraphStore, folder: Path, domain: str | None, progress: Progress
 ) -> dict[str, int]:
     schema = load_schema()
     label = None if domain is None else schema.domain(domain).item_label
     users = _concat(map(_user_table, user_pages(store)), "user_id")
-    pages = item_pages(store, label=label, properties=item_properties())
-    items = _concat(map(_item_table, pages), "item_id")
+    names = item_properties(domain)
+    pages = item_pages(store, label=label, properties=names)
+    items = _concat((_item_table(page, names) for page in pages), "item_id")
     tables = {schema.labels.user: users, schema.labels.item: items, **_entities(store)}
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet")
@@ -128,8 +120,7 @@ def _user_table(page: Page) -> pa.Table:
     return pa.table({"user_id": pa.array(page["ids"], pa.string()), **columns})
 
 
-def _item_table(page: Page) -> pa.Table:
-    names = item_properties()
+def _item_table(page: Page, names: Sequence[str]) -> pa.Table:
     columns = {name: _array([row[n] for row in page["values"]]) for n, name in enumerate(names)}
     shared = load_schema().labels.item
     return pa.table(
