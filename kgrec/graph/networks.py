@@ -1,6 +1,7 @@
 """The graph for NetworkX: node-link JSON or GraphML.
 
-A node is named by its label and id, such as `Item:42`; an edge's key is its relation type.
+A node is named by its label and id, such as `Item:42`; an edge's key is its relation type. A
+property named like something that every node has, such as `label`, becomes `property_label`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ from kgrec.graph.columns import (
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import load_schema
+
+_NODE_KEY = "id"
+"""What node-link JSON calls the name of a node."""
+_TAKEN = frozenset({_NODE_KEY, "node_for_adding", "self"})
+"""Attributes that a node cannot have when NetworkX reads it back."""
 
 
 def to_networkx(
@@ -63,7 +69,7 @@ def write_node_link(graph: nx.MultiDiGraph, path: Path) -> None:
         "directed": True,
         "multigraph": True,
         "graph": {},
-        "nodes": [{"id": node, **values} for node, values in graph.nodes(data=True)],
+        "nodes": [{_NODE_KEY: node, **values} for node, values in graph.nodes(data=True)],
         "edges": [
             {"source": source, "target": target, "key": key, **values}
             for source, target, key, values in graph.edges(keys=True, data=True)
@@ -85,7 +91,7 @@ def _add_nodes(
     users: list[str] = []
     for page in user_pages(store):
         for user, values in zip(page["ids"], page["values"], strict=True):
-            graph.add_node(f"{labels.user}:{user}", label=labels.user, **_plain(values))
+            _add_node(graph, f"{labels.user}:{user}", {"label": labels.user}, values)
         users += page["ids"]
     items: list[str] = []
     label = None if domain is None else schema.domain(domain).item_label
@@ -97,15 +103,27 @@ def _add_nodes(
         ):
             known = {"item_id": item, "title": title, "description": description}
             known |= {"label": labels.item, "type": type_of(types, labels.item)}
-            known |= _plain(dict(zip(names, values, strict=True)))
-            graph.add_node(f"{labels.item}:{item}", **known)
+            properties = dict(zip(names, values, strict=True))
+            _add_node(graph, f"{labels.item}:{item}", known, properties)
         items += page["ids"]
     for page in entity_pages(store):
         for entity, name, types in zip(page["ids"], page["names"], page["labels"], strict=True):
             known = {"entity_id": entity, "name": name, "label": labels.entity}
-            kind = type_of(types, labels.entity)
-            graph.add_node(f"{labels.entity}:{entity}", type=kind, **known)
+            known |= {"type": type_of(types, labels.entity)}
+            _add_node(graph, f"{labels.entity}:{entity}", known, {})
     return users, items
+
+
+def _add_node(
+    graph: nx.MultiDiGraph, node: str, known: Mapping[str, Any], properties: Mapping[str, Any]
+) -> None:
+    """Add a node; a property whose name is taken, in kgrec or in the file, gets a prefix."""
+    taken = _TAKEN | known.keys()
+    free = {
+        f"property_{name}" if name in taken else name: value
+        for name, value in _plain(properties).items()
+    }
+    graph.add_nodes_from([(node, {**free, **known})])
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

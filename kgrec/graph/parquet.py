@@ -179,11 +179,42 @@ def _concat(tables: Iterable[pa.Table], key: str) -> pa.Table:
     found = list(tables)
     if not found:
         return pa.table({key: pa.array([], pa.string())})
-    return pa.concat_tables(found, promote_options="permissive")
+    mixed = _mixed(found)
+    return pa.concat_tables(
+        [_as_text(table, mixed) for table in found], promote_options="permissive"
+    )
+
+
+def _mixed(tables: Sequence[pa.Table]) -> set[str]:
+    """Return the columns whose types in the pages have none in common."""
+    types: dict[str, set[pa.DataType]] = {}
+    for table in tables:
+        for field in table.schema:
+            types.setdefault(field.name, set()).add(field.type)
+    return {name for name, found in types.items() if not _agree(found)}
+
+
+def _agree(types: Iterable[pa.DataType]) -> bool:
+    try:
+        pa.unify_schemas([pa.schema([("", one)]) for one in types], promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return False
+    return True
+
+
+def _as_text(table: pa.Table, names: Iterable[str]) -> pa.Table:
+    for name in set(names) & set(table.column_names):
+        texts = _texts(table.column(name).to_pylist())
+        table = table.set_column(table.column_names.index(name), name, texts)
+    return table
 
 
 def _array(values: Sequence[Any]) -> pa.Array:
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.array([None if value is None else str(value) for value in values], pa.string())
+        return _texts(values)
+
+
+def _texts(values: Sequence[Any]) -> pa.Array:
+    return pa.array([None if value is None else str(value) for value in values], pa.string())
