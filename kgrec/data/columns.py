@@ -196,15 +196,19 @@ def _properties(
         keep = (name in known or source.kind == "users") if wanted is None else column in wanted
         if keep and name not in {role.becomes for role in found}:
             found.append(_property(table, column, name, known, guessed=wanted is None))
-    reserved = {*core.keys.values(), *core.properties.get(core.labels.item, {})}
+    label = core.labels.item if source.kind == "catalog" else core.labels.user
+    reserved = {core.keys[label], *core.properties[label]}
+    usable = []
     for role in found:
-        if not _IDENTIFIER.fullmatch(role.becomes) or role.becomes in reserved:
+        if _IDENTIFIER.fullmatch(role.becomes) and role.becomes not in reserved:
+            usable.append(role)
+        elif not role.guessed:
             raise ConfigError(
                 "a column cannot become a property of this name",
                 value=role.becomes,
                 remedy="Give it another one with --column NAME=COLUMN.",
             )
-    return tuple(found)
+    return tuple(usable)
 
 
 def _property(

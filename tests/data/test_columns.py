@@ -105,6 +105,18 @@ def test_users_keep_what_is_said_of_them(tmp_path: Path) -> None:
     assert user.properties == {"age": 53, "gender": "F"}
 
 
+def test_users_may_have_what_is_reserved_for_items(tmp_path: Path) -> None:
+    text = "user_id,title,description,名前,2nd\n1,Dr,tall,x,y\n"
+    plan, parser, rows = planned(tmp_path, text, kind="users")
+    assert parser.user(rows[0], lambda *_: None).properties == {
+        "title": "Dr",
+        "description": "tall",
+    }
+    assert plan.unused == ("名前", "2nd")
+    with pytest.raises(ConfigError, match="2nd"):
+        planned(tmp_path, text, kind="users", properties=["2nd"])
+
+
 def test_an_odd_cell_that_can_be_spared_is_reported_and_spared(tmp_path: Path) -> None:
     text = "movie_id,title,year,genres\n1,Alien,soon,Horror\n"
     _, parser, rows = planned(tmp_path, text, kind="catalog")
