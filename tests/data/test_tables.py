@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,29 @@ def test_a_fingerprint_tells_contents_apart(tmp_path: Path) -> None:
     assert one == same
     assert one.lines == 2
     assert one.digest != other.digest
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "idna", "base64", "rot13", "hex"])
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+def test_an_encoding_of_no_use_is_an_error(tmp_path: Path, encoding: str, name: str) -> None:
+    path = write(tmp_path, name, contents()["f.jsonl" if name == "t.jsonl" else "a.csv"])
+    with pytest.raises(ConfigError, match="no such encoding"):
+        open_table(path, TableFormat(encoding=encoding))
+
+
+def test_a_file_of_another_encoding_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.csv", contents()["a.csv"])
+    with pytest.raises(DataError, match="not text of this encoding"):
+        open_table(path, TableFormat(encoding="utf-16"))
+
+
+def test_times_of_nanoseconds_are_cut(tmp_path: Path) -> None:
+    times = pa.array([881_250_949_000_000_001, None], pa.timestamp("ns", "UTC"))
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"user_id": ["a", "b"], "at": times}), path)
+    rows, _ = read(path)
+    found = [cells["at"] for _, cells in rows]
+    assert found == [datetime(1997, 12, 4, 15, 55, 49, tzinfo=UTC), None]
 
 
 def test_a_cell_too_long_is_told_from_a_quote_left_open(tmp_path: Path) -> None:

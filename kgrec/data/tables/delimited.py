@@ -19,7 +19,7 @@ from kgrec.data.tables.rows import (
     read_delimited,
     sniff_delimiter,
 )
-from kgrec.errors import ConfigError, DataError
+from kgrec.errors import DataError
 
 _ATOMIC_TYPE = re.compile(r":(token|token_seq|float|float_seq)$")
 _BAD_UTF8 = re.compile("[\udc80-\udcff]")
@@ -81,14 +81,7 @@ def _text(path: Path, layout: TableFormat) -> Iterator[io.TextIOWrapper]:
 
 
 def _is_utf8(encoding: str) -> bool:
-    try:
-        return codecs.lookup(encoding).name in {"utf-8", "ascii"}
-    except LookupError:
-        raise ConfigError(
-            "there is no such encoding",
-            value=encoding,
-            remedy="Examples: utf-8, latin-1, cp1252, utf-16.",
-        ) from None
+    return codecs.lookup(encoding).name in {"utf-8", "ascii"}
 
 
 def _check_is_text(path: Path, lines: list[str]) -> None:

@@ -45,6 +45,12 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise DataError("there is no such file", value=str(path)) from None
+    except UnicodeError as error:
+        raise DataError(
+            f"the file is not text of this encoding ({error})",
+            value=str(path),
+            remedy="Give its encoding, such as utf-8, latin-1 or utf-16.",
+        ) from None
     except (OSError, *_BROKEN_OFF) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"the file cannot be read ({reason})", value=str(path)) from None

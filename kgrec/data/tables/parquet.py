@@ -26,11 +26,24 @@ def rows(
     number = 0
     try:
         for batch in _open(path).iter_batches(batch_size=_BATCH, columns=list(columns)):
-            for cells in batch.to_pylist():
+            for cells in _plain(batch).to_pylist():
                 number += 1
                 yield number, cells
     except pa.ArrowException as error:
         raise _broken(path, error) from None
+
+
+def _plain(batch: Any) -> Any:
+    """Return a batch whose times hold microseconds at most: Python's have nothing finer."""
+    import pyarrow as pa
+
+    fields = [
+        field.with_type(pa.timestamp("us", field.type.tz))
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns"
+        else field
+        for field in batch.schema
+    ]
+    return pa.Table.from_batches([batch]).cast(pa.schema(fields), safe=False)
 
 
 def _open(path: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, cast
 from kgrec.data.tables import delimited, jsonl, parquet
 from kgrec.data.tables.files import readable
 from kgrec.data.tables.layout import Reader, Row, SetAside, TableFormat, ignore
-from kgrec.errors import DataError
+from kgrec.errors import ConfigError, DataError
 
 READERS: dict[str, Reader] = {
     "csv": cast(Reader, delimited),
@@ -71,6 +72,7 @@ def open_table(path: Path, layout: TableFormat | None = None) -> Table:
         ConfigError: the encoding is unknown.
     """
     layout = layout or TableFormat()
+    _check_encoding(layout.encoding)
     with readable(path):
         if path.stat().st_size == 0:
             raise DataError("the file is empty", value=str(path))
@@ -80,6 +82,19 @@ def open_table(path: Path, layout: TableFormat | None = None) -> Table:
         rows = reader.rows(path, layout, columns, ignore)
         sample = tuple(cells for _, cells in itertools.islice(rows, _SAMPLE))
     return Table(path, layout, columns, sample)
+
+
+def _check_encoding(encoding: str) -> None:
+    """Raise ConfigError unless bytes of this encoding can be read as text piece by piece."""
+    try:
+        # Some codecs turn bytes into bytes, or refuse to leave out what they cannot read.
+        io.TextIOWrapper(io.BytesIO(b"x"), encoding=encoding, errors="replace").read()
+    except (LookupError, UnicodeError, ValueError):
+        raise ConfigError(
+            "there is no such encoding",
+            value=encoding,
+            remedy="Examples: utf-8, latin-1, cp1252, utf-16.",
+        ) from None
 
 
 def _suffix(path: Path) -> str:
