@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from kgrec.data.dataset import Dataset, Facts, Interactions
+from kgrec.data.values import CellError, parse_number, parse_time
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 
@@ -206,11 +207,12 @@ def _interaction_rows(table: Table) -> Iterator[tuple[str, str, float, int]]:
             table.reject(line, "the user or the item is empty")
             continue
         try:
-            number = 1.0 if value is None else float(row[value])
-            at = 0 if time is None else int(float(row[time]) * 1000)
-            if not np.isfinite(number):
-                raise ValueError
-        except (ValueError, OverflowError):
+            number = 1.0 if value is None else parse_number(row[value], table.columns[value])
+            at = 0 if time is None else parse_time(row[time], table.columns[time])
+        except CellError as error:
+            table.reject(line, f"{error.reason}: {row}")
+            continue
+        if number is None:
             table.reject(line, f"no number where one belongs: {row}")
             continue
         yield row[user], row[item], number, at

@@ -53,6 +53,14 @@ def test_a_folder_is_read(tmp_path: Path) -> None:
     assert names == {"class:Drama": "Drama", "class:Comedy": "Comedy", "p": ""}
 
 
+def test_a_time_means_the_same_as_in_a_table(tmp_path: Path) -> None:
+    rows = "".join(f"u1\ta\t3\t{at}\n" for at in ("881250949", "881250949000", "1e20", "0"))
+    data = read_folder(folder(tmp_path, train_inter=INTER + rows))
+    assert data.train.interactions.at.tolist() == [881_250_949_000, 881_250_949_000, 0]
+    assert len(data.rejects) == 1
+    assert "timestamp is not a time of this world" in data.rejects[0]
+
+
 def test_bad_rows_are_set_aside_with_their_line(tmp_path: Path) -> None:
     rows = "u1\ta\t3\t1\nu1\tb\tabc\t1\nu1\n\tc\t1\t1\nu2\tb\tnan\t1\n"
     data = read_folder(folder(tmp_path, train_inter=INTER + rows))
@@ -81,7 +89,7 @@ def test_plain_tables_with_a_user_and_an_item_column(tmp_path: Path) -> None:
         (b"", "empty"),
         (b"user_id:token,item_id:token\n1,2\n", "separated by tabs"),
         (INTER.encode(), "no row"),
-        (INTER.encode() + b"u\ti\tabc\t1\n", "no number"),
+        (INTER.encode() + b"u\ti\tabc\t1\n", "not a number"),
         (INTER.encode() + b"\xff\xfe\ti\t1\t1\n", "UTF-8"),
         (b"who\twhat\n1\t2\n", "no user column"),
         (b"user_id\twhat\n1\t2\n", "no item column"),
