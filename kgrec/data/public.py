@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import http.client
 import io
 import os
 import subprocess
@@ -181,7 +182,7 @@ def _download(address: str) -> bytes:
                 parts.append(part)
                 if time.monotonic() > deadline:
                     raise FetchError(f"it took longer than {_DOWNLOAD_SECONDS:g} seconds")
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise FetchError(str(getattr(error, "reason", error))) from None
     return b"".join(parts)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import socket
+import threading
 import zipfile
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 
 from kgrec.data.public import (
     DATASETS,
+    FetchError,
+    _download,
     dataset_table,
     movielens_of_grouplens,
     movielens_of_recbole,
@@ -76,3 +80,22 @@ def test_unknown_data_sets_and_tables_are_errors(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no such table"):
         dataset_table("movielens-100k", "catalog", cache=tmp_path)
     assert set(DATASETS) == {"movielens-100k"}
+
+
+def test_an_answer_that_is_not_http_leaves_the_other_ways_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+
+    def answer() -> None:
+        peer, _ = server.accept()
+        with peer:
+            peer.recv(4096)
+            peer.sendall(b"not http at all\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(FetchError, match="not http"):
+            _download(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        thread.join()
