@@ -99,7 +99,7 @@ def find_pipeline(path: Path) -> Path:
         return path
     folder = resource_dir("pipelines")
     own = folder / f"{path.name.removesuffix('.toml')}.toml"
-    if own.is_file() and path.parent.name in {"", "pipelines"}:
+    if own.is_file() and path.parent in {Path(), Path("pipelines")}:
         return own
     known = sorted(one.stem for one in folder.glob("*.toml"))
     raise ConfigError(
@@ -131,7 +131,7 @@ def _apply(values: dict[str, Any], setting: str) -> None:
             "a setting has the form NAME=VALUE", value=setting, remedy="Example: --set data=folder"
         )
     variables = values.get("variables", {})
-    if name in variables:
+    if isinstance(variables, dict) and name in variables:
         there = Path(text)
         variables[name] = str(there.resolve()) if text and there.exists() else text
         return
@@ -140,12 +140,13 @@ def _apply(values: dict[str, Any], setting: str) -> None:
     for parent in parents:
         place = place.setdefault(parent, {}) if isinstance(place, dict) else None
     if not isinstance(place, dict) or (not parents and last not in Pipeline.model_fields):
-        near = difflib.get_close_matches(name, [*variables, *Pipeline.model_fields], n=1)
+        names = list(variables) if isinstance(variables, dict) else []
+        near = difflib.get_close_matches(name, [*names, *Pipeline.model_fields], n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         raise ConfigError(
             "the pipeline has nothing of this name to set",
             value=name,
-            remedy=f"{hint}Its variables: {', '.join(variables) or 'none'}.",
+            remedy=f"{hint}Its variables: {', '.join(names) or 'none'}.",
         )
     place[last] = _toml_value(text)
 

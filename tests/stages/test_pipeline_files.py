@@ -75,6 +75,18 @@ def test_settings_change_variables_and_keys(
         load_pipeline(file, ["data"])
 
 
+def test_variables_that_are_no_table_are_an_error(file: Path) -> None:
+    table = FILE[FILE.index("[variables]") : FILE.index("[[sources]]")]
+    file.write_text("variables = 3\n" + FILE.replace(table, "", 1), encoding="utf-8")
+    with pytest.raises(ConfigError, match="variables"):
+        load_pipeline(file, ["name=other"])
+
+
+def test_a_missing_file_is_not_taken_for_one_of_kgrec(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such pipeline"):
+        find_pipeline(tmp_path / "pipelines" / "movielens.toml")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
