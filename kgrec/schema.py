@@ -128,13 +128,17 @@ class Reading(FrozenModel):
     known: tuple[str, ...] = ()
 
 
+PropertyType = Literal["string", "integer", "float", "strings"]
+"""What a property of an item may be; `kgrec.data.values.parse_property` reads each of them."""
+
+
 class Domain(FrozenModel):
     """One file of `domains/`: what its items are called and what can be known of them."""
 
     name: str
     item_label: str
     item_word: str = "item"
-    item_properties: dict[str, str] = Field(default_factory=dict)
+    item_properties: dict[str, PropertyType] = Field(default_factory=dict)
     entity_types: dict[str, str]
     relations: dict[str, Relation]
     reading: Reading = Field(default_factory=Reading)
@@ -218,10 +222,6 @@ class Schema(FrozenModel):
         except KeyError:
             raise SchemaError("there is no such statement", value=name) from None
 
-    def relation_types(self) -> frozenset[str]:
-        """Return every relation type from items to entities, over all known domains."""
-        return frozenset(name for domain in self.domains.values() for name in domain.relations)
-
 
 @cache
 def load_schema() -> Schema:
@@ -243,7 +243,8 @@ def load_domain(path: Path, core: Core) -> Domain:
     """Read and check one domain file.
 
     Raises:
-        SchemaError: a name is no identifier, shadows a label of the core, or a tail is unknown.
+        SchemaError: a name is no identifier, shadows a name of the core, or a tail is unknown.
+        ConfigError: a key is unknown, or a value of no use, such as a type that there is not.
     """
     domain = parse_config(Domain, load_toml(path), origin=str(path))
     reserved = _core_names(core)
@@ -252,6 +253,11 @@ def load_domain(path: Path, core: Core) -> Domain:
             raise SchemaError(f"{path}: not a usable name", value=name)
         if name in reserved:
             raise SchemaError(f"{path}: the name is taken by kgrec itself", value=name)
+    for name in domain.item_properties:
+        if not _IDENTIFIER.fullmatch(name):
+            raise SchemaError(f"{path}: not a usable name of a property", value=name)
+        if name in core.properties[core.labels.item]:
+            raise SchemaError(f"{path}: the property is one that every item has", value=name)
     for name, relation in domain.relations.items():
         if relation.tail not in domain.entity_types:
             raise SchemaError(

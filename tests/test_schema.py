@@ -108,6 +108,9 @@ def test_a_domain_file_of_ones_own_is_checked(tmp_path: Path) -> None:
         ('"Book"', '"A Book"', "not a usable name"),
         ("{entity}", "someone", "must name"),
         ('name = "books"', "", "name"),
+        ("[entity_types]", "[item_properties]\nyear = 'datetime'\n[entity_types]", "year"),
+        ("[entity_types]", "[item_properties]\n'a b' = 'string'\n[entity_types]", "usable name"),
+        ("[entity_types]", "[item_properties]\ntitle = 'string'\n[entity_types]", "every item"),
     ]:
         path.write_text(DOMAIN.replace(right, wrong), encoding="utf-8")
         with pytest.raises(ConfigError, match=error):

@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 Value = str | int | float | bool | tuple[str, ...]
 """What a property of a node may be."""
@@ -20,7 +19,6 @@ _ARTICLE = re.compile(
     r"^(?P<name>.+), (?P<article>The|A|An|Le|La|Les|L'|Il|Lo|I|Gli|El|Los|Las|Das|Der|Die|Det|Den)"
     r"(?P<rest>(?: \(.*\))?)$"
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +101,6 @@ def interaction_key(kind: str, at: int) -> str:
         at: milliseconds since 1970 in UTC; 0 where the time is unknown.
     """
     return f"{kind}@{at}"
-
-
-def moment(at: int) -> datetime | None:
-    """Return milliseconds since 1970 as an aware time in UTC, None for 0: unknown."""
-    return _EPOCH + timedelta(milliseconds=at) if at else None
 
 
 def entity_id(entity_type: str, name: str) -> str:

@@ -14,7 +14,6 @@ from kgrec.data.records import (
     entity_id,
     folded,
     interaction_key,
-    moment,
 )
 
 names = st.text(min_size=1, max_size=40)
@@ -59,7 +58,3 @@ def test_a_moved_article_is_put_back(moved: str, shown: str) -> None:
 def test_an_interaction_is_told_by_kind_and_time() -> None:
     one = InteractionRecord("u", "i", "rating", 3.0, 881_250_949_000)
     assert one.key == interaction_key("rating", 881_250_949_000) == "rating@881250949000"
-    assert moment(0) is None
-    at = moment(one.at)
-    assert at is not None
-    assert at.isoformat() == "1997-12-04T15:55:49+00:00"

@@ -39,12 +39,6 @@ class Tally:
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
-    @property
-    def writes(self) -> int:
-        """How many things in the graph are other than before."""
-        new = self.created + self.users + self.items + self.entities
-        return new + self.updated + self.facts + self.withdrawn
-
 
 def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
     """Yield lists of at most `size` values."""
