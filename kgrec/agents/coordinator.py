@@ -53,9 +53,15 @@ class Coordinator:
         alpha = np.zeros((len(kernels), histories.shape[0]))
         for row, (weight, kernel) in enumerate(zip(self.weights, kernels, strict=True)):
             if weight > 0:
-                spread = kernel.spread(histories)
-                np.divide(weight, spread, out=alpha[row], where=spread > 1e-9)
+                alpha[row] = attention_of(weight, kernel.spread(histories))
         return alpha
+
+
+def attention_of(weight: float, spread: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weight over spread, [B]; 0 where the agent says the same of every item."""
+    alpha = np.zeros(len(spread))
+    np.divide(weight, spread, out=alpha, where=spread > 1e-9)
+    return alpha
 
 
 def choose_weights(

@@ -86,20 +86,28 @@ class Kernel:
         """
         weighted = self._weighted(histories)
         query = self._query(weighted)  # [B, D + 1]
-        square = np.einsum("bd,de,be->b", query, self._second_moment, query, optimize=True)
+        square = np.einsum("bd,de,be->b", query, self.second_moment, query, optimize=True)
         if self.rows is None:
             return np.asarray(np.sqrt(np.maximum(square / self.num_items, 0.0)))
-        summed = weighted @ self.rows  # [B, I], sparse
-        summed = sp.csr_matrix(summed, dtype=np.float64)
-        square += np.asarray(summed.multiply(summed).sum(axis=1)).ravel()
-        square += 2.0 * np.einsum("bd,bd->b", summed @ self._centred, query)
-        mean = np.asarray(summed.sum(axis=1)).ravel() / self.num_items
+        square += self._square_of_rows(weighted)
+        square += 2.0 * np.einsum("bd,bd->b", weighted @ self.rows_with_centred, query)
+        mean = (weighted @ self.row_sums) / self.num_items
         return np.asarray(np.sqrt(np.maximum(square / self.num_items - mean**2, 0.0)))
 
+    def _square_of_rows(self, weighted: sp.csr_matrix) -> NDArray[np.float64]:
+        """Return the squared length of each history's summed rows, float64 [B]."""
+        assert self.rows is not None  # noqa: S101 - the caller looked
+        if weighted.shape[0] == 1:  # a sparse product costs far more than the sum it is here
+            summed = self.rows[weighted.indices].T @ weighted.data
+            return np.array([np.square(summed, dtype=np.float64).sum()])
+        summed = sp.csr_matrix(weighted @ self.rows, dtype=np.float64)
+        return np.asarray(summed.multiply(summed).sum(axis=1)).ravel()
+
     def _weighted(self, histories: sp.csr_matrix) -> sp.csr_matrix:
-        length = np.maximum(np.diff(histories.indptr), 1).astype(np.float64)
-        weighted = sp.diags_array(length**-self.history_power) @ histories
-        return sp.csr_matrix(weighted, dtype=np.float32)
+        count = np.diff(histories.indptr)
+        scale = np.repeat(np.maximum(count, 1).astype(np.float64) ** -self.history_power, count)
+        data = (histories.data * scale).astype(np.float32)
+        return sp.csr_matrix((data, histories.indices, histories.indptr), shape=histories.shape)
 
     def _query(self, weighted: sp.csr_matrix) -> NDArray[np.float64]:
         ones = np.ones((weighted.shape[0], 1))
@@ -108,7 +116,7 @@ class Kernel:
         return np.hstack([(weighted @ self.history_factors).astype(np.float64), ones])
 
     @cached_property
-    def _centred(self) -> FloatArray:
+    def centred(self) -> FloatArray:
         """Item factors and prior less their means over the items, float32 [I, D + 1]."""
         prior = np.zeros(self.num_items) if self.prior is None else self.prior
         columns = prior.astype(np.float32)[:, None]
@@ -117,9 +125,47 @@ class Kernel:
         return np.asarray(columns - columns.mean(axis=0, dtype=np.float64), dtype=np.float32)
 
     @cached_property
-    def _second_moment(self) -> NDArray[np.float64]:
-        centred = self._centred.astype(np.float64)
+    def second_moment(self) -> NDArray[np.float64]:
+        centred = self.centred.astype(np.float64)
         return np.asarray(centred.T @ centred)
+
+    @cached_property
+    def rows_with_centred(self) -> NDArray[np.float64]:
+        """The products of the sparse rows with the columns of `centred`, float64 [I, D + 1]."""
+        width = self.centred.shape[1]
+        if self.rows is None:
+            return np.zeros((self.num_items, width))
+        return np.asarray(self.rows @ self.centred.astype(np.float64))
+
+    @cached_property
+    def row_sums(self) -> NDArray[np.float64]:
+        """The sums of the sparse rows, float64 [I]."""
+        if self.rows is None:
+            return np.zeros(self.num_items)
+        return np.asarray(self.rows.sum(axis=1, dtype=np.float64)).ravel()
+
+    def totals(
+        self, history: IntArray, candidates: IntArray, weights: FloatArray | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sum the contributions of `parts` over the history without holding them.
+
+        Returns:
+            what the history says, float64 [C], and priors, float64 [C].
+        """
+        values = np.ones(len(history)) if weights is None else weights.astype(np.float64)
+        values = values * max(len(history), 1) ** -self.history_power
+        said = np.zeros(len(candidates))
+        if self.history_factors is not None and self.item_factors is not None:
+            query = values @ self.history_factors[history].astype(np.float64)
+            said += self.item_factors[candidates].astype(np.float64) @ query
+        if self.rows is not None:
+            said += (self.rows[history].T @ values)[candidates]
+        return said, self._prior(candidates)
+
+    def _prior(self, candidates: IntArray) -> NDArray[np.float64]:
+        if self.prior is None:
+            return np.zeros(len(candidates))
+        return self.prior[candidates].astype(np.float64)
 
     def parts(
         self, history: IntArray, candidates: IntArray, weights: FloatArray | None = None
@@ -143,5 +189,4 @@ class Kernel:
             parts += self.rows[history][:, candidates].toarray()
         scale = max(len(history), 1) ** -self.history_power
         parts *= scale * (1.0 if weights is None else weights[:, None])
-        prior = np.zeros(len(candidates)) if self.prior is None else self.prior[candidates]
-        return parts, prior.astype(np.float64)
+        return parts, self._prior(candidates)

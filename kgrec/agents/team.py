@@ -122,6 +122,7 @@ class Team:
         history: IntArray | Sequence[int],
         candidates: IntArray | Sequence[int],
         weights: FloatArray | None = None,
+        attention: NDArray[np.float64] | None = None,
     ) -> TeamParts:
         """Take scores apart.
 
@@ -129,13 +130,14 @@ class Team:
             history: rows of distinct history items, [H]; may be empty.
             candidates: rows of the items to score, [C].
             weights: weight of each history item, [H]; 1 when absent.
+            attention: what `attention` says of this history, where the caller knows it.
 
         Returns:
             parts whose `total` is the score of each candidate.
         """
         rows = np.asarray(history, dtype=np.int64)
         wanted = np.asarray(candidates, dtype=np.int64)
-        alpha = self._attention(rows, weights)
+        alpha = self.attention(rows, weights) if attention is None else attention
         contributions = np.zeros((len(alpha), len(rows), len(wanted)))
         priors = np.zeros((len(alpha), len(wanted)))
         for k, kernel in enumerate(self.kernels):
@@ -143,6 +145,40 @@ class Team:
                 parts, prior = kernel.parts(rows, wanted, weights)
                 contributions[k], priors[k] = alpha[k] * parts, alpha[k] * prior
         return TeamParts(self.agents, alpha, contributions, priors)
+
+    def totals(
+        self,
+        history: IntArray,
+        candidates: IntArray,
+        attention: NDArray[np.float64] | None = None,
+        *,
+        with_priors: bool = True,
+    ) -> NDArray[np.float64]:
+        """Score candidates as `parts` does, float64 [C], in memory for one row.
+
+        Args:
+            history: rows of distinct history items, [H]; may be empty.
+            candidates: rows of the items to score, [C].
+            attention: what `attention` says of this history, where the caller knows it.
+            with_priors: False leaves out what speaks for an item whatever the history.
+        """
+        alpha = self.attention(history) if attention is None else attention
+        scores = np.zeros(len(candidates))
+        for weight, kernel in zip(alpha, self.kernels, strict=True):
+            if weight > 0:
+                said, prior = kernel.totals(history, candidates)
+                scores += weight * (said + prior if with_priors else said)
+        return scores
+
+    def attention(
+        self, history: IntArray, weights: FloatArray | None = None
+    ) -> NDArray[np.float64]:
+        """Return the attention α_k(u) of each agent for a history (rows, [H]), float64 [A]."""
+        rows = np.asarray(history, dtype=np.int64)
+        values = np.ones(len(rows), dtype=np.float32) if weights is None else weights
+        entries = (values, rows, np.array([0, len(rows)]))
+        history = sp.csr_matrix(entries, shape=(1, len(self.items)), dtype=np.float32)
+        return self.coordinator.attention(self.kernels, history)[:, 0]
 
     def item_vectors(self) -> FloatArray:
         """Return the vectors to put under a vector index, float32 [I, D + 1].
@@ -160,7 +196,10 @@ class Team:
         return np.asarray(np.hstack([vectors, lift[:, None]]), dtype=np.float32)
 
     def query_vector(
-        self, history: IntArray | Sequence[int], weights: FloatArray | None = None
+        self,
+        history: IntArray | Sequence[int],
+        weights: FloatArray | None = None,
+        attention: NDArray[np.float64] | None = None,
     ) -> FloatArray:
         """Return the query that belongs to `item_vectors`, float32 [D + 1].
 
@@ -169,9 +208,9 @@ class Team:
         """
         rows = np.asarray(history, dtype=np.int64)
         values = np.ones(len(rows), dtype=np.float32) if weights is None else weights
-        alpha = self._attention(rows, weights)
+        alpha = self.attention(rows, weights) if attention is None else attention
         blocks: list[NDArray[np.float64]] = []
-        for weight, attention, kernel in zip(
+        for weight, heard, kernel in zip(
             self.coordinator.weights, alpha, self.kernels, strict=True
         ):
             if weight <= 0:
@@ -179,9 +218,9 @@ class Team:
             if kernel.history_factors is not None:
                 scale = max(len(rows), 1) ** -kernel.history_power
                 summed = values.astype(np.float64) @ kernel.history_factors[rows]
-                blocks.append(attention * scale * summed)
+                blocks.append(heard * scale * summed)
             if kernel.prior is not None:
-                blocks.append(np.array([attention]))
+                blocks.append(np.array([heard]))
         return np.concatenate([*blocks, np.zeros(1)]).astype(np.float32)
 
     def suggestions(self, per_item: int = 50) -> Iterator[Suggestions]:
@@ -210,12 +249,6 @@ class Team:
     def _heard(self) -> list[Kernel]:
         pairs = zip(self.coordinator.weights, self.kernels, strict=True)
         return [kernel for weight, kernel in pairs if weight > 0]
-
-    def _attention(self, rows: IntArray, weights: FloatArray | None) -> NDArray[np.float64]:
-        values = np.ones(len(rows), dtype=np.float32) if weights is None else weights
-        entries = (values, rows, np.array([0, len(rows)]))
-        history = sp.csr_matrix(entries, shape=(1, len(self.items)), dtype=np.float32)
-        return self.coordinator.attention(self.kernels, history)[:, 0]
 
 
 def _item_block(kernel: Kernel) -> Iterator[FloatArray]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from kgrec.agents.coordinator import attention_of
+from kgrec.agents.moments import Moments
 from kgrec.agents.team import Team
 from kgrec.data.dataset import IntArray
 from kgrec.explain.records import AgentShare, HistoryShare
@@ -16,7 +18,7 @@ from kgrec.retrieval.history import History
 
 @dataclass(frozen=True, eq=False)
 class Rescoring:
-    """Scores of candidates under parts of a history.
+    """Scores of candidates once a few items of a history are not counted.
 
     The kernels' numbers are looked up once. For each part of the history the coordinator's
     attention and the length are taken anew, so the scores are those that the team would give.
@@ -24,60 +26,88 @@ class Rescoring:
     Attributes:
         team: the team.
         history: rows of the whole history, int64 [H].
-        raw: what each agent says, without attention and length, float64 [A, H, C].
+        raw: what each agent that is heard says, without attention and length, float64 [A, H, C].
         priors: without attention, float64 [A, C].
+        moments: of each agent, for its attention.
+        weights: of each agent, float64 [A].
     """
 
     team: Team
     history: IntArray
     raw: NDArray[np.float64]
     priors: NDArray[np.float64]
+    moments: tuple[Moments, ...]
+    weights: NDArray[np.float64]
 
     @classmethod
-    def of(cls, team: Team, history: IntArray, candidates: IntArray) -> Rescoring:
-        """Look up what the kernels say of candidates (rows, [C]) for a history (rows, [H])."""
-        raw, priors = [], []
-        for kernel in team.kernels:
-            parts, prior = kernel.parts(history, candidates)
-            raw.append(parts * max(len(history), 1) ** kernel.history_power)
-            priors.append(prior)
-        return cls(team, history, np.stack(raw), np.stack(priors))
-
-    def scores(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Score the candidates under several parts of the history.
+    def of(
+        cls,
+        team: Team,
+        history: IntArray,
+        candidates: IntArray,
+        moments: tuple[Moments, ...] | None = None,
+    ) -> Rescoring:
+        """Look up what the kernels say of candidates (rows, [C]) for a history (rows, [H]).
 
         Args:
-            kept: which history items are kept, bool [S, H].
+            moments: of this very history, where they are known.
+        """
+        heard = np.flatnonzero(team.coordinator.weights > 0)
+        kernels = [team.kernels[k] for k in heard]
+        raw = np.zeros((len(kernels), len(history), len(candidates)))
+        priors = np.zeros((len(kernels), len(candidates)))
+        for k, kernel in enumerate(kernels):
+            parts, priors[k] = kernel.parts(history, candidates)
+            raw[k] = parts * max(len(history), 1) ** kernel.history_power
+        known = moments or moments_of(team, history)
+        return cls(team, history, raw, priors, known, team.coordinator.weights[heard])
+
+    @cached_property
+    def _whole(self) -> NDArray[np.float64]:
+        return np.asarray(self.raw.sum(axis=1))  # [A, C]
+
+    def scores(self, removed: IntArray) -> NDArray[np.float64]:
+        """Score the candidates without some of the history.
+
+        Args:
+            removed: positions in the history, distinct in each row, [S, N]; N may be 0.
 
         Returns:
             float64 [S, C].
         """
-        shape = (len(kept), len(self.team.items))
-        subset, item = np.nonzero(kept)
-        ones = np.ones(len(subset), dtype=np.float32)
-        histories = sp.csr_matrix((ones, (subset, self.history[item])), shape=shape)
-        attention = self.team.coordinator.attention(self.team.kernels, histories)  # [A, S]
-        length = np.maximum(kept.sum(axis=1), 1).astype(np.float64)
-        scores = np.zeros((len(kept), self.raw.shape[2]))
-        weights = kept.astype(np.float64)
-        for k, kernel in enumerate(self.team.kernels):
-            summed = (weights @ self.raw[k]) * (length**-kernel.history_power)[:, None]
-            scores += attention[k][:, None] * (summed + self.priors[k])
+        left = max(len(self.history) - removed.shape[1], 1)
+        scores = np.zeros((len(removed), self.raw.shape[2]))
+        for k, moments in enumerate(self.moments):
+            attention = attention_of(self.weights[k], moments.spreads(removed))
+            said = self._whole[k] - self.raw[k][removed].sum(axis=1)
+            said *= left**-moments.kernel.history_power
+            scores += attention[:, None] * (said + self.priors[k])
         return scores
 
 
-def deletion_effects(team: Team, history: IntArray, item: int) -> NDArray[np.float64]:
-    """Return how the score of an item changes when a history item is taken out, float64 [H]."""
-    rescoring = Rescoring.of(team, history, np.array([item], dtype=np.int64))
-    whole = np.ones((1, len(history)), dtype=np.bool_)
-    each = ~np.eye(len(history), dtype=np.bool_)
-    return np.asarray(rescoring.scores(each)[:, 0] - rescoring.scores(whole)[0, 0])
+def moments_of(team: Team, history: IntArray) -> tuple[Moments, ...]:
+    """Take the moments of the agents that are heard for a history (rows, [H])."""
+    pairs = zip(team.coordinator.weights, team.kernels, strict=True)
+    return tuple(Moments.of(kernel, history) for weight, kernel in pairs if weight > 0)
+
+
+def deletion_effects(
+    team: Team, history: IntArray, item: int, moments: tuple[Moments, ...] | None = None
+) -> NDArray[np.float64]:
+    """Return how the score of an item changes when a history item is not counted, float64 [H]."""
+    rescoring = Rescoring.of(team, history, np.array([item], dtype=np.int64), moments)
+    nothing = np.zeros((1, 0), dtype=np.int64)
+    each = np.arange(len(history), dtype=np.int64)[:, None]
+    return np.asarray(rescoring.scores(each)[:, 0] - rescoring.scores(nothing)[0, 0])
 
 
 def attribute(
-    team: Team, history: History, item: int
+    team: Team, history: History, item: int, moments: tuple[Moments, ...] | None = None
 ) -> tuple[float, tuple[AgentShare, ...], tuple[HistoryShare, ...]]:
     """Take the score of an item (a row) apart.
+
+    Args:
+        moments: of this very history, where they are known.
 
     Returns:
         the score, the agents, and the history items, the largest contribution first.
@@ -93,7 +123,7 @@ def attribute(
         )
         for k, agent in enumerate(parts.agents)
     )
-    effects = deletion_effects(team, history.rows, item)
+    effects = deletion_effects(team, history.rows, item, moments)
     shares = by_event.sum(axis=0)
     order = np.argsort(-shares, kind="stable")
     events = tuple(

@@ -1,4 +1,4 @@
-"""Which history items, had they never been met, would have kept an item off the list.
+"""Which history items, were they not counted, would keep an item off the list.
 
 The idea of a counterfactual explanation by the user's own deeds is PRINCE's (Ghazimatin et al.
 2020). There the score is a random walk; here each part of the history is scored again exactly.
@@ -6,7 +6,7 @@ The idea of a counterfactual explanation by the user's own deeds is PRINCE's (Gh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -15,8 +15,6 @@ from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.explain.attribution import Rescoring
-
-Mask = NDArray[np.bool_]
 
 
 class CounterfactualConfig(FrozenModel):
@@ -60,10 +58,9 @@ def smallest_removal(
     """
     config = config or CounterfactualConfig()
     size = len(rescoring.history)
-    whole = np.ones((1, size), dtype=np.bool_)
-    if not size or _margins(rescoring, whole, k)[0] < 0:
+    if not size or _margins(rescoring, [()], k)[0] < 0:
         return None
-    order = np.argsort(_margins(rescoring, ~np.eye(size, dtype=np.bool_), k), kind="stable")
+    order = np.argsort(_margins(rescoring, [(n,) for n in range(size)], k), kind="stable")
     chosen = order[: config.pairs].tolist()
     sets: list[Iterator[tuple[int, ...]] | list[tuple[int, ...]]] = [
         [(int(n),) for n in order],
@@ -79,12 +76,16 @@ def smallest_removal(
     return Removal(positions=found, minimal=len(found) == 3 and size <= config.pairs)
 
 
-def _margins(rescoring: Rescoring, kept: Mask, k: int) -> NDArray[np.float64]:
-    """Return by how much the item leads the k-th of the others, [S]; below 0 it is off the list."""
-    scores = rescoring.scores(kept)
+def _margins(rescoring: Rescoring, removed: Sequence[Sequence[int]], k: int) -> NDArray[np.float64]:
+    """Return by how much the item leads the k-th of the others, [S]; below 0 it is off the list.
+
+    Args:
+        removed: positions in the history that are not counted, as many in each of the S sets.
+    """
+    scores = rescoring.scores(np.array(removed, dtype=np.int64).reshape(len(removed), -1))
     others = scores[:, 1:]
     if others.shape[1] < k:
-        return np.full(len(kept), np.inf)
+        return np.full(len(removed), np.inf)
     kth = -np.partition(-others, k - 1, axis=1)[:, k - 1]
     return np.asarray(scores[:, 0] - kth)
 
@@ -93,10 +94,7 @@ def _first(rescoring: Rescoring, sets: list[tuple[int, ...]], k: int) -> tuple[i
     """Return the set that throws the item furthest off the list, or None."""
     if not sets:
         return None
-    kept = np.ones((len(sets), len(rescoring.history)), dtype=np.bool_)
-    for row, positions in enumerate(sets):
-        kept[row, list(positions)] = False
-    margins = _margins(rescoring, kept, k)
+    margins = _margins(rescoring, sets, k)
     best = int(np.argmin(margins))
     return sets[best] if margins[best] < 0 else None
 
@@ -105,7 +103,7 @@ def _greedy(rescoring: Rescoring, among: list[int], k: int, most: int) -> tuple[
     removed: list[int] = []
     while len(removed) < min(most, len(among)):
         left = [n for n in among if n not in removed]
-        margins = _margins(rescoring, _without(rescoring, removed, left), k)
+        margins = _margins(rescoring, [(*removed, n) for n in left], k)
         best = int(np.argmin(margins))
         removed.append(left[best])
         if margins[best] < 0:
@@ -116,15 +114,6 @@ def _greedy(rescoring: Rescoring, among: list[int], k: int, most: int) -> tuple[
 def _pruned(rescoring: Rescoring, removed: list[int], k: int) -> tuple[int, ...]:
     for position in list(removed):
         fewer = [n for n in removed if n != position]
-        if fewer and _margins(rescoring, _without(rescoring, fewer, None), k)[0] < 0:
+        if fewer and _margins(rescoring, [fewer], k)[0] < 0:
             removed = fewer
     return tuple(removed)
-
-
-def _without(rescoring: Rescoring, removed: list[int], each: list[int] | None) -> Mask:
-    """Return what is kept without `removed`, and without one more of `each` a row."""
-    kept = np.ones((1 if each is None else len(each), len(rescoring.history)), dtype=np.bool_)
-    kept[:, removed] = False
-    if each is not None:
-        kept[np.arange(len(each)), each] = False
-    return kept

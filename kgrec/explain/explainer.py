@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from pydantic import Field
 
+from kgrec.agents.moments import Moments
 from kgrec.config import FrozenModel
 from kgrec.errors import NotFoundError
-from kgrec.explain.attribution import Rescoring, attribute
+from kgrec.explain.attribution import Rescoring, attribute, moments_of
 from kgrec.explain.counterfactual import CounterfactualConfig, smallest_removal
 from kgrec.explain.records import (
     Counterfactual,
@@ -68,6 +69,13 @@ class Explainer:
         """
         begun = time.perf_counter()
         live = self.recommender.live.current()
+        found = self._explain(live, user_id, item_id)
+        while (now := self.recommender.live.current()) is not live:
+            live, found = now, self._explain(now, user_id, item_id)
+        spent = round((time.perf_counter() - begun) * 1000, 2)
+        return found.model_copy(update={"milliseconds": spent})
+
+    def _explain(self, live: LiveModel, user_id: str, item_id: str) -> Explanation:
         history = read_history(self.store, user_id, live.team.items, live.selection)
         if history is None:
             raise NotFoundError("there is no such user", value=user_id)
@@ -76,9 +84,11 @@ class Explainer:
         history = history.without(frozenset([item_id]))
         candidates, _ = self.recommender.candidates(live, history, self.config.k)
         scored = score(live.team, history, {**candidates, item_id: title})
-        total, agents, events = attribute(live.team, history, live.team.items.row(item_id))
+        moments = moments_of(live.team, history.rows)
+        row = live.team.items.row(item_id)
+        total, agents, events = attribute(live.team, history, row, moments)
         rank = scored.ids.index(item_id) + 1
-        counterfactual = self._counterfactual(live, history, scored, item_id)
+        counterfactual = self._counterfactual(live, history, scored, item_id, moments)
         paths = self._paths(live, history, events, NamedItem(item_id=item_id, title=title))
         words = sentences(title, total, rank, len(scored), agents, events, paths, counterfactual)
         return Explanation(
@@ -96,7 +106,6 @@ class Explainer:
             counterfactual=counterfactual,
             paths=paths,
             words=words,
-            milliseconds=round((time.perf_counter() - begun) * 1000, 2),
         )
 
     def find_item(self, text: str) -> str:
@@ -132,19 +141,22 @@ class Explainer:
         return str(rows[0]["title"] or item_id)
 
     def _counterfactual(
-        self, live: LiveModel, history: History, scored: Scored, item_id: str
+        self,
+        live: LiveModel,
+        history: History,
+        scored: Scored,
+        item_id: str,
+        moments: tuple[Moments, ...],
     ) -> Counterfactual | None:
         k = self.config.k
         position = scored.ids.index(item_id)
         others = [n for n in range(len(scored)) if n != position]
         chosen = [position, *others[: max(self.config.counterfactual.others, 2 * k)]]
-        rescoring = Rescoring.of(live.team, history.rows, scored.rows[chosen])
+        rescoring = Rescoring.of(live.team, history.rows, scored.rows[chosen], moments)
         removal = smallest_removal(rescoring, k=k, config=self.config.counterfactual)
         if removal is None:
             return None
-        kept = np.ones((1, len(history)), dtype=np.bool_)
-        kept[0, list(removal.positions)] = False
-        after = rescoring.scores(kept)[0]
+        after = rescoring.scores(np.array([removal.positions], dtype=np.int64))[0]
         passing = [n for n in range(1, len(after)) if after[n] > after[0] and chosen[n] > position]
         best = chosen[max(passing, key=lambda n: after[n])] if passing else None
         return Counterfactual(

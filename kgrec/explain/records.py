@@ -28,7 +28,7 @@ class HistoryShare(FrozenModel):
         kind, value, at: the last interaction with it; `at` in milliseconds since 1970, UTC.
         contribution: its part of the score.
         by_agent: the same by agent; sums to `contribution`.
-        deletion_effect: how the score would change had it never been met. Not the contribution
+        deletion_effect: how the score would change were it not counted. Not the contribution
             with its sign turned: the other items then share the history's weight.
     """
 
@@ -51,6 +51,8 @@ class NamedItem(FrozenModel):
 
 class Counterfactual(FrozenModel):
     """A smallest set of history items without which the item would not be among the first `k`.
+
+    The items stay met, and do not become candidates: they are not counted in the scores.
 
     Attributes:
         removed: the history items.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kgrec.config import FrozenModel
 from kgrec.graph.store import GraphStore
@@ -37,17 +38,21 @@ def gather(
     *,
     config: CandidateConfig | None = None,
     k: int = 10,
+    attention: NDArray[np.float64] | None = None,
 ) -> dict[str, str]:
     """Return unseen candidates of a history, id to title; a model without news is no candidate.
 
     Args:
         k: how many will be shown; at least ten times as many are asked for.
+        attention: the team's for this history, where it is known.
     """
     config = config or CandidateConfig()
     found: dict[str, str] = {}
     seen = sorted(history.seen) if len(history.seen) <= config.seen else []
-    rows = _nearest(store, live, history, seen, max(config.neighbours, 10 * k))
-    rows += _suggested(store, live, history, seen, max(config.suggested, 10 * k), config.history)
+    heard = live.team.attention(history.rows) if attention is None else attention
+    rows = _nearest(store, live, history, heard, seen, max(config.neighbours, 10 * k))
+    suggested = max(config.suggested, 10 * k)
+    rows += _suggested(store, live, history, heard, seen, suggested, config.history)
     for row in rows:
         if row["item_id"] in live.team.items and row["item_id"] not in history.seen:
             found.setdefault(row["item_id"], row["title"] or row["item_id"])
@@ -55,11 +60,16 @@ def gather(
 
 
 def _nearest(
-    store: GraphStore, live: LiveModel, history: History, seen: list[str], number: int
+    store: GraphStore,
+    live: LiveModel,
+    history: History,
+    attention: NDArray[np.float64],
+    seen: list[str],
+    number: int,
 ) -> list[dict[str, str]]:
     if live.index is None:
         return []
-    vector = live.team.query_vector(history.rows)
+    vector = live.team.query_vector(history.rows, attention=attention)
     if not np.any(vector):
         return []
     wanted = min(number + len(history.seen), len(live.team.items))
@@ -76,15 +86,15 @@ def _suggested(
     store: GraphStore,
     live: LiveModel,
     history: History,
+    attention: NDArray[np.float64],
     seen: list[str],
     number: int,
     newest: int,
 ) -> list[dict[str, str]]:
     team = live.team
-    attention = team.parts(history.rows, []).weights.tolist()
     heard = {
         kernel.agent: weight * len(history) ** -kernel.history_power
-        for kernel, weight in zip(team.kernels, attention, strict=True)
+        for kernel, weight in zip(team.kernels, attention.tolist(), strict=True)
         if kernel.rows is not None and weight > 0
     }
     if not heard:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from kgrec.agents.team import Team
 from kgrec.config import parse_config
 from kgrec.data.selection import Selection
-from kgrec.errors import ModelError
+from kgrec.errors import ConfigError, ModelError
 from kgrec.graph.store import GraphStore
 from kgrec.retrieval.paths import meanings_of
 
@@ -72,7 +74,14 @@ class LiveModels:
         with self._lock:
             loaded = self._loaded
             if loaded is None or (loaded.model_id, loaded.slot) != (model_id, slot):
-                loaded = self._load(model_id, slot)
+                try:
+                    loaded = self._load(model_id, slot)
+                except ConfigError as error:  # what the model holds, which no caller has chosen
+                    raise ModelError(
+                        "the live model does not fit what is here",
+                        value=f"{model_id}: {error}",
+                        remedy="Train and publish a model again: kgrec train, kgrec publish.",
+                    ) from error
                 self._loaded = loaded
             return loaded
 
@@ -87,6 +96,9 @@ class LiveModels:
         team = Team.load(folder)
         given = team.config.get("selection") or {}
         selection = parse_config(Selection, dict(given), origin=f"selection of model {model_id!r}")
+        team.attention(
+            np.empty(0, dtype=np.int64)
+        )  # takes what is taken once, before the first user
         has_vectors = team.item_vectors().shape[1] > 1
         index = self.store.dialect.vector_index(slot) if has_vectors else None
         meanings = meanings_of(selection.domain)

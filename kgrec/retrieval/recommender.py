@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from kgrec.config import FrozenModel
@@ -19,10 +22,15 @@ from kgrec.retrieval.history import Event, History, as_history, read_history
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
 from kgrec.retrieval.records import Fallback, Recommendation, RecommendationList
-from kgrec.retrieval.scoring import Scored, score
+from kgrec.retrieval.scoring import Scored, score, take_apart
 from kgrec.retrieval.words import short_reasons
 
 Filters = Sequence[Filter | str]
+
+
+class _Options(TypedDict):
+    attention: NDArray[np.float64]
+    with_priors: bool
 
 
 class RecommenderConfig(FrozenModel):
@@ -129,21 +137,31 @@ class Recommender:
         return self._consistently(answer, k, 0.0)
 
     def candidates(
-        self, live: LiveModel, history: History, k: int, filters: Filters = ()
+        self,
+        live: LiveModel,
+        history: History,
+        k: int,
+        filters: Filters = (),
+        attention: NDArray[np.float64] | None = None,
     ) -> tuple[dict[str, str], int]:
         """Gather unseen candidates of a history from the graph.
 
+        Args:
+            attention: the team's for this history, where it is known.
+
         Returns:
-            id to title, and how many items the filters took away. Under filters every item that
-            passes them is a candidate.
+            id to title, and how many unseen items the filters took away. Under filters every
+            item that passes them is a candidate.
         """
         passed = self._passing(live, filters)
         if passed is None:
-            return gather(self.store, live, history, config=self.config.candidates, k=k), 0
+            config = self.config.candidates
+            return gather(self.store, live, history, config=config, k=k, attention=attention), 0
         known = sorted(i for i in passed if i in live.team.items and i not in history.seen)
         rows = self.store.read("recommend/titles", items=known)
         titles = {row["item_id"]: row["title"] or row["item_id"] for row in rows}
-        return titles, len(live.team.items) - len(titles)
+        met = sum(item in live.team.items for item in history.seen)
+        return titles, len(live.team.items) - met - len(titles)
 
     def _consistently(
         self, answer: Callable[[LiveModel], RecommendationList], k: int, diversity: float
@@ -171,11 +189,14 @@ class Recommender:
         *,
         with_priors: bool = True,
     ) -> RecommendationList:
-        candidates, filtered = self.candidates(live, history, k, filters)
-        scored = score(live.team, history, candidates, with_priors=with_priors)
+        heard = live.team.attention(history.rows)
+        options: _Options = {"attention": heard, "with_priors": with_priors}
+        candidates, filtered = self.candidates(live, history, k, filters, heard)
+        scored = score(live.team, history, candidates, **options)
         pool = k * self.config.pool
         picks = varied(live.team, scored, k, diversity, pool) if diversity else in_order(scored, k)
-        shares = {pick.position: scored.by_event(pick.position, history) for pick in picks}
+        shown = take_apart(live.team, history, scored.rows[[p.position for p in picks]], **options)
+        shares = {pick.position: shown.by_event(n) for n, pick in enumerate(picks)}
         paths = self._paths(live, scored, shares)
         items = tuple(
             Recommendation(
@@ -183,7 +204,7 @@ class Recommender:
                 item_id=scored.ids[pick.position],
                 title=scored.titles[pick.position],
                 score=float(scored.scores[pick.position]),
-                contributions=scored.by_agent(pick.position),
+                contributions=shown.by_agent(rank - 1),
                 reasons=short_reasons(
                     shares[pick.position], paths.get(scored.ids[pick.position], {})
                 ),

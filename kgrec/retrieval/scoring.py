@@ -20,50 +20,76 @@ class Scored:
     Attributes:
         ids, titles: of the candidates, [C].
         rows: int64 [C].
-        parts: the scores taken apart, in the same order.
         scores: float64 [C], falling.
     """
 
     ids: tuple[str, ...]
     titles: tuple[str, ...]
     rows: IntArray
-    parts: TeamParts
     scores: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def by_agent(self, position: int) -> dict[str, float]:
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """The scores of a few candidates taken apart.
+
+    Attributes:
+        history: whose items the contributions are of.
+        parts: of the candidates, in the order in which they were asked for.
+    """
+
+    history: History
+    parts: TeamParts
+
+    def by_agent(self, number: int) -> dict[str, float]:
         """Return what each agent says of a candidate, history and prior together."""
         parts = self.parts
-        shares = parts.contributions[:, :, position].sum(axis=1) + parts.priors[:, position]
+        shares = parts.contributions[:, :, number].sum(axis=1) + parts.priors[:, number]
         return dict(zip(parts.agents, map(float, shares), strict=True))
 
-    def by_event(self, position: int, history: History) -> list[tuple[Event, float]]:
+    def by_event(self, number: int) -> list[tuple[Event, float]]:
         """Return what each history item says for a candidate, the largest share first."""
-        shares = self.parts.contributions[:, :, position].sum(axis=0)
+        shares = self.parts.contributions[:, :, number].sum(axis=0)
         order = np.argsort(-shares, kind="stable")
-        return [(history.events[n], float(shares[n])) for n in order]
+        return [(self.history.events[n], float(shares[n])) for n in order]
 
 
 def score(
-    team: Team, history: History, candidates: Mapping[str, str], *, with_priors: bool = True
+    team: Team,
+    history: History,
+    candidates: Mapping[str, str],
+    *,
+    attention: NDArray[np.float64] | None = None,
+    with_priors: bool = True,
 ) -> Scored:
-    """Score candidates and order them.
+    """Score candidates and order them; memory for one row, however long the history.
 
     Args:
         candidates: id to title, all known to the team.
+        attention: the team's for this history, where it is known.
         with_priors: False leaves out what speaks for an item whatever the history.
     """
     ids: Sequence[str] = sorted(candidates)
     rows = team.items.rows(ids)
-    parts = team.parts(history.rows, rows)
+    scores = team.totals(history.rows, rows, attention, with_priors=with_priors)
+    order = np.argsort(-scores, kind="stable")
+    chosen = tuple(ids[n] for n in order)
+    return Scored(chosen, tuple(candidates[i] for i in chosen), rows[order], scores[order])
+
+
+def take_apart(
+    team: Team,
+    history: History,
+    rows: IntArray,
+    *,
+    attention: NDArray[np.float64] | None = None,
+    with_priors: bool = True,
+) -> Shares:
+    """Take the scores of the few items that are shown (rows, [C]) apart; see `score`."""
+    parts = team.parts(history.rows, rows, attention=attention)
     if not with_priors:
         parts = replace(parts, priors=np.zeros_like(parts.priors))
-    scores = parts.total
-    order = np.argsort(-scores, kind="stable")
-    parts = replace(
-        parts, contributions=parts.contributions[:, :, order], priors=parts.priors[:, order]
-    )
-    chosen = tuple(ids[n] for n in order)
-    return Scored(chosen, tuple(candidates[i] for i in chosen), rows[order], parts, scores[order])
+    return Shares(history, parts)

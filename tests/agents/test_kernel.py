@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.moments import Moments
 from kgrec.errors import ModelError
 
 
@@ -72,3 +75,32 @@ def test_a_kernel_without_content_is_an_error() -> None:
         Kernel("nothing")
     with pytest.raises(ModelError, match="reverse"):
         Kernel("half", history_factors=np.zeros((2, 2), dtype=np.float32))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), forms, st.booleans(), st.integers(0, 3))
+def test_moments_give_the_spread_of_every_part_of_a_history(
+    seed: int, form: tuple[bool, bool], prior: bool, number: int
+) -> None:
+    kernel = random_kernel(seed, factors=form[0], rows=form[1], prior=prior)
+    history = np.random.default_rng(seed).permutation(9)[:3].astype(np.int64)
+    sets = list(combinations(range(3), number))
+    removed = np.array(sets, dtype=np.int64).reshape(len(sets), number)
+    expected = []
+    for positions in removed:
+        left = np.delete(history, positions)
+        row = sp.csr_matrix((np.ones(len(left)), left, [0, len(left)]), shape=(1, 9))
+        expected.append(kernel.scores(row)[0].astype(np.float64).std())
+    spreads = Moments.of(kernel, history).spreads(removed)
+    np.testing.assert_allclose(spreads, expected, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), forms, st.booleans())
+def test_totals_are_the_sums_of_the_parts(seed: int, form: tuple[bool, bool], prior: bool) -> None:
+    kernel = random_kernel(seed, factors=form[0], rows=form[1], prior=prior)
+    history, candidates = random_histories(seed + 1, users=1), np.array([3, 0, 7])
+    parts, expected = kernel.parts(history.indices, candidates)
+    said, priors = kernel.totals(history.indices, candidates)
+    np.testing.assert_allclose(said, parts.sum(axis=0), rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(priors, expected)

@@ -23,6 +23,7 @@ from planted import (
 )
 
 from kgrec.agents.coordinator import Coordinator
+from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError, NotFoundError
 from kgrec.graph.store import GraphStore
 from kgrec.retrieval.candidates import CandidateConfig
@@ -121,14 +122,22 @@ def test_filters_are_exact(live: Planted, recommender: Recommender) -> None:
     assert all(1970 <= 1960 + int(item.item_id[1:]) % 40 <= 1979 for item in both.items)
     assert {int(item.item_id[1:]) % TASTES for item in both.items} <= {0, 2}
     assert not recommender.recommend(user, 5, filters=["genre=Nothing"]).items
+    history = read_history(live.store, user, live.team.items, Selection())
+    assert history is not None
+    unseen = live.dataset.num_items - len(history.seen)
+    assert (both.filtered, both.candidates) == (unseen - len(both.items), len(both.items))
+    everything = recommender.recommend(user_id(2), 5, filters=["year>=0"])
+    assert everything.filtered == 0
     popular = recommender.recommend("nobody", 5, filters=["genre=Musical"])
     assert all(int(item.item_id[1:]) % TASTES == 3 for item in popular.items)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "genre", "=Comedy", " =x", "genre= ", "colour=red", "year=soon", "genre>=Comedy"]
-    + ["genre=" + "x" * 200, "a" + " " * 50_000, " " * 190 + "<"],
+    [
+        *("", "genre", "=Comedy", " =x", "genre= ", "colour=red", "year=soon", "genre>=Comedy"),
+        *("genre=" + "x" * 200, "a" + " " * 50_000, " " * 190 + "<"),
+    ],
     ids=lambda text: text[:20].strip() or "blank",
 )
 def test_a_filter_that_makes_no_sense_is_refused(text: str) -> None:
