@@ -259,7 +259,8 @@ def test_a_user_of_more_than_one_batch_is_loaded_whole(
 def test_only_what_a_batch_needs_is_read(load: Load, empty_store: GraphStore) -> None:
     load("catalog", FILMS)
     load("interactions", RATINGS)
-    found = empty_store.read("ingest/interactions", users=["ann", "bob"], items=[["2"], ["1", "9"]])
+    wanted = [{"2": True}, {"1": True, "9": True}]
+    found = empty_store.read("ingest/interactions", users=["ann", "bob"], items=wanted)
     assert [(row["users"], row["items"]) for row in found] == [([0, 1], ["2", "1"])]
 
 

@@ -97,7 +97,7 @@ class InteractionLoader:
         self._fresh = frozenset(user for user in wanted if user not in there)
         present = [user for user in asked if user in there]
         known: dict[_Interaction, float] = {}
-        items = [sorted(set(wanted[user])) for user in present]
+        items = [dict.fromkeys(wanted[user], True) for user in present]
         rows = self.store.read("ingest/interactions", users=present, items=items) if present else ()
         for row in rows:
             columns = (row["users"], row["items"], row["keys"], row["values"])
