@@ -1,0 +1,70 @@
+"""The README's commands are run as they stand there, after the demo has run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    shlex.split(line, comments=True)
+    for block in BLOCKS
+    for line in block.splitlines()
+    if line.startswith("kgrec ")
+]
+# FOLDER and mine.toml are the reader's own; a server does not end.
+RUNNABLE = [command for command in COMMANDS if not {"FOLDER", "mine.toml", "serve"} & set(command)]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment in which the demo has run to its end."""
+    home = tmp_path_factory.mktemp("demo")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("KGREC_")}
+    environment |= {"PATH": path, "KGREC_HOME": str(home), "SERVE": "0", "COLUMNS": "100"}
+    script = ["sh", str(ROOT / "examples" / "movies" / "demo.sh")]
+    done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return environment
+
+
+def test_names_only_commands_and_options_that_exist() -> None:
+    assert len(COMMANDS) > 15
+    for command in COMMANDS:
+        words = [word for word in command[1:] if not word.startswith("-")]
+        group = command[:3] if command[1] in {"graph", "schema"} else command[:2]
+        run = [sys.executable, "-m", "kgrec", *group[1:], "--help"]
+        done = subprocess.run(run, capture_output=True, text=True, check=True)
+        for option in (word for word in command if word.startswith("--")):
+            assert option in done.stdout, " ".join(command)
+        assert words
+
+
+@pytest.mark.slow
+def test_every_command_does_what_the_readme_says(demo: dict[str, str], tmp_path: Path) -> None:
+    shutil.copy(ROOT / "examples" / "movies" / "catalog.csv", tmp_path / "films.csv")
+    assert len(RUNNABLE) > 8
+    for command in RUNNABLE:
+        done = subprocess.run(
+            command, env=demo, cwd=tmp_path, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        assert done.stdout.strip(), " ".join(command)
+
+
+def test_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link
