@@ -13,11 +13,13 @@ class ServingConfig(FrozenModel):
     Attributes:
         max_body_bytes: longest request body that is read.
         time_limit_s: seconds a request may take before it is answered with 504.
+        max_connections: connections that are open at once; one more is answered with 503.
         max_in_flight: requests under way at once; one more is answered with 503.
     """
 
     max_body_bytes: int = Field(default=256 * 1024, gt=0)
     time_limit_s: float = Field(default=15.0, gt=0)
+    max_connections: int = Field(default=1024, gt=0)
     max_in_flight: int = Field(default=128, gt=0)
 
 

@@ -32,7 +32,8 @@ class Limits:
     def __init__(self, app: ASGIApp, config: ServingConfig) -> None:
         self.app = app
         self.config = config
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
+        self._under_way: set[asyncio.Task[None]] = set()  # the loop alone would lose them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,9 +48,27 @@ class Limits:
             return
 
     async def _handle(self, scope: Scope, receive: Receive, door: _Door) -> None:
-        config = self.config
-        if len(self._in_flight) >= config.max_in_flight:
+        if self._in_flight >= self.config.max_in_flight:
             raise OverloadedError("the server has its hands full", remedy="Try again in a moment.")
+        self._in_flight += 1
+        try:
+            body = await self._body(scope, receive)
+        except BaseException:
+            self._in_flight -= 1
+            raise
+        task = asyncio.create_task(self._run(scope, _Replay(body, receive), door))
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        done, _ = await asyncio.wait({task}, timeout=self.config.time_limit_s)
+        if not done:
+            raise _timeout(self.config, "the answer took too long")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._in_flight -= 1
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        config = self.config
         try:
             async with asyncio.timeout(config.time_limit_s):
                 body = await _read_body(receive, config.max_body_bytes)
@@ -57,12 +76,7 @@ class Limits:
             raise _timeout(config, "the body of the request did not arrive in time") from None
         if body:
             _check_media_type(scope)
-        task = asyncio.create_task(self._run(scope, _Replay(body, receive), door))
-        self._in_flight.add(task)
-        task.add_done_callback(self._in_flight.discard)
-        done, _ = await asyncio.wait({task}, timeout=config.time_limit_s)
-        if not done:
-            raise _timeout(config, "the answer took too long")
+        return body
 
     async def _run(self, scope: Scope, receive: Receive, door: _Door) -> None:
         try:

@@ -107,6 +107,18 @@ def test_one_request_too_many_is_503_and_told_when_to_come_back() -> None:
         assert httpx.post(f"{url}/length", json={"text": "x"}).status_code == 200
 
 
+def test_a_body_on_its_way_counts_as_under_way() -> None:
+    with running(ServingConfig(max_in_flight=1)) as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+            deadline = time.monotonic() + 10
+            while httpx.post(f"{url}/length", json={"text": "x"}).status_code != 503:
+                assert time.monotonic() < deadline
+        while httpx.post(f"{url}/length", json={"text": "x"}).status_code != 200:
+            assert time.monotonic() < deadline
+
+
 def test_a_bug_is_500_without_its_inner_words(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR), running(ServingConfig()) as (url, _):
         answer = httpx.get(f"{url}/break")
