@@ -66,9 +66,10 @@ def find_items(store: GraphStore, words: str, limit: int, cursor: str | None) ->
         rows = store.read("serving/items", after=after, limit=limit + 1)
         position: list[str | int] = [rows[limit - 1]["item_id"]] if len(rows) > limit else []
     else:
-        (skip,) = cursors.decode(cursor, [0])
-        rows = _search(store, terms, int(skip), limit + 1)
-        reached = int(skip) + limit
+        (reached_before,) = cursors.decode(cursor, [0])
+        skip = max(int(reached_before), 0)
+        rows = _search(store, terms, skip, limit + 1)
+        reached = skip + limit
         position = [reached] if len(rows) > limit and reached < _MAX_OFFSET else []
     following = cursors.encode(position) if position else None
     found = [ItemSummary(item_id=row["item_id"], title=row["title"]) for row in rows[:limit]]

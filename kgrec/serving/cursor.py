@@ -6,8 +6,11 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from kgrec.serving.errors import InvalidRequestError
+
+_FAR = 2**63
 
 
 def encode(position: Sequence[str | int]) -> str:
@@ -26,13 +29,27 @@ def decode(cursor: str | None, first: Sequence[str | int]) -> list[str | int]:
         return list(first)
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        position = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error):
+        position: list[str | int] | None = json.loads(
+            base64.b64decode(padded, altchars=b"-_", validate=True)
+        )
+    except (ValueError, RecursionError, binascii.Error):
         position = None
-    if not isinstance(position, list) or [type(p) for p in position] != [type(p) for p in first]:
+    if not _fits(position, first):
         raise InvalidRequestError(
             "the cursor is not one of this list",
             value=cursor,
             remedy="Send `next` of the page before as it came, or leave it out.",
         )
     return position
+
+
+def _fits(position: object, first: Sequence[str | int]) -> TypeGuard[list[str | int]]:
+    """Tell whether a position has the parts of its list, each of which a database can hold."""
+    if not isinstance(position, list) or [type(p) for p in position] != [type(p) for p in first]:
+        return False
+    return all(_is_text(p) if isinstance(p, str) else -_FAR <= p < _FAR for p in position)
+
+
+def _is_text(part: str) -> bool:
+    """Tell whether a text can be encoded: half a surrogate pair cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in part)

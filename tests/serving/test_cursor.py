@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from kgrec.serving.cursor import decode, encode
 from kgrec.serving.errors import InvalidRequestError
 
-positions = st.lists(st.one_of(st.text(), st.integers()), min_size=1, max_size=4)
+positions = st.lists(st.one_of(st.text(), st.integers(-(2**63), 2**63 - 1)), min_size=1, max_size=4)
 
 
 @given(positions)
@@ -30,3 +33,15 @@ def test_other_text_is_refused_or_is_a_position(text: str, first: list[str | int
 def test_a_cursor_of_another_list_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="not one of this list"):
         decode(encode(["u1"]), [0])
+
+
+@pytest.mark.parametrize("part", [2**63, -(2**63) - 1, "\ud800"])
+def test_what_no_database_holds_is_no_position(part: str | int) -> None:
+    forged = base64.urlsafe_b64encode(json.dumps([part]).encode()).decode()
+    with pytest.raises(InvalidRequestError):
+        decode(forged, ["" if isinstance(part, str) else 0])
+
+
+def test_lists_within_lists_are_no_position() -> None:
+    with pytest.raises(InvalidRequestError):
+        decode(base64.b64encode(b"[" * 200_000).decode(), [0])
