@@ -28,15 +28,15 @@ def list_items(
     return catalogue.find_items(engine.store, q, limit, cursor)
 
 
-@router.get("/{item_id}")
-def get_item(engine: CurrentEngine, item_id: ItemId) -> Item:
-    """Return an item with every fact of the graph about it."""
-    return catalogue.read_item(engine.store, item_id)
-
-
-@router.get("/{item_id}/similar")
+@router.get("/{item_id:path}/similar")
 def get_similar(
     engine: CurrentEngine, item_id: ItemId, k: K = 10, filters: Filters = ()
 ) -> RecommendationList:
     """Return the items that somebody who likes this one tends to like."""
     return engine.recommender.similar(item_id, k, filters=filters)
+
+
+@router.get("/{item_id:path}")
+def get_item(engine: CurrentEngine, item_id: ItemId) -> Item:
+    """Return an item with every fact of the graph about it."""
+    return catalogue.read_item(engine.store, item_id)

@@ -19,7 +19,7 @@ router = APIRouter(
 )
 
 
-@router.get("/users/{user_id}/recommendations")
+@router.get("/users/{user_id:path}/recommendations")
 def recommend(
     engine: CurrentEngine,
     user_id: UserId,
@@ -40,7 +40,7 @@ def recommend(
     return found
 
 
-@router.get("/users/{user_id}/recommendations/{item_id}/explanation")
+@router.get("/users/{user_id:path}/recommendations/{item_id:path}/explanation")
 def explain(engine: CurrentEngine, user_id: UserId, item_id: ItemId) -> Explanation:
     """Say why an item is recommended: numbers that sum to the score, paths that exist."""
     return engine.explainer.explain(user_id, item_id)
