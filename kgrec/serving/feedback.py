@@ -31,7 +31,7 @@ def record(
     engine: CurrentEngine,
     feedback: FeedbackRequest,
     response: Response,
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Feedback:
     """Record what a user did with an item; the next recommendation takes it into account.
 
@@ -40,8 +40,8 @@ def record(
     counts for its user and item. What a user did last with an item is what stands: a dislike
     after a like takes the item out of the history that recommendations are made from.
     """
-    moment = feedback.at or datetime.now(UTC)
-    milliseconds = int(moment.timestamp() * 1000)
+    when = feedback.at or datetime.now(UTC)
+    milliseconds = int(when.timestamp() * 1000)
     value = 1.0 if feedback.value is None else feedback.value
     rows = engine.store.write(
         "serving/record_feedback",
@@ -55,7 +55,7 @@ def record(
     if not rows:
         raise catalogue.unknown_item(feedback.item_id)
     row = rows[0]
-    if idempotency_key and (row["kind"], row["value"]) != (feedback.kind, value):
+    if idempotency_key is not None and (row["kind"], row["value"]) != (feedback.kind, value):
         raise InvalidRequestError(
             "the Idempotency-Key was used for other feedback",
             value=f"{row['kind']} {row['value']:g}",
@@ -72,7 +72,7 @@ def record(
     )
 
 
-@router.delete("/users/{user_id}/feedback/{item_id}")
+@router.delete("/users/{user_id:path}/feedback/{item_id:path}")
 def withdraw(engine: CurrentEngine, user_id: UserId, item_id: ItemId) -> Withdrawn:
     """Take back what a user liked or disliked about an item; nothing else of the history goes."""
     catalogue.read_user(engine.store, user_id)

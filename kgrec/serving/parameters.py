@@ -9,7 +9,7 @@ from fastapi import Path, Query
 from pydantic import AfterValidator
 
 from kgrec.serving.config import MAX_K
-from kgrec.serving.requests import without_controls
+from kgrec.serving.requests import Condition, without_controls
 
 UserId = Annotated[
     str, Path(min_length=1, max_length=200, examples=["42"]), AfterValidator(without_controls)
@@ -22,7 +22,7 @@ Cursor = Annotated[
 ]
 K = Annotated[int, Query(ge=1, le=MAX_K, description="How many.")]
 Filters = Annotated[
-    Sequence[str],
+    Sequence[Condition],
     Query(
         alias="filter",
         max_length=10,

@@ -6,12 +6,16 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from kgrec.retrieval.filters import MAX_LENGTH
 from kgrec.schema import load_schema
 from kgrec.serving.config import MAX_HISTORY, MAX_K
 
+_RATING = "rating"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST = 1e6
+"""No scale of ratings and no count is larger."""
 _AHEAD = timedelta(days=1)
 """Clocks differ; a time further ahead would outlive every later opinion."""
 
@@ -19,7 +23,7 @@ _AHEAD = timedelta(days=1)
 def without_controls(text: str) -> str:
     """Return the text; raises ValueError when it holds a control character or half a pair."""
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        raise ValueError("an id has no control characters")
+        raise ValueError("there are no control characters in an id or a filter")
     return text
 
 
@@ -29,6 +33,10 @@ def _name_kinds(described: dict[str, Any]) -> None:
 
 Id = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(without_controls)]
 """An id of a user or an item."""
+
+
+Condition = Annotated[str, Field(max_length=MAX_LENGTH), AfterValidator(without_controls)]
+"""A filter."""
 
 
 class _Request(BaseModel):
@@ -46,7 +54,7 @@ class AnonymousRequest(_Request):
         min_length=1, max_length=MAX_HISTORY, description="Ids of items, the newest first."
     )
     k: int = Field(default=10, ge=1, le=MAX_K, strict=True)
-    filters: list[str] = Field(
+    filters: list[Condition] = Field(
         default=[], max_length=10, description="Conditions that all must hold, as `genre=Comedy`."
     )
     diversity: float = Field(default=0.0, ge=0, le=1, strict=True)
@@ -68,8 +76,10 @@ class FeedbackRequest(_Request):
     value: float | None = Field(
         default=None,
         allow_inf_nan=False,
+        ge=-_MOST,
+        le=_MOST,
         strict=True,
-        description="The rating, or how often; 1 when absent.",
+        description="The rating, or how often, which is 0 or more; 1 when absent.",
     )
     at: datetime | None = Field(
         default=None,
@@ -84,6 +94,13 @@ class FeedbackRequest(_Request):
         if kind not in known:
             raise ValueError(f"a kind is one of {', '.join(known)}")
         return kind
+
+    @field_validator("value")
+    @classmethod
+    def _fits_kind(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and value < 0 and info.data.get("kind") != _RATING:
+            raise ValueError("only a rating may be below 0")
+        return value
 
     @field_validator("at")
     @classmethod

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -22,9 +24,10 @@ def visitor() -> str:
 
 
 def send(api: httpx.Client, user: str, item: str, key: str | None = None, **more: Any) -> Any:
-    headers = {"Idempotency-Key": key} if key else {}
+    headers = {} if key is None else {"Idempotency-Key": key}
     body = {"user_id": user, "item_id": item, "kind": "like", **more}
-    return api.post("/v1/feedback", json=body, headers=headers)
+    headers |= {"Content-Type": "application/json"}
+    return api.post("/v1/feedback", content=json.dumps(body), headers=headers)
 
 
 def history(store: GraphStore, user: str) -> list[dict[str, Any]]:
@@ -101,6 +104,23 @@ def test_one_idempotency_key_is_for_one_request(api: httpx.Client, visitor: str)
     assert "Idempotency-Key" in answer.json()["what"]
 
 
+def test_an_empty_idempotency_key_loses_nothing(api: httpx.Client, visitor: str) -> None:
+    assert send(api, visitor, item_id(3), key="").status_code == 422
+
+
+def test_a_user_whose_id_holds_slashes_is_read_and_erased(api: httpx.Client, visitor: str) -> None:
+    user = f"team/{visitor}/history of/7"
+    assert send(api, user, item_id(3)).status_code == 201
+    path = f"/v1/users/{quote(user, safe='')}"
+    assert api.get(path).json()["user_id"] == user
+    assert len(api.get(f"{path}/history").json()["items"]) == 1
+    best = api.get(f"{path}/recommendations?k=1").json()["items"][0]["item_id"]
+    assert api.get(f"{path}/recommendations/{best}/explanation").status_code == 200
+    assert api.delete(f"{path}/feedback/{item_id(3)}").json() == {"withdrawn": 1}
+    assert api.delete(path).status_code == 204
+    assert api.get(path).status_code == 404
+
+
 def test_views_at_different_times_are_different_events(
     api: httpx.Client, store: GraphStore, visitor: str
 ) -> None:
@@ -121,6 +141,9 @@ def test_an_unknown_item_leaves_no_user_behind(api: httpx.Client, visitor: str) 
     [
         {"kind": "lick"},
         {"value": "five"},
+        {"value": -1},
+        {"kind": "rating", "value": 1e300},
+        {"kind": "\ud800"},
         {"at": "yesterday"},
         {"at": "2026-03-01T12:00:00"},
         {"at": "2999-01-01T00:00:00Z"},
