@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
     """
     settings = settings or load_settings()
     config = config or ServingConfig()
-    keys = KeyRing.parse(settings.api_keys.get_secret_value() if settings.api_keys else "")
+    keys = KeyRing.of(settings)
     service = Service(settings, config.time_limit_s)
 
     @asynccontextmanager
@@ -72,7 +72,8 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
     )
     app.state.service = service
     app.state.keys = keys
-    for module in (users, items, recommendations, feedback, health):
+    # An id may hold a slash, so a longer path must be asked before the shorter it also fits.
+    for module in (recommendations, feedback, users, items, health):
         app.include_router(module.router)
     add_page(app)
     add_handlers(app, service.look_again)

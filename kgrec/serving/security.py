@@ -13,6 +13,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from kgrec.config import Settings
 from kgrec.errors import ConfigError
 from kgrec.serving.errors import ForbiddenError, UnauthenticatedError
 
@@ -59,6 +60,11 @@ class KeyRing:
                 )
             found[digest] = Role[name.upper()]
         return cls(tuple(found.items()))
+
+    @classmethod
+    def of(cls, settings: Settings) -> KeyRing:
+        """Read the keys of these settings; raises ConfigError as `parse` does."""
+        return cls.parse(settings.api_keys.get_secret_value() if settings.api_keys else "")
 
     def role(self, key: str) -> Role | None:
         """Return what a key allows, or None for a key that is not on the ring."""

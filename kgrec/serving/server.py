@@ -40,13 +40,18 @@ def serve(
         ConfigError: the address may not or cannot be listened on, or the keys are not usable.
         GraphError: the kinds below it, when the graph does not answer at the start.
     """
-    check_address(host, _keys(settings))
+    check_address(host, KeyRing.of(settings))
     with listen(host, port) as bound:
         app = create_app(settings, config)
         try:
             _warm(app.state.service)
             on_start(url_of(host, bound))
-            options = uvicorn.Config(app, log_level=logging.WARNING, server_header=False)
+            options = uvicorn.Config(
+                app,
+                log_level=logging.WARNING,
+                server_header=False,
+                limit_concurrency=(config or ServingConfig()).max_connections,
+            )
             uvicorn.Server(options).run(sockets=[bound])
         finally:
             app.state.service.close()
@@ -63,10 +68,6 @@ def _warm(service: Service) -> None:
         engine.recommender.live.current()
     except ModelError as error:
         logger.warning("There are no recommendations yet: %s", error)
-
-
-def _keys(settings: Settings) -> KeyRing:
-    return KeyRing.parse(settings.api_keys.get_secret_value() if settings.api_keys else "")
 
 
 def listen(host: str, port: int) -> socket.socket:
