@@ -97,9 +97,15 @@ class Health(Answer):
 
 
 class Readiness(Answer):
-    """That recommendations can be given, and by what."""
+    """That recommendations can be given; by what is told to those with a key."""
 
     ready: bool
+    parts: dict[str, str] = Field(examples=[{"graph": "ok", "model": "ok"}])
+
+
+class Model(Answer):
+    """What recommendations are made by."""
+
     engine: str = Field(examples=["arcadedb"])
     model_id: str
     agents: dict[str, float] = Field(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from kgrec import __version__
-from kgrec.serving.answers import Health, Readiness
+from kgrec.serving.answers import Health, Model, Readiness
+from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
 
 router = APIRouter(tags=["health"])
@@ -20,9 +21,15 @@ def healthz() -> Health:
 @router.get("/readyz")
 def readyz(engine: CurrentEngine) -> Readiness:
     """Say that the graph answers and a model is live; 503 where that is not so."""
+    engine.recommender.live.current()  # raises where either is away
+    return Readiness(ready=True, parts={"graph": "ok", "model": "ok"})
+
+
+@router.get("/v1/model", dependencies=[Depends(require(Role.READ))])
+def get_model(engine: CurrentEngine) -> Model:
+    """Return which model serves, and what it is made of."""
     live = engine.recommender.live.current()
-    return Readiness(
-        ready=True,
+    return Model(
         engine=engine.store.info().engine,
         model_id=live.model_id,
         agents=live.team.weights,

@@ -85,6 +85,12 @@ def test_page_health_and_description_need_no_key(locked: Locked) -> None:
         assert locked(None).get(path).status_code == 200, path
 
 
+def test_only_a_key_tells_which_model_serves(locked: Locked) -> None:
+    assert "serving" not in locked(None).get("/readyz").text
+    assert locked(None).get("/v1/model").status_code == 401
+    assert locked("reader-key").get("/v1/model").json()["model_id"] == "serving"
+
+
 def test_keys_appear_in_no_log_and_no_answer(
     locked: Locked, caplog: pytest.LogCaptureFixture
 ) -> None:

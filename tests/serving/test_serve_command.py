@@ -43,7 +43,7 @@ def test_it_serves_until_it_is_told_to_end(team: Team, home: Path) -> None:
         first = process.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:\d+", first)
         assert found, first
-        ready = httpx.get(f"{found[0]}/readyz", timeout=30).json()
+        ready = httpx.get(f"{found[0]}/v1/model", timeout=30).json()
         assert ready["model_id"] == "serving"
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130

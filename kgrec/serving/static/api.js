@@ -40,7 +40,7 @@ async function send(method, path, { query = {}, body, signal } = {}) {
 const part = encodeURIComponent;
 
 export const api = {
-  ready: () => send("GET", "/readyz"),
+  model: () => send("GET", "/v1/model"),
   users: (q, signal) => send("GET", "/v1/users", { query: { q, limit: 12 }, signal }),
   user: (id, signal) => send("GET", `/v1/users/${part(id)}`, { signal }),
   history: (id, cursor, signal) => send("GET", `/v1/users/${part(id)}/history`, { query: { limit: 25, cursor }, signal }),
