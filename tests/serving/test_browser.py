@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,32 @@ def test_a_like_changes_the_list_and_can_be_undone(page: Page, api: httpx.Client
     page.wait(lambda: liked in page.recommended())
     entries = api.get(f"/v1/users/{user_id(5)}/history").json()["items"]
     assert liked not in {entry["item_id"] for entry in entries}
+
+
+def test_a_like_that_is_slow_leaves_the_next_user_alone(page: Page, api: httpx.Client) -> None:
+    page.open(f"#user={user_id(9)}")
+    liked = page.recommended()[0]
+    page.run(
+        """const send = window.fetch;
+        window.fetch = async (url, options) => {
+          if (options?.method === 'POST') await new Promise((go) => { window.letGo = go; });
+          const answer = await send(url, options);
+          if (options?.method === 'POST') window.wasSent = true;
+          return answer;
+        };"""
+    )
+    page.click("#recommendations li.card:first-child [data-act='like']")
+    page.wait(lambda: page.run("return window.letGo !== undefined"))
+    page.run("location.hash = arguments[0]", f"user={user_id(6)}")
+    page.shows("#person h2", user_id(6))
+    expected = page.recommended()
+    page.run("window.letGo()")
+    page.shows("#toasts", "Liked")
+    page.wait(lambda: page.run("return window.wasSent"))
+    time.sleep(1)  # long enough for a list that must not come
+    assert user_id(6) in page.text("#person h2")
+    assert page.recommended() == expected
+    assert api.delete(f"/v1/users/{user_id(9)}/feedback/{liked}").json() == {"withdrawn": 1}
 
 
 def test_a_newcomer_sees_a_marked_fallback_until_the_first_like(

@@ -85,8 +85,8 @@ function showItem(user, item) {
   if (!wide()) at("why").scrollIntoView({ behavior: "smooth" });
 }
 
-async function react(one, kind) {
-  const { user } = shown;
+/** Tell what `user`, for whom the list was made, thinks of one item of it. */
+async function react(user, one, kind) {
   try {
     await api.feedback(user, one.item_id, kind);
     toast(`${kind === "like" ? "Liked" : "Disliked"} ${one.title}.`, { label: "Undo", run: () => undo(user, one) });
@@ -111,10 +111,13 @@ function told(error) {
   toast(`${error.what ?? error.message}. ${error.remedy ?? ""}`);
 }
 
+/** Show the list and the history anew, unless somebody else is looked at by now. */
 async function refresh(user) {
+  if (user !== shown.user) return;
   recommendations.remember();
   const { signal } = userSignal;
   const [found] = await Promise.all([recommendations.show(user, signal, { quiet: true }), person.show(user, signal)]);
+  if (user !== shown.user) return;
   const { item } = chosen();
   if (!item) return;
   const listed = found.items.some((one) => one.item_id === item);
@@ -143,6 +146,7 @@ async function start() {
     key.set(at("key-input").value);
     shown = { user: undefined, item: undefined };
     follow();
+    nameModel();
   });
   at("theme").addEventListener("click", () => {
     const root = document.documentElement;
@@ -154,8 +158,20 @@ async function start() {
   addEventListener("hashchange", follow);
   shown = { user: undefined, item: undefined };
   follow();
-  api.ready().then((told) => { at("model").textContent = `model ${told.model_id} · ${told.items} items`; })
-    .catch((error) => { at("model").textContent = `not ready: ${error.what}`; at("model").classList.add("bad"); });
+  nameModel();
+}
+
+/** Say which model serves; nothing as long as the key for it is missing. */
+async function nameModel() {
+  const place = at("model");
+  try {
+    const told = await api.model();
+    place.classList.remove("bad");
+    place.textContent = `model ${told.model_id} · ${told.items} items`;
+  } catch (error) {
+    place.classList.toggle("bad", error.status !== 401);
+    place.textContent = error.status === 401 ? "" : `not ready: ${error.what}`;
+  }
 }
 
 start();

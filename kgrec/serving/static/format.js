@@ -38,7 +38,7 @@ export function profile(user) {
   return known.map(([name, value]) => (typeof value === "string" ? value : `${name.replaceAll("_", " ")} ${value}`)).join(" · ");
 }
 
-const KNOWN = ["linear", "collaborative", "knowledge", "semantic", "sequential"];
+const KNOWN = ["linear", "collaborative", "semantic"];
 const met = new Map(KNOWN.map((name, place) => [name, place]));
 
 /** The colour class of an agent: the same wherever it is shown. */

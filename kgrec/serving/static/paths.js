@@ -15,8 +15,8 @@ function library() {
   return loading;
 }
 
-/** Build the section for the paths of an explanation; `ready` fills in the graph. */
-export function pathSection(explanation) {
+/** Build the section for the paths of an explanation; `ready` fills in the graph, `signal` takes it away. */
+export function pathSection(explanation, signal) {
   const told = h("div", { class: "evidence", "aria-live": "polite" }, h("p", { class: "muted" }, "Choose an edge or a node to see where the fact comes from."));
   const canvas = h("div", { class: "graph", role: "img", "aria-label": `${explanation.paths.length} knowledge paths; the list below says them in words` });
   const list = h("details", {}, h("summary", {}, "The same in words"),
@@ -24,7 +24,8 @@ export function pathSection(explanation) {
       h("li", {}, reason.words, h("small", {}, `${source(reason.path.history)}; ${source(reason.path.item)}`)))));
   const ready = async () => {
     const cytoscape = await library();
-    draw(cytoscape, canvas, explanation, (facts) => fill(told, facts.map(fact)));
+    if (signal.aborted) return;
+    draw(cytoscape, canvas, explanation, signal, (facts) => fill(told, facts.map(fact)));
   };
   return { element: h("div", {}, canvas, told, list), ready };
 }
@@ -41,7 +42,7 @@ function source(one) {
   return `${from}, confidence ${percent(one.confidence)}`;
 }
 
-function draw(cytoscape, canvas, explanation, tell) {
+function draw(cytoscape, canvas, explanation, signal, tell) {
   const model = elements(explanation);
   const rows = Math.max(model.left, model.middle, 2);
   canvas.style.height = `${rows * ROW + 24}px`;
@@ -57,7 +58,6 @@ function draw(cytoscape, canvas, explanation, tell) {
   graph.on("mouseout", "edge, node", () => { canvas.style.cursor = ""; });
   canvas.kgrec = graph;
   const again = () => {
-    if (!canvas.isConnected) { observer.disconnect(); scheme.removeEventListener("change", again); return; }
     const now = canvas.clientWidth;
     graph.resize();
     graph.style(style(now));
@@ -65,9 +65,9 @@ function draw(cytoscape, canvas, explanation, tell) {
   };
   const observer = new ResizeObserver(again);
   observer.observe(canvas);
-  const scheme = matchMedia("(prefers-color-scheme: dark)");
-  scheme.addEventListener("change", again);
-  document.addEventListener("kgrec-theme", again);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again, { signal });
+  document.addEventListener("kgrec-theme", again, { signal });
+  signal.addEventListener("abort", () => { observer.disconnect(); graph.destroy(); }, { once: true });
 }
 
 function choose(graph, edges, tell) {

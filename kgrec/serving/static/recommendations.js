@@ -12,6 +12,7 @@ export class Recommendations {
   constructor(root, { openItem, react }) {
     this.openItem = openItem;
     this.react = react;
+    this.asking = new AbortController(); // ends the question before, whose answer nobody wants any more
     this.turn = 0; // of the question that was asked last; the answers of earlier ones come too late
     this.before = new Map(); // item id to rank, in the list before the last reaction
     this.diversity = h("input", { type: "range", id: "variety", min: "0", max: "1", step: "0.1", value: "0" });
@@ -29,6 +30,7 @@ export class Recommendations {
   }
 
   welcome() {
+    this.asking.abort();
     this.knobs.hidden = true;
     fill(this.note);
     fill(this.list, h("div", { class: "hero" },
@@ -49,16 +51,19 @@ export class Recommendations {
     this.list.setAttribute("aria-busy", "true");
     const filter = this.filter.value.split(",").map((text) => text.trim()).filter(Boolean);
     const turn = ++this.turn;
+    this.asking.abort();
+    this.asking = new AbortController();
+    const either = AbortSignal.any([signal, this.asking.signal]);
     let found;
     try {
-      found = await api.recommendations(userId, { k: 12, diversity: this.diversity.value, filter }, signal);
+      found = await api.recommendations(userId, { k: 12, diversity: this.diversity.value, filter }, either);
     } catch (error) {
       throw turn === this.turn ? error : overtaken();
     } finally {
       if (turn === this.turn) this.list.removeAttribute("aria-busy");
     }
     if (turn !== this.turn) throw overtaken();
-    this.draw(found);
+    this.draw(userId, found);
     return found;
   }
 
@@ -67,7 +72,7 @@ export class Recommendations {
     this.before = new Map([...this.list.querySelectorAll("[data-item]")].map((card, place) => [card.dataset.item, place + 1]));
   }
 
-  draw(found) {
+  draw(userId, found) {
     const known = found.history === 1 ? "1 history item" : `${found.history} history items`;
     fill(this.note, found.fallback ? "" : `${known} → ${found.candidates} candidates, ${Math.round(found.milliseconds)} ms`);
     const top = Math.max(...found.items.map((one) => one.score), 1e-9);
@@ -76,7 +81,7 @@ export class Recommendations {
       parts.push(h("div", { class: "fallback", role: "note" }, h("strong", {}, "Not personal. "), WHY_FALLBACK[found.fallback] ?? found.fallback));
     } else parts.push(this.legend(found));
     if (!found.items.length) parts.push(h("p", { class: "empty" }, "Nothing is left to recommend. Loosen the filter."));
-    parts.push(h("ol", {}, found.items.map((one) => this.card(one, top, found.fallback))));
+    parts.push(h("ol", {}, found.items.map((one) => this.card(userId, one, top, found.fallback))));
     const held = this.held();
     fill(this.list, parts);
     this.mark(this.selected);
@@ -99,9 +104,9 @@ export class Recommendations {
       h("li", {}, h("i", { class: `swatch ${agentClass(agent)}` }), `${agent} `, h("b", {}, percent(value / total)))));
   }
 
-  card(one, top, fallback) {
+  card(userId, one, top, fallback) {
     const act = (kind) => h("button", { type: "button", class: `icon ${kind}`, "data-act": kind, title: sentence(kind),
-      "aria-label": `${sentence(kind)} ${one.title}`, onclick: () => this.react(one, kind) }, icon(kind));
+      "aria-label": `${sentence(kind)} ${one.title}`, onclick: () => this.react(userId, one, kind) }, icon(kind));
     return h("li", { class: "card", "data-item": one.item_id },
       h("span", { class: "rank" }, String(one.rank)),
       h("div", { class: "body" },

@@ -70,7 +70,7 @@ export class Why {
       fill(place, h("p", { class: "note" }, `${sentence(error.what)}, so there is nothing to take apart. ${error.remedy}`));
       return;
     }
-    const paths = told.paths.length ? pathSection(told) : null;
+    const paths = told.paths.length ? pathSection(told, signal) : null;
     fill(place,
       told.seen ? h("p", { class: "note" }, "Already in the history; explained from the rest of it.") : null,
       h("h3", {}, "In words"),
