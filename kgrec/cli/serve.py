@@ -7,6 +7,7 @@ import webbrowser
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from kgrec.cli.console import out
 
@@ -32,8 +33,8 @@ def serve(
     from kgrec.serving.server import serve as run
 
     def started(url: str) -> None:
-        out.print(f"Explorer page    [bold]{url}/[/bold]", soft_wrap=True)
-        out.print(f"API description  {url}/openapi.json", soft_wrap=True)
+        out.print(f"Explorer page    [bold]{escape(url)}/[/bold]", soft_wrap=True)
+        out.print(f"API description  {escape(url)}/openapi.json", soft_wrap=True)
         out.print("Ctrl+C ends it.")
         if open_page:
             threading.Timer(0.5, webbrowser.open, [f"{url}/"]).start()
