@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -14,13 +15,24 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from kgrec.errors import GraphUnavailableError, KGRecError, ModelError
+from kgrec.errors import GraphError, GraphUnavailableError, KGRecError, ModelError, SchemaError
 from kgrec.serving.errors import NotReadyError
 
 logger = logging.getLogger("kgrec.serving")
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER = {"Retry-After": "1"}
+_GRAPH_FAILURES = {
+    403: ("the graph database does not let the server write", "The log of the server says more."),
+    409: (
+        "the write contradicts what the graph holds",
+        "Read it again, then send what still holds.",
+    ),
+    503: ("the graph database does not answer", "Try again in a moment."),
+    504: ("the graph database took too long", "Ask for less, or try again."),
+}
+"""What clients are told by status: the errors themselves quote the database and its log."""
+_GRAPH_FAILURE = ("the graph database failed", "The log of the server says more.")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="kgrec"'}
 
 
@@ -46,25 +58,29 @@ class Problem(BaseModel):
     errors: list[FieldProblem] | None = None
 
 
-def problem_response(
-    error: KGRecError, path: str, errors: list[FieldProblem] | None = None
-) -> JSONResponse:
+def problem_response(error: KGRecError, path: str) -> JSONResponse:
     """Return the answer for an error; one of the server's own is told without its inner values."""
     status = error.status
-    inner = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    value = None if inner or error.value is None else str(error.value)
+    value = None if _is_inner(error) or error.value is None else str(error.value)
+    what, remedy = error.what, error.remedy
+    if isinstance(error, GraphError):
+        what, remedy = _GRAPH_FAILURES.get(status, _GRAPH_FAILURE)
     body = Problem(
         type=f"urn:kgrec:problem:{_slug(type(error).__name__)}",
         title=HTTPStatus(status).phrase,
         status=status,
-        detail=error.what if value is None else f"{error.what}: {value!r}",
+        detail=what if value is None else f"{what}: {value!r}",
         instance=path,
-        what=error.what,
+        what=what,
         value=value,
-        remedy=error.remedy,
-        errors=errors,
+        remedy=remedy,
     )
     return _answer(body, headers_for(status))
+
+
+def _is_inner(error: KGRecError) -> bool:
+    """Tell whether an error is the server's own, whose values are not for clients."""
+    return isinstance(error, GraphError) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def headers_for(status: int) -> Mapping[str, str]:
@@ -90,8 +106,16 @@ def plain_problem(status: int, what: str, path: str, remedy: str = "") -> JSONRe
 
 
 def _answer(body: Problem, headers: Mapping[str, str]) -> JSONResponse:
-    content = body.model_dump(exclude_none=True)
-    return JSONResponse(content, body.status, headers, media_type=MEDIA_TYPE)
+    return _ProblemResponse(body.model_dump(exclude_none=True), body.status, headers)
+
+
+class _ProblemResponse(JSONResponse):
+    """Shows what was sent even where it is no text: half a surrogate pair cannot be encoded."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _slug(name: str) -> str:
@@ -118,9 +142,9 @@ def add_handlers(app: FastAPI, on_graph_away: Callable[[], None]) -> None:
 
 def _known(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, KGRecError)  # noqa: S101 - registered for it alone
-    if isinstance(error, ModelError):  # of the server's own model, and no fault of the client
+    if isinstance(error, ModelError | SchemaError):  # the server's own, no fault of the client
         error = NotReadyError(error.what, value=error.value, remedy=error.remedy)
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if _is_inner(error):
         logger.warning("%s %s: %s", request.method, request.url.path, error)
     return problem_response(error, request.url.path)
 

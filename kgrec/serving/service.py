@@ -8,16 +8,18 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
 from kgrec.config import Settings
-from kgrec.errors import KGRecError
+from kgrec.errors import ConfigError, KGRecError
 from kgrec.explain.explainer import Explainer
 from kgrec.graph import open_graph
 from kgrec.graph.embedded import running
 from kgrec.graph.store import GraphStore, StoreConfig
 from kgrec.retrieval.recommender import Recommender
+from kgrec.serving.errors import NotReadyError
 
 logger = logging.getLogger("kgrec.serving")
 
@@ -72,17 +74,27 @@ class Service:
 
         To be called after a GraphUnavailableError. A Neo4j is found again by the driver.
         """
-        if self.settings.graph_uri is not None or running(self.settings.home) is not None:
+        if self.settings.graph_uri is not None:
             return
-        logger.warning("the embedded graph database is gone; it starts again at the next request")
-        self.close()
+        state = running(self.settings.home)
+        with self._lock:
+            if self._engine is None:
+                return
+            port = urlsplit(self._engine.store.address.uri).port
+            if state is not None and state.bolt_port == port:
+                return
+            logger.warning("the embedded graph database is gone; the next request looks for it")
+            self._let_go()
 
     def close(self) -> None:
         """Let go of the graph."""
         with self._lock:
-            if self._engine is not None:
-                self._engine.resources.close()
-                self._engine = None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.resources.close()
 
     def _open(self) -> Engine:
         if self._failed and time.monotonic() < self._failed[0] + _REST:
@@ -101,7 +113,14 @@ class Service:
 
 def _engine_of(request: Request) -> Engine:
     service: Service = request.app.state.service
-    return service.open()
+    try:
+        return service.open()
+    except ConfigError as error:  # the server's settings, which no client has chosen
+        raise NotReadyError(
+            "the server is not set up as it must be",
+            value=str(error),
+            remedy="The log of the server says what is wrong.",
+        ) from error
 
 
 CurrentEngine = Annotated[Engine, Depends(_engine_of)]

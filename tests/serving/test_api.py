@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import httpx
@@ -38,10 +40,11 @@ def walk(api: httpx.Client, path: str, **query: Any) -> list[dict[str, Any]]:
 def test_health_and_readiness_name_what_serves(api: httpx.Client, team: Team) -> None:
     assert get(api, "/healthz")["status"] == "ok"
     ready = get(api, "/readyz")
-    assert ready["ready"]
-    assert ready["model_id"] == "serving"
-    assert ready["items"] == len(team.items)
-    assert sum(ready["agents"].values()) == pytest.approx(1)
+    assert ready == {"ready": True, "parts": {"graph": "ok", "model": "ok"}}
+    model = get(api, "/v1/model")
+    assert model["model_id"] == "serving"
+    assert model["items"] == len(team.items)
+    assert sum(model["agents"].values()) == pytest.approx(1)
 
 
 def test_users_are_found_by_how_their_id_begins(api: httpx.Client) -> None:
@@ -195,6 +198,39 @@ def test_values_out_of_bounds_are_422_and_say_where(
 ) -> None:
     problem = get(api, path, 422)
     assert problem["errors"][0]["where"] == where
+
+
+@pytest.mark.parametrize("position", [["\ud800"], [2**80], [-5], [True]])
+@pytest.mark.parametrize("path", ["/v1/users", "/v1/items", "/v1/items?q=fil"])
+def test_a_forged_cursor_breaks_nothing(api: httpx.Client, path: str, position: list[Any]) -> None:
+    cursor = base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
+    assert api.get(path, params={**dict(httpx.URL(path).params), "cursor": cursor}).status_code in (
+        200,
+        422,
+    )
+
+
+@pytest.mark.parametrize("kind", ["users", "items"])
+def test_an_id_may_hold_slashes(api: httpx.Client, kind: str) -> None:
+    for path in ("a%2Fb", f"a%2Fb/{'history' if kind == 'users' else 'similar'}"):
+        assert get(api, f"/v1/{kind}/{path}", 404)["value"] == "a/b"
+
+
+def test_a_long_filter_is_refused(api: httpx.Client) -> None:
+    path = f"/v1/users/{USER}/recommendations"
+    assert get(api, path, 422, filter=f"genre={'x' * 200}")["errors"]
+    body = {"history": [item_id(2)], "filters": [" " * 5000]}
+    assert api.post("/v1/recommendations", json=body).status_code == 422
+
+
+def test_text_that_is_none_is_shown_as_far_as_it_goes(api: httpx.Client) -> None:
+    headers = {"Content-Type": "application/json"}
+    for body in (
+        b'{"history": ["\\ud800"]}',
+        b'{"history": ["a"], "filters": ["genre=\\ud800"]}',
+        b'{"history": ["a"], "\\ud800": 1}',
+    ):
+        assert api.post("/v1/recommendations", content=body, headers=headers).status_code == 422
 
 
 @pytest.mark.parametrize("cursor", ["abc", "%", "WzFd", "bnVsbA", "Wzk5XQ=="])

@@ -18,8 +18,10 @@ from servers import served, train
 
 from kgrec.config import Settings
 from kgrec.graph import open_graph
+from kgrec.graph.embedded import running
 from kgrec.graph.home import GraphHome
 from kgrec.graph.launch import free_ports
+from kgrec.graph.locks import is_held
 from kgrec.serving.config import ServingConfig
 
 PATH = f"/v1/users/{user_id(1)}/recommendations?k=5"
@@ -69,11 +71,28 @@ def test_a_killed_graph_is_503_and_comes_back(own: Settings) -> None:
         assert again.json()["items"] == before
 
 
+def test_a_graph_that_somebody_else_started_again_is_found(own: Settings) -> None:
+    with served(own, ServingConfig(time_limit_s=20)) as url, httpx.Client(timeout=30) as client:
+        before = client.get(url + PATH).json()["items"]
+        state = GraphHome.below(own.home).read_state()
+        assert state is not None
+        os.kill(state.supervisor, signal.SIGKILL)
+        os.kill(state.pid, signal.SIGKILL)
+        while is_held(GraphHome.below(own.home).supervisor_lock) or running(own.home):
+            time.sleep(0.05)
+        with open_graph(own):
+            deadline = time.monotonic() + 60
+            while (again := client.get(url + PATH)).status_code != 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            assert again.json()["items"] == before
+
+
 def test_a_new_model_is_served_without_a_restart(own: Settings) -> None:
     with served(own) as url, open_graph(own) as store:
-        assert httpx.get(f"{url}/readyz").json()["model_id"] == "first"
+        assert httpx.get(f"{url}/v1/model").json()["model_id"] == "first"
         train(store, own.home / "models", "second")
-        assert httpx.get(f"{url}/readyz").json()["model_id"] == "second"
+        assert httpx.get(f"{url}/v1/model").json()["model_id"] == "second"
         assert httpx.get(url + PATH).json()["model_id"] == "second"
 
 
@@ -96,3 +115,27 @@ def test_a_graph_without_a_model_is_not_ready_and_says_what_to_do() -> None:
         answer = httpx.get(f"{url}/readyz", timeout=30)
         assert answer.status_code == 503
         assert "kgrec publish" in answer.json()["remedy"]
+
+
+def test_settings_of_no_use_are_the_servers_fault_and_stay_with_it() -> None:
+    wrong = Settings(graph_uri="ftp://somebody:hidden@127.0.0.1:1")
+    with served(wrong) as url:
+        for path in ("/readyz", "/v1/items"):
+            answer = httpx.get(url + path, timeout=20)
+            assert answer.status_code == 503
+            assert "hidden" not in answer.text
+            assert "ftp" not in answer.text
+
+
+def test_a_model_of_a_domain_that_is_gone_is_the_servers_fault(own: Settings) -> None:
+    config = own.home / "models" / "first" / "config.json"
+    with served(own) as url:
+        text = config.read_text()
+        foreign = json.loads(text)
+        foreign["config"]["selection"] = {"domain": "no-such-domain"}
+        config.write_text(json.dumps(foreign))
+        answer = httpx.get(url + PATH, timeout=30)
+        assert answer.status_code == 503
+        assert "no-such-domain" not in answer.text
+        config.write_text(text)
+        assert httpx.get(url + PATH, timeout=30).status_code == 200
