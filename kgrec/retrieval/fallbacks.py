@@ -10,17 +10,22 @@ from kgrec.retrieval.records import Recommendation
 
 
 def popular(
-    store: GraphStore, seen: frozenset[str], passed: frozenset[str] | None, k: int
+    store: GraphStore,
+    seen: frozenset[str],
+    passed: frozenset[str] | None,
+    k: int,
+    label: str | None = None,
 ) -> tuple[tuple[Recommendation, ...], int]:
     """Return the unseen items of the most interactions, and how many were looked at.
 
     Args:
         passed: ids that the filters let pass; None when there is no filter.
+        label: only items that carry it; None takes all.
     """
     if passed is None:
-        rows = store.read("recommend/popular", seen=list(seen), limit=k)
+        rows = store.read("recommend/popular", seen=list(seen), limit=k, label=label)
     else:
-        rows = store.read("recommend/popularity_of", items=sorted(passed - seen))
+        rows = store.read("recommend/popularity_of", items=sorted(passed - seen), label=label)
         rows.sort(key=lambda row: (-row["interactions"], row["item_id"]))
     best = rows[:k]
     reasons = [(f"popular: {row['interactions']} interactions",) for row in best]

@@ -249,7 +249,7 @@ class Recommender:
         self, live: LiveModel, history: History, k: int, filters: Filters, why: Fallback
     ) -> RecommendationList:
         passed = self._passing(live, filters)
-        items, looked_at = popular(self.store, history.seen, passed, k)
+        items, looked_at = popular(self.store, history.seen, passed, k, live.selection.label)
         return _list(live, items, fallback=why, candidates=looked_at)
 
     def _events(self, ids: Sequence[str]) -> list[Event]:

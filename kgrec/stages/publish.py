@@ -1,8 +1,9 @@
 """Publish a trained team: blue and green vectors, suggestions, one switch.
 
 The idle vector property and its index are filled, then the suggestions, then one transaction
-moves `live`; what the old model suggested is removed afterwards. A publish that was killed is run
-again and goes on; readers see the old model whole until the switch and the new one after it.
+moves `live`; what idle models suggest, neither live nor being published, is removed afterwards.
+A publish that was killed is run again and goes on; readers see the old model whole until the
+switch and the new one after it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from kgrec.agents.team import Suggestions, Team
-from kgrec.config import FrozenModel
+from kgrec.config import FrozenModel, parse_config
+from kgrec.data.selection import Selection
 from kgrec.errors import ModelError
 from kgrec.graph.columns import item_pages, vector_pages
 from kgrec.graph.setup import ensure_vector_index
@@ -32,7 +34,7 @@ class PublishedModel(FrozenModel):
     """A model that the graph knows.
 
     Attributes:
-        slot: the vector property that it fills, None once another model has taken it.
+        slot: the vector property that it fills; None when it is neither live nor being published.
         created_at: milliseconds since 1970 of its first publication.
     """
 
@@ -47,7 +49,7 @@ class Publication(FrozenModel):
     """What a publish did.
 
     Attributes:
-        changed: False when the model was live already.
+        changed: False when the model was live already and whole.
         missing: items of the model that the graph lacks.
         untrained: items of the graph that the model does not know.
         removed: suggestions of older models that were removed.
@@ -94,14 +96,21 @@ def publish(
     """
     begun = time.perf_counter()
     live = next((model for model in published_models(store) if model.live), None)
+    label = _label(team, model_id)
+    in_graph = {i for page in item_pages(store, label=label) for i in page["ids"]}
     if live is not None and live.model_id == model_id:
-        removed = _remove_old(store, model_id, progress)
-        seconds = time.perf_counter() - begun
+        _, written = _write_suggestions(
+            store, team, in_graph, model_id, suggests_per_item, progress
+        )
         return Publication(
-            model_id=model_id, slot=live.slot, changed=False, removed=removed, seconds=seconds
+            model_id=model_id,
+            slot=live.slot,
+            changed=bool(written),
+            suggestions=written,
+            removed=_remove_old(store, progress),
+            seconds=time.perf_counter() - begun,
         )
     slot = SLOTS[1] if live is not None and live.slot == SLOTS[0] else SLOTS[0]
-    in_graph = {i for page in item_pages(store) for i in page["ids"]}
     rows = np.flatnonzero([item in in_graph for item in team.items.ids])
     if not len(rows):
         raise ModelError(
@@ -111,7 +120,9 @@ def publish(
         )
     _claim(store, team, model_id, slot)
     dimensions = _write_vectors(store, team, rows, model_id, slot, progress)
-    suggestions = _write_suggestions(store, team, in_graph, model_id, suggests_per_item, progress)
+    suggestions, _ = _write_suggestions(
+        store, team, in_graph, model_id, suggests_per_item, progress
+    )
     _switch(store, model_id, slot)
     return Publication(
         model_id=model_id,
@@ -122,9 +133,14 @@ def publish(
         untrained=len(in_graph) - len(rows),
         dimensions=dimensions,
         suggestions=suggestions,
-        removed=_remove_old(store, model_id, progress),
+        removed=_remove_old(store, progress),
         seconds=time.perf_counter() - begun,
     )
+
+
+def _label(team: Team, model_id: str) -> str | None:
+    given = dict(team.config.get("selection") or {})
+    return parse_config(Selection, given, origin=f"selection of model {model_id!r}").label
 
 
 def _claim(store: GraphStore, team: Team, model_id: str, slot: str) -> None:
@@ -189,10 +205,12 @@ def _write_suggestions(
     model_id: str,
     per_item: int,
     progress: Progress,
-) -> int:
+) -> tuple[int, int]:
+    """Return how many suggestions there are now, and how many of them were written."""
     edges = _edges(team, in_graph, per_item)
     items = list(edges)
     total = sum(map(len, edges.values()))
+    written = 0
     with progress.task("write suggestions", total) as task:
         for batch in _batches(items, max(SUGGESTIONS_A_BATCH // max(per_item, 1), 1)):
             counted = store.read("publish/count_suggestions", items=list(batch), model_id=model_id)
@@ -208,8 +226,9 @@ def _write_suggestions(
                 steps.append(("publish/create_suggestions", {}, {"rows": sent, **shared}))
             if steps:
                 store.write_all(steps)
+            written += len(sent)
             task.advance(sum(len(edges[item]) for item in batch))
-    return total
+    return total, written
 
 
 def _edges(team: Team, in_graph: set[str], per_item: int) -> dict[str, list[dict[str, Any]]]:
@@ -238,12 +257,14 @@ def _switch(store: GraphStore, model_id: str, slot: str) -> None:
         raise _taken_over(model_id)
 
 
-def _remove_old(store: GraphStore, model_id: str, progress: Progress) -> int:
+def _remove_old(store: GraphStore, progress: Progress) -> int:
+    """Remove what idle models suggest; one that holds a slot is live or being published."""
     removed = 0
     with progress.task("remove old suggestions") as task:
         while True:
+            idle = [model.model_id for model in published_models(store) if model.slot is None]
             rows = store.write(
-                "publish/delete_old_suggestions", model_id=model_id, limit=SUGGESTIONS_A_BATCH
+                "publish/delete_old_suggestions", models=idle, limit=SUGGESTIONS_A_BATCH
             )
             deleted = int(rows[0]["deleted"]) if rows else 0
             if not deleted:

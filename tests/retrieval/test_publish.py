@@ -112,6 +112,28 @@ def test_half_written_suggestions_are_not_doubled(empty_store: GraphStore, team:
     assert suggestions(empty_store, "two") == done.suggestions
 
 
+def test_suggestions_of_a_publish_under_way_stay(empty_store: GraphStore, team: Team) -> None:
+    publish(empty_store, team, "one")
+    with pytest.raises(KeyboardInterrupt):
+        publish(empty_store, team, "two", progress=_Stop("write suggestions"))
+    edge = {"history": item_id(0), "item": item_id(1), "agent": "linear", "weight": 1.0}
+    empty_store.write("publish/create_suggestions", rows=[edge], model_id="two")
+    assert publish(empty_store, team, "one").removed == 0
+    assert suggestions(empty_store, "two") == 1
+    assert publish(empty_store, team, "three").removed == 1 + suggestions(empty_store, "three")
+
+
+def test_lost_suggestions_of_the_live_model_are_written_again(
+    empty_store: GraphStore, team: Team
+) -> None:
+    done = publish(empty_store, team, "one")
+    lost = {"items": [item_id(0), item_id(1)], "model_id": "one"}
+    empty_store.write("publish/delete_suggestions_of", **lost)
+    assert suggestions(empty_store, "one") < done.suggestions
+    assert publish(empty_store, team, "one").changed
+    assert suggestions(empty_store, "one") == done.suggestions
+
+
 def test_vectors_of_items_that_the_model_lacks_go(empty_store: GraphStore, team: Team) -> None:
     publish(empty_store, team, "one")
     publish(empty_store, team, "two")

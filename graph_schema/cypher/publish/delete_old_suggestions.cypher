@@ -1,9 +1,9 @@
-// Remove some of the suggestions of every model but one; called until it removes none.
-// $model_id: string; the model whose suggestions stay
+// Remove some of the suggestions of some models; called until it removes none.
+// $models: list of strings; neither live nor being published
 // $limit: integer
 // returns: deleted
 MATCH (:Item)-[s:SUGGESTS]->(:Item)
-WHERE s.model_id <> $model_id
+WHERE s.model_id IN $models
 WITH s
 LIMIT $limit
 DELETE s

@@ -1,9 +1,10 @@
 // Items with the most interactions, without those that were seen.
 // $seen: list of strings
 // $limit: integer
+// $label: string or null; only items that carry this label
 // returns: item_id, title, interactions
 MATCH (i:Item)
-WHERE NOT i.item_id IN $seen
+WHERE NOT i.item_id IN $seen AND ($label IS NULL OR $label IN labels(i))
 WITH i, COUNT { (i)<-[:INTERACTED]-() } AS interactions
 WHERE interactions > 0
 RETURN i.item_id AS item_id, i.title AS title, interactions
