@@ -34,6 +34,17 @@ class Selection(FrozenModel):
             return domain
         return str(Path(domain).resolve())
 
+    @field_validator("kinds", "at_least")
+    @classmethod
+    def _known(
+        cls, kinds: tuple[str, ...] | dict[str, float] | None
+    ) -> tuple[str, ...] | dict[str, float] | None:
+        known = load_schema().core.interactions
+        for kind in kinds or ():
+            if kind not in known:
+                raise ValueError(f"no interaction is of kind {kind!r}; known: {', '.join(known)}")
+        return kinds
+
     @property
     def label(self) -> str | None:
         """The label that the items carry."""

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kgrec.config import FrozenModel
+from kgrec.data.selection import Selection
 from kgrec.errors import NotFoundError
 from kgrec.graph.store import GraphStore
 from kgrec.stages.publish import published_models
+from kgrec.training.checkpoint import read_json
 
 
 class ModelEntry(FrozenModel):
@@ -34,19 +36,32 @@ def trained_models(models: Path) -> dict[str, datetime]:
     return {name: datetime.fromtimestamp(times[name], UTC) for name in newest}
 
 
-def choose_model(models: Path, model_id: str | None = None) -> str:
+def choose_model(models: Path, model_id: str | None = None, *, domain: str | None = None) -> str:
     """Return the named model, or the newest.
+
+    Args:
+        domain: the newest must have learned this domain; None takes any.
 
     Raises:
         NotFoundError: there is no such model, or none at all.
     """
     there = trained_models(models)
-    if model_id is None and there:
-        return next(iter(there))
+    if model_id is None:
+        wanted = Selection(domain=domain).domain
+        fitting = (name for name in there if wanted is None or _domain(models / name) == wanted)
+        newest = next(fitting, None)
+        if newest is not None:
+            return newest
     if model_id is not None and model_id in there:
         return model_id
     known = f"Known: {', '.join(there)}." if there else "Train one first: kgrec train."
-    raise NotFoundError("there is no such model", value=model_id or str(models), remedy=known)
+    value = model_id or (str(models) if domain is None else f"a model of {domain} in {models}")
+    raise NotFoundError("there is no such model", value=value, remedy=known)
+
+
+def _domain(folder: Path) -> str | None:
+    config = read_json(folder / "config.json").get("config", {})
+    return (config.get("selection") or {}).get("domain")
 
 
 def list_models(store: GraphStore, models: Path) -> list[ModelEntry]:

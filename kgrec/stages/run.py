@@ -99,7 +99,7 @@ class _Run:
 
         begun = time.perf_counter()
         models = self.home / "models"
-        model_id = choose_model(models, self.model_id)
+        model_id = choose_model(models, self.model_id, domain=self.pipeline.domain)
         options: Mapping[str, Any] = self.pipeline.publish.model_dump(exclude_none=True)
         team = Team.load(models / model_id)
         done = publish(self.store, team, model_id, progress=self.progress, **options)

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +19,9 @@ from pydantic import Field
 
 from kgrec import __version__
 from kgrec.agents.fit import TeamConfig, fit_team
+from kgrec.agents.semantic import SemanticAgent
 from kgrec.agents.team import Team
-from kgrec.config import FrozenModel
+from kgrec.config import FrozenModel, parse_config
 from kgrec.data.dataset import Dataset, FloatArray
 from kgrec.data.selection import Selection
 from kgrec.data.splits import split_by_ratio, split_by_time
@@ -27,6 +29,7 @@ from kgrec.errors import DataError
 from kgrec.graph.export import read_dataset
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
+from kgrec.text.models import SENTENCE_MODEL, resolve_transformer
 
 
 class TrainConfig(TeamConfig):
@@ -51,7 +54,8 @@ class TrainConfig(TeamConfig):
 
     def selection(self, domain: str | None) -> Selection:
         """Return which interactions are learned from."""
-        return Selection(domain=domain, kinds=self.kinds, at_least=self.at_least)
+        values = {"domain": domain, "kinds": self.kinds, "at_least": self.at_least}
+        return parse_config(Selection, values, origin="[train]")
 
 
 class TrainSummary(FrozenModel):
@@ -86,7 +90,8 @@ def train(
 
     Args:
         domain: name of a domain, whose items alone are learned; None takes all items.
-        force: train even where this model is there already.
+        force: train even where this model is there already; the new one gets a name of its own,
+            as files of a model that may be live are never replaced.
 
     Raises:
         DataError: the graph holds no items, or no interactions that speak for one.
@@ -99,6 +104,8 @@ def train(
     dataset = read_dataset(store, selection, progress=progress)
     _check(dataset)
     model_id = f"{_word(domain)}-{_fingerprint(dataset, config, selection)}"
+    if force:
+        model_id = _unused(home / "models", model_id)
     folder = home / "models" / model_id
     known = (folder / "config.json").is_file() and not force
     team = Team.load(folder) if known else _fit(dataset, config, home / "cache", progress)
@@ -153,10 +160,23 @@ def _word(domain: str | None) -> str:
     return Path(domain).stem if domain else "all"
 
 
+def _unused(models: Path, model_id: str) -> str:
+    names = chain([model_id], (f"{model_id}-{number}" for number in count(2)))
+    return next(name for name in names if not (models / name).exists())
+
+
+def _encoder(config: TrainConfig) -> str:
+    """Say what texts are encoded with: what is installed may change between two trainings."""
+    if SemanticAgent.name not in config.agents:
+        return ""
+    found = resolve_transformer(SENTENCE_MODEL)
+    return f"{found.source} {found.name}"
+
+
 def _fingerprint(dataset: Dataset, config: TrainConfig, selection: Selection) -> str:
     """Hash everything that the team depends on, in any process the same."""
     digest = hashlib.sha256()
-    parts = [__version__, config.model_dump_json(), selection.model_dump_json()]
+    parts = [__version__, config.model_dump_json(), selection.model_dump_json(), _encoder(config)]
     parts += [vocabulary.hash for vocabulary in (dataset.users, dataset.items, dataset.entities)]
     parts += [*dataset.facts.relations, *dataset.item_texts, *dataset.entity_names]
     for part in parts:

@@ -9,8 +9,9 @@ import pytest
 from small_tables import FILMS, RATINGS, Command, Load
 
 from kgrec.agents.team import Team
-from kgrec.errors import ConfigError, DataError
+from kgrec.errors import ConfigError, DataError, NotFoundError
 from kgrec.graph.store import GraphStore
+from kgrec.stages.models import choose_model
 from kgrec.stages.train import TrainConfig, train
 
 CONFIG = TrainConfig(agents=("linear",), validation=0.0)
@@ -35,7 +36,12 @@ def test_a_model_is_trained_once_for_the_same_data_and_settings(
     assert (first.users, first.items, first.interactions) == (12, 3, 36)
     again = train(empty_store, "movies", CONFIG, home=tmp_path)
     assert (again.trained, again.model_id) == (False, first.model_id)
-    assert train(empty_store, "movies", CONFIG, home=tmp_path, force=True).trained
+    for number in (2, 3):
+        forced = train(empty_store, "movies", CONFIG, home=tmp_path, force=True)
+        assert (forced.trained, forced.model_id) == (True, f"{first.model_id}-{number}")
+    assert choose_model(tmp_path / "models", domain="movies") == forced.model_id
+    with pytest.raises(NotFoundError, match="no such model"):
+        choose_model(tmp_path / "models", domain="music")
     other = CONFIG.model_copy(update={"seed": 7})
     assert train(empty_store, "movies", other, home=tmp_path).model_id != first.model_id
     load("interactions", "user_id,movie_id,rating,timestamp\nnew,1,5,881250949\n")
@@ -69,6 +75,8 @@ def test_nothing_to_learn_from_is_a_clear_error(
     with pytest.raises(DataError, match="no interaction"):
         train(empty_store, "movies", CONFIG, home=tmp_path)
     load("interactions", RATINGS)
+    with pytest.raises(ConfigError, match="of kind 'raiting'"):
+        train(empty_store, "movies", TrainConfig(kinds=("raiting",)), home=tmp_path)
     with pytest.raises(ConfigError, match="no such agent"):
         train(empty_store, "movies", TrainConfig(agents=("linaer",)), home=tmp_path)
 
