@@ -32,7 +32,7 @@ _DENSE = ("history_factors", "item_factors", "prior")
 
 
 def save_team(team: Team, directory: Path) -> None:
-    """Write a team; what the directory held before is replaced in one step.
+    """Write a team whole; what the directory held before stays when that fails.
 
     Raises:
         ModelError: the place cannot be written.

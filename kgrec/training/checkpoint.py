@@ -31,13 +31,24 @@ def writing_directory(directory: Path) -> Iterator[Path]:
         fresh = place / "new"
         fresh.mkdir()
         yield fresh
-        if directory.exists():
-            directory.rename(place / "old")
-        fresh.rename(directory)
+        _exchange(fresh, directory, place / "old")
     except OSError as error:
         raise _unwritable(directory, error) from None
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _exchange(fresh: Path, directory: Path, old: Path) -> None:
+    """Put one folder in the place of another, or leave that where it was."""
+    if not directory.exists():
+        fresh.rename(directory)
+        return
+    directory.rename(old)
+    try:
+        fresh.rename(directory)
+    except OSError:
+        old.rename(directory)
+        raise
 
 
 def read_json(path: Path) -> dict[str, Any]:
