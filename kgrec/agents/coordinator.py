@@ -8,6 +8,7 @@ on the validation part; an agent that does not help there gets 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 import scipy.sparse as sp
@@ -32,7 +33,7 @@ class CoordinatorConfig(FrozenModel):
             paired difference between users, or the simpler one stays.
     """
 
-    weights: dict[str, float] | None = None
+    weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
     shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     standard_errors: float = Field(default=1.0, ge=0)
     objective: Objective = Objective()

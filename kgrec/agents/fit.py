@@ -12,7 +12,7 @@ from pydantic import Field
 from kgrec.agents.base import Agent, Encode, FitContext, NothingToLearnError
 from kgrec.agents.coordinator import Coordinator, CoordinatorConfig, choose_weights
 from kgrec.agents.kernel import Kernel
-from kgrec.agents.registry import AGENTS, build_agent
+from kgrec.agents.registry import AGENTS, build_agent, check_names
 from kgrec.agents.team import Team
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, Interactions
@@ -35,7 +35,7 @@ class TeamConfig(FrozenModel):
     agents: tuple[str, ...] = Field(default=tuple(AGENTS), min_length=1)
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     coordinator: CoordinatorConfig = CoordinatorConfig()
-    seed: int = 2024
+    seed: int = Field(default=2024, ge=0, lt=2**63)
     device: str = "cpu"
     refit: bool = False
 
@@ -63,6 +63,7 @@ def fit_team(
     """
     config = config or TeamConfig()
     check_device(config.device)
+    check_names([*config.settings, *(config.coordinator.weights or {})])
     agents = [build_agent(name, config.settings.get(name)) for name in dict.fromkeys(config.agents)]
     context = FitContext(
         train,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from kgrec.agents.base import Agent
@@ -19,14 +19,20 @@ AGENTS: dict[str, str] = {
 }
 
 
+def check_names(names: Iterable[str]) -> None:
+    """Raise ConfigError for a name that no agent has."""
+    for name in names:
+        if name not in AGENTS:
+            near = difflib.get_close_matches(name, AGENTS, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise ConfigError(
+                "there is no such agent", value=name, remedy=f"{hint}Known: {', '.join(AGENTS)}."
+            )
+
+
 def agent_class(name: str) -> type[Any]:
     """Return the class of an agent; raises ConfigError for an unknown name."""
-    if name not in AGENTS:
-        near = difflib.get_close_matches(name, AGENTS, n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise ConfigError(
-            "there is no such agent", value=name, remedy=f"{hint}Known: {', '.join(AGENTS)}."
-        )
+    check_names([name])
     module, _, attribute = AGENTS[name].partition(":")
     return cast(type[Any], getattr(importlib.import_module(module), attribute))
 

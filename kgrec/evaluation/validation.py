@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
+from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, Interactions
@@ -21,8 +22,8 @@ class Objective(FrozenModel):
     """The metric that choices are made by."""
 
     metric: Literal["recall", "ndcg", "mrr", "hit", "f1", "precision"] = "ndcg"
-    k: int = 20
-    max_users: int = 4000
+    k: int = Field(default=20, ge=1)
+    max_users: int = Field(default=4000, ge=1)
     """More users than these are not asked; a sample of them is drawn."""
 
 

@@ -13,6 +13,7 @@ from kgrec.agents.base import FitContext, NothingToLearnError
 from kgrec.agents.fit import TeamConfig, check_device, fit_team
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.registry import AGENTS, agent_class, build_agent
+from kgrec.config import parse_config
 from kgrec.data.dataset import Facts, Interactions
 from kgrec.errors import ConfigError, ModelError
 from kgrec.evaluation.protocol import Ranker, evaluate_ranking
@@ -165,3 +166,24 @@ def test_the_resolved_settings_of_a_team_are_kept(world: Tastes) -> None:
     kept = team.config["settings"]["linear"]
     assert kept["ridge"] == team.metrics["chosen"]["linear"]["ridge"]
     assert TeamConfig.model_validate(team.config).agents == ("linear",)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seed": -1},
+        {"coordinator": {"objective": {"k": 0}}},
+        {"coordinator": {"weights": {"linear": -1.0}}},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        parse_config(TeamConfig, wrong, origin="team")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"coordinator": {"weights": {"linaer": 1.0}}}, {"settings": {"linaer": {}}}]
+)
+def test_names_that_no_agent_has_are_refused(world: Tastes, wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'linear'"):
+        fit_team(world.train, None, parse_config(TeamConfig, wrong, origin="team"))
