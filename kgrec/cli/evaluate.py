@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from kgrec.cli.console import err, out, print_json, progress
@@ -102,7 +103,7 @@ def evaluate_command(
 
 def _print(result: EvaluationResult) -> None:
     counts = ", ".join(f"{count:,} {name}" for name, count in result.counts.items())
-    out.print(f"[bold]{result.data}[/bold]: {counts}")
+    out.print(f"[bold]{escape(result.data)}[/bold]: {counts}")
     _print_rejects(result)
     ranking, protocol = result.ranking, result.protocol
     out.print(
@@ -113,7 +114,7 @@ def _print(result: EvaluationResult) -> None:
     out.print("Chosen on the validation part:")
     out.print(_team(result))
     for name, reason in result.team["skipped"].items():
-        out.print(f"{name} took no part: {reason}")
+        out.print(f"{name} took no part: {reason}", markup=False)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result.seconds.items())
     out.print(f"{seconds}; at most {result.peak_memory / 2**20:,.0f} MiB")
 

@@ -2,7 +2,8 @@
 
 An atomic file is tab-separated with a header of `name:type` columns. A folder holds
 `NAME.train.inter`, `NAME.valid.inter`, `NAME.test.inter` and, where there is knowledge,
-`NAME.kg` (head, relation, tail), `NAME.link` (item, entity) and `NAME.item` (text and lists).
+`NAME.kg` (head, relation, tail), `NAME.link` (item, entity), `NAME.item` (text and lists) and
+`NAME.user`, whose users are known even without an interaction.
 """
 
 from __future__ import annotations
@@ -78,9 +79,9 @@ def read_folder(folder: Path) -> SplitDataset:
     """
     name = _name_of(folder)
     parts = [read_table(folder / f"{name}.{part}.inter") for part in ("train", "valid", "test")]
-    optional = [folder / f"{name}.{kind}" for kind in ("item", "link", "kg")]
-    item, link, kg = (read_table(path) if path.is_file() else None for path in optional)
-    return _assemble(name, parts, item=item, link=link, kg=kg)
+    optional = [folder / f"{name}.{kind}" for kind in ("item", "link", "kg", "user")]
+    item, link, kg, user = (read_table(path) if path.is_file() else None for path in optional)
+    return _assemble(name, parts, item=item, link=link, kg=kg, user=user)
 
 
 def read_parts(train: Path, valid: Path, test: Path) -> SplitDataset:
@@ -156,6 +157,7 @@ def _assemble(
     item: Table | None = None,
     link: Table | None = None,
     kg: Table | None = None,
+    user: Table | None = None,
 ) -> SplitDataset:
     pairs = [list(_interaction_rows(table)) for table in parts]
     for table, rows in zip(parts, pairs, strict=True):
@@ -165,8 +167,9 @@ def _assemble(
                 value=str(table.path),
                 remedy=f"First problem: {table.rejects[0]}" if table.rejects else "It has no rows.",
             )
-    users = Vocabulary.of(row[0] for rows in pairs for row in rows)
-    named = [] if item is None else [row[_item_column(item)] for row in item.rows]
+    known = _ids(user, "user", _USERS)
+    users = Vocabulary.of([row[0] for rows in pairs for row in rows] + known)
+    named = _ids(item, "item", _ITEMS)
     items = Vocabulary.of([row[1] for rows in pairs for row in rows] + named)
     train, valid, test = (_interactions(rows, users, items) for rows in pairs)
     knowledge = _Knowledge(items)
@@ -175,9 +178,19 @@ def _assemble(
     if kg is not None and link is not None:
         knowledge.add_graph(kg, link)
     dataset = Dataset(users, items, train, *knowledge.build())
-    tables = [*parts, *(table for table in (item, link, kg) if table is not None)]
+    tables = [*parts, *(table for table in (item, link, kg, user) if table is not None)]
     rejects = tuple(reject for table in tables for reject in table.rejects)
     return SplitDataset(name, dataset, valid, test, rejects)
+
+
+def _ids(table: Table | None, what: str, names: Sequence[str]) -> list[str]:
+    """Return the ids that a table of users or items lists, none of them empty."""
+    if table is None:
+        return []
+    column = table.find(names)
+    if column is None:
+        raise _missing(table, what, names)
+    return [row[column] for row in table.rows if row[column]]
 
 
 def _item_column(table: Table) -> int:
@@ -243,7 +256,10 @@ class _Knowledge:
         """Take prose columns as text, and every other list of tokens as facts."""
         key = _item_column(table)
         lists = [column for column, kind in enumerate(table.types) if kind == "token_seq"]
-        for row in table.rows:
+        for line, row in zip(table.lines, table.rows, strict=True):
+            if not row[key]:
+                table.reject(line, "the item is empty")
+                continue
             item = self._items.row(row[key])
             words = []
             for column in lists:

@@ -115,3 +115,12 @@ def test_a_folder_that_is_absent_or_holds_no_or_two_data_sets_is_an_error(tmp_pa
     (tmp_path / "small.test.inter").unlink()
     with pytest.raises(DataError, match="no such file"):
         read_folder(tmp_path)
+
+
+def test_users_of_the_user_file_are_known(tmp_path: Path) -> None:
+    data = read_folder(folder(tmp_path, user="user_id:token\tage:float\nu2\t30\nquiet\t40\n\t5\n"))
+    assert data.train.users.ids == ("u1", "u2", "u3", "quiet")
+    assert data.train.matrix().shape == (4, 3)
+    folder(tmp_path, user="name:token\tage:float\nu2\t30\n")
+    with pytest.raises(DataError, match="no user column"):
+        read_folder(tmp_path)
