@@ -32,6 +32,8 @@ def path(relation: str, history_relation: str | None = None, name: str = "Jo Coe
         ("DIRECTED_BY", "both were directed by Jo Coe"),
         ("HAS_GENRE", "both are filed under the genre Jo Coe"),
         ("STARS", "Jo Coe plays in both"),
+        ("BASED_ON", "both are based on Jo Coe"),
+        ("SOURCE_AUTHOR", "both are based on a work by Jo Coe"),
         ("MUSIC_BY", "the music of both is by Jo Coe"),
         ("MEMBER", "Jo Coe is or was a member of both"),
         ("COMES_FROM", "each comes from Jo Coe"),
