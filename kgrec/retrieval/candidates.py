@@ -54,8 +54,9 @@ def gather(
     suggested = max(config.suggested, 10 * k)
     rows += _suggested(store, live, history, heard, seen, suggested, config.history)
     for row in rows:
-        if row["item_id"] in live.team.items and row["item_id"] not in history.seen:
-            found.setdefault(row["item_id"], row["title"] or row["item_id"])
+        for item_id, title in zip(row["items"], row["titles"], strict=True):
+            if item_id in live.team.items and item_id not in history.seen:
+                found.setdefault(item_id, title or item_id)
     return found
 
 
@@ -66,7 +67,7 @@ def _nearest(
     attention: NDArray[np.float64],
     seen: list[str],
     number: int,
-) -> list[dict[str, str]]:
+) -> list[dict[str, list[str]]]:
     if live.index is None:
         return []
     vector = live.team.query_vector(history.rows, attention=attention)
@@ -90,7 +91,7 @@ def _suggested(
     seen: list[str],
     number: int,
     newest: int,
-) -> list[dict[str, str]]:
+) -> list[dict[str, list[str]]]:
     team = live.team
     heard = {
         kernel.agent: weight * len(history) ** -kernel.history_power

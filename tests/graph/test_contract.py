@@ -247,7 +247,7 @@ def test_titles_are_found_by_their_words(graph: GraphStore) -> None:
 def nearest(graph: GraphStore, slot: str, vector: list[float]) -> list[str]:
     index = graph.dialect.vector_index(slot)
     rows = graph.read("recommend/nearest", index=index, k=10, vector=vector, seen=[])
-    return [row["item_id"] for row in rows]
+    return [item for row in rows for item in row["items"]]
 
 
 @pytest.mark.parametrize("slot", ["vector_a", "vector_b"])
