@@ -8,8 +8,9 @@
 // returns: items, titles
 UNWIND $history AS id
 MATCH (h:Item {item_id: id})-[s:SUGGESTS]->(i:Item)
-WHERE s.model_id = $model_id AND NOT i.item_id IN $seen
+WHERE s.model_id = $model_id
 WITH i, sum(s.weight * coalesce($attention[s.agent], 0.0)) AS weight
+WHERE NOT i.item_id IN $seen
 WITH i.item_id AS item_id, coalesce(i.title, '') AS title, weight
 ORDER BY weight DESC, item_id
 LIMIT $limit
