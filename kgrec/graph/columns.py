@@ -76,10 +76,10 @@ def fact_pages(
 ) -> Iterator[Page]:
     """Yield the facts of items: `items` (rows), `relations`, `entities` and what is known of each.
 
-    The columns are `confidences`, `sources` and `evidence`.
+    The columns are `confidences`, `sources`, `extractors` and `evidence`.
     """
     with progress.task("read facts", len(items)) as task:
-        for number, page in _edge_pages(store, "export/facts_of", "items", items):
+        for number, page in _edge_pages(store, "export/facts", "items", items):
             yield page
             task.advance(number)
 

@@ -110,7 +110,17 @@ def find_pipeline(path: Path) -> Path:
 def chosen_stages(
     pipeline: Pipeline, *, only: Stage | None = None, first: Stage | None = None
 ) -> tuple[Stage, ...]:
-    """Return the stages to run: all of the file, one of them, or those from one on."""
+    """Return the stages to run: all of the file, one of them, or those from one on.
+
+    Raises:
+        ConfigError: both are asked for.
+    """
+    if only is not None and first is not None:
+        raise ConfigError(
+            "one stage, and all from another on, exclude each other",
+            value=f"--stage {only} --from {first}",
+            remedy="Give one of the two.",
+        )
     if only is not None:
         return (only,)
     if first is not None:

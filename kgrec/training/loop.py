@@ -64,14 +64,14 @@ class Trained:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[torch.Generator]:
+def seeded(seed: int) -> Iterator[None]:
     """Fix every random draw of the block, and give back the caller's generators after it."""
     state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
     try:
-        yield torch.Generator().manual_seed(seed)
+        yield
     finally:
         random.setstate(state[0])
         np.random.set_state(state[1])

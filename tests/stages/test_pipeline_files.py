@@ -130,6 +130,8 @@ def test_stages_are_chosen_in_their_order(file: Path) -> None:
     assert chosen_stages(pipeline) == STAGES
     assert chosen_stages(pipeline, only="train") == ("train",)
     assert chosen_stages(pipeline, first="train") == ("train", "publish")
+    with pytest.raises(ConfigError, match="exclude each other"):
+        chosen_stages(pipeline, only="train", first="ingest")
     assert tuple(name.value for name in StageName) == STAGES
 
 

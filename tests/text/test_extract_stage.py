@@ -32,7 +32,7 @@ def put(store: GraphStore, items: Iterable[tuple[str, str, str]]) -> None:
 
 
 def facts_of(store: GraphStore, item: str) -> dict[tuple[str, str], tuple[float, str, str]]:
-    rows = store.read("ingest/facts", items=[item])
+    rows = store.read("export/facts", items=[item])
     if not rows:
         return {}
     page = rows[0]

@@ -106,7 +106,7 @@ def _distinct(facts: Iterable[FactRecord]) -> dict[_Key, FactRecord]:
 def _known_facts(store: GraphStore, items: list[str]) -> dict[_Key, _Known]:
     known: dict[_Key, _Known] = {}
     for batch in batched(items, _ITEMS_A_READ):
-        for row in store.read("ingest/facts", items=batch):
+        for row in store.read("export/facts", items=batch):
             keys = zip(row["items"], row["relations"], row["entities"], strict=True)
             columns = ("confidences", "sources", "extractors", "evidence")
             values = zip(*(row[column] for column in columns), strict=True)
