@@ -85,8 +85,17 @@ def parse_config(model: type[ModelT], values: dict[str, Any], *, origin: str) ->
 
 
 def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_input=True)[0]
+    problems = error.errors(include_url=False, include_input=True)
+    # A misspelt key shows as one unknown and one missing; the unknown one is what was typed.
+    problem = min(problems, key=lambda each: each["type"] != "extra_forbidden")
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"unknown key {place!r}"
-    return f"{place}: {problem['msg']} (got {problem.get('input')!r})"
+    if problem["type"] == "missing":
+        return f"the key {place!r} is missing"
+    return f"{place}: {problem['msg']} (got {_shortened(problem.get('input'))})"
+
+
+def _shortened(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"

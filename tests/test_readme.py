@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ RUNNABLE = [command for command in COMMANDS if not {"FOLDER", "mine.toml", "serv
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment in which the demo has run to its end."""
     home = tmp_path_factory.mktemp("demo")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -36,7 +37,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    return environment
+    yield environment
+    subprocess.run(["kgrec", "graph", "stop", "--force"], env=environment, check=True)
 
 
 def test_names_only_commands_and_options_that_exist() -> None:

@@ -83,6 +83,8 @@ def status(as_json: AsJson = False) -> None:
         if isinstance(value, dict):
             value = ", ".join(f"{key} {count:,}" for key, count in value.items()) or "none"
         out.print(f"{name.replace('_', ' '):<10}", value, highlight=False, markup=False)
+    if "nodes" not in state:
+        out.print("`kgrec graph start` starts it; what it holds is counted while it runs.")
 
 
 @app.command()

@@ -59,6 +59,14 @@ def publish(
     if not done.changed:
         out.print(f"{chosen} is live already.", markup=False)
         return
+    if not done.items:
+        out.print(
+            f"{chosen} was live; {done.suggestions:,} suggestions were written anew, "
+            f"{done.seconds:.1f} s.",
+            markup=False,
+            highlight=False,
+        )
+        return
     out.print(
         f"{chosen} is live: {done.items:,} items, {done.dimensions} dimensions, "
         f"{done.suggestions:,} suggestions, {done.seconds:.1f} s.",

@@ -50,9 +50,11 @@ class Source(TableFormat):
     move_article: bool = False
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Source:
+    def _sound(self) -> Source:
         if (self.path is None) == (self.dataset is None):
             raise ValueError("a source has either a path or a dataset")
+        if self.value_range is not None and not self.value_range[0] <= self.value_range[1]:
+            raise ValueError("value_range is [least, largest]")
         return self
 
     @property

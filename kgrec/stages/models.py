@@ -54,9 +54,11 @@ def choose_model(models: Path, model_id: str | None = None, *, domain: str | Non
             return newest
     if model_id is not None and model_id in there:
         return model_id
+    if model_id is None:
+        what = "no model has been trained" + (f" for {domain}" if domain else "")
+        raise NotFoundError(f"{what} yet", remedy="Train one first: kgrec train.")
     known = f"Known: {', '.join(there)}." if there else "Train one first: kgrec train."
-    value = model_id or (str(models) if domain is None else f"a model of {domain} in {models}")
-    raise NotFoundError("there is no such model", value=value, remedy=known)
+    raise NotFoundError("there is no such model", value=model_id, remedy=known)
 
 
 def _domain(folder: Path) -> str | None:

@@ -114,7 +114,8 @@ def test_publish_lists_and_switches(there: Planted, run: Run, home: Path) -> Non
     code, text, _ = run("publish", "second", "--suggests", "5")
     assert code == 0
     assert "second is live: 160 items" in text
-    assert "live already" in run("publish", "second")[1]
+    assert "live already" in run("publish", "second", "--suggests", "5")[1]
+    assert "written anew" in run("publish", "second")[1]
     entries = {
         entry["model_id"]: entry for entry in json.loads(run("publish", "--list", "--json")[1])
     }
