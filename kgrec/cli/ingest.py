@@ -119,13 +119,14 @@ def show_columns(prepared: PreparedSource) -> None:
 
 def described(done: IngestSummary) -> str:
     """Return what an ingest did, in one line."""
-    if not done.changed:
+    if done.unchanged == done.rows and not done.changed:
         return f"{done.rows:,} rows: unchanged."
     counts = {
         "created": done.created,
         "updated": done.updated,
         "unchanged": done.unchanged,
         "repeated in the file": done.repeated,
+        "set aside": done.rejected,
         "users created": done.users,
         "items created": done.items,
         "entities": done.entities,

@@ -45,6 +45,8 @@ RecordT = TypeVar("RecordT", ItemRecord, UserRecord)
 class IngestSummary(FrozenModel):
     """What one ingest did; the counts are those of `Tally`.
 
+    Every row is created, updated, unchanged, repeated or rejected, once.
+
     Attributes:
         rejected: rows that were set aside.
         cells_rejected: cells of no use, without which their rows were kept.
@@ -160,15 +162,22 @@ class _Load:
         self.rejects = rejects
         self.lines = lines if self.table.layout.format != "parquet" else None
         self.progress = progress
+        self.read = 0
         kinds = frozenset(load_schema().core.interactions)
         self.parser = RowParser(prepared.plan, prepared.source, kinds)
 
     def run(self) -> Tally:
-        return {
+        tally = {
             "catalog": self._items,
             "users": self._users,
             "interactions": self._interactions,
         }[self.source.kind]()
+        tally.rows = self.read
+        return tally
+
+    def _set_unreadable_aside(self, line: int, value: object, reason: str) -> None:
+        self.read += 1
+        self._set_aside(line, value, reason)
 
     def _set_aside(self, line: int, value: object, reason: str) -> None:
         self.rejects.add(str(self.table.path), line, value, reason)
@@ -195,7 +204,6 @@ class _Load:
         with self.progress.task(f"load {self.source.title}", self.lines) as task:
             for batch in batched(self._records(task, parse, key), size):
                 tally.add(write(batch))
-                tally.rows += len(batch)
         return tally
 
     def _interactions(self) -> Tally:
@@ -206,7 +214,6 @@ class _Load:
         with InteractionSpool() as spool:
             with self.progress.task(f"read {title}", self.lines) as task:
                 spool.take(self._interaction_rows(task))
-            tally.rows = spool.taken
             distinct = len(spool)
             tally.repeated = spool.taken - distinct
             with self.progress.task(f"load {title}", distinct) as task:
@@ -243,7 +250,8 @@ class _Load:
 
     def _rows(self, task: Task) -> Iterator[tuple[int, dict[str, Any]]]:
         before = 0
-        for line, cells in self.table.rows(self._set_aside):
+        for line, cells in self.table.rows(self._set_unreadable_aside):
+            self.read += 1
             if line - before >= 1000:
                 task.advance(line - before)
                 before = line

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from small_tables import FILMS, RATINGS, Load
 
+from kgrec.cli.ingest import described
 from kgrec.data.records import FactRecord
 from kgrec.data.rejects import read_rejects
 from kgrec.errors import DataError
@@ -106,7 +107,7 @@ def test_a_second_catalogue_adds_facts_and_leaves_the_rest(
     load("catalog", FILMS)
     people = "movie_id,actors\n1,Sigourney Weaver|Ridley Scott\n9,Nobody\n"
     done = load("catalog", people, name="people.csv")
-    assert (done.updated, done.facts, done.rejected) == (1, 2, 1)
+    assert (done.rows, done.updated, done.facts, done.rejected) == (2, 1, 2, 1)
     assert done.reasons == {"title is missing, and there is no such item yet": 1}
     facts = (
         "MATCH (:Item {item_id: '1'})-[f]->(e:Entity) RETURN count(f) AS f, count(DISTINCT e) AS e"
@@ -161,7 +162,10 @@ def test_rows_that_cannot_be_used_are_set_aside_with_their_lines(
         b"bob,1,3,881250949\n"
     )
     done = load("interactions", bad)
-    assert (done.created, done.repeated, done.rejected) == (2, 1, 6)
+    assert (done.rows, done.created, done.repeated, done.rejected) == (9, 2, 1, 6)
+    again = load("interactions", bad)
+    assert (again.rows, again.unchanged, again.repeated, again.rejected) == (9, 2, 1, 6)
+    assert described(again) == "9 rows: 2 unchanged, 1 repeated in the file, 6 set aside."
     assert done.rejects is not None
     found = {(one.line, one.value, one.reason) for one in read_rejects(Path(done.rejects))}
     assert found == {
@@ -178,7 +182,7 @@ def test_rows_that_cannot_be_used_are_set_aside_with_their_lines(
 
 def test_of_two_rows_with_one_id_the_first_counts(load: Load, empty_store: GraphStore) -> None:
     done = load("catalog", "item_id,title\n1,First\n1,Second\n2,Other\n")
-    assert (done.created, done.rejected) == (2, 1)
+    assert (done.rows, done.created, done.rejected) == (3, 2, 1)
     assert rows(empty_store, "MATCH (i:Item) RETURN i.title AS t ORDER BY t") == [
         ["First"],
         ["Other"],

@@ -15,7 +15,7 @@ class Tally:
     """Counts of one load.
 
     Attributes:
-        rows: usable rows that were read.
+        rows: all rows of the file, whatever became of them.
         created, updated, unchanged: items, users or interactions.
         repeated: interactions that stand in the file more than once; the last one counts.
         users, items: created because interactions name them.
