@@ -63,7 +63,7 @@ def fit_team(
     """
     config = config or TeamConfig()
     check_device(config.device)
-    check_names([*config.settings, *(config.coordinator.weights or {})])
+    check_agents(config)
     agents = [build_agent(name, config.settings.get(name)) for name in dict.fromkeys(config.agents)]
     context = FitContext(
         train,
@@ -107,6 +107,13 @@ class _Log:
 
     seconds: dict[str, float] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+
+
+def check_agents(config: TeamConfig) -> None:
+    """Raise ConfigError for an agent, or a setting of one, that there is not."""
+    check_names([*config.agents, *config.settings, *(config.coordinator.weights or {})])
+    for name, settings in config.settings.items():
+        build_agent(name, settings)
 
 
 def check_device(device: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from kgrec.agents.fit import check_agents
 from kgrec.config import FrozenModel, load_toml, parse_config
 from kgrec.data.sources import Source
 from kgrec.errors import ConfigError
@@ -86,6 +87,7 @@ def load_pipeline(path: Path, settings: Sequence[str] = ()) -> Pipeline:
     if domain.endswith(".toml"):
         domain = str(_beside(base, Path(domain)).resolve())
     load_schema().domain(domain)
+    _check_train(pipeline.train, path)
     return pipeline.model_copy(update={"sources": sources, "domain": domain})
 
 
@@ -127,6 +129,18 @@ def chosen_stages(
         begin = STAGES.index(first)
         return tuple(stage for stage in pipeline.stages if STAGES.index(stage) >= begin)
     return pipeline.stages
+
+
+def _check_train(config: TrainConfig, path: Path) -> None:
+    """Check now what would otherwise fail once everything before the training has run."""
+    try:
+        config.selection(None)
+        check_agents(config)
+    except ConfigError as error:
+        what = error.what.removeprefix("[train]: ")
+        raise ConfigError(
+            f"{path}: [train]: {what}", value=error.value, remedy=error.remedy
+        ) from None
 
 
 def _beside(base: Path, path: Path) -> Path:
