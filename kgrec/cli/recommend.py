@@ -68,7 +68,7 @@ def recommend(
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
-        _show(found)
+        _show(found, filtered=bool(filters))
 
 
 def _write_all(settings: Settings, k: int, *, as_json: bool) -> None:
@@ -89,11 +89,11 @@ def _write_all(settings: Settings, k: int, *, as_json: bool) -> None:
     )
 
 
-def _show(found: RecommendationList) -> None:
+def _show(found: RecommendationList, *, filtered: bool) -> None:
     if found.fallback in _NOTES:
         err.print(_NOTES[found.fallback].format(user=found.user_id), markup=False)
     if not found.items:
-        out.print("Nothing is left to recommend.")
+        out.print(_why_nothing(found, filtered=filtered), markup=False, highlight=False)
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("", justify="right")
@@ -115,3 +115,13 @@ def _show(found: RecommendationList) -> None:
         markup=False,
         highlight=False,
     )
+
+
+def _why_nothing(found: RecommendationList, *, filtered: bool) -> str:
+    who = found.user_id
+    if filtered:
+        known = "" if found.fallback else "the model knows and that "
+        return f"No item that {known}{who} has not met passes the filters."
+    if found.fallback is not None:
+        return f"Nobody has met any item that {who} has not met."
+    return "No unseen item scores for this history: all are met, or nothing speaks for the rest."

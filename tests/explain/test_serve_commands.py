@@ -51,6 +51,8 @@ def test_recommend(there: Planted, run: Run) -> None:
     assert found["items"][0]["reasons"][0] in text
     code, text, _ = run("recommend", user_id(1), "--filter", "genre=Drama", "--json")
     assert all(int(item["item_id"][1:]) % 4 == 0 for item in json.loads(text)["items"])
+    code, text, _ = run("recommend", user_id(1), "--filter", "genre=Nothing")
+    assert (code, "passes the filters." in text) == (0, True)
     code, text, _ = run("recommend", user_id(1), "--diversity", "0.8")
     assert "diversity: from" in text
 

@@ -8,6 +8,13 @@ const WHY_FALLBACK = {
   empty_history: "There is nothing in this history that the model can build on, so these are simply the most popular. Like a few, and they become personal.",
 };
 
+const whyNothing = (found, filtered) => {
+  const known = found.fallback ? "" : " the model knows and that";
+  if (filtered) return `No item that${known} this user has not met passes the filter. Loosen it.`;
+  if (found.fallback) return "There is no item left that anybody has met.";
+  return "No unseen item scores for this history: all are met, or nothing speaks for the rest.";
+};
+
 export class Recommendations {
   constructor(root, { openItem, react }) {
     this.openItem = openItem;
@@ -63,7 +70,7 @@ export class Recommendations {
       if (turn === this.turn) this.list.removeAttribute("aria-busy");
     }
     if (turn !== this.turn) throw overtaken();
-    this.draw(userId, found);
+    this.draw(userId, found, filter);
     return found;
   }
 
@@ -72,7 +79,7 @@ export class Recommendations {
     this.before = new Map([...this.list.querySelectorAll("[data-item]")].map((card, place) => [card.dataset.item, place + 1]));
   }
 
-  draw(userId, found) {
+  draw(userId, found, filter) {
     const known = found.history === 1 ? "1 history item" : `${found.history} history items`;
     fill(this.note, found.fallback ? "" : `${known} → ${found.candidates} candidates, ${Math.round(found.milliseconds)} ms`);
     const top = Math.max(...found.items.map((one) => one.score), 1e-9);
@@ -80,7 +87,7 @@ export class Recommendations {
     if (found.fallback) {
       parts.push(h("div", { class: "fallback", role: "note" }, h("strong", {}, "Not personal. "), WHY_FALLBACK[found.fallback] ?? found.fallback));
     } else parts.push(this.legend(found));
-    if (!found.items.length) parts.push(h("p", { class: "empty" }, "Nothing is left to recommend. Loosen the filter."));
+    if (!found.items.length) parts.push(h("p", { class: "empty" }, whyNothing(found, filter.length > 0)));
     parts.push(h("ol", {}, found.items.map((one) => this.card(userId, one, top, found.fallback))));
     const held = this.held();
     fill(this.list, parts);

@@ -1,0 +1,27 @@
+"""What `kgrec recommend` says when it has nothing to show."""
+
+from __future__ import annotations
+
+import pytest
+
+from kgrec.cli.recommend import _show
+from kgrec.retrieval.records import Fallback, RecommendationList
+
+
+@pytest.mark.parametrize(
+    ("fallback", "filtered", "says"),
+    [
+        (None, True, "No item that the model knows and that ann has not met passes the filters."),
+        ("unknown_user", True, "No item that ann has not met passes the filters."),
+        (None, False, "No unseen item scores for this history"),
+        ("empty_history", False, "Nobody has met any item that ann has not met."),
+    ],
+)
+def test_the_case_is_named(
+    capsys: pytest.CaptureFixture[str], fallback: Fallback | None, filtered: bool, says: str
+) -> None:
+    found = RecommendationList(
+        items=(), model_id="m", vocabulary_hash="h", user_id="ann", fallback=fallback
+    )
+    _show(found, filtered=filtered)
+    assert says in capsys.readouterr().out
