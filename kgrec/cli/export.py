@@ -11,6 +11,7 @@ import typer
 
 from kgrec.cli.console import out, print_json, progress
 from kgrec.config import load_settings
+from kgrec.errors import ConfigError
 from kgrec.graph import open_graph
 from kgrec.progress import Progress
 
@@ -36,16 +37,20 @@ def export(
     domain: Annotated[
         str | None, typer.Option(help="Only the items of this domain, such as movies.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write the graph to files.
 
     pyg: data.pt, a HeteroData of what models learn from, and vocabularies.json with the ids and
     their hashes. parquet: one file a node type and one a relation type. networkx: node-link JSON.
-    graphml: for Gephi, yEd and others.
+    graphml: for Gephi, yEd and others. Files that are there already are left alone unless --force
+    is given.
 
     Example: kgrec export exported/ --format parquet
     """
+    if not force:
+        _refuse_to_replace(path, form)
     with open_graph(load_settings()) as store, progress(quiet=as_json) as bars:
         counts = _WRITERS[form](store, path, domain, bars)
     if as_json:
@@ -53,6 +58,22 @@ def export(
         return
     told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     out.print(f"{path}: {told}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _refuse_to_replace(path: Path, form: Format) -> None:
+    # Which Parquet files come is up to the graph, and old ones beside new ones would mislead.
+    patterns = {Format.PYG: ("data.pt", "vocabularies.json"), Format.PARQUET: ("*.parquet",)}
+    if form in patterns:
+        found = (file for pattern in patterns[form] for file in sorted(path.glob(pattern)))
+        there = next(found, None)
+    else:
+        there = path if path.is_file() else None
+    if there is not None:
+        raise ConfigError(
+            "there is such a file already",
+            value=str(there),
+            remedy="Give another path, or --force to replace it.",
+        )
 
 
 def _pyg(store: GraphStore, path: Path, domain: str | None, bars: Progress) -> dict[str, int]:

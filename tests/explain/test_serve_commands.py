@@ -140,7 +140,21 @@ def test_export(there: Planted, run: Run, tmp_path: Path, form: str, file: str) 
     assert code == 0
     assert json.loads(text)["rows"]
     assert (place / file).is_file()
-    assert str(place) in run("export", str(place), "-f", form, "--domain", "movies")[1]
+    before = (place / file).read_bytes()
+    code, _, error = run("export", str(place), "-f", form, "--domain", "movies")
+    assert (code, "--force" in error, (place / file).read_bytes()) == (2, True, before)
+    again = run("export", str(place), "-f", form, "--domain", "movies", "--force")
+    assert (again[0], str(place) in again[1]) == (0, True)
+
+
+def test_an_export_leaves_other_files_alone(there: Planted, run: Run, tmp_path: Path) -> None:
+    catalogue = tmp_path / "films.csv"
+    catalogue.write_text("item_id,title\n", encoding="utf-8")
+    code, _, error = run("export", str(catalogue), "--format", "networkx")
+    assert (code, str(catalogue) in error.replace("\n", "")) == (2, True)
+    assert catalogue.read_text(encoding="utf-8") == "item_id,title\n"
+    assert run("export", str(tmp_path), "--format", "parquet")[0] == 0
+    assert catalogue.read_text(encoding="utf-8") == "item_id,title\n"
 
 
 def test_export_of_no_such_domain(there: Planted, run: Run, tmp_path: Path) -> None:
