@@ -178,7 +178,7 @@ def test_a_slot_that_was_taken_over_is_not_written(empty_store: GraphStore, team
 
 
 def test_models_are_listed(empty_store: GraphStore, team: Team, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="no such model"):
+    with pytest.raises(NotFoundError, match="no model has been trained"):
         choose_model(tmp_path)
     team.save(tmp_path / "one")
     team.save(tmp_path / "two")

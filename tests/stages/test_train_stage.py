@@ -40,7 +40,7 @@ def test_a_model_is_trained_once_for_the_same_data_and_settings(
         forced = train(empty_store, "movies", CONFIG, home=tmp_path, force=True)
         assert (forced.trained, forced.model_id) == (True, f"{first.model_id}-{number}")
     assert choose_model(tmp_path / "models", domain="movies") == forced.model_id
-    with pytest.raises(NotFoundError, match="no such model"):
+    with pytest.raises(NotFoundError, match="no model has been trained for"):
         choose_model(tmp_path / "models", domain="music")
     other = CONFIG.model_copy(update={"seed": 7})
     assert train(empty_store, "movies", other, home=tmp_path).model_id != first.model_id
