@@ -16,7 +16,7 @@ from torch import Tensor
 from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
 from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
 from kgrec.agents.kernel import Kernel
-from kgrec.agents.knowledge import cosine_rows, degree_features
+from kgrec.agents.features import cosine_rows, degree_features
 from kgrec.data.dataset import IntArray
 from kgrec.evaluation.validation import Objective, Validation
 from kgrec.training.loop import Schedule, seeded, train

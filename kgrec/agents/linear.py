@@ -11,7 +11,7 @@ from pydantic import Field
 
 from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
 from kgrec.agents.kernel import Kernel
-from kgrec.agents.knowledge import degree_features, strongest
+from kgrec.agents.features import degree_features, strongest
 from kgrec.data.dataset import Dataset, FloatArray, IntArray
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective, Validation

@@ -8,7 +8,7 @@ from tastes import Tastes, tastes
 from kgrec.agents.base import FitContext
 from kgrec.agents.collaborative import CollaborativeConfig, _Problem
 from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
-from kgrec.agents.knowledge import cosine_rows
+from kgrec.agents.features import cosine_rows
 from kgrec.training.loop import seeded
 
 

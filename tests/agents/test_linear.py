@@ -5,7 +5,7 @@ import pytest
 from tastes import Tastes, tastes
 
 from kgrec.agents.base import FitContext
-from kgrec.agents.knowledge import degree_features
+from kgrec.agents.features import degree_features
 from kgrec.agents.linear import LinearAgent, LinearConfig
 
 
