@@ -93,7 +93,7 @@ def measure_peer(
     held_out = Validation(train, data.valid, Objective(), seed=2024)
     begun = time.perf_counter()
     tried = [build(train) for build in choices]
-    values = [held_out.measure(ranker.scores) for ranker in tried] if len(tried) > 1 else [0.0]
+    values = [held_out.measure(lambda h, r=r: r.scores(h.matrix)) for r in tried]
     seconds = time.perf_counter() - begun
     report, _ = evaluate_ranking(tried[int(np.argmax(values))], train, seen, data.test, [k])
     return {name: report.at[k][name].mean for name in METRICS} | {"seconds": seconds}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar, Protocol
 
 from kgrec.agents.kernel import Kernel
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, Interactions
+from kgrec.data.histories import Histories
 from kgrec.errors import ModelError
+from kgrec.evaluation.validation import Objective, Validation
 from kgrec.progress import SILENT, Progress
 
 Encode = Callable[[Sequence[str]], FloatArray]
@@ -30,8 +33,10 @@ class FitContext:
 
     Attributes:
         train: catalogue, facts, texts and the interactions to learn from.
-        validation: later interactions of the same users, to choose settings on; without them an
-            agent takes the settings it knows to be sound.
+        validation: interactions that are not learned from, to choose settings on; without them
+            an agent takes the settings it knows to be sound.
+        given: what else is known of users when the validation part is asked for: the histories
+            of users of whom nothing is learned.
         seed: fixes every random draw.
         device: "cpu" or "cuda".
         encode: the text encoder, or None where there is none.
@@ -43,13 +48,31 @@ class FitContext:
     device: str = "cpu"
     progress: Progress = SILENT
     encode: Encode | None = None
+    given: Interactions = field(default_factory=Interactions.empty)
+
+    @cached_property
+    def histories(self) -> Histories:
+        """What is known of every user, learned from or given."""
+        known = self.train.interactions.concat(self.given)
+        return Histories.of(known, self.train.num_users, self.train.num_items)
+
+    def held_out(self, objective: Objective) -> Validation | None:
+        """Return what settings are chosen by, or None where nothing is held out."""
+        if self.validation is None or not len(self.validation):
+            return None
+        return Validation(self.histories, self.validation, objective, seed=self.seed)
 
     def refit(self) -> FitContext:
-        """Return the context in which the validation part is learned from as well."""
+        """Return the context in which all that is known is learned from."""
         if self.validation is None:
             return self
-        both = self.train.interactions.concat(self.validation)
-        return replace(self, train=self.train.with_interactions(both), validation=None)
+        known = self.train.interactions.concat(self.given, self.validation)
+        return replace(
+            self,
+            train=self.train.with_interactions(known),
+            validation=None,
+            given=Interactions.empty(),
+        )
 
 
 class Agent(Protocol):

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
 from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
-from kgrec.agents.kernel import Kernel
 from kgrec.agents.features import cosine_rows, degree_features
+from kgrec.agents.kernel import Kernel
 from kgrec.data.dataset import IntArray
-from kgrec.evaluation.validation import Objective, Validation
+from kgrec.evaluation.validation import Objective
 from kgrec.training.loop import Schedule, seeded, train
 from kgrec.training.losses import softmax_loss
 from kgrec.training.sparse import csr_tensor
@@ -99,11 +99,7 @@ class _Problem:
         self.features = degree_features(context.train)
         self.cosine = cosine_rows(context.train, config.row_size)
         self.graph = Graph.of(self.edges, config.kappa, context.device)
-        self.held_out: Validation | None = None
-        if context.validation is not None and len(context.validation):
-            self.held_out = Validation(
-                self.matrix, context.validation, config.objective, seed=context.seed
-            )
+        self.held_out = context.held_out(config.objective)
 
     def train(self, tau: float) -> _Candidate:
         """Train a network with this temperature from scratch."""

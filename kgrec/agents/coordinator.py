@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
 from kgrec.agents.kernel import Kernel
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray
+from kgrec.data.histories import Histories
 from kgrec.evaluation.metrics import Values
 from kgrec.evaluation.validation import Objective, Validation
 from kgrec.progress import SILENT, Progress
@@ -49,7 +49,7 @@ class Coordinator:
     def __init__(self, weights: Sequence[float]) -> None:
         self.weights: NDArray[np.float64] = np.asarray(weights, dtype=np.float64)
 
-    def attention(self, kernels: Sequence[Kernel], histories: sp.csr_matrix) -> NDArray[np.float64]:
+    def attention(self, kernels: Sequence[Kernel], histories: Histories) -> NDArray[np.float64]:
         """Return α, float64 [A, B]; 0 where an agent says the same of every item."""
         alpha = np.zeros((len(kernels), histories.shape[0]))
         for row, (weight, kernel) in enumerate(zip(self.weights, kernels, strict=True)):
@@ -67,7 +67,7 @@ def attention_of(weight: float, spread: NDArray[np.float64]) -> NDArray[np.float
 
 def choose_weights(
     kernels: Sequence[Kernel],
-    validation: Validation,
+    validation: Validation | None,
     config: CoordinatorConfig,
     progress: Progress = SILENT,
 ) -> tuple[list[float], dict[str, float]]:
@@ -84,7 +84,7 @@ def choose_weights(
     names = [kernel.agent for kernel in kernels]
     if config.weights is not None:
         return _normalised(config.weights, names), {}
-    if not len(validation):
+    if validation is None or not len(validation):
         return [1.0 / len(kernels)] * len(kernels), {}
     scores = [_standardised(kernel, validation.histories) for kernel in kernels]
     alone = [validation.per_user(each.copy()) for each in scores]
@@ -126,7 +126,7 @@ def _best_step(
     return best if gain.mean() > config.standard_errors * noise else None
 
 
-def _standardised(kernel: Kernel, histories: sp.csr_matrix) -> FloatArray:
+def _standardised(kernel: Kernel, histories: Histories) -> FloatArray:
     attention = Coordinator([1.0]).attention([kernel], histories)[0].astype(np.float32)
     return np.asarray(kernel.scores(histories) * attention[:, None], dtype=np.float32)
 

@@ -17,7 +17,6 @@ from kgrec.agents.team import Team
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, Interactions
 from kgrec.errors import ConfigError, ModelError
-from kgrec.evaluation.validation import Validation
 from kgrec.progress import SILENT, Progress
 
 
@@ -45,6 +44,7 @@ def fit_team(
     validation: Interactions | None,
     config: TeamConfig | None = None,
     *,
+    given: Interactions | None = None,
     encode: Encode | None = None,
     progress: Progress = SILENT,
 ) -> Team:
@@ -52,9 +52,10 @@ def fit_team(
 
     Args:
         train: catalogue, facts, texts and interactions.
-        validation: held-out interactions of the same users, for every choice; None takes the
+        validation: held-out interactions, for every choice; None takes the
             settings that agents know to be sound and weighs them alike.
         config: who is in the team.
+        given: histories of users of whom nothing is learned, for the choices on `validation`.
         encode: turns texts into unit vectors; the default is `kgrec.text.encoder.encode`.
 
     Raises:
@@ -72,6 +73,7 @@ def fit_team(
         config.device,
         progress,
         encode or _encoder(config.device, progress),
+        Interactions.empty() if given is None else given,
     )
     log = _Log()
     kernels = _fit_all(agents, context, log)
@@ -154,10 +156,8 @@ def _fit_all(agents: Sequence[Agent], context: FitContext, log: _Log) -> list[Ke
 def _weigh(
     kernels: Sequence[Kernel], context: FitContext, config: TeamConfig
 ) -> tuple[dict[str, float], dict[str, float]]:
-    held_out = context.validation if context.validation is not None else Interactions.empty()
-    objective = config.coordinator.objective
-    validation = Validation(context.train.matrix(), held_out, objective, seed=config.seed)
-    weights, measured = choose_weights(kernels, validation, config.coordinator, context.progress)
+    held_out = context.held_out(config.coordinator.objective)
+    weights, measured = choose_weights(kernels, held_out, config.coordinator, context.progress)
     return {kernel.agent: w for kernel, w in zip(kernels, weights, strict=True)}, measured
 
 

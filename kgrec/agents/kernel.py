@@ -2,11 +2,12 @@
 
 The score of agent `k` for a history `H` of `n` items is
 
-    s_k(H, i) = n^-p · Σ_{h ∈ H} v_h · S(h, i) + b_i,      S = F Vᵀ + R
+    s_k(H, i) = Σ_{h ∈ H} w_h · v_h · S(h, i) + b_i,      S = F Vᵀ + R,      w_h = n^-p
 
 with factors `F`, `V`, sparse rows `R` and a prior `b`, each of which may be absent, and `v_h` the
-weight of the history item (1 unless the caller says otherwise). The sum is exact, so that it can
-be taken apart again (`parts`).
+weight of the history item (1 unless the caller says otherwise). An agent that reads order and time
+gives `w_h` by an attention of its own. The sum is exact, so that it can be taken apart again
+(`parts`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from kgrec.agents.attention import HistoryAttention
 from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.data.histories import Histories, as_histories, one_history
 from kgrec.errors import ModelError
 
 
@@ -34,6 +37,7 @@ class Kernel:
         rows: R, CSR float32 [I, I]; row `h` holds the strongest weights of a history item.
         prior: b, float32 [I], what speaks for an item whatever the history.
         history_power: p.
+        attention: gives w_h in place of n^-p.
         chosen: settings of the agent that were chosen on the validation part, by name; the agent
             fits the same kernel again when it is given them.
     """
@@ -44,6 +48,7 @@ class Kernel:
     rows: sp.csr_matrix | None = None
     prior: FloatArray | None = None
     history_power: float = 0.0
+    attention: HistoryAttention | None = None
     chosen: Mapping[str, float | int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -59,11 +64,19 @@ class Kernel:
         assert self.rows is not None  # noqa: S101 - __post_init__ holds it
         return int(self.rows.shape[0])
 
-    def scores(self, histories: sp.csr_matrix) -> FloatArray:
+    def weights(self, histories: Histories) -> FloatArray:
+        """Return w_h · v_h of each entry of the histories, float32 [N]."""
+        if self.attention is not None:
+            return np.asarray(self.attention.weights(histories) * histories.weight)
+        count = histories.lengths
+        scale = np.repeat(np.maximum(count, 1).astype(np.float64) ** -self.history_power, count)
+        return np.asarray(histories.weight * scale, dtype=np.float32)
+
+    def scores(self, histories: Histories | sp.csr_matrix) -> FloatArray:
         """Score every item for a batch of histories.
 
         Args:
-            histories: CSR float32 [B, I]; the value is the weight `v_h` of a history item.
+            histories: B histories, or CSR float32 [B, I] of weights `v_h`, without context.
 
         Returns:
             float32 [B, I].
@@ -78,7 +91,7 @@ class Kernel:
             scores += self.prior
         return scores
 
-    def spread(self, histories: sp.csr_matrix) -> NDArray[np.float64]:
+    def spread(self, histories: Histories | sp.csr_matrix) -> NDArray[np.float64]:
         """Return the standard deviation of each history's scores over all items, float64 [B].
 
         Exact, from the moments of the factors, without scoring the items: O(D²) and the sparse
@@ -103,11 +116,9 @@ class Kernel:
         summed = sp.csr_matrix(weighted @ self.rows, dtype=np.float64)
         return np.asarray(summed.multiply(summed).sum(axis=1)).ravel()
 
-    def _weighted(self, histories: sp.csr_matrix) -> sp.csr_matrix:
-        count = np.diff(histories.indptr)
-        scale = np.repeat(np.maximum(count, 1).astype(np.float64) ** -self.history_power, count)
-        data = (histories.data * scale).astype(np.float32)
-        return sp.csr_matrix((data, histories.indices, histories.indptr), shape=histories.shape)
+    def _weighted(self, histories: Histories | sp.csr_matrix) -> sp.csr_matrix:
+        given = as_histories(histories)
+        return given.weighted(self.weights(given))
 
     def _query(self, weighted: sp.csr_matrix) -> NDArray[np.float64]:
         ones = np.ones((weighted.shape[0], 1))
@@ -145,48 +156,57 @@ class Kernel:
         return np.asarray(self.rows.sum(axis=1, dtype=np.float64)).ravel()
 
     def totals(
-        self, history: IntArray, candidates: IntArray, weights: FloatArray | None = None
+        self, history: Histories | IntArray, candidates: IntArray
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Sum the contributions of `parts` over the history without holding them.
 
         Returns:
             what the history says, float64 [C], and priors, float64 [C].
         """
-        values = np.ones(len(history)) if weights is None else weights.astype(np.float64)
-        values = values * max(len(history), 1) ** -self.history_power
+        given = one_history(history, self.num_items)
+        values = self.weights(given).astype(np.float64)
         said = np.zeros(len(candidates))
         if self.history_factors is not None and self.item_factors is not None:
-            query = values @ self.history_factors[history].astype(np.float64)
+            query = values @ self.history_factors[given.item].astype(np.float64)
             said += self.item_factors[candidates].astype(np.float64) @ query
         if self.rows is not None:
-            said += (self.rows[history].T @ values)[candidates]
-        return said, self._prior(candidates)
+            said += (self.rows[given.item].T @ values)[candidates]
+        return said, self.priors(candidates)
 
-    def _prior(self, candidates: IntArray) -> NDArray[np.float64]:
+    def priors(self, candidates: IntArray) -> NDArray[np.float64]:
+        """Return what speaks for candidates (rows, [C]) whatever the history, float64 [C]."""
         if self.prior is None:
             return np.zeros(len(candidates))
         return self.prior[candidates].astype(np.float64)
 
     def parts(
-        self, history: IntArray, candidates: IntArray, weights: FloatArray | None = None
+        self,
+        history: Histories | IntArray,
+        candidates: IntArray,
+        weights: FloatArray | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Take scores apart by history item.
 
         Args:
-            history: rows of the history items, [H].
+            history: one history, or rows of its items, [H].
             candidates: rows of the items to explain, [C].
-            weights: weight of each history item, [H]; 1 when absent.
+            weights: weight of each history item, [H], where only rows are given; 1 when absent.
 
         Returns:
             contributions, float64 [H, C], and priors, float64 [C]; the score of a candidate is
             the sum of its column and its prior.
         """
-        parts = np.zeros((len(history), len(candidates)))
+        given = one_history(history, self.num_items, weights)
+        parts = self.said(given.item, candidates)
+        parts *= self.weights(given).astype(np.float64)[:, None]
+        return parts, self.priors(candidates)
+
+    def said(self, items: IntArray, candidates: IntArray) -> NDArray[np.float64]:
+        """Return S(h, i), what each of some items says for each candidate, float64 [H, C]."""
+        said = np.zeros((len(items), len(candidates)))
         if self.history_factors is not None and self.item_factors is not None:
-            f = self.history_factors[history].astype(np.float64)
-            parts += f @ self.item_factors[candidates].astype(np.float64).T
+            f = self.history_factors[items].astype(np.float64)
+            said += f @ self.item_factors[candidates].astype(np.float64).T
         if self.rows is not None:
-            parts += self.rows[history][:, candidates].toarray()
-        scale = max(len(history), 1) ** -self.history_power
-        parts *= scale * (1.0 if weights is None else weights[:, None])
-        return parts, self._prior(candidates)
+            said += self.rows[items][:, candidates].toarray()
+        return said

@@ -10,9 +10,10 @@ import scipy.sparse as sp
 from pydantic import Field
 
 from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
-from kgrec.agents.kernel import Kernel
 from kgrec.agents.features import degree_features, strongest
+from kgrec.agents.kernel import Kernel
 from kgrec.data.dataset import Dataset, FloatArray, IntArray
+from kgrec.data.histories import Histories
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective, Validation
 from kgrec.progress import Task
@@ -76,10 +77,9 @@ class LinearAgent:
         fixed = config.knowledge is not None or not problem.features.nnz
         weights = (config.knowledge or 0.0,) if fixed else config.knowledge_choices
         ridge, knowledge = config.ridge or config.ridge_start, weights[-1]
-        if context.validation is None or (config.ridge is not None and len(weights) == 1):
+        held_out = context.held_out(config.objective)
+        if held_out is None or (config.ridge is not None and len(weights) == 1):
             return ridge, knowledge
-        matrix = context.train.matrix()
-        held_out = Validation(matrix, context.validation, config.objective, seed=context.seed)
         with context.progress.task("linear: choose") as task:
             search = _Search(problem, held_out, task)
             if config.ridge is None:
@@ -160,9 +160,9 @@ class _Problem:
     def measure(self, ridge: float, knowledge: float, held_out: Validation) -> float:
         weights = self.solve(ridge, knowledge)
 
-        def score(histories: sp.csr_matrix) -> FloatArray:
+        def score(histories: Histories) -> FloatArray:
             scores = np.zeros(histories.shape, dtype=np.float32)
-            scores[:, self.kept] = histories[:, self.kept] @ weights
+            scores[:, self.kept] = histories.matrix[:, self.kept] @ weights
             return scores
 
         return held_out.measure(score)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kgrec.agents.kernel import Kernel
 from kgrec.data.dataset import IntArray
+from kgrec.data.histories import Histories, one_history
 
 Floats = NDArray[np.float64]
 # Where a square is smaller than this share of what it is the difference of, digits are lost.
@@ -27,7 +28,7 @@ class Moments:
 
     Attributes:
         kernel: the kernel.
-        history: rows of the whole history, int64 [H].
+        history: the whole history, of H items.
         whole: |Σ s_h|².
         prior: |b|².
         with_whole, with_prior: s_h · Σ s_h and s_h · b, [H].
@@ -35,7 +36,7 @@ class Moments:
     """
 
     kernel: Kernel
-    history: IntArray
+    history: Histories
     whole: float
     prior: float
     with_whole: Floats
@@ -43,9 +44,10 @@ class Moments:
     squares: Floats
 
     @classmethod
-    def of(cls, kernel: Kernel, history: IntArray) -> Moments:
-        """Take the moments of a history (rows, [H]): O(H D²) and its sparse rows, once."""
-        voices = _Voices.of(kernel, history)
+    def of(cls, kernel: Kernel, history: Histories | IntArray) -> Moments:
+        """Take the moments of a history (or its rows, [H]): O(H D²) and its sparse rows, once."""
+        history = one_history(history, kernel.num_items)
+        voices = _Voices.of(kernel, history.item)
         together = voices.summed()
         with_whole = voices.products(together)[:, 0]
         last = kernel.second_moment[-1]
@@ -59,7 +61,9 @@ class Moments:
         Args:
             removed: positions in the history that are taken out, distinct in each row, [S, N].
         """
-        count = len(self.history) - removed.shape[1]
+        if self.kernel.attention is not None:  # what is left counts otherwise than before
+            return self.kernel.spread(self.history.without(removed))
+        count = len(self.history.item) - removed.shape[1]
         scale = max(count, 1) ** -self.kernel.history_power
         summed = self.whole - 2.0 * self.with_whole[removed].sum(axis=1) + self._among(removed)
         crossed = self.with_prior.sum() - self.with_prior[removed].sum(axis=1)
@@ -78,15 +82,12 @@ class Moments:
             return self.squares[removed[:, 0]]
         positions, place = np.unique(removed, return_inverse=True)
         place = place.reshape(removed.shape)
-        voices = _Voices.of(self.kernel, self.history[positions])
+        voices = _Voices.of(self.kernel, self.history.item[positions])
         gram = voices.products(voices)
         return np.asarray(gram[place[:, :, None], place[:, None, :]].sum(axis=(1, 2)))
 
     def _afresh(self, removed: IntArray) -> float:
-        left = np.delete(self.history, removed)
-        row = (np.ones(len(left), dtype=np.float32), left, np.array([0, len(left)]))
-        shape = (1, self.kernel.num_items)
-        return float(self.kernel.spread(sp.csr_matrix(row, shape=shape))[0])
+        return float(self.kernel.spread(self.history.without(removed[None, :]))[0])
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -13,7 +12,7 @@ from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
 from kgrec.agents.kernel import Kernel
 from kgrec.data.dataset import Dataset, FloatArray
 from kgrec.errors import ModelError
-from kgrec.evaluation.validation import Objective, Validation
+from kgrec.evaluation.validation import Objective
 
 
 class SemanticConfig(AgentConfig):
@@ -76,10 +75,9 @@ class SemanticAgent:
         if config.embedding_dim is not None:
             return config.embedding_dim
         choices = config.embedding_dim_choices
-        if context.validation is None or len(choices) == 1:
+        held_out = context.held_out(config.objective)
+        if held_out is None or len(choices) == 1:
             return choices[len(choices) // 2]
-        matrix: sp.csr_matrix = context.train.matrix()
-        held_out = Validation(matrix, context.validation, config.objective, seed=context.seed)
         tried = {size: held_out.measure(self._kernel(directions, size).scores) for size in choices}
         return max(tried, key=lambda size: tried[size])
 

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kgrec import __version__
+from kgrec.agents.attention import HistoryAttention, load_reader
 from kgrec.agents.coordinator import Coordinator
 from kgrec.agents.kernel import Kernel
 from kgrec.data.vocabulary import Vocabulary
@@ -27,7 +28,7 @@ from kgrec.training.checkpoint import read_arrays, read_json, writing_directory
 if TYPE_CHECKING:
     from kgrec.agents.team import Team
 
-FORMAT = 1
+FORMAT = 2
 _DENSE = ("history_factors", "item_factors", "prior")
 
 
@@ -109,6 +110,9 @@ def _describe(kernel: Kernel) -> dict[str, Any]:
         "history_power": kernel.history_power,
         "chosen": dict(kernel.chosen),
         "rows": kernel.rows is not None,
+        "attention": None
+        if kernel.attention is None
+        else {"name": kernel.attention.name, "settings": kernel.attention.settings()},
     }
 
 
@@ -118,6 +122,9 @@ def _arrays(kernel: Kernel) -> dict[str, NDArray[Any]]:
         value = getattr(kernel, part)
         if value is not None:
             arrays[f"{kernel.agent}.{part}"] = np.ascontiguousarray(value, dtype=np.float32)
+    if kernel.attention is not None:
+        for name, value in kernel.attention.arrays().items():
+            arrays[f"{kernel.agent}.attention.{name}"] = np.ascontiguousarray(value)
     if kernel.rows is not None:
         rows = kernel.rows
         arrays[f"{kernel.agent}.rows.indptr"] = rows.indptr.astype(np.int64)
@@ -134,4 +141,17 @@ def _kernel(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], size: 
         parts = [arrays[f"{agent}.rows.{name}"] for name in ("data", "indices", "indptr")]
         rows = sp.csr_matrix(tuple(parts), shape=(size, size))
     power = float(entry["history_power"])
-    return Kernel(agent, rows=rows, history_power=power, chosen=entry["chosen"], **dense)
+    reader = _reader(agent, entry["attention"], arrays)
+    return Kernel(
+        agent, rows=rows, history_power=power, attention=reader, chosen=entry["chosen"], **dense
+    )
+
+
+def _reader(
+    agent: str, entry: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]]
+) -> HistoryAttention | None:
+    if entry is None:
+        return None
+    prefix = f"{agent}.attention."
+    own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+    return load_reader(str(entry["name"]), entry["settings"], own)

@@ -1,22 +1,23 @@
 """The team: kernels and a coordinator over one catalogue; fits, scores, explains, is stored.
 
-score(u, i) = Σ_k α_k(u) · (|H|^-p_k · Σ_{h ∈ H} v_h · S_k(h, i) + b_k,i)
+score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k,h · v_h · S_k(h, i) + b_k,i)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kgrec.agents.coordinator import Coordinator
 from kgrec.agents.kernel import Kernel
 from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.data.histories import Histories, as_histories, one_history
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
 
@@ -101,15 +102,16 @@ class Team:
         """The share of each agent, summing to one."""
         return dict(zip(self.agents, map(float, self.coordinator.weights), strict=True))
 
-    def scores(self, histories: sp.csr_matrix) -> FloatArray:
+    def scores(self, histories: Histories | sp.csr_matrix) -> FloatArray:
         """Score every item for a batch of histories.
 
         Args:
-            histories: CSR float32 [B, I]; values weigh the history items, usually 1.
+            histories: B histories, or CSR float32 [B, I] of weights, usually 1, without context.
 
         Returns:
             float32 [B, I]; items of the history are not masked.
         """
+        histories = as_histories(histories)
         alpha = self.coordinator.attention(self.kernels, histories).astype(np.float32)  # [A, B]
         scores = np.zeros((histories.shape[0], len(self.items)), dtype=np.float32)
         for attention, kernel in zip(alpha, self.kernels, strict=True):
@@ -119,36 +121,36 @@ class Team:
 
     def parts(
         self,
-        history: IntArray | Sequence[int],
-        candidates: IntArray | Sequence[int],
+        history: Histories | ArrayLike,
+        candidates: ArrayLike,
         weights: FloatArray | None = None,
         attention: NDArray[np.float64] | None = None,
     ) -> TeamParts:
         """Take scores apart.
 
         Args:
-            history: rows of distinct history items, [H]; may be empty.
+            history: one history, or rows of its distinct items, [H]; may be empty.
             candidates: rows of the items to score, [C].
-            weights: weight of each history item, [H]; 1 when absent.
+            weights: weight of each history item, [H], where only rows are given; 1 when absent.
             attention: what `attention` says of this history, where the caller knows it.
 
         Returns:
             parts whose `total` is the score of each candidate.
         """
-        rows = np.asarray(history, dtype=np.int64)
+        given = one_history(history, len(self.items), weights)
         wanted = np.asarray(candidates, dtype=np.int64)
-        alpha = self.attention(rows, weights) if attention is None else attention
-        contributions = np.zeros((len(alpha), len(rows), len(wanted)))
+        alpha = self.attention(given) if attention is None else attention
+        contributions = np.zeros((len(alpha), len(given.item), len(wanted)))
         priors = np.zeros((len(alpha), len(wanted)))
         for k, kernel in enumerate(self.kernels):
             if alpha[k] > 0:
-                parts, prior = kernel.parts(rows, wanted, weights)
+                parts, prior = kernel.parts(given, wanted)
                 contributions[k], priors[k] = alpha[k] * parts, alpha[k] * prior
         return TeamParts(self.agents, alpha, contributions, priors)
 
     def totals(
         self,
-        history: IntArray,
+        history: Histories | ArrayLike,
         candidates: IntArray,
         attention: NDArray[np.float64] | None = None,
         *,
@@ -157,28 +159,26 @@ class Team:
         """Score candidates as `parts` does, float64 [C], in memory for one row.
 
         Args:
-            history: rows of distinct history items, [H]; may be empty.
+            history: one history, or rows of its distinct items, [H]; may be empty.
             candidates: rows of the items to score, [C].
             attention: what `attention` says of this history, where the caller knows it.
             with_priors: False leaves out what speaks for an item whatever the history.
         """
-        alpha = self.attention(history) if attention is None else attention
+        given = one_history(history, len(self.items))
+        alpha = self.attention(given) if attention is None else attention
         scores = np.zeros(len(candidates))
         for weight, kernel in zip(alpha, self.kernels, strict=True):
             if weight > 0:
-                said, prior = kernel.totals(history, candidates)
+                said, prior = kernel.totals(given, candidates)
                 scores += weight * (said + prior if with_priors else said)
         return scores
 
     def attention(
-        self, history: IntArray, weights: FloatArray | None = None
+        self, history: Histories | ArrayLike, weights: FloatArray | None = None
     ) -> NDArray[np.float64]:
-        """Return the attention α_k(u) of each agent for a history (rows, [H]), float64 [A]."""
-        rows = np.asarray(history, dtype=np.int64)
-        values = np.ones(len(rows), dtype=np.float32) if weights is None else weights
-        entries = (values, rows, np.array([0, len(rows)]))
-        history = sp.csr_matrix(entries, shape=(1, len(self.items)), dtype=np.float32)
-        return self.coordinator.attention(self.kernels, history)[:, 0]
+        """Return the attention α_k(u) of each agent for one history, float64 [A]; see `parts`."""
+        given = one_history(history, len(self.items), weights)
+        return self.coordinator.attention(self.kernels, given)[:, 0]
 
     def item_vectors(self) -> FloatArray:
         """Return the vectors to put under a vector index, float32 [I, D + 1].
@@ -197,18 +197,17 @@ class Team:
 
     def query_vector(
         self,
-        history: IntArray | Sequence[int],
+        history: Histories | ArrayLike,
         weights: FloatArray | None = None,
         attention: NDArray[np.float64] | None = None,
     ) -> FloatArray:
-        """Return the query that belongs to `item_vectors`, float32 [D + 1].
+        """Return the query that belongs to `item_vectors`, float32 [D + 1]; see `parts`.
 
         Its inner product with an item's vector is the score without the sparse rows. It is the
         zero vector when no agent has anything to say; an index must not be asked then.
         """
-        rows = np.asarray(history, dtype=np.int64)
-        values = np.ones(len(rows), dtype=np.float32) if weights is None else weights
-        alpha = self.attention(rows, weights) if attention is None else attention
+        given = one_history(history, len(self.items), weights)
+        alpha = self.attention(given) if attention is None else attention
         blocks: list[NDArray[np.float64]] = []
         for weight, heard, kernel in zip(
             self.coordinator.weights, alpha, self.kernels, strict=True
@@ -216,9 +215,8 @@ class Team:
             if weight <= 0:
                 continue
             if kernel.history_factors is not None:
-                scale = max(len(rows), 1) ** -kernel.history_power
-                summed = values.astype(np.float64) @ kernel.history_factors[rows]
-                blocks.append(heard * scale * summed)
+                values = kernel.weights(given).astype(np.float64)
+                blocks.append(heard * (values @ kernel.history_factors[given.item]))
             if kernel.prior is not None:
                 blocks.append(np.array([heard]))
         return np.concatenate([*blocks, np.zeros(1)]).astype(np.float32)

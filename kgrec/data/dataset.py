@@ -6,7 +6,7 @@ nothing after it can tell which.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,20 +27,28 @@ class Interactions:
         user, item: row indices, int64 [E].
         value: rating, play count or 1, float32 [E].
         at: milliseconds since 1970 in UTC, int64 [E]; 0 where the time is unknown.
+        kind: 1 + the position of the kind among those of `core.toml`, int64 [E]; 0 where it is
+            unknown; an empty column stands for zeros.
     """
 
     user: IntArray
     item: IntArray
     value: FloatArray
     at: IntArray
+    kind: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
-        sizes = {len(self.user), len(self.item), len(self.value), len(self.at)}
+        if not len(self.kind):
+            object.__setattr__(self, "kind", np.zeros(len(self.user), dtype=np.int64))
+        sizes = {len(column) for column in self._columns()}
         if len(sizes) != 1:
             raise DataError("columns of interactions differ in length", value=sorted(sizes))
 
     def __len__(self) -> int:
         return len(self.user)
+
+    def _columns(self) -> tuple[IntArray | FloatArray, ...]:
+        return tuple(getattr(self, column.name) for column in fields(self))
 
     @classmethod
     def empty(cls) -> Interactions:
@@ -49,15 +57,12 @@ class Interactions:
 
     def take(self, rows: IntArray | NDArray[np.bool_]) -> Interactions:
         """Return the interactions at these positions, or where the mask is true."""
-        return Interactions(self.user[rows], self.item[rows], self.value[rows], self.at[rows])
+        return Interactions(*(column[rows] for column in self._columns()))  # type: ignore[arg-type]
 
-    def concat(self, other: Interactions) -> Interactions:
-        return Interactions(
-            np.concatenate([self.user, other.user]),
-            np.concatenate([self.item, other.item]),
-            np.concatenate([self.value, other.value]),
-            np.concatenate([self.at, other.at]),
-        )
+    def concat(self, *others: Interactions) -> Interactions:
+        """Return these interactions followed by others."""
+        columns = zip(*(part._columns() for part in (self, *others)), strict=True)
+        return Interactions(*(np.concatenate(column) for column in columns))
 
     def matrix(self, num_users: int, num_items: int) -> sp.csr_matrix:
         """Return the binary user-item matrix, CSR float32 [U, I]; repeated pairs count once."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from kgrec.config import FrozenModel
+from kgrec.data.dataset import IntArray
 from kgrec.schema import load_schema
 
 
@@ -64,6 +65,12 @@ class Selection(FrozenModel):
         kinds = signs if self.kinds is None else self.kinds
         heard = [kind for kind in kinds if signs.get(kind, 1) > 0]
         return {kind: self.at_least.get(kind, -np.inf) for kind in heard}
+
+
+def kind_codes(kinds: Sequence[str]) -> IntArray:
+    """Number kinds of interaction as `Interactions.kind` does, int64 [E]."""
+    codes = {name: code for code, name in enumerate(load_schema().core.interactions, start=1)}
+    return np.fromiter((codes.get(kind, 0) for kind in kinds), dtype=np.int64, count=len(kinds))
 
 
 def standing(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
 
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
+from kgrec.data.histories import Histories, as_histories
 from kgrec.errors import ConfigError, DataError
 from kgrec.evaluation.metrics import list_metrics, user_metrics
 from kgrec.evaluation.ranking import TopK, hits_of, mask_seen
@@ -21,8 +22,8 @@ from kgrec.progress import SILENT, Progress
 class Ranker(Protocol):
     """Anything that scores all items for a batch of histories."""
 
-    def scores(self, histories: sp.csr_matrix) -> FloatArray:
-        """Return scores, float32 [B, I], for histories, CSR [B, I]."""
+    def scores(self, histories: Any) -> FloatArray:
+        """Return scores, float32 [B, I], for histories as they were given, B rows of them."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Lists:
 
 def rank_all(
     ranker: Ranker,
-    histories: sp.csr_matrix,
+    histories: Histories | sp.csr_matrix,
     seen: sp.csr_matrix,
     users: IntArray,
     k: int,
@@ -55,7 +56,7 @@ def rank_all(
 
     Args:
         ranker: what is measured.
-        histories: what the ranker may know, CSR [U, I].
+        histories: what the ranker may know, of U users, or CSR [U, I].
         seen: what is left out of the lists, CSR [U, I].
         users: rows of the users to rank for, [B].
         k: length of the lists.
@@ -77,7 +78,7 @@ def rank_all(
 
 def evaluate_ranking(
     ranker: Ranker,
-    histories: sp.csr_matrix,
+    histories: Histories | sp.csr_matrix,
     seen: sp.csr_matrix,
     test: Interactions,
     ks: Sequence[int],
@@ -90,7 +91,7 @@ def evaluate_ranking(
 
     Args:
         ranker: what is measured.
-        histories: what the ranker may know of each user, CSR [U, I].
+        histories: what the ranker may know of each of U users, or CSR [U, I].
         seen: items that are not ranked for a user, CSR [U, I]; usually train and valid.
         test: interactions to find. Those a user has already seen cannot be found and are dropped.
         ks: lengths of the lists.
@@ -118,7 +119,8 @@ def evaluate_ranking(
     lists = rank_all(ranker, histories, seen, users, max(ks), seed=seed, progress=progress)
     seconds = time.perf_counter() - begun
     if popularity is None:
-        popularity = np.bincount(histories.indices, minlength=histories.shape[1])
+        known = as_histories(histories).item
+        popularity = np.bincount(known, minlength=histories.shape[1])
     hits = hits_of(lists.items, truth[users])
     num_right = np.diff(truth[users].indptr).astype(np.int64)
     report = RankingReport(

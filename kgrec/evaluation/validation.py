@@ -11,11 +11,12 @@ from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, Interactions
+from kgrec.data.histories import Histories, as_histories
 from kgrec.evaluation.metrics import Values, user_metrics
 from kgrec.evaluation.ranking import TopK, hits_of, mask_seen
 
-ScoreFunction = Callable[[sp.csr_matrix], FloatArray]
-"""Histories, CSR [B, I], to scores, float32 [B, I]."""
+ScoreFunction = Callable[[Histories], FloatArray]
+"""B histories to scores, float32 [B, I]."""
 
 
 class Objective(FrozenModel):
@@ -25,13 +26,15 @@ class Objective(FrozenModel):
     k: int = Field(default=20, ge=1)
     max_users: int = Field(default=4000, ge=1)
     """More users than these are not asked; a sample of them is drawn."""
+    max_cells: int = Field(default=64_000_000, ge=1)
+    """Nor more users than have so many scores together."""
 
 
 class Validation:
     """Scores rankers on held-out interactions of known users.
 
     Args:
-        train: histories, CSR [U, I].
+        train: histories of all users, U of them over I items, or CSR [U, I].
         held_out: interactions to find again, of the same users and items.
         objective: the metric.
         seed: draws the users where there are too many, and the order of ties.
@@ -39,20 +42,21 @@ class Validation:
 
     def __init__(
         self,
-        train: sp.csr_matrix,
+        train: Histories | sp.csr_matrix,
         held_out: Interactions,
         objective: Objective | None = None,
         *,
         seed: int = 2024,
     ) -> None:
         self.objective = objective or Objective()
+        train = as_histories(train)
         truth = held_out.matrix(*train.shape)
-        truth = sp.csr_matrix(truth - truth.multiply(train))
+        truth = sp.csr_matrix(truth - truth.multiply(train.matrix != 0))
         truth.eliminate_zeros()
         users = np.flatnonzero(np.diff(truth.indptr))
-        if len(users) > self.objective.max_users:
-            rng = np.random.default_rng(seed)
-            users = np.sort(rng.choice(users, self.objective.max_users, replace=False))
+        most = min(self.objective.max_users, max(1, self.objective.max_cells // train.shape[1]))
+        if len(users) > most:
+            users = np.sort(np.random.default_rng(seed).choice(users, most, replace=False))
         self.users = users
         self.histories = train[users]
         self._truth = truth[users]
@@ -68,7 +72,7 @@ class Validation:
         Args:
             scores: of `self.users`, float32 [B, I].
         """
-        mask_seen(scores, self.histories)
+        mask_seen(scores, self.histories.matrix)
         hits = hits_of(self._top(scores)[0], self._truth)
         return user_metrics(hits, self._num_right, self.objective.k)[self.objective.metric]
 

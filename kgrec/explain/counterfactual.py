@@ -57,7 +57,7 @@ def smallest_removal(
         None when the item is not among the first `k`, or no set within the bounds does it.
     """
     config = config or CounterfactualConfig()
-    size = len(rescoring.history)
+    size = len(rescoring)
     if not size or _margins(rescoring, [()], k)[0] < 0:
         return None
     order = np.argsort(_margins(rescoring, [(n,) for n in range(size)], k), kind="stable")

@@ -84,7 +84,7 @@ class Explainer:
         history = history.without(frozenset([item_id]))
         candidates, _ = self.recommender.candidates(live, history, self.config.k)
         scored = score(live.team, history, {**candidates, item_id: title})
-        moments = moments_of(live.team, history.rows)
+        moments = moments_of(live.team, history.taken(len(live.team.items)))
         row = live.team.items.row(item_id)
         total, agents, events = attribute(live.team, history, row, moments)
         rank = scored.ids.index(item_id) + 1
@@ -152,7 +152,8 @@ class Explainer:
         position = scored.ids.index(item_id)
         others = [n for n in range(len(scored)) if n != position]
         chosen = [position, *others[: max(self.config.counterfactual.others, 2 * k)]]
-        rescoring = Rescoring.of(live.team, history.rows, scored.rows[chosen], moments)
+        taken = history.taken(len(live.team.items))
+        rescoring = Rescoring.of(live.team, taken, scored.rows[chosen], moments)
         removal = smallest_removal(rescoring, k=k, config=self.config.counterfactual)
         if removal is None:
             return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kgrec.data.dataset import Dataset, Facts, IntArray, Interactions
-from kgrec.data.selection import Selection, standing
+from kgrec.data.selection import Selection, kind_codes, standing
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 from kgrec.graph.columns import (
@@ -76,15 +76,11 @@ def _read_interactions(
             rows,
             np.asarray(page["values"], dtype=np.float32),
             np.asarray(page["times"], dtype=np.int64),
+            kind_codes(page["kinds"]),
         )
         parts.append(part.take(rows >= 0))
         positive.append(selection.positive(page["kinds"], page["values"])[rows >= 0])
-    columns = Interactions(
-        np.concatenate([part.user for part in parts]),
-        np.concatenate([part.item for part in parts]),
-        np.concatenate([part.value for part in parts]),
-        np.concatenate([part.at for part in parts]),
-    )
+    columns = parts[0].concat(*parts[1:])
     keys = columns.user * len(items) + columns.item
     columns = columns.take(standing(keys, columns.at, np.concatenate(positive)))
     return columns.take(np.lexsort((columns.item, columns.at, columns.user)))

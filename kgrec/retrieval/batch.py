@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +11,15 @@ import numpy as np
 import scipy.sparse as sp
 
 from kgrec.config import FrozenModel
-from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.data.selection import standing
+from kgrec.data.dataset import FloatArray, IntArray, Interactions
+from kgrec.data.histories import Histories
+from kgrec.data.selection import kind_codes, standing
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ConfigError
 from kgrec.graph.columns import Page, interaction_pages, item_pages, user_pages
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
+from kgrec.retrieval.history import asked_now
 from kgrec.retrieval.live import LiveModel
 
 CELLS_A_BLOCK = 8_000_000
@@ -113,33 +115,27 @@ def _best(
             yield TopItems(users[row], top, each[top])
 
 
-def _matrices(live: LiveModel, page: Page) -> tuple[sp.csr_matrix, sp.csr_matrix, IntArray]:
-    """Return histories and what was seen, CSR [B, I], and the rows of the users who have one."""
+def _matrices(live: LiveModel, page: Page) -> tuple[Histories, sp.csr_matrix, IntArray]:
+    """Return B histories, what was seen, CSR [B, I], and the rows of the users who have one."""
     items: Vocabulary = live.team.items
-    user = np.asarray(page["users"], dtype=np.int64)
     item = items.rows(page["items"])
-    known = item >= 0
-    times = np.asarray(page["times"], dtype=np.int64)[known]
-    positive = live.selection.positive(page["kinds"], page["values"])[known]
-    user, item = user[known], item[known]
-    speaks = standing(user * len(items) + item, times, positive)
-    rows = np.unique(user[speaks])
-    row = np.searchsorted(rows, user)
-    has = np.isin(user, rows)
+    taken = Interactions(
+        np.asarray(page["users"], dtype=np.int64),
+        item,
+        np.asarray(page["values"], dtype=np.float32),
+        np.asarray(page["times"], dtype=np.int64),
+        kind_codes(page["kinds"]),
+    ).take(item >= 0)
+    positive = live.selection.positive(page["kinds"], page["values"])[item >= 0]
+    speaks = standing(taken.user * len(items) + taken.item, taken.at, positive)
+    rows = np.unique(taken.user[speaks])
     shape = (len(rows), len(items))
-    return (
-        _binary(row[speaks], item[speaks], shape),
-        _binary(row[has], item[has], shape),
-        rows,
-    )
-
-
-def _binary(row: IntArray, item: IntArray, shape: tuple[int, int]) -> sp.csr_matrix:
-    ones = np.ones(len(row), dtype=np.float32)
-    matrix = sp.csr_matrix((ones, (row, item)), shape=shape)
-    matrix.sum_duplicates()
-    matrix.data[:] = 1.0
-    return matrix
+    met = taken.take(np.isin(taken.user, rows))
+    heard = taken.take(speaks)
+    met, heard = (replace(part, user=np.searchsorted(rows, part.user)) for part in (met, heard))
+    latest = np.full(len(rows), asked_now(), dtype=np.int64)
+    np.maximum.at(latest, heard.user, heard.at)
+    return Histories.of(heard, *shape, now=latest), met.matrix(*shape), rows
 
 
 def _top(scores: FloatArray, k: int) -> IntArray:

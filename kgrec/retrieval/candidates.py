@@ -49,7 +49,8 @@ def gather(
     config = config or CandidateConfig()
     found: dict[str, str] = {}
     seen = sorted(history.seen) if len(history.seen) <= config.seen else []
-    heard = live.team.attention(history.rows) if attention is None else attention
+    taken = history.taken(len(live.team.items))
+    heard = live.team.attention(taken) if attention is None else attention
     rows = _nearest(store, live, history, heard, seen, max(config.neighbours, 10 * k))
     suggested = max(config.suggested, 10 * k)
     rows += _suggested(store, live, history, heard, seen, suggested, config.history)
@@ -70,7 +71,7 @@ def _nearest(
 ) -> list[dict[str, list[str]]]:
     if live.index is None:
         return []
-    vector = live.team.query_vector(history.rows, attention=attention)
+    vector = live.team.query_vector(history.taken(len(live.team.items)), attention=attention)
     if not np.any(vector):
         return []
     wanted = min(number + len(history.seen), len(live.team.items))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from kgrec.data.dataset import IntArray
-from kgrec.data.selection import Selection
+from kgrec.data.histories import Histories
+from kgrec.data.selection import Selection, kind_codes
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.graph.store import GraphStore
+
+MINUTE = 60_000
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,13 @@ class History:
         events: what speaks for its item and is known to the model, newest first, [H].
         rows: rows of the events' items, int64 [H].
         seen: ids of all items of the history, whatever was thought of them.
+        now: when it is asked for, milliseconds since 1970; see `asked_now`.
     """
 
     events: tuple[Event, ...] = ()
     rows: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     seen: frozenset[str] = frozenset()
+    now: int = 0
 
     def __len__(self) -> int:
         return len(self.events)
@@ -54,7 +60,36 @@ class History:
         """Return the history as if these items had never been met."""
         kept = [n for n, event in enumerate(self.events) if event.item_id not in items]
         events = tuple(self.events[n] for n in kept)
-        return History(events, self.rows[kept], self.seen - items)
+        return History(events, self.rows[kept], self.seen - items, self.now)
+
+    def taken(self, num_items: int) -> Histories:
+        """Return the history as agents read it.
+
+        Items of an anonymous history, which have an order but no times, are a minute apart.
+
+        Args:
+            num_items: how many items the model knows.
+        """
+        at = np.array([event.at for event in self.events], dtype=np.int64)
+        if not at.any():
+            at = self.now - MINUTE * np.arange(1, len(at) + 1)
+        return Histories.one(
+            self.rows,
+            num_items,
+            at=at,
+            kind=kind_codes([event.kind for event in self.events]),
+            value=[event.value for event in self.events],
+            now=max(self.now, int(at.max(initial=0))),
+        )
+
+
+def asked_now() -> int:
+    """Return the time of a request: the hour that has begun, in milliseconds since 1970.
+
+    Scores that look at the time stay the same within an hour, so that what was recommended can
+    be explained a little later.
+    """
+    return int(time.time() // 3600) * 3_600_000
 
 
 def read_history(
@@ -88,4 +123,5 @@ def as_history(
         kinds, values = [e.kind for e in events], [e.value for e in events]
         kept &= selection.positive(kinds, values)
     seen = frozenset(event.item_id for event in events)
-    return History(tuple(events[n] for n in np.flatnonzero(kept).tolist()), rows[kept], seen)
+    known = tuple(events[n] for n in np.flatnonzero(kept).tolist())
+    return History(known, rows[kept], seen, asked_now())

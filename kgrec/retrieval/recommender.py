@@ -189,7 +189,7 @@ class Recommender:
         *,
         with_priors: bool = True,
     ) -> RecommendationList:
-        heard = live.team.attention(history.rows)
+        heard = live.team.attention(history.taken(len(live.team.items)))
         options: _Options = {"attention": heard, "with_priors": with_priors}
         candidates, filtered = self.candidates(live, history, k, filters, heard)
         scored = score(live.team, history, candidates, **options)

@@ -74,7 +74,8 @@ def score(
     """
     ids: Sequence[str] = sorted(candidates)
     rows = team.items.rows(ids)
-    scores = team.totals(history.rows, rows, attention, with_priors=with_priors)
+    taken = history.taken(len(team.items))
+    scores = team.totals(taken, rows, attention, with_priors=with_priors)
     order = np.argsort(-scores, kind="stable")
     chosen = tuple(ids[n] for n in order)
     return Scored(chosen, tuple(candidates[i] for i in chosen), rows[order], scores[order])
@@ -89,7 +90,7 @@ def take_apart(
     with_priors: bool = True,
 ) -> Shares:
     """Take the scores of the few items that are shown (rows, [C]) apart; see `score`."""
-    parts = team.parts(history.rows, rows, attention=attention)
+    parts = team.parts(history.taken(len(team.items)), rows, attention=attention)
     if not with_priors:
         parts = replace(parts, priors=np.zeros_like(parts.priors))
     return Shares(history, parts)

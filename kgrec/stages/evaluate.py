@@ -17,6 +17,7 @@ from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.config import FrozenModel
 from kgrec.data.atomic import SplitDataset, read_folder, read_parts
 from kgrec.data.dataset import Dataset
+from kgrec.data.histories import Histories
 from kgrec.errors import ConfigError, DataError
 from kgrec.evaluation.audit import Knowledge, audited
 from kgrec.evaluation.protocol import Lists, evaluate_ranking
@@ -93,11 +94,12 @@ def evaluate(
     team = fit_team(train, data.valid, config.team, encode=encode, progress=progress)
     clock.lap("fit")
     learned = train.matrix()
-    seen = train.interactions.concat(data.valid).matrix(*learned.shape)
+    both = train.interactions.concat(data.valid)
+    known = train.interactions if config.history == "train" else both
     ranking, lists = evaluate_ranking(
         team,
-        learned if config.history == "train" else seen,
-        seen,
+        Histories.of(known, *learned.shape),
+        both.matrix(*learned.shape),
         data.test,
         config.ks,
         popularity=np.bincount(learned.indices, minlength=train.num_items),

@@ -1,0 +1,205 @@
+"""A batch of histories with their context: what was taken, when, how, and when somebody asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+
+from kgrec.data.dataset import FloatArray, IntArray, Interactions
+from kgrec.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """Histories of B users over I items, entry after entry as in a CSR matrix.
+
+    The items of a history are distinct; their order says nothing, `at` does.
+
+    Attributes:
+        start: where each history begins among the entries, and their number, int64 [B + 1].
+        item: rows of the items, int64 [N].
+        weight: v_h, how much an entry counts, float32 [N].
+        at: milliseconds since 1970 in UTC, int64 [N]; 0 where the time is unknown.
+        kind: of the interaction, as in `Interactions.kind`, int64 [N].
+        value: rating, play count or 1, float32 [N].
+        now: when recommendations are asked for, int64 [B], as `at`.
+        num_items: I.
+    """
+
+    start: IntArray
+    item: IntArray
+    weight: FloatArray
+    at: IntArray
+    kind: IntArray
+    value: FloatArray
+    now: IntArray
+    num_items: int
+
+    def __post_init__(self) -> None:
+        columns = (self.item, self.weight, self.at, self.kind, self.value)
+        sizes = {len(column) for column in columns}
+        if sizes != {int(self.start[-1])}:
+            raise DataError("columns of histories differ in length", value=sorted(sizes))
+        if len(self.now) != len(self):
+            raise DataError("there is not one time of request for each history")
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """B and I."""
+        return len(self), self.num_items
+
+    @property
+    def lengths(self) -> IntArray:
+        """How many items each history has, int64 [B]."""
+        return np.asarray(np.diff(self.start))
+
+    @property
+    def owner(self) -> IntArray:
+        """The history that each entry belongs to, int64 [N]."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @cached_property
+    def matrix(self) -> sp.csr_matrix:
+        """The weights, CSR float32 [B, I]."""
+        return self.weighted(self.weight)
+
+    def weighted(self, weight: FloatArray) -> sp.csr_matrix:
+        """Return other weights of the entries, [N], as CSR [B, I]."""
+        return sp.csr_matrix((weight, self.item, self.start), shape=self.shape)
+
+    def __getitem__(self, rows: slice | IntArray | NDArray[np.bool_]) -> Histories:
+        """Return the histories at these rows, which are a slice, positions or a mask."""
+        chosen = np.arange(len(self))[rows]
+        lengths = self.lengths[chosen]
+        start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        entry = np.arange(start[-1]) + np.repeat(self.start[chosen] - start[:-1], lengths)
+        return self._at(entry, start, self.now[chosen])
+
+    def without(self, removed: IntArray) -> Histories:
+        """Return the one history of this batch as if some of its entries had never been.
+
+        Args:
+            removed: positions among the entries, distinct in each row, [S, R].
+
+        Returns:
+            S histories.
+        """
+        if len(self) != 1:
+            raise DataError("entries can be taken out of one history only", value=len(self))
+        kept = np.ones((len(removed), len(self.item)), dtype=np.bool_)
+        kept[np.arange(len(removed))[:, None], removed] = False
+        start = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int64)
+        return self._at(kept.nonzero()[1], start, np.repeat(self.now, len(removed)))
+
+    def asked(self, now: IntArray) -> Histories:
+        """Return the same histories at other times of request, int64 [B]."""
+        return self._at(np.arange(len(self.item)), self.start, now)
+
+    def _at(self, entry: NDArray[np.int64], start: IntArray, now: IntArray) -> Histories:
+        return Histories(
+            start,
+            self.item[entry],
+            self.weight[entry],
+            self.at[entry],
+            self.kind[entry],
+            self.value[entry],
+            now,
+            self.num_items,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        interactions: Interactions,
+        num_users: int,
+        num_items: int,
+        now: IntArray | None = None,
+    ) -> Histories:
+        """Collect the histories of all users; of a repeated pair the last interaction counts."""
+        key = interactions.user * num_items + interactions.item
+        order = np.lexsort((interactions.at, key))
+        last = np.append(np.diff(key[order]) != 0, True)[: len(key)]
+        taken = interactions.take(order[last])
+        counts = np.bincount(taken.user, minlength=num_users)
+        return cls(
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            taken.item,
+            np.ones(len(taken), dtype=np.float32),
+            taken.at,
+            taken.kind,
+            taken.value,
+            np.zeros(num_users, dtype=np.int64) if now is None else now,
+            num_items,
+        )
+
+    @classmethod
+    def from_matrix(cls, matrix: sp.csr_matrix) -> Histories:
+        """Take histories without context: CSR [B, I], whose values are the weights."""
+        matrix = sp.csr_matrix(matrix)
+        none = np.zeros(matrix.nnz, dtype=np.int64)
+        return cls(
+            matrix.indptr.astype(np.int64),
+            matrix.indices.astype(np.int64),
+            matrix.data.astype(np.float32),
+            none,
+            none,
+            np.ones(matrix.nnz, dtype=np.float32),
+            np.zeros(matrix.shape[0], dtype=np.int64),
+            int(matrix.shape[1]),
+        )
+
+    @classmethod
+    def one(
+        cls,
+        items: ArrayLike,
+        num_items: int,
+        *,
+        weight: ArrayLike | None = None,
+        at: ArrayLike | None = None,
+        kind: ArrayLike | None = None,
+        value: ArrayLike | None = None,
+        now: int = 0,
+    ) -> Histories:
+        """Make one history of rows of distinct items, [H]; what is not given is 1, or unknown."""
+        rows = np.asarray(items, dtype=np.int64)
+
+        def column(given: ArrayLike | None, default: float, dtype: type) -> NDArray[np.generic]:
+            return np.full(len(rows), default, dtype) if given is None else np.asarray(given, dtype)
+
+        return cls(
+            np.array([0, len(rows)]),
+            rows,
+            column(weight, 1.0, np.float32),  # type: ignore[arg-type]
+            column(at, 0, np.int64),  # type: ignore[arg-type]
+            column(kind, 0, np.int64),  # type: ignore[arg-type]
+            column(value, 1.0, np.float32),  # type: ignore[arg-type]
+            np.array([now], dtype=np.int64),
+            num_items,
+        )
+
+
+def as_histories(given: Histories | sp.csr_matrix) -> Histories:
+    """Return histories as they are, and a matrix of weights, CSR [B, I], without context."""
+    return given if isinstance(given, Histories) else Histories.from_matrix(given)
+
+
+def one_history(
+    given: Histories | ArrayLike, num_items: int, weight: ArrayLike | None = None
+) -> Histories:
+    """Return a single history as it is, and rows of items, [H], without context.
+
+    Raises:
+        DataError: there are several histories.
+    """
+    if not isinstance(given, Histories):
+        return Histories.one(given, num_items, weight=weight)
+    if len(given) != 1:
+        raise DataError("one history is taken at a time", value=len(given))
+    return given
