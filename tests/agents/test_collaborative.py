@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from tastes import Tastes, tastes
 
 from kgrec.agents.base import FitContext
-from kgrec.agents.collaborative import CollaborativeConfig, _Problem
+from kgrec.agents.collaborative import CollaborativeAgent, CollaborativeConfig
 from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
 from kgrec.agents.features import cosine_rows
+from kgrec.agents.hidden_edges import HiddenEdges
 from kgrec.training.loop import seeded
 
 
@@ -17,24 +20,23 @@ def world() -> Tastes:
     return tastes()
 
 
-def network(problem: _Problem, seed: int = 0) -> HistoryNetwork:
+def problem_of(world: Tastes, **settings: Any) -> HiddenEdges:
+    config = CollaborativeConfig(embedding_dim=8, **settings)
+    return CollaborativeAgent(config).problem(FitContext(world.train))
+
+
+def network(problem: HiddenEdges, seed: int = 0) -> HistoryNetwork:
     with seeded(seed):
-        return HistoryNetwork(
-            problem.edges.num_items,
-            problem.features,
-            embedding_dim=8,
-            tau=0.3,
-            history_power=0.5,
-        )
+        return problem.build(0.3)
 
 
-def loss(problem: _Problem, model: HistoryNetwork) -> torch.Tensor:
+def loss(problem: HiddenEdges, model: HistoryNetwork) -> torch.Tensor:
     hidden = np.random.default_rng(0).random(len(problem.edges.user)) < 0.3
     return problem.loss(model, hidden, np.unique(problem.edges.user[hidden]))
 
 
 def test_every_parameter_gets_a_gradient(world: Tastes) -> None:
-    problem = _Problem(FitContext(world.train), CollaborativeConfig())
+    problem = problem_of(world)
     model = network(problem)
     loss(problem, model).backward()
     for name, parameter in model.named_parameters():
@@ -44,11 +46,11 @@ def test_every_parameter_gets_a_gradient(world: Tastes) -> None:
 
 
 def test_the_kernel_scores_as_the_network_does(world: Tastes) -> None:
-    problem = _Problem(FitContext(world.train), CollaborativeConfig())
+    problem = problem_of(world)
     model = network(problem)
     histories = world.train.matrix()
     with torch.no_grad():
-        expected = model(problem.graph, *problem._inputs(histories)).numpy()
+        expected = model(problem.graph, *problem.inputs(histories)).numpy()
     scores = problem.kernel(model, {}).scores(histories)
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
 
@@ -73,11 +75,10 @@ def test_the_convolution_is_the_formula() -> None:
 
 
 def test_users_are_drawn_when_not_all_fit(world: Tastes) -> None:
-    config = CollaborativeConfig(max_cells=world.train.num_items * 7)
-    problem = _Problem(FitContext(world.train), config)
+    problem = problem_of(world, max_cells=world.train.num_items * 7)
     hidden = np.zeros(len(problem.edges.user), dtype=bool)
     hidden[::2] = True
-    users = problem._draw_users(hidden, np.random.default_rng(1))
+    users = problem.draw_users(hidden, np.random.default_rng(1))
     assert len(users) == len(set(users.tolist())) == 7
     assert np.isfinite(float(problem.loss(network(problem), hidden, users).detach()))
 
