@@ -1,26 +1,59 @@
-"""How much each agent is listened to: α_k(u) = weight_k / spread of the agent's scores for u.
+"""How much each agent is listened to: α_k(u) = share_k(u) / spread of the agent's scores for u.
 
 Dividing by the standard deviation over all items makes agents comparable user by user (a z-score;
-the mean moves every item alike, so it is left out). The weights lie on the simplex and are chosen
-on the validation part; an agent that does not help there gets 0.
+the mean moves every item alike, so it is left out). The shares sum to one over the agents that
+have anything to say. They are chosen on the validation part: the same for everybody, or by a gate
+that looks at the state of the user where that is better by more than noise; an agent that does
+not help there gets 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
+from kgrec.agents.gate import Gate, learn_gate
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.state import user_state
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray
-from kgrec.data.histories import Histories
+from kgrec.data.histories import Histories, as_histories
 from kgrec.evaluation.metrics import Values
+from kgrec.evaluation.ranking import mask_seen
 from kgrec.evaluation.validation import Objective, Validation
 from kgrec.progress import SILENT, Progress
+
+Floats = NDArray[np.float64]
+_LEAST_SPREAD = 1e-9
+
+
+class GateConfig(FrozenModel):
+    """Settings of the gate.
+
+    Attributes:
+        use: `auto` keeps a gate where it beats fixed weights on users that it was not learned
+            from; `always` and `never` do not ask.
+        ridges: how strongly it may be pulled back to the fixed weights; the best is taken.
+        folds: of the validation users, each measured by a gate learned on the others.
+        probes: items by which the agreement of agents is measured.
+        candidates: favourites of each agent that targets must stand out from.
+        floor: share at which an agent may begin that fixed weights do not listen to.
+        least_users: with fewer validation users there is no gate.
+    """
+
+    use: Literal["auto", "always", "never"] = "auto"
+    ridges: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(0.003, 0.03), min_length=1)
+    folds: int = Field(default=5, ge=2)
+    probes: int = Field(default=128, ge=2)
+    candidates: int = Field(default=50, ge=1)
+    floor: float = Field(default=0.05, gt=0, lt=1)
+    least_users: int = Field(default=200, ge=10)
 
 
 class CoordinatorConfig(FrozenModel):
@@ -31,12 +64,27 @@ class CoordinatorConfig(FrozenModel):
         shares: the shares that an agent may take from the mixture found so far.
         standard_errors: a mixture must beat the simpler one by so many standard errors of the
             paired difference between users, or the simpler one stays.
+        gate: of weights that differ from user to user.
     """
 
     weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
     shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     standard_errors: float = Field(default=1.0, ge=0)
+    gate: GateConfig = GateConfig()
     objective: Objective = Objective()
+
+
+@dataclass(frozen=True)
+class Attention:
+    """How the agents are heard by B users.
+
+    Attributes:
+        shares: [A, B]; they sum to one over the agents that say anything, or are all 0.
+        alpha: shares over spreads, [A, B]; what the agents' scores are multiplied by.
+    """
+
+    shares: Floats
+    alpha: Floats
 
 
 class Coordinator:
@@ -44,25 +92,177 @@ class Coordinator:
 
     Args:
         weights: weight of each kernel, in the order of the kernels, not negative.
+        gate: moves the weights by the state of the user; over the kernels of positive weight.
     """
 
-    def __init__(self, weights: Sequence[float]) -> None:
-        self.weights: NDArray[np.float64] = np.asarray(weights, dtype=np.float64)
+    def __init__(self, weights: Sequence[float], gate: Gate | None = None) -> None:
+        self.weights: Floats = np.asarray(weights, dtype=np.float64)
+        self.gate = gate
 
-    def attention(self, kernels: Sequence[Kernel], histories: Histories) -> NDArray[np.float64]:
+    @property
+    def heard(self) -> NDArray[np.intp]:
+        """Positions of the kernels of positive weight."""
+        return np.flatnonzero(self.weights > 0)
+
+    def listen(
+        self,
+        kernels: Sequence[Kernel],
+        histories: Histories | sp.csr_matrix,
+        probing: Sequence[Kernel] | None = None,
+    ) -> Attention:
+        """Return how each kernel is heard for each history.
+
+        Args:
+            histories: B histories, or CSR [B, I] of weights, without context.
+            probing: what `probing` returns for these kernels, where the caller keeps it.
+        """
+        histories = as_histories(histories)
+        shape = (len(kernels), len(histories))
+        spreads = np.zeros(shape)
+        for k in self.heard:
+            spreads[k] = kernels[k].spread(histories)
+        probed: Floats = np.zeros((*shape, 0))
+        if self.gate is not None:
+            asked = self.probing(kernels) if probing is None else probing
+            probed = np.stack([kernel.scores(histories) for kernel in asked]).astype(np.float64)
+        return self.hear(spreads, histories, probed)
+
+    def probing(self, kernels: Sequence[Kernel]) -> list[Kernel]:
+        """Return the heard kernels over the gate's probes alone; none where there is no gate."""
+        if self.gate is None:
+            return []
+        return [kernels[k].over(self.gate.probes) for k in self.heard]
+
+    def hear(self, spreads: Floats, histories: Histories, probed: Floats) -> Attention:
+        """Return how kernels are heard whose spreads, [A, B], and probe scores are known.
+
+        Args:
+            probed: scores of the gate's probes by the heard kernels, [A', B, P]; unread without
+                a gate.
+        """
+        shares = np.repeat(self.weights[:, None], spreads.shape[1], axis=1)
+        if self.gate is not None:
+            state = user_state(histories, spreads[self.heard], probed)
+            shares[self.heard] *= np.exp(self.gate.logits(state))
+        shares *= spreads > _LEAST_SPREAD
+        total = shares.sum(axis=0)
+        shares = np.divide(shares, total, out=np.zeros_like(shares), where=total > 0)
+        alpha = np.divide(shares, spreads, out=np.zeros_like(shares), where=shares > 0)
+        return Attention(shares, alpha)
+
+    def attention(self, kernels: Sequence[Kernel], histories: Histories | sp.csr_matrix) -> Floats:
         """Return α, float64 [A, B]; 0 where an agent says the same of every item."""
-        alpha = np.zeros((len(kernels), histories.shape[0]))
-        for row, (weight, kernel) in enumerate(zip(self.weights, kernels, strict=True)):
-            if weight > 0:
-                alpha[row] = attention_of(weight, kernel.spread(histories))
-        return alpha
+        return self.listen(kernels, histories).alpha
 
 
-def attention_of(weight: float, spread: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return weight over spread, [B]; 0 where the agent says the same of every item."""
-    alpha = np.zeros(len(spread))
-    np.divide(weight, spread, out=alpha, where=spread > 1e-9)
-    return alpha
+def choose_coordinator(
+    kernels: Sequence[Kernel],
+    validation: Validation | None,
+    config: CoordinatorConfig,
+    *,
+    seed: int = 2024,
+    progress: Progress = SILENT,
+) -> tuple[Coordinator, dict[str, float]]:
+    """Choose fixed weights, then, where it helps, a gate over the agents that are heard.
+
+    Returns:
+        the coordinator, and the metric on the validation part of each agent alone, of `fixed`
+        weights and of the `team`. With a gate the last is that of users the gate had not seen.
+    """
+    weights, measured = choose_weights(kernels, validation, config, progress)
+    fixed = Coordinator(weights)
+    if "team" not in measured or validation is None:
+        return fixed, measured
+    measured["fixed"] = measured["team"]
+    enough = len(validation) >= config.gate.least_users and len(kernels) > 1
+    if config.gate.use == "never" or not enough:
+        return fixed, measured
+    chosen, value = _Gating(kernels, validation, config, seed).choose(fixed, progress)
+    return chosen, measured | {"team": value}
+
+
+class _Gating:
+    """Learns gates and measures them on users they have not seen."""
+
+    def __init__(
+        self,
+        kernels: Sequence[Kernel],
+        validation: Validation,
+        config: CoordinatorConfig,
+        seed: int,
+    ) -> None:
+        self._config, self._validation, self._seed = config, validation, seed
+        histories, rng = validation.histories, np.random.default_rng(seed)
+        number = min(config.gate.probes, kernels[0].num_items)
+        self._probes = rng.permutation(kernels[0].num_items)[:number].astype(np.int64)
+        self._spreads = np.stack([kernel.spread(histories) for kernel in kernels])
+        probed = np.stack([kernel.over(self._probes).scores(histories) for kernel in kernels])
+        self._probed = probed.astype(np.float64)
+        self._scores = [_standardised(kernel, histories) for kernel in kernels]
+        for scores in self._scores:
+            mask_seen(scores, histories.matrix)
+        self._fold = rng.permutation(len(validation)) % config.gate.folds
+
+    def choose(self, fixed: Coordinator, progress: Progress) -> tuple[Coordinator, float]:
+        """Return the best coordinator and its metric; `fixed` where a gate does no better.
+
+        A gate may begin at the fixed weights, or give agents that got none a chance with some
+        users.
+        """
+        gate = self._config.gate
+        floored = np.maximum(fixed.weights, gate.floor)
+        begins = [floored / floored.sum()]
+        if len(fixed.heard) > 1:
+            begins.append(fixed.weights)
+        everybody = np.ones(len(self._validation), dtype=np.bool_)
+        plain = self._measured(fixed.weights, np.zeros(self._spreads.shape))
+        tried: list[tuple[Floats, float, Values]] = []
+        with progress.task("learn the gate", len(begins) * len(gate.ridges) * gate.folds) as task:
+            for weights in begins:
+                for ridge in gate.ridges:
+                    logits = np.zeros(self._spreads.shape)
+                    for fold in range(gate.folds):
+                        unseen = self._fold == fold
+                        learned = self._learn(weights, ~unseen, ridge)
+                        heard, state = self._state(weights)
+                        logits[np.ix_(heard, unseen)] = learned.logits(state[unseen])
+                        task.advance()
+                    tried.append((weights, ridge, self._measured(weights, logits)))
+        weights, ridge, values = max(tried, key=lambda each: float(each[2].mean()))
+        gain = values - plain
+        noise = gain.std() / np.sqrt(len(gain))
+        needed = self._config.standard_errors * noise
+        if gate.use == "auto" and gain.mean() <= needed:
+            return fixed, float(plain.mean())
+        learned = self._learn(weights, everybody, ridge)
+        return Coordinator([float(w) for w in weights], learned), float(values.mean())
+
+    def _state(self, weights: Floats) -> tuple[NDArray[np.intp], Floats]:
+        heard = np.flatnonzero(weights > 0)
+        histories = self._validation.histories
+        return heard, user_state(histories, self._spreads[heard], self._probed[heard])
+
+    def _learn(self, weights: Floats, users: NDArray[np.bool_], ridge: float) -> Gate:
+        heard, state = self._state(weights)
+        return learn_gate(
+            weights[heard],
+            [self._scores[k][users] for k in heard],
+            state[users],
+            self._validation.truth[users],
+            self._probes,
+            ridge=ridge,
+            candidates=self._config.gate.candidates,
+            seed=self._seed,
+        )
+
+    def _measured(self, weights: Floats, logits: Floats) -> Values:
+        shares = weights[:, None] * np.exp(logits)
+        shares /= shares.sum(axis=0)
+        mixed = np.zeros_like(self._scores[0])
+        for share, scores in zip(shares, self._scores, strict=True):
+            if share.any():
+                mixed += share.astype(np.float32)[:, None] * scores
+        return self._validation.per_user(mixed)
 
 
 def choose_weights(
@@ -127,8 +327,9 @@ def _best_step(
 
 
 def _standardised(kernel: Kernel, histories: Histories) -> FloatArray:
-    attention = Coordinator([1.0]).attention([kernel], histories)[0].astype(np.float32)
-    return np.asarray(kernel.scores(histories) * attention[:, None], dtype=np.float32)
+    spread = kernel.spread(histories)
+    alpha = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > _LEAST_SPREAD)
+    return np.asarray(kernel.scores(histories) * alpha[:, None], dtype=np.float32)
 
 
 def _normalised(given: Mapping[str, float], names: Sequence[str]) -> list[float]:

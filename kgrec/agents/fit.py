@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from kgrec.agents.base import Agent, Encode, FitContext, NothingToLearnError
-from kgrec.agents.coordinator import Coordinator, CoordinatorConfig, choose_weights
+from kgrec.agents.coordinator import Coordinator, CoordinatorConfig, choose_coordinator
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.registry import AGENTS, build_agent, check_names
 from kgrec.agents.team import Team
@@ -77,13 +77,16 @@ def fit_team(
     )
     log = _Log()
     kernels = _fit_all(agents, context, log)
-    weights, measured = _weigh(kernels, context, config)
+    coordinator, measured = _coordinate(kernels, context, config)
+    names = [kernel.agent for kernel in kernels]
+    weights = dict(zip(names, map(float, coordinator.weights), strict=True))
     chosen = {kernel.agent: dict(kernel.chosen) for kernel in kernels}
     resolved = {agent.name: _resolved(agent, chosen) for agent in agents if agent.name in chosen}
     metrics = {
         "objective": config.coordinator.objective.model_dump(),
         "validation": measured,
         "weights": weights,
+        "gate": coordinator.gate is not None,
         "chosen": chosen,
         "skipped": log.skipped,
         "refit": config.refit and validation is not None,
@@ -99,7 +102,11 @@ def fit_team(
     dumped = config.model_dump(mode="json") | {"settings": settings}
     shares = [weights[kernel.agent] for kernel in heard]
     return Team(
-        train.items, tuple(heard), Coordinator(shares), dumped, metrics | {"seconds": log.seconds}
+        train.items,
+        tuple(heard),
+        Coordinator(shares, coordinator.gate),
+        dumped,
+        metrics | {"seconds": log.seconds},
     )
 
 
@@ -153,12 +160,13 @@ def _fit_all(agents: Sequence[Agent], context: FitContext, log: _Log) -> list[Ke
     return kernels
 
 
-def _weigh(
+def _coordinate(
     kernels: Sequence[Kernel], context: FitContext, config: TeamConfig
-) -> tuple[dict[str, float], dict[str, float]]:
+) -> tuple[Coordinator, dict[str, float]]:
     held_out = context.held_out(config.coordinator.objective)
-    weights, measured = choose_weights(kernels, held_out, config.coordinator, context.progress)
-    return {kernel.agent: w for kernel, w in zip(kernels, weights, strict=True)}, measured
+    return choose_coordinator(
+        kernels, held_out, config.coordinator, seed=config.seed, progress=context.progress
+    )
 
 
 def _resolved(agent: Agent, chosen: Mapping[str, Mapping[str, float | int]]) -> Agent:

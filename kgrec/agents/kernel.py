@@ -13,7 +13,7 @@ gives `w_h` by an attention of its own. The sum is exact, so that it can be take
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -62,7 +62,7 @@ class Kernel:
         if self.item_factors is not None:
             return len(self.item_factors)
         assert self.rows is not None  # noqa: S101 - __post_init__ holds it
-        return int(self.rows.shape[0])
+        return int(self.rows.shape[1])
 
     def weights(self, histories: Histories) -> FloatArray:
         """Return w_h · v_h of each entry of the histories, float32 [N]."""
@@ -178,6 +178,15 @@ class Kernel:
         if self.prior is None:
             return np.zeros(len(candidates))
         return self.prior[candidates].astype(np.float64)
+
+    def over(self, candidates: IntArray) -> Kernel:
+        """Return the same kernel over some candidates (rows, [C]) alone: it scores [B, C]."""
+        return replace(
+            self,
+            item_factors=None if self.item_factors is None else self.item_factors[candidates],
+            rows=None if self.rows is None else sp.csr_matrix(self.rows[:, candidates]),
+            prior=None if self.prior is None else self.prior[candidates],
+        )
 
     def parts(
         self,

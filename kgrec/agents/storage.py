@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from kgrec import __version__
 from kgrec.agents.attention import HistoryAttention, load_reader
 from kgrec.agents.coordinator import Coordinator
+from kgrec.agents.gate import Gate
 from kgrec.agents.kernel import Kernel
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kgrec.agents.team import Team
 
 FORMAT = 2
+_GATE = "coordinator.gate."
 _DENSE = ("history_factors", "item_factors", "prior")
 
 
@@ -46,11 +48,15 @@ def save_team(team: Team, directory: Path) -> None:
         "items": {"count": len(team.items), "hash": team.items.hash},
         "kernels": [_describe(kernel) for kernel in team.kernels],
         "weights": team.weights,
+        "gate": team.coordinator.gate is not None,
         "config": dict(team.config),
     }
     arrays: dict[str, NDArray[Any]] = {}
     for kernel in team.kernels:
         arrays.update(_arrays(kernel))
+    if team.coordinator.gate is not None:
+        parts = team.coordinator.gate.arrays().items()
+        arrays.update({f"{_GATE}{name}": np.ascontiguousarray(part) for name, part in parts})
     with writing_directory(directory) as folder:
         save_file(arrays, folder / "model.safetensors")
         _write(folder / "config.json", config)
@@ -78,13 +84,14 @@ def load_team(directory: Path) -> Team:
     try:
         kernels = tuple(_kernel(entry, arrays, len(items)) for entry in config["kernels"])
         weights = [float(config["weights"][kernel.agent]) for kernel in kernels]
+        gate = Gate.load(_under(_GATE, arrays)) if config["gate"] else None
         settings = config["config"]
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"the model is not whole ({error})", value=str(directory), remedy="Train it again."
         ) from None
     metrics = read_json(directory / "metrics.json")
-    return Team(items, kernels, Coordinator(weights), settings, metrics)
+    return Team(items, kernels, Coordinator(weights, gate), settings, metrics)
 
 
 def _read_items(directory: Path, config: Mapping[str, Any]) -> Vocabulary:
@@ -152,6 +159,9 @@ def _reader(
 ) -> HistoryAttention | None:
     if entry is None:
         return None
-    prefix = f"{agent}.attention."
-    own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+    own = _under(f"{agent}.attention.", arrays)
     return load_reader(str(entry["name"]), entry["settings"], own)
+
+
+def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from kgrec.agents.coordinator import Coordinator
+from kgrec.agents.coordinator import Attention, Coordinator
 from kgrec.agents.kernel import Kernel
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.data.histories import Histories, as_histories, one_history
@@ -99,7 +100,7 @@ class Team:
 
     @property
     def weights(self) -> dict[str, float]:
-        """The share of each agent, summing to one."""
+        """The fixed share of each agent, summing to one; a gate moves it from user to user."""
         return dict(zip(self.agents, map(float, self.coordinator.weights), strict=True))
 
     def scores(self, histories: Histories | sp.csr_matrix) -> FloatArray:
@@ -112,7 +113,7 @@ class Team:
             float32 [B, I]; items of the history are not masked.
         """
         histories = as_histories(histories)
-        alpha = self.coordinator.attention(self.kernels, histories).astype(np.float32)  # [A, B]
+        alpha = self.listen(histories).alpha.astype(np.float32)  # [A, B]
         scores = np.zeros((histories.shape[0], len(self.items)), dtype=np.float32)
         for attention, kernel in zip(alpha, self.kernels, strict=True):
             if attention.any():
@@ -177,8 +178,16 @@ class Team:
         self, history: Histories | ArrayLike, weights: FloatArray | None = None
     ) -> NDArray[np.float64]:
         """Return the attention α_k(u) of each agent for one history, float64 [A]; see `parts`."""
-        given = one_history(history, len(self.items), weights)
-        return self.coordinator.attention(self.kernels, given)[:, 0]
+        return self.listen(one_history(history, len(self.items), weights)).alpha[:, 0]
+
+    def listen(self, histories: Histories) -> Attention:
+        """Return the shares of the agents for each history, which sum to one, and α, [A, B]."""
+        return self.coordinator.listen(self.kernels, histories, self.probing)
+
+    @cached_property
+    def probing(self) -> list[Kernel]:
+        """What the coordinator asks the agents that are heard to see whether they agree."""
+        return self.coordinator.probing(self.kernels)
 
     def item_vectors(self) -> FloatArray:
         """Return the vectors to put under a vector index, float32 [I, D + 1].

@@ -109,8 +109,10 @@ def _show(found: RecommendationList, *, filtered: bool) -> None:
             str(item.rank), escape(item.item_id), escape(item.title), score, escape(because)
         )
     out.print(table)
+    shares = ", ".join(f"{agent} {share:.2f}" for agent, share in found.weights.items())
     out.print(
-        f"{found.model_id}, {found.candidates} candidates, {found.milliseconds:.0f} ms",
+        f"{found.model_id}{shares and f': {shares}'}; "
+        f"{found.candidates} candidates, {found.milliseconds:.0f} ms",
         style="dim",
         markup=False,
         highlight=False,

@@ -38,6 +38,11 @@ class Validation:
         held_out: interactions to find again, of the same users and items.
         objective: the metric.
         seed: draws the users where there are too many, and the order of ties.
+
+    Attributes:
+        users: rows of those who are asked, [B].
+        histories: theirs.
+        truth: what they are to be given again, CSR [B, I].
     """
 
     def __init__(
@@ -59,8 +64,8 @@ class Validation:
             users = np.sort(np.random.default_rng(seed).choice(users, most, replace=False))
         self.users = users
         self.histories = train[users]
-        self._truth = truth[users]
-        self._num_right = np.diff(self._truth.indptr).astype(np.int64)
+        self.truth = truth[users]
+        self._num_right = np.diff(self.truth.indptr).astype(np.int64)
         self._top = TopK(train.shape[1], self.objective.k, seed=seed)
 
     def __len__(self) -> int:
@@ -73,7 +78,7 @@ class Validation:
             scores: of `self.users`, float32 [B, I].
         """
         mask_seen(scores, self.histories.matrix)
-        hits = hits_of(self._top(scores)[0], self._truth)
+        hits = hits_of(self._top(scores)[0], self.truth)
         return user_metrics(hits, self._num_right, self.objective.k)[self.objective.metric]
 
     def measure(self, score: ScoreFunction) -> float:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrec.agents.coordinator import attention_of
+from kgrec.agents.kernel import Kernel
 from kgrec.agents.moments import Moments
 from kgrec.agents.team import Team
 from kgrec.data.dataset import IntArray
 from kgrec.data.histories import Histories, one_history
 from kgrec.explain.records import AgentShare, HistoryShare
 from kgrec.retrieval.history import History
+
+# How many numbers of one kind are held at a time while parts of a history are scored.
+_MOST_CELLS = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,8 @@ class Rescoring:
         raw: what each agent that is heard says, without attention and length, float64 [A, H, C].
         priors: without attention, float64 [A, C].
         moments: of each agent, for its attention.
-        weights: of each agent, float64 [A].
+        probed: as `raw`, of the items by which the coordinator sees whether agents agree.
+        probed_priors: as `priors`, likewise.
     """
 
     team: Team
@@ -38,7 +42,8 @@ class Rescoring:
     raw: NDArray[np.float64]
     priors: NDArray[np.float64]
     moments: tuple[Moments, ...]
-    weights: NDArray[np.float64]
+    probed: NDArray[np.float64]
+    probed_priors: NDArray[np.float64]
 
     @classmethod
     def of(
@@ -55,20 +60,15 @@ class Rescoring:
         """
         history = one_history(history, len(team.items))
         known = moments or moments_of(team, history)
+        gate = team.coordinator.gate
+        probes = np.empty(0, dtype=np.int64) if gate is None else gate.probes
         kernels = [each.kernel for each in known]
-        raw = np.stack([kernel.said(history.item, candidates) for kernel in kernels])
-        raw *= history.weight[:, None]
-        priors = np.stack([kernel.priors(candidates) for kernel in kernels])
-        heard = team.coordinator.weights > 0
-        return cls(team, history, raw, priors, known, team.coordinator.weights[heard])
+        both = [_looked_up(kernels, history, items) for items in (candidates, probes)]
+        return cls(team, history, *both[0], known, *both[1])
 
     def __len__(self) -> int:
         """H."""
         return len(self.history.item)
-
-    @cached_property
-    def _whole(self) -> NDArray[np.float64]:
-        return np.asarray(self.raw.sum(axis=1))  # [A, C]
 
     def scores(self, removed: IntArray) -> NDArray[np.float64]:
         """Score the candidates without some of the history.
@@ -79,25 +79,49 @@ class Rescoring:
         Returns:
             float64 [S, C].
         """
-        scores = np.zeros((len(removed), self.raw.shape[2]))
-        for k, moments in enumerate(self.moments):
-            attention = attention_of(self.weights[k], moments.spreads(removed))
-            scores += attention[:, None] * (self._said(k, removed) + self.priors[k])
-        return scores
+        block = max(1, _MOST_CELLS // max(len(self), self.raw.shape[2]))
+        starts = range(0, max(len(removed), 1), block)
+        return np.concatenate([self._scores(removed[n : n + block]) for n in starts])
 
-    def _said(self, k: int, removed: IntArray) -> NDArray[np.float64]:
-        """Return what the history says by agent `k` without some of it, [S, C]."""
-        kernel = self.moments[k].kernel
-        if kernel.attention is None:
-            left = max(len(self) - removed.shape[1], 1)
-            said = self._whole[k] - self.raw[k][removed].sum(axis=1)
-            return np.asarray(said * left**-kernel.history_power)
+    def _scores(self, removed: IntArray) -> NDArray[np.float64]:
         left = self.history.without(removed)
-        count = np.zeros((len(removed), len(self)))
-        kept = np.ones_like(count, dtype=np.bool_)
+        counts = [self._counts(each.kernel, left, removed) for each in self.moments]
+        said = _said(counts, self.raw, self.priors)
+        return np.asarray(np.einsum("as,asc->sc", self._attention(left, removed, counts), said))
+
+    def _attention(
+        self, left: Histories, removed: IntArray, counts: Sequence[NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
+        """Return α of the agents that are heard, [A, S]."""
+        coordinator = self.team.coordinator
+        spreads = np.zeros((len(self.team.kernels), len(removed)))
+        spreads[coordinator.heard] = [each.spreads(removed) for each in self.moments]
+        probed = _said(counts, self.probed, self.probed_priors)
+        return coordinator.hear(spreads, left, probed).alpha[coordinator.heard]
+
+    def _counts(self, kernel: Kernel, left: Histories, removed: IntArray) -> NDArray[np.float64]:
+        """Return how much each item of the history counts where some are taken out, [S, H]."""
+        kept = np.ones((len(removed), len(self)), dtype=np.bool_)
         kept[np.arange(len(removed))[:, None], removed] = False
-        count[kept] = kernel.attention.weights(left)
-        return np.asarray(count @ self.raw[k])
+        counts = np.zeros(kept.shape)
+        counts[kept] = kernel.weights(left)
+        return counts
+
+
+def _said(
+    counts: Sequence[NDArray[np.float64]], raw: NDArray[np.float64], priors: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what each agent says of each candidate, [A, S, C]."""
+    return np.stack(
+        [count @ said + prior for count, said, prior in zip(counts, raw, priors, strict=True)]
+    )
+
+
+def _looked_up(
+    kernels: Sequence[Kernel], history: Histories, items: IntArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    raw = np.stack([kernel.said(history.item, items) for kernel in kernels])
+    return raw, np.stack([kernel.priors(items) for kernel in kernels])
 
 
 def moments_of(team: Team, history: Histories | IntArray) -> tuple[Moments, ...]:
@@ -131,11 +155,14 @@ def attribute(
         the score, the agents, and the history items, the largest contribution first.
     """
     taken = history.taken(len(team.items))
-    parts = team.parts(taken, np.array([item], dtype=np.int64))
+    heard = team.listen(taken)
+    attention = heard.alpha[:, 0]
+    parts = team.parts(taken, np.array([item], dtype=np.int64), attention=attention)
     by_event = parts.contributions[:, :, 0]  # [A, H]
     agents = tuple(
         AgentShare(
             agent=agent,
+            share=float(heard.shares[k, 0]),
             weight=float(parts.weights[k]),
             history=float(by_event[k].sum()),
             prior=float(parts.priors[k, 0]),

@@ -10,12 +10,14 @@ class AgentShare(FrozenModel):
     """What one agent says of the item.
 
     Attributes:
-        weight: the attention that its numbers were multiplied by.
+        share: how much it is listened to for this user; the shares sum to one.
+        weight: its share over the spread of its scores, which its numbers were multiplied by.
         history: what it says because of the history.
         prior: what it says whatever the history.
     """
 
     agent: str
+    share: float
     weight: float
     history: float
     prior: float

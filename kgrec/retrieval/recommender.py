@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,16 @@ Filters = Sequence[Filter | str]
 class _Options(TypedDict):
     attention: NDArray[np.float64]
     with_priors: bool
+
+
+class _Facts(TypedDict, total=False):
+    """What a list says beside its items; see `RecommendationList`."""
+
+    fallback: Fallback
+    history: int
+    candidates: int
+    weights: dict[str, float]
+    filtered: int
 
 
 class RecommenderConfig(FrozenModel):
@@ -189,15 +199,16 @@ class Recommender:
         *,
         with_priors: bool = True,
     ) -> RecommendationList:
-        heard = live.team.attention(history.taken(len(live.team.items)))
+        listening = live.team.listen(history.taken(len(live.team.items)))
+        heard = listening.alpha[:, 0]
         options: _Options = {"attention": heard, "with_priors": with_priors}
         candidates, filtered = self.candidates(live, history, k, filters, heard)
         scored = score(live.team, history, candidates, **options)
         pool = k * self.config.pool
         picks = varied(live.team, scored, k, diversity, pool) if diversity else in_order(scored, k)
         shown = take_apart(live.team, history, scored.rows[[p.position for p in picks]], **options)
-        shares = {pick.position: shown.by_event(n) for n, pick in enumerate(picks)}
-        paths = self._paths(live, scored, shares)
+        speakers = {pick.position: shown.by_event(n) for n, pick in enumerate(picks)}
+        paths = self._paths(live, scored, speakers)
         items = tuple(
             Recommendation(
                 rank=rank,
@@ -206,14 +217,20 @@ class Recommender:
                 score=float(scored.scores[pick.position]),
                 contributions=shown.by_agent(rank - 1),
                 reasons=short_reasons(
-                    shares[pick.position], paths.get(scored.ids[pick.position], {})
+                    speakers[pick.position], paths.get(scored.ids[pick.position], {})
                 ),
                 moves=pick.moves,
             )
             for rank, pick in enumerate(picks, start=1)
         )
+        shares = map(float, listening.shares[:, 0])
         return _list(
-            live, items, history=len(history), candidates=len(candidates), filtered=filtered
+            live,
+            items,
+            history=len(history),
+            candidates=len(candidates),
+            weights=dict(zip(live.team.agents, shares, strict=True)),
+            filtered=filtered,
         )
 
     def _passing(self, live: LiveModel, filters: Filters) -> frozenset[str] | None:
@@ -260,20 +277,8 @@ class Recommender:
 
 
 def _list(
-    live: LiveModel,
-    items: tuple[Recommendation, ...],
-    *,
-    fallback: Fallback | None = None,
-    history: int = 0,
-    candidates: int = 0,
-    filtered: int = 0,
+    live: LiveModel, items: tuple[Recommendation, ...], **facts: Unpack[_Facts]
 ) -> RecommendationList:
     return RecommendationList(
-        items=items,
-        model_id=live.model_id,
-        vocabulary_hash=live.team.items.hash,
-        fallback=fallback,
-        history=history,
-        candidates=candidates,
-        filtered=filtered,
+        items=items, model_id=live.model_id, vocabulary_hash=live.team.items.hash, **facts
     )

@@ -56,6 +56,8 @@ class RecommendationList(FrozenModel):
         fallback: why the model could not speak, or None when it did.
         history: how many items of the history the model knows.
         candidates: how many items were scored.
+        weights: how much each agent is listened to for this user; they sum to one. Empty in a
+            fallback.
         filtered: how many candidates the filters took away.
         milliseconds: from the question to the answer.
     """
@@ -67,5 +69,6 @@ class RecommendationList(FrozenModel):
     fallback: Fallback | None = None
     history: int = 0
     candidates: int = 0
+    weights: dict[str, float] = Field(default_factory=dict)
     filtered: int = 0
     milliseconds: float = 0.0
