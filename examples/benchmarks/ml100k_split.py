@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from kgrec.data.atomic import Table, read_table
+from kgrec.data.tsv import Table, read_table
 from kgrec.data.dataset import Interactions
 from kgrec.data.splits import Rounding, core, split_in_order
 from kgrec.data.vocabulary import Vocabulary

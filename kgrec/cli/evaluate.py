@@ -7,22 +7,32 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from kgrec.cli.console import err, out, print_json, progress
+from kgrec.cli.console import print_json, progress
+from kgrec.cli.evaluation_tables import print_result
 from kgrec.config import load_toml, parse_config
-from kgrec.stages.evaluate import EvaluateConfig, EvaluationResult, evaluate
+from kgrec.stages.evaluate import EvaluateConfig, evaluate
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-_DECIMALS = {"novelty": ".2f"}
 
 
 class Knowledge(StrEnum):
     FULL = "full"
     NONE = "none"
     SHUFFLED = "shuffled"
+
+
+class Protocol(StrEnum):
+    GIVEN = "given"
+    WARM = "warm"
+    TEMPORAL = "temporal"
+    COLD_ITEM = "cold-item"
+    COLD_USER = "cold-user"
+
+
+class Cut(StrEnum):
+    GLOBAL = "global"
+    USER = "user"
 
 
 class History(StrEnum):
@@ -39,13 +49,32 @@ def evaluate_command(
         Path | None,
         typer.Argument(
             metavar="DIR",
-            help="Atomic files: NAME.train.inter, .valid.inter, .test.inter and, where there is "
-            "knowledge, NAME.kg, .link, .item.",
+            help="Atomic files: NAME.train.inter, .valid.inter, .test.inter, or NAME.inter for a "
+            "protocol that splits; where there is knowledge, NAME.kg, .link, .entity, .item.",
         ),
     ] = None,
     train: FileOption = None,
     valid: FileOption = None,
     test: FileOption = None,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(
+            help="How interactions are held out. given: as the files are split. warm: a share of "
+            "each user's at random. temporal: the latest. cold-item: all of some items. "
+            "cold-user: all of some users, of whom a part is shown when they are asked for."
+        ),
+    ] = Protocol.GIVEN,
+    share: Annotated[
+        float | None,
+        typer.Option(help="Share held out to test on, and as much to choose on; .1 by default."),
+    ] = None,
+    cut: Annotated[
+        Cut | None,
+        typer.Option(
+            help="Of temporal. global: one time for everybody, so that nothing of the future is "
+            "learned from. user: the latest of each user, which keeps every user."
+        ),
+    ] = None,
     k: Annotated[list[int] | None, typer.Option("--k", help="Length of the lists; repeat.")] = None,
     agents: Annotated[
         str | None, typer.Option(help="Only these agents, separated by commas.")
@@ -62,6 +91,13 @@ def evaluate_command(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes every random draw.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    sample_users: Annotated[
+        int | None, typer.Option(help="Ask for so many test users, drawn by the seed.")
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="A run as --run-out writes it: show the difference, and its p-value."),
+    ] = None,
     run_out: Annotated[
         Path | None,
         typer.Option(help="Write user_id<TAB>item_id<TAB>score, the best max(k) of each user."),
@@ -73,14 +109,20 @@ def evaluate_command(
 
     Items that a user has in train or valid are not ranked. Nothing is chosen on the test part.
 
-    Example: kgrec evaluate data/lastfm --k 10 --k 20 --knowledge shuffled
+    Examples:
+
+    kgrec evaluate data/lastfm --k 10 --k 20 --knowledge shuffled
+
+    kgrec evaluate data/films --protocol cold-item --baseline other-system.tsv
     """
     values = load_toml(config) if config else {}
     given: dict[str, Any] = {"seed": seed, "device": device}
     if agents is not None:
         given["agents"] = [name.strip() for name in agents.split(",") if name.strip()]
     values |= {key: value for key, value in given.items() if value is not None}
+    held_out = {"name": protocol.value, "share": share, "cut": cut and cut.value}
     options = {
+        "protocol": {key: value for key, value in held_out.items() if value is not None},
         "folder": folder,
         "train": train,
         "valid": valid,
@@ -88,6 +130,8 @@ def evaluate_command(
         "ks": tuple(sorted(set(k))) if k else (10, 20),
         "knowledge": knowledge.value,
         "history": history.value,
+        "sample_users": sample_users,
+        "baseline": baseline,
         "run_out": run_out,
         "report": report,
         "team": values,
@@ -98,64 +142,4 @@ def evaluate_command(
     if as_json:
         print_json(result.model_dump(mode="json"))
         return
-    _print(result)
-
-
-def _print(result: EvaluationResult) -> None:
-    counts = ", ".join(f"{count:,} {name}" for name, count in result.counts.items())
-    out.print(f"[bold]{escape(result.data)}[/bold]: {counts}")
-    _print_rejects(result)
-    ranking, protocol = result.ranking, result.protocol
-    out.print(
-        f"{ranking.users:,} test users, {ranking.items:,} items ranked, "
-        f"knowledge {protocol['knowledge']}, history {protocol['history']}"
-    )
-    out.print(_metrics(result))
-    out.print("Chosen on the validation part:")
-    out.print(_team(result))
-    for name, reason in result.team["skipped"].items():
-        out.print(f"{name} took no part: {reason}", markup=False)
-    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result.seconds.items())
-    out.print(f"{seconds}; at most {result.peak_memory / 2**20:,.0f} MiB")
-
-
-def _print_rejects(result: EvaluationResult) -> None:
-    if result.rejected:
-        err.print(f"{len(result.rejected)} rows could not be used, the first of them:")
-        for line in result.rejected[:5]:
-            err.print(f"  {line}", markup=False)
-
-
-def _metrics(result: EvaluationResult) -> Table:
-    ranking = result.ranking
-    table = Table()
-    table.add_column("")
-    for k in ranking.at:
-        table.add_column(f"@{k}", justify="right")
-    for name in next(iter(ranking.at.values())):
-        cells = [f"{at[name].mean:.4f} ± {at[name].error:.4f}" for at in ranking.at.values()]
-        table.add_row(name, *cells)
-    for name in next(iter(ranking.lists.values())):
-        form = _DECIMALS.get(name, ".4f")
-        table.add_row(name, *[f"{at[name]:{form}}" for at in ranking.lists.values()])
-    return table
-
-
-def _team(result: EvaluationResult) -> Table:
-    team = result.team
-    objective = f"{team['objective']['metric']}@{team['objective']['k']}"
-    table = Table()
-    for heading in ("agent", "share", f"{objective} alone", "settings", "seconds"):
-        table.add_column(heading, justify="left" if heading in ("agent", "settings") else "right")
-    for name, weight in team["weights"].items():
-        alone = team["validation"].get(name)
-        table.add_row(
-            name,
-            f"{weight:.2f}",
-            "" if alone is None else f"{alone:.4f}",
-            ", ".join(f"{key} {value:g}" for key, value in team["chosen"][name].items()),
-            f"{team['seconds'][name]:.1f}",
-        )
-    if "team" in team["validation"]:
-        table.add_row("team", "1.00", f"{team['validation']['team']:.4f}", "", "")
-    return table
+    print_result(result)

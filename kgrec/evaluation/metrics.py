@@ -55,27 +55,49 @@ def _reciprocal_rank(found: Values) -> Values:
     return np.where(found.any(axis=1), 1.0 / (first + 1.0), 0.0)
 
 
-def list_metrics(top: IntArray, popularity: IntArray, num_users: int) -> Mapping[str, float]:
+def list_metrics(
+    top: IntArray, popularity: IntArray, num_users: int, *, among: IntArray | None = None
+) -> Mapping[str, float]:
     """Measure what the lists of all users cover together.
 
     Args:
         top: item rows of the lists, int64 [B, k], -1 for none.
         popularity: how many users had each item in training, int64 [I].
         num_users: how many users training had.
+        among: rows of the only items that are ranked; all when absent.
 
     Returns:
         coverage: share of the items that stand in any list.
         gini: inequality of how often the items stand in lists, 0 (all alike) to 1.
         novelty: mean of -log2 of the share of users who had the item, one added to both counts.
+        long_tail: share of what is listed that is not of the most popular fifth of the items
+            (Abdollahpouri et al. 2019).
     """
     shown = top[top >= 0]
     counts = np.bincount(shown, minlength=len(popularity))
+    if among is not None:
+        counts = counts[among]
     share = (popularity[shown] + 1.0) / (num_users + 1.0)
     return {
         "coverage": float((counts > 0).mean()) if len(counts) else 0.0,
         "gini": gini(counts),
         "novelty": float(-np.log2(share).mean()) if len(shown) else 0.0,
+        "long_tail": float(in_tail(popularity)[shown].mean()) if len(shown) else 0.0,
     }
+
+
+def in_tail(popularity: IntArray, head: float = 0.2) -> NDArray[np.bool_]:
+    """Return which items are not among the most popular, bool [I].
+
+    Items as popular as the last of the head belong to it, since nothing tells them apart.
+
+    Args:
+        popularity: users of each item, int64 [I].
+        head: share of the items that are the head.
+    """
+    size = max(1, int(head * len(popularity) + 1e-9))
+    last = np.sort(popularity)[-size] if len(popularity) else 0
+    return np.asarray((popularity < last) | (popularity == 0))
 
 
 def gini(counts: IntArray) -> float:

@@ -12,10 +12,11 @@ import scipy.sparse as sp
 
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.data.histories import Histories, as_histories
-from kgrec.errors import ConfigError, DataError
-from kgrec.evaluation.metrics import list_metrics, user_metrics
-from kgrec.evaluation.ranking import TopK, hits_of, mask_seen
-from kgrec.evaluation.report import Metric, RankingReport
+from kgrec.errors import ConfigError
+from kgrec.evaluation.metrics import list_metrics
+from kgrec.evaluation.questions import Questions
+from kgrec.evaluation.ranking import TopK, mask_others, mask_seen
+from kgrec.evaluation.report import RankingReport, metrics_of
 from kgrec.progress import SILENT, Progress
 
 
@@ -48,6 +49,7 @@ def rank_all(
     users: IntArray,
     k: int,
     *,
+    among: IntArray | None = None,
     seed: int = 2024,
     max_cells: int = 8_000_000,
     progress: Progress = SILENT,
@@ -60,6 +62,7 @@ def rank_all(
         seen: what is left out of the lists, CSR [U, I].
         users: rows of the users to rank for, [B].
         k: length of the lists.
+        among: rows of the only items that are ranked, such as cold ones; all when absent.
         seed: orders items of equal score.
         max_cells: at most so many scores are held at a time.
     """
@@ -70,6 +73,8 @@ def rank_all(
         for batch in _batches(users, max(1, max_cells // max(num_items, 1))):
             scores = ranker.scores(histories[batch])
             mask_seen(scores, seen[batch])
+            if among is not None:
+                mask_others(scores, among)
             lists.append(top(scores))
             task.advance(len(batch))
     items, scores = (np.concatenate(each) for each in zip(*lists, strict=True))
@@ -84,6 +89,8 @@ def evaluate_ranking(
     ks: Sequence[int],
     *,
     popularity: IntArray | None = None,
+    among: IntArray | None = None,
+    max_users: int | None = None,
     seed: int = 2024,
     progress: Progress = SILENT,
 ) -> tuple[RankingReport, Lists]:
@@ -97,7 +104,9 @@ def evaluate_ranking(
         ks: lengths of the lists.
         popularity: users of each item in training, for novelty, [I]; those of `histories`
             when absent.
-        seed: orders items of equal score.
+        among: rows of the only items that are ranked, such as cold ones; all when absent.
+        max_users: where more users have something to find, a sample of so many is asked.
+        seed: orders items of equal score, draws the sample and the resamples of intervals.
 
     Returns:
         the report, and the lists of length max(ks).
@@ -108,35 +117,28 @@ def evaluate_ranking(
     """
     if not ks or min(ks) < 1:
         raise ConfigError("k must be at least 1", value=list(ks))
-    truth = test.matrix(*histories.shape)
-    repeated = sp.csr_matrix(truth.multiply(seen))
-    truth = sp.csr_matrix(truth - repeated)
-    truth.eliminate_zeros()
-    users = np.flatnonzero(np.diff(truth.indptr)).astype(np.int64)
-    if not len(users):
-        raise DataError("no test user has an item to find that is not seen before")
+    asked = Questions.of(seen, test, max_users=max_users, seed=seed)
     begun = time.perf_counter()
-    lists = rank_all(ranker, histories, seen, users, max(ks), seed=seed, progress=progress)
+    lists = rank_all(
+        ranker, histories, seen, asked.users, max(ks), among=among, seed=seed, progress=progress
+    )
     seconds = time.perf_counter() - begun
     if popularity is None:
         known = as_histories(histories).item
         popularity = np.bincount(known, minlength=histories.shape[1])
-    hits = hits_of(lists.items, truth[users])
-    num_right = np.diff(truth[users].indptr).astype(np.int64)
     report = RankingReport(
-        users=len(users),
-        items=histories.shape[1],
-        targets=int(truth.nnz),
-        repeated=int(repeated.nnz),
+        users=len(asked),
+        eligible=asked.eligible,
+        items=histories.shape[1] if among is None else len(among),
+        targets=int(asked.truth.nnz),
+        repeated=asked.repeated,
         seconds=seconds,
         at={
-            k: {
-                name: Metric.of(values) for name, values in user_metrics(hits, num_right, k).items()
-            }
-            for k in ks
+            k: metrics_of(values, seed=seed) for k, values in asked.values(lists.items, ks).items()
         },
         lists={
-            k: dict(list_metrics(lists.items[:, :k], popularity, histories.shape[0])) for k in ks
+            k: dict(list_metrics(lists.items[:, :k], popularity, histories.shape[0], among=among))
+            for k in ks
         },
     )
     return report, lists

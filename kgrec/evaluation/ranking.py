@@ -20,6 +20,18 @@ def mask_seen(scores: FloatArray, seen: sp.csr_matrix) -> None:
     scores[rows, seen.indices] = -np.inf
 
 
+def mask_others(scores: FloatArray, among: IntArray) -> None:
+    """Set the scores of all items but these to minus infinity, in place.
+
+    Args:
+        scores: float32 [B, I].
+        among: item rows.
+    """
+    others = np.ones(scores.shape[1], dtype=bool)
+    others[among] = False
+    scores[:, others] = -np.inf
+
+
 class TopK:
     """Picks the `k` best columns of score matrices.
 

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 from pydantic import Field
 
 from kgrec.agents.base import Encode
 from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.config import FrozenModel
-from kgrec.data.atomic import SplitDataset, read_folder, read_parts
-from kgrec.data.dataset import Dataset
-from kgrec.data.histories import Histories
-from kgrec.errors import ConfigError, DataError
+from kgrec.data.atomic import SplitDataset, merged, read_folder, read_parts, read_whole
+from kgrec.data.dataset import Dataset, IntArray
+from kgrec.data.protocols import ProtocolConfig, hold_out
+from kgrec.errors import ConfigError
 from kgrec.evaluation.audit import Knowledge, audited
-from kgrec.evaluation.protocol import Lists, evaluate_ranking
 from kgrec.evaluation.report import RankingReport, peak_memory
+from kgrec.evaluation.significance import Difference, compare_at
 from kgrec.progress import SILENT, Progress
-
-History = Literal["train", "train+valid"]
+from kgrec.stages.measure import Asked, History, Measurement, measure
+from kgrec.stages.run_files import check_writable, read_run, run_lines, write_text
 
 
 class EvaluateConfig(FrozenModel):
@@ -32,9 +30,12 @@ class EvaluateConfig(FrozenModel):
 
     Attributes:
         folder: atomic files; or else `train`, `valid` and `test` name TSV files.
+        protocol: how interactions are held out; the split of the files by default.
         ks: lengths of the lists.
         knowledge: `none` and `shuffled` audit what knowledge adds.
         history: what the team knows of a user at test time. It is fitted on train alone.
+        sample_users: so many test users are drawn and asked for, where there are more.
+        baseline: a run of another system to compare with.
         run_out: takes `user_id<TAB>item_id<TAB>score`, the best max(ks) of each user.
         report: takes the result as JSON.
     """
@@ -43,12 +44,29 @@ class EvaluateConfig(FrozenModel):
     train: Path | None = None
     valid: Path | None = None
     test: Path | None = None
+    protocol: ProtocolConfig = ProtocolConfig()
     ks: tuple[int, ...] = Field(default=(10, 20), min_length=1)
     knowledge: Knowledge = "full"
     history: History = "train"
+    sample_users: int | None = Field(default=None, ge=1)
+    baseline: Path | None = None
     run_out: Path | None = None
     report: Path | None = None
     team: TeamConfig = TeamConfig()
+
+
+class BaselineReport(FrozenModel):
+    """How the team does beside another system, on the same users.
+
+    Attributes:
+        run: the file that was compared with.
+        users: how many of the test users it has; the others' lists count as empty.
+        at: `k` to metric to the difference, team less baseline.
+    """
+
+    run: str
+    users: int
+    at: dict[int, dict[str, Difference]]
 
 
 class EvaluationResult(FrozenModel):
@@ -56,6 +74,8 @@ class EvaluationResult(FrozenModel):
 
     Attributes:
         ranking: the metrics on the test part.
+        among_cold: the same where the cold items alone are ranked, under `cold-item`.
+        baseline: the comparison with another system, where one was named.
         team: what was chosen on the validation part: weights, settings, its metric, seconds.
         seconds: wall time by step: read, fit, rank, total.
         peak_memory: bytes.
@@ -66,6 +86,8 @@ class EvaluationResult(FrozenModel):
     counts: dict[str, int]
     protocol: dict[str, Any]
     ranking: RankingReport
+    among_cold: RankingReport | None = None
+    baseline: BaselineReport | None = None
     team: dict[str, Any]
     seconds: dict[str, float]
     peak_memory: int
@@ -86,70 +108,94 @@ def evaluate(
         raise ConfigError("k must be at least 1", value=min(config.ks))
     for path in (config.run_out, config.report):
         if path is not None:
-            _check_writable(path)
+            check_writable(path)
     clock = _Clock()
-    data = _read(config)
+    data = read_split(config)
     train = audited(data.train, config.knowledge, seed=config.team.seed)
+    asked = Asked(data, config.history, config.ks, config.sample_users, config.team.seed)
+    against = None if config.baseline is None else _Baseline.read(config.baseline, asked)
     clock.lap("read")
-    team = fit_team(train, data.valid, config.team, encode=encode, progress=progress)
-    clock.lap("fit")
-    learned = train.matrix()
-    both = train.interactions.concat(data.valid)
-    known = train.interactions if config.history == "train" else both
-    ranking, lists = evaluate_ranking(
-        team,
-        Histories.of(known, *learned.shape),
-        both.matrix(*learned.shape),
-        data.test,
-        config.ks,
-        popularity=np.bincount(learned.indices, minlength=train.num_items),
-        seed=config.team.seed,
-        progress=progress,
+    team = fit_team(
+        train, data.valid, config.team, given=data.valid_given, encode=encode, progress=progress
     )
+    clock.lap("fit")
+    found = measure(team, asked, progress)
+    baseline = None if against is None else against.beside(found, asked)
     clock.lap("rank")
     result = EvaluationResult(
         data=data.name,
         counts=_counts(data, train),
-        protocol={
-            "seed": config.team.seed,
-            "device": config.team.device,
-            "knowledge": config.knowledge,
-            "history": config.history,
-            "ks": config.ks,
-        },
-        ranking=ranking,
+        protocol=_protocol(config),
+        ranking=found.ranking,
+        among_cold=found.among_cold,
+        baseline=baseline,
         team=dict(team.metrics),
         seconds=clock.seconds(),
         peak_memory=peak_memory(),
         rejected=data.rejects,
     )
     if config.run_out is not None:
-        _write(config.run_out, _run_lines(lists, train))
+        write_text(config.run_out, run_lines(found.lists, train))
     if config.report is not None:
-        _write(config.report, json.dumps(result.model_dump(mode="json"), indent=2) + "\n")
+        write_text(config.report, json.dumps(result.model_dump(mode="json"), indent=2) + "\n")
     return result
 
 
-def _read(config: EvaluateConfig) -> SplitDataset:
+def read_split(config: EvaluateConfig) -> SplitDataset:
+    """Read the files and hold out what the protocol says; raises as `evaluate` does."""
     files = (config.train, config.valid, config.test)
+    given = config.protocol.name == "given"
     if config.folder is not None:
         if any(files):
             raise ConfigError(
                 "give a folder, or --train, --valid and --test, not both",
                 value=str(config.folder),
             )
-        return read_folder(config.folder)
+        data = read_folder(config.folder) if given else read_whole(config.folder)
+        return hold_out(data, config.protocol, seed=config.team.seed)
     train, valid, test = files
     if train is None or valid is None or test is None:
         raise ConfigError(
             "there is nothing to evaluate on",
             remedy="Give a folder of atomic files, or all of --train, --valid and --test.",
         )
-    return read_parts(train, valid, test)
+    data = read_parts(train, valid, test)
+    return data if given else hold_out(merged(data), config.protocol, seed=config.team.seed)
+
+
+@dataclass(frozen=True)
+class _Baseline:
+    """What another system ranked for the users that are asked for."""
+
+    path: Path
+    items: IntArray
+    users: int
+
+    @classmethod
+    def read(cls, path: Path, asked: Asked) -> _Baseline:
+        users = asked.questions().users
+        return cls(path, *read_run(path, asked.data.train, users, max(asked.ks)))
+
+    def beside(self, found: Measurement, asked: Asked) -> BaselineReport:
+        theirs = asked.questions().values(self.items, asked.ks)
+        differences = compare_at(found.values, theirs, seed=asked.seed)
+        return BaselineReport(run=str(self.path), users=self.users, at=differences)
+
+
+def _protocol(config: EvaluateConfig) -> dict[str, Any]:
+    return {
+        **config.protocol.model_dump(mode="json"),
+        "seed": config.team.seed,
+        "device": config.team.device,
+        "knowledge": config.knowledge,
+        "history": config.history,
+        "ks": config.ks,
+        "sample_users": config.sample_users,
+    }
 
 
 def _counts(data: SplitDataset, train: Dataset) -> dict[str, int]:
-    return {
+    counts = {
         "users": train.num_users,
         "items": train.num_items,
         "train": len(train.interactions),
@@ -158,37 +204,7 @@ def _counts(data: SplitDataset, train: Dataset) -> dict[str, int]:
         "facts": len(train.facts),
         "texts": sum(map(bool, train.item_texts)),
     }
-
-
-def _run_lines(lists: Lists, train: Dataset) -> str:
-    lines = [
-        f"{train.users.id(user)}\t{train.items.id(item)}\t{score:.6g}"
-        for user, items, scores in zip(lists.users, lists.items, lists.scores, strict=True)
-        for item, score in zip(items, scores, strict=True)
-        if item >= 0
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _check_writable(path: Path) -> None:
-    folder = path.parent
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise DataError(
-            "the file cannot be written",
-            value=str(path),
-            remedy="Name a file in a folder that exists and that you may write to.",
-        )
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except OSError as error:
-        raise DataError(f"the file cannot be written ({error})", value=str(path)) from None
+    return counts if data.cold is None else counts | {"cold items": len(data.cold)}
 
 
 class _Clock:

@@ -1,0 +1,218 @@
+"""How a data set is held out anew: at random, by time, by whole items, by whole users.
+
+Whatever is held out to choose on is of the same kind as what is held out to test on, and neither
+stands in what is learned from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kgrec.config import FrozenModel
+from kgrec.data.atomic import SplitDataset
+from kgrec.data.dataset import IntArray, Interactions
+from kgrec.data.splits import split_by_ratio, split_by_time, split_in_order
+from kgrec.errors import DataError
+
+Protocol = Literal["given", "warm", "temporal", "cold-item", "cold-user"]
+Cut = Literal["global", "user"]
+
+
+class ProtocolConfig(FrozenModel):
+    """How interactions are held out.
+
+    Attributes:
+        name: `given` keeps the split of the files; `warm` holds out a share of each user's
+            interactions at random; `temporal` the latest; `cold-item` all interactions of a
+            share of the items; `cold-user` all of a share of the users, of whom a part is
+            shown when they are asked for.
+        share: of interactions, items or users, held out to test on, and as many to choose on.
+        cut: of `temporal`: `global` cuts at one time for everybody, so that nothing of the
+            future is learned from; `user` cuts each user's own history, which keeps every user.
+        shown: of `cold-user`: which share of a user's interactions is shown (Liang et al. 2018
+            show 80 %).
+    """
+
+    name: Protocol = "given"
+    share: float = Field(default=0.1, gt=0, lt=0.5)
+    cut: Cut = "global"
+    shown: float = Field(default=0.8, gt=0, lt=1)
+
+
+def hold_out(whole: SplitDataset, config: ProtocolConfig, *, seed: int) -> SplitDataset:
+    """Split a data set whose interactions all stand in `train`.
+
+    A user and an item that meet more than once do so at their first time alone, since a pair
+    that is learned from cannot be asked for.
+
+    Raises:
+        DataError: the data lacks what the protocol needs.
+    """
+    data = replace(whole, train=whole.train.with_interactions(once(whole.train.interactions)))
+    if config.name == "warm":
+        return _warm(data, config, seed)
+    if config.name == "temporal":
+        return _temporal(data, config)
+    if config.name == "cold-item":
+        return _cold_item(data, config, seed)
+    if config.name == "cold-user":
+        return _cold_user(data, config, seed)
+    return whole
+
+
+def once(interactions: Interactions) -> Interactions:
+    """Keep the earliest interaction of each user with each item, in the order they stand in."""
+    order = np.argsort(interactions.at, kind="stable")
+    width = int(interactions.item.max(initial=0)) + 1
+    pairs = interactions.user[order] * width + interactions.item[order]
+    return interactions.take(np.sort(order[np.unique(pairs, return_index=True)[1]]))
+
+
+def _warm(data: SplitDataset, config: ProtocolConfig, seed: int) -> SplitDataset:
+    ratios = (1 - 2 * config.share, config.share, config.share)
+    train, valid, test = split_by_ratio(data.train.interactions, ratios, seed=seed)
+    return _checked(data, config, train, valid, test)
+
+
+def _temporal(data: SplitDataset, config: ProtocolConfig) -> SplitDataset:
+    interactions, rejects = data.train.interactions, data.rejects
+    timed = interactions.at > 0
+    if not timed.any():
+        raise DataError(
+            "the interactions have no times, which the protocol temporal needs",
+            value=data.name,
+            remedy="Give a column timestamp, or take --protocol warm.",
+        )
+    if not timed.all():
+        rejects = (*rejects, f"{int((~timed).sum())} interactions have no time and are left out")
+    data, interactions = replace(data, rejects=rejects), interactions.take(timed)
+    if config.cut == "user":
+        ratios = (1 - 2 * config.share, config.share, config.share)
+        train, valid, test = split_by_time(interactions, ratios)
+        return _checked(data, config, train, valid, test, test_given=valid)
+    train, later, latest = _cut_at(interactions, config.share)
+    valid_given, valid = _first_half_given(later, before=train)
+    known = train.concat(later)
+    given, test = _first_half_given(latest, before=known)
+    return _checked(
+        data, config, train, valid, test, valid_given=valid_given, test_given=later.concat(given)
+    )
+
+
+def _cut_at(interactions: Interactions, share: float) -> tuple[Interactions, ...]:
+    """Cut at two times for everybody; what happened at one time falls on one side."""
+    times = np.sort(interactions.at)
+    first, second = (
+        times[min(int(part * len(times) + 1e-9), len(times) - 1)]
+        for part in (1 - 2 * share, 1 - share)
+    )
+    at = interactions.at
+    parts = (at < first, (at >= first) & (at < second), at >= second)
+    return tuple(interactions.take(part) for part in parts)
+
+
+def _first_half_given(
+    period: Interactions, *, before: Interactions
+) -> tuple[Interactions, Interactions]:
+    """Split what each user did in a period: the earlier half is known when the later is asked for.
+
+    Most users of a period are new in it, and a history is what recommendations are made from. The
+    only interaction of a user is asked for where they were there before, else it is known.
+    """
+    order = np.lexsort((period.at, period.user))
+    user = period.user[order]
+    _, start, count = np.unique(user, return_index=True, return_counts=True)
+    within = np.arange(len(user)) - np.repeat(start, count)
+    size = np.repeat(count, count)
+    known = np.isin(user, before.user)
+    given = np.where((size == 1) & ~known, within < 1, within < size // 2)
+    return period.take(np.sort(order[given])), period.take(np.sort(order[~given]))
+
+
+def _cold_item(data: SplitDataset, config: ProtocolConfig, seed: int) -> SplitDataset:
+    if not len(data.train.facts) and not any(data.train.item_texts):
+        raise DataError(
+            "the items have neither facts nor texts, so nothing is known of a cold one",
+            value=data.name,
+            remedy="Give NAME.item, or NAME.kg and NAME.link, or take --protocol warm.",
+        )
+    interactions = data.train.interactions
+    test, valid = _drawn(interactions.item, config.share, seed, "items", data.name)
+    in_test, in_valid = np.isin(interactions.item, test), np.isin(interactions.item, valid)
+    train = interactions.take(~in_test & ~in_valid)
+    parts = train, interactions.take(in_valid), interactions.take(in_test)
+    return replace(_checked(data, config, *parts), cold=test)
+
+
+def _cold_user(data: SplitDataset, config: ProtocolConfig, seed: int) -> SplitDataset:
+    interactions = data.train.interactions
+    count = np.bincount(interactions.user)
+    enough = interactions.user[count[interactions.user] > 1]
+    test, valid = _drawn(enough, config.share, seed, "users with two interactions", data.name)
+    in_test, in_valid = np.isin(interactions.user, test), np.isin(interactions.user, valid)
+    train = interactions.take(~in_test & ~in_valid)
+    valid_given, valid_asked = _shown(interactions.take(in_valid), config.shown, seed)
+    test_given, test_asked = _shown(interactions.take(in_test), config.shown, seed)
+    return _checked(
+        data,
+        config,
+        train,
+        valid_asked,
+        test_asked,
+        valid_given=valid_given,
+        test_given=test_given,
+    )
+
+
+def _shown(part: Interactions, share: float, seed: int) -> list[Interactions]:
+    """Split each user's interactions into those shown, the earliest, and those asked for."""
+    drawn = np.random.default_rng(seed).permutation(len(part))
+    order = drawn[np.argsort(part.at[drawn], kind="stable")]
+    shown, asked = split_in_order(part, (share, 1 - share), order)
+    return [shown, asked]
+
+
+def _drawn(
+    rows: IntArray, share: float, seed: int, what: str, name: str
+) -> tuple[IntArray, NDArray[np.int64]]:
+    """Draw two disjoint shares of the distinct rows."""
+    distinct = np.unique(rows)
+    size = max(1, round(share * len(distinct)))
+    if len(distinct) <= 2 * size:
+        raise DataError(
+            f"too few {what} to hold some of them out", value=f"{name}: {len(distinct)}"
+        )
+    drawn = np.random.default_rng(seed).permutation(distinct)
+    return np.sort(drawn[:size]), np.sort(drawn[size : 2 * size])
+
+
+def _checked(
+    data: SplitDataset,
+    config: ProtocolConfig,
+    train: Interactions,
+    valid: Interactions,
+    test: Interactions,
+    *,
+    valid_given: Interactions | None = None,
+    test_given: Interactions | None = None,
+) -> SplitDataset:
+    for part, what in ((train, "to learn from"), (valid, "to choose on"), (test, "to test on")):
+        if not len(part):
+            raise DataError(
+                f"the protocol {config.name} leaves nothing {what}",
+                value=data.name,
+                remedy="Give more interactions, or another --share.",
+            )
+    return replace(
+        data,
+        train=data.train.with_interactions(train),
+        valid=valid,
+        test=test,
+        valid_given=valid_given or Interactions.empty(),
+        test_given=test_given or Interactions.empty(),
+    )
