@@ -18,9 +18,9 @@ from pathlib import Path
 
 import torch
 
-from kgrec.data.tsv import Table, read_table
 from kgrec.data.dataset import Interactions
 from kgrec.data.splits import Rounding, core, split_in_order
+from kgrec.data.tsv import Table, read_table
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import KGRecError
 

@@ -55,10 +55,12 @@ def resampled(
     """Return the ends of the interval of any statistic of weighted users; see `intervals`.
 
     Args:
-        statistic: of the weights of the users; a resample may leave it undefined (nan).
+        statistic: of the weights of the users; a resample that leaves it undefined (nan) does
+            not count, and the interval of what is never defined is 0 to 0.
         num_users: B.
     """
     drawn = np.concatenate([statistic(w) for w in weights_of(num_users, resamples, seed=seed)])
+    drawn[:, np.isnan(drawn).all(axis=0)] = 0.0
     tail = (1 - level) / 2
     low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
     return np.atleast_1d(low), np.atleast_1d(high)

@@ -45,7 +45,7 @@ def metrics_of(values: Mapping[str, Values], *, seed: int = 2024) -> dict[str, M
 
     def means(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         total = weights @ known
-        return np.divide(weights @ filled, total, out=np.zeros_like(total), where=total > 0)
+        return np.divide(weights @ filled, total, out=np.full_like(total, np.nan), where=total > 0)
 
     low, high = resampled(means, len(table), seed=seed)
     numbers = zip(mean, error, low, high, strict=True)

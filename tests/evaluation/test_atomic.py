@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kgrec.data.atomic import read_folder, read_parts
+from kgrec.data.atomic import read_folder, read_parts, read_whole
 from kgrec.errors import DataError
 
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
@@ -123,4 +123,38 @@ def test_users_of_the_user_file_are_known(tmp_path: Path) -> None:
     assert data.train.matrix().shape == (4, 3)
     folder(tmp_path, user="name:token\tage:float\nu2\t30\n")
     with pytest.raises(DataError, match="no user column"):
+        read_folder(tmp_path)
+
+
+def test_columns_of_users_stand_in_their_order(tmp_path: Path) -> None:
+    data = read_folder(folder(tmp_path, user="age:float\tuser_id:token\tsex:token\n30\tu2\tF\n"))
+    assert data.user_columns == {"age": ("", "30", ""), "sex": ("", "F", "")}
+
+
+def test_entities_have_names_of_many_words_and_triples_a_confidence(tmp_path: Path) -> None:
+    data = read_folder(
+        folder(
+            tmp_path,
+            kg="head_id:token\trelation_id:token\ttail_id:token\tconfidence:float\n"
+            "e1\tmade_by\tp\t0.5\ne1\tmade_by\tp\t0.75\ne1\tmade_by\tq\t2\ne1\tmade_by\tr\tx\n",
+            link="item_id:token\tentity_id:token\na\te1\n",
+            entity="entity_id:token\tname:token_seq\np\tAnn van der Berg\nz\tNobody\n",
+        )
+    )
+    assert data.train.entity_names == ("Ann van der Berg",)
+    assert data.train.facts.confidence.tolist() == [0.75]
+    assert [reject.split(": ")[0] for reject in data.rejects] == ["small.kg:4", "small.kg:5"]
+
+
+def test_all_interactions_in_one_file_or_in_three(tmp_path: Path) -> None:
+    folder(tmp_path)
+    whole = read_whole(tmp_path)
+    assert len(whole.train.interactions) == 4
+    assert not len(whole.valid) + len(whole.test)
+    (tmp_path / "small.inter").write_text(INTER + "u9\ta\t3\t10\n")
+    assert read_whole(tmp_path).train.users.ids == ("u9",)
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"small.{part}.inter").unlink()
+    assert len(read_whole(tmp_path).train.interactions) == 1
+    with pytest.raises(DataError, match=r"no split.*--protocol warm"):
         read_folder(tmp_path)

@@ -15,7 +15,7 @@ QUICK = """
 [settings.collaborative]
 tau = 0.3
 embedding_dim = 16
-schedule = { steps = 40, check_from = 20 }
+schedule = { steps = 40, check_from = 40 }
 """
 
 
@@ -59,7 +59,7 @@ def test_a_folder_is_measured(folder: Path, tmp_path: Path, capsys: pytest.Captu
     ranking = printed["ranking"]
     assert set(ranking["at"]) == {"5", "10"}
     assert set(ranking["at"]["5"]) == {"recall", "precision", "f1", "ndcg", "mrr", "hit"}
-    assert set(ranking["lists"]["5"]) == {"coverage", "gini", "novelty"}
+    assert set(ranking["lists"]["5"]) == {"coverage", "gini", "novelty", "long_tail"}
     assert printed["peak_memory"] > 0
     assert printed["seconds"]["total"] > 0
     assert set(printed["team"]["weights"]) == {"collaborative", "linear"}
@@ -113,6 +113,53 @@ def test_the_same_seed_gives_the_same_answer(folder: Path, tmp_path: Path) -> No
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+def test_every_protocol_is_measured(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    for protocol in ("warm", "cold-item", "cold-user"):
+        assert run(folder, "--protocol", protocol, "--agents", "linear", "--k", 5, "--json") == 0
+        printed = json.loads(capsys.readouterr().out)
+        assert printed["protocol"]["name"] == protocol
+        assert (printed["among_cold"] is None) == (protocol != "cold-item")
+        assert printed["team"]["validation"].keys() >= {"linear", "team"}
+        at = printed["ranking"]["at"]["5"]["recall"]
+        assert at["low"] <= at["mean"] <= at["high"]
+    assert printed["ranking"]["users"] == 12
+
+
+def test_a_sample_of_the_users_is_asked(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(folder, "--agents", "linear", "--sample-users", 30) == 0
+    assert "30 of 120 test users" in capsys.readouterr().out
+
+
+def test_the_difference_from_another_system(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    own, other = tmp_path / "own.tsv", tmp_path / "other.tsv"
+    assert run(folder, "--agents", "linear", "--k", 5, "--run-out", own) == 0
+    other.write_text("".join(f"u{n}\ti95\t1\n" for n in range(60)))
+    capsys.readouterr()
+    for path, better in ((own, False), (other, True)):
+        assert run(folder, "--agents", "linear", "--k", 5, "--baseline", path, "--json") == 0
+        printed = json.loads(capsys.readouterr().out)
+        difference = printed["baseline"]["at"]["5"]["recall"]
+        assert (difference["low"] > 0) is better
+        assert (difference["p_holm"] < 0.05) is better
+    assert printed["baseline"]["users"] == 60
+    assert run(folder, "--agents", "linear", "--k", 5, "--baseline", other) == 0
+    assert "60 of the 120 users" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("u1\ti1\n", "not user<TAB>item<TAB>score"), ("x\ty\t1\n", "none of the users")],
+)
+def test_a_baseline_of_no_use_is_an_error(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture, text: str, words: str
+) -> None:
+    (tmp_path / "run.tsv").write_text(text)
+    assert run(folder, "--agents", "linear", "--baseline", tmp_path / "run.tsv") == 3
+    assert words in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -125,6 +172,10 @@ def test_the_same_seed_gives_the_same_answer(folder: Path, tmp_path: Path) -> No
         (("FOLDER", "--train", "x"), 2, "not both"),
         (("--train", "x"), 2, "nothing to evaluate"),
         (("FOLDER", "--config", "/nowhere.toml"), 2, "no such file"),
+        (("FOLDER", "--protocol", "temporal"), 3, "no times"),
+        (("FOLDER", "--protocol", "warm", "--share", ".5"), 2, "share"),
+        (("FOLDER", "--baseline", "/nowhere.tsv"), 3, "no such file"),
+        (("FOLDER", "--sample-users", "0"), 2, "sample_users"),
     ],
 )
 def test_wrong_use_is_said_plainly(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgrec.evaluation.metrics import gini, list_metrics, user_metrics
+from kgrec.evaluation.metrics import gini, in_tail, list_metrics, user_metrics
 
 # User 0 has 3 right items, hit at ranks 2 and 4; user 1 has 1, hit at rank 5; user 2 has 2, none.
 HITS = np.array(
@@ -58,6 +58,22 @@ def test_measures_of_all_lists() -> None:
     # Counts 2, 1, 0, 0: (−3·0 − 1·0 + 1·1 + 3·2) / (4 · 3).
     assert found["gini"] == pytest.approx(7 / 12)
     assert found["novelty"] == pytest.approx((0 + 2 + 0) / 3)
+
+
+def test_the_head_is_the_most_popular_fifth_and_what_is_as_popular() -> None:
+    assert (
+        in_tail(np.array([9, 1, 8, 1, 1, 1, 1, 1, 1, 1])).tolist() == [False, True] * 2 + [True] * 6
+    )
+    assert not in_tail(np.array([2, 2, 2])).any()
+    assert in_tail(np.array([0, 0, 0])).all()
+    found = list_metrics(np.array([[0, 1, 2, -1]]), np.array([9, 1, 1, 1, 1]), num_users=9)
+    assert found["long_tail"] == pytest.approx(2 / 3)
+
+
+def test_coverage_among_some_items() -> None:
+    top = np.array([[0, 1], [0, 1]])
+    found = list_metrics(top, np.array([1, 1, 1, 1]), num_users=4, among=np.array([0, 1, 2]))
+    assert found["coverage"] == pytest.approx(2 / 3)
 
 
 def test_gini_of_equal_counts_is_nought_and_of_one_among_many_nearly_one() -> None:

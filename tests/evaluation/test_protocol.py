@@ -11,6 +11,7 @@ from kgrec.data.dataset import FloatArray, Interactions
 from kgrec.errors import ConfigError, DataError
 from kgrec.evaluation.audit import audited
 from kgrec.evaluation.protocol import evaluate_ranking, rank_all
+from kgrec.evaluation.questions import Questions
 from kgrec.evaluation.ranking import TopK
 from kgrec.evaluation.validation import Objective, Validation
 
@@ -47,6 +48,33 @@ def test_a_test_item_that_was_seen_cannot_be_found_and_is_counted() -> None:
     report, lists = evaluate_ranking(Fixed([3, 2, 1]), histories, histories, test, (2,))
     assert lists.users.tolist() == [0]
     assert (report.targets, report.repeated) == (1, 2)
+
+
+def test_some_items_are_ranked_among_themselves() -> None:
+    histories = interactions((0, 0), (1, 1)).matrix(2, 4)
+    test = interactions((0, 2), (1, 3))
+    report, lists = evaluate_ranking(
+        Fixed([4, 3, 2, 1]), histories, histories, test, (2,), among=np.array([2, 3])
+    )
+    assert lists.items.tolist() == [[2, 3], [2, 3]]
+    assert report.items == 2
+    assert report.lists[2]["coverage"] == 1.0
+    assert report.at[2]["mrr"].mean == 0.75
+
+
+def test_a_sample_of_users_is_drawn_by_the_seed() -> None:
+    world = tastes()
+    seen = world.train.matrix()
+
+    def drawn(seed: int) -> Questions:
+        return Questions.of(seen, world.test, max_users=20, seed=seed)
+
+    assert (len(drawn(1)), drawn(1).eligible) == (20, 120)
+    assert drawn(1).users.tolist() == drawn(1).users.tolist() != drawn(2).users.tolist()
+    whole = Questions.of(seen, world.test)
+    kept = np.searchsorted(whole.users, drawn(1).users)
+    assert (drawn(1).truth != whole.truth[kept]).nnz == 0
+    assert drawn(1).num_right.tolist() == whole.num_right[kept].tolist()
 
 
 def test_nothing_to_find_is_an_error() -> None:
