@@ -10,17 +10,21 @@ from pydantic import Field
 
 from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.projection import ProjectionConfig, learn_projection
 from kgrec.data.dataset import Dataset, FloatArray
 from kgrec.errors import ModelError
-from kgrec.evaluation.validation import Objective
+from kgrec.evaluation.validation import Objective, Validation
 
 
 class SemanticConfig(AgentConfig):
     """Settings of the semantic agent.
 
     Attributes:
-        embedding_dim: principal directions kept; None chooses among `embedding_dim_choices`.
+        embedding_dim: principal directions kept of vectors that are not mapped; None chooses
+            among `embedding_dim_choices`.
         whitening: 0 leaves the directions as long as they are, 1 makes them equally long.
+        steps: how long a map of the vectors is learned; 0 learns none, None chooses.
+        projection: how it is learned.
         max_names: names of entities that are added to an item's text at most.
         history_power: p, how a history's length is divided out.
     """
@@ -28,14 +32,23 @@ class SemanticConfig(AgentConfig):
     embedding_dim: int | None = Field(default=None, ge=1)
     embedding_dim_choices: tuple[int, ...] = Field(default=(64, 128, 256), min_length=1)
     whitening: float = Field(default=0.5, ge=0, le=1)
+    steps: int | None = Field(default=None, ge=0)
+    projection: ProjectionConfig = ProjectionConfig()
     max_names: int = Field(default=24, ge=0)
     history_power: float = Field(default=0.5, ge=0, le=1)
     objective: Objective = Objective()
 
 
 class SemanticAgent:
-    """Cosine of sentence vectors, centred and whitened (Su et al. 2021, "Whitening Sentence
-    Representations"), of each item's text and the names of its entities.
+    """Cosine of sentence vectors, whitened or mapped to taste, of each item's text and the names
+    of its entities.
+
+    Whitening as in Su et al. 2021, "Whitening Sentence Representations", by half or in full. The
+    map is learned as in two-tower retrieval (Yi et al. 2019, "Sampling-Bias-Corrected Neural
+    Modeling"), with these differences: both towers are one linear map of frozen vectors, a user
+    is the sum of a history, all items are in the softmax, and what makes an item popular is not
+    corrected for but learned from its text, so that an item nobody has had is given its due.
+    How long to learn is found out on items that are kept from the training.
 
     An item without a word gets the zero vector: it neither speaks nor is spoken for.
     """
@@ -47,7 +60,19 @@ class SemanticAgent:
         self.config = config or SemanticConfig()
 
     def fit(self, context: FitContext) -> Kernel:
-        """Encode the texts and project them; see `Agent.fit`."""
+        """Encode the texts and choose what is made of the vectors; see `Agent.fit`."""
+        directions = self._directions(context)
+        held_out = context.held_out(self.config.objective)
+        projected = self._projected(directions, context)
+        if projected is not None and (self.config.steps or held_out is None):
+            return projected
+        whitened = [self._whitened(directions, size) for size in self._sizes(held_out)]
+        kernels = whitened if projected is None else [*whitened, projected]
+        if held_out is None or len(kernels) == 1:
+            return kernels[0]
+        return max(kernels, key=lambda kernel: held_out.measure(kernel.scores))
+
+    def _directions(self, context: FitContext) -> _Directions:
         texts = item_texts(context.train, self.config.max_names)
         spoken = np.flatnonzero([bool(text) for text in texts])
         if len(spoken) < 2 or context.encode is None:
@@ -56,30 +81,51 @@ class SemanticAgent:
             encoded = context.encode([texts[row] for row in spoken])
         except ModelError as error:
             raise NothingToLearnError(f"the semantic agent has no text encoder ({error})") from None
-        directions = _Directions(encoded, spoken, len(texts))
-        size = self._choose(directions, context)
-        return self._kernel(directions, size)
+        return _Directions(encoded, spoken, len(texts))
 
-    def _kernel(self, directions: _Directions, size: int) -> Kernel:
+    def _sizes(self, held_out: Validation | None) -> tuple[int, ...]:
+        config = self.config
+        if config.embedding_dim is not None:
+            return (config.embedding_dim,)
+        choices = config.embedding_dim_choices
+        return choices if held_out is not None else (choices[len(choices) // 2],)
+
+    def _whitened(self, directions: _Directions, size: int) -> Kernel:
         vectors = directions.project(size, self.config.whitening)
         return Kernel(
             self.name,
             history_factors=vectors,
             item_factors=vectors,
             history_power=self.config.history_power,
-            chosen={"embedding_dim": size},
+            chosen={"embedding_dim": size, "steps": 0},
         )
 
-    def _choose(self, directions: _Directions, context: FitContext) -> int:
+    def _projected(self, directions: _Directions, context: FitContext) -> Kernel | None:
+        """Return the kernel of the learned map, or None where it is of no use."""
         config = self.config
-        if config.embedding_dim is not None:
-            return config.embedding_dim
-        choices = config.embedding_dim_choices
-        held_out = context.held_out(config.objective)
-        if held_out is None or len(choices) == 1:
-            return choices[len(choices) // 2]
-        tried = {size: held_out.measure(self._kernel(directions, size).scores) for size in choices}
-        return max(tried, key=lambda size: tried[size])
+        if config.steps == 0 or not len(context.train.interactions):
+            return None
+        found = learn_projection(
+            directions.project(None, config.projection.whitening),
+            context.train.matrix(),
+            config.projection,
+            history_power=config.history_power,
+            steps=config.steps,
+            objective=config.objective,
+            seed=context.seed,
+            device=context.device,
+            progress=context.progress,
+        )
+        if not found.steps:
+            return None
+        return Kernel(
+            self.name,
+            history_factors=np.asarray(found.vectors / config.projection.tau, dtype=np.float32),
+            item_factors=found.vectors,
+            prior=found.prior,
+            history_power=config.history_power,
+            chosen={"steps": found.steps},
+        )
 
 
 def item_texts(dataset: Dataset, max_names: int) -> list[str]:
@@ -114,8 +160,8 @@ class _Directions:
         order = np.argsort(-variance)
         self._variance, self._directions = variance[order], directions[:, order]
 
-    def project(self, size: int, whitening: float) -> FloatArray:
-        """Return unit vectors on the first `size` directions, float32 [I, min(size, D)]."""
+    def project(self, size: int | None, whitening: float) -> FloatArray:
+        """Return unit vectors on the first `size` directions or all, float32 [I, min(size, D)]."""
         scale = np.maximum(self._variance[:size], 1e-9) ** (-whitening / 2)
         projected = self._centred @ (self._directions[:, :size] * scale)
         length = np.linalg.norm(projected, axis=1, keepdims=True)

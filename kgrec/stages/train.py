@@ -19,7 +19,6 @@ from pydantic import Field
 
 from kgrec import __version__
 from kgrec.agents.fit import TeamConfig, fit_team
-from kgrec.agents.semantic import SemanticAgent
 from kgrec.agents.team import Team
 from kgrec.config import FrozenModel, parse_config
 from kgrec.data.dataset import Dataset, FloatArray
@@ -167,7 +166,7 @@ def _unused(models: Path, model_id: str) -> str:
 
 def _encoder(config: TrainConfig) -> str:
     """Say what texts are encoded with: what is installed may change between two trainings."""
-    if SemanticAgent.name not in config.agents:
+    if "semantic" not in config.agents:
         return ""
     found = resolve_transformer(SENTENCE_MODEL)
     return f"{found.source} {found.name}"

@@ -1,0 +1,289 @@
+"""Learning what of a text tells taste: a linear map of sentence vectors, and a prior from them.
+
+    Z       = rownorm(X W),   b = X f
+    score   = |H|^-p · Σ_h Z_h · Z_i / τ + b_i
+
+with `X` the whitened sentence vectors, which never change, so that an item which nobody has had
+is mapped by its text as any other is. `W` begins as the identity: untrained, `Z` is `X`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from kgrec.agents.convolution import Edges
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import FloatArray, IntArray, Interactions
+from kgrec.evaluation.validation import Objective, Validation
+from kgrec.progress import SILENT, Progress
+from kgrec.training.loop import Schedule, seeded, train
+from kgrec.training.losses import softmax_loss
+from kgrec.training.sparse import aggregate, csr_tensor
+
+
+class ProjectionConfig(FrozenModel):
+    """How the map is learned.
+
+    Attributes:
+        whitening: of the sentence vectors that are mapped, as in `SemanticConfig`.
+        dim: size of the mapped vectors at most.
+        tau: temperature τ of the cosine.
+        dropout: share of the coordinates of the sentence vectors that are hidden in a step.
+        prior_rate: how much faster than the map the prior is learned; 0 learns none.
+        drop: share of the interactions that are hidden in a step and are its targets.
+        unseen: share of the items that are kept from the training, on which it is stopped early.
+        max_items: at most so many items are scored in a step, drawn by chance beside its own.
+        max_cells: at most so many scores in a step; more users than fit are drawn by chance.
+    """
+
+    whitening: float = Field(default=1.0, ge=0, le=1)
+    dim: int = Field(default=128, ge=1)
+    tau: float = Field(default=0.5, gt=0)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    prior_rate: float = Field(default=10.0, ge=0)
+    drop: float = Field(default=0.3, gt=0, lt=1)
+    unseen: float = Field(default=0.15, gt=0, lt=1)
+    max_items: int = Field(default=20_000, ge=1)
+    max_cells: int = Field(default=8_000_000, ge=1)
+    schedule: Schedule = Schedule(
+        steps=100, rate=0.001, warmup=5, check_every=10, check_from=10, patience=2, decay_at=1.0
+    )
+
+
+@dataclass(frozen=True)
+class Projected:
+    """What the map makes of the items.
+
+    Attributes:
+        vectors: Z, float32 [I, D].
+        prior: b, float32 [I].
+        steps: of the training that gave it.
+    """
+
+    vectors: FloatArray
+    prior: FloatArray
+    steps: int
+
+
+class Projection(nn.Module):
+    """The map and the prior, over fixed sentence vectors.
+
+    Args:
+        vectors: X, float32 [I, D], the strongest directions first; zero rows stay zero.
+    """
+
+    def __init__(self, vectors: FloatArray, config: ProjectionConfig, device: str = "cpu") -> None:
+        super().__init__()
+        self.config = config
+        self.inputs = torch.from_numpy(vectors).to(device)
+        width = vectors.shape[1]
+        self.map = nn.Parameter(torch.eye(width, min(config.dim, width)))
+        self.taste = nn.Parameter(torch.zeros(width))
+        self.dropout = nn.Dropout(config.dropout)
+        self.to(device)
+
+    def forward(self, items: Tensor | slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Return Z, [N, D], and b, [N], of some items."""
+        known = self.dropout(self.inputs[items])
+        mapped = nn.functional.normalize(known @ self.map, dim=1, eps=1e-6)  # [N, D]
+        prior: Tensor = self.config.prior_rate * (known @ self.taste)
+        return mapped, prior
+
+
+def untrained(vectors: FloatArray, config: ProjectionConfig) -> Projected:
+    """Return the whitened vectors as they are."""
+    return _result(Projection(vectors, config), 0)
+
+
+def learn_projection(
+    vectors: FloatArray,
+    matrix: sp.csr_matrix,
+    config: ProjectionConfig,
+    *,
+    history_power: float,
+    steps: int | None = None,
+    objective: Objective | None = None,
+    seed: int = 2024,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+) -> Projected:
+    """Learn by predicting hidden interactions from those that are left, over all items.
+
+    Args:
+        vectors: X, float32 [I, D].
+        matrix: interactions, CSR [U, I].
+        history_power: p.
+        steps: how long to learn; None finds out on items that are kept from a first training,
+            then learns from all. 0 where that gains nothing over the untrained map.
+        objective: metric of the unseen items.
+    """
+    if steps is None:
+        steps = _steps(vectors, matrix, config, history_power, objective, seed, device, progress)
+    if not steps or not matrix.nnz:
+        return untrained(vectors, config)
+    with seeded(seed):
+        problem = _Problem(vectors, Edges.of(matrix), config, history_power, seed, device)
+        problem.train(None, steps, "semantic: project", progress)
+    return _result(problem.network, steps)
+
+
+def _steps(
+    vectors: FloatArray,
+    matrix: sp.csr_matrix,
+    config: ProjectionConfig,
+    history_power: float,
+    objective: Objective | None,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> int:
+    """Return after how many steps items are found best that the training never saw."""
+    edges = Edges.of(matrix)
+    unseen = _unseen(matrix, config.unseen, seed)
+    hidden = unseen[edges.item]
+    if not hidden.any() or hidden.all():
+        return 0
+    with seeded(seed):
+        problem = _Problem(vectors, edges.where(~hidden), config, history_power, seed, device)
+        measure = _finds(problem, edges.where(hidden), unseen, objective, seed)
+        before = measure()
+        trained = problem.train(measure, None, "semantic: how long", progress)
+    return trained[0] if trained[1] is not None and trained[1] > before else 0
+
+
+def _unseen(matrix: sp.csr_matrix, share: float, seed: int) -> NDArray[np.bool_]:
+    """Draw items with interactions and with a text, bool [I]."""
+    known = np.unique(matrix.indices)
+    unseen = np.zeros(matrix.shape[1], dtype=np.bool_)
+    rng = np.random.default_rng(seed)
+    unseen[rng.choice(known, int(share * len(known)), replace=False)] = True
+    return unseen
+
+
+def _finds(
+    problem: _Problem,
+    hidden: Edges,
+    unseen: NDArray[np.bool_],
+    objective: Objective | None,
+    seed: int,
+) -> Callable[[], float]:
+    """Return what measures how well the unseen items are ranked among themselves."""
+    columns = np.flatnonzero(unseen)
+    ones = np.ones(len(hidden.user), dtype=np.float32)
+    none = np.zeros(len(hidden.user), dtype=np.int64)
+    place = np.cumsum(unseen) - 1
+    wanted = Interactions(hidden.user, place[hidden.item].astype(np.int64), ones, none)
+    blank = sp.csr_matrix((hidden.num_users, len(columns)), dtype=np.float32)
+    held_out = Validation(blank, wanted, objective, seed=seed)
+    histories = problem.histories(problem.edges)[held_out.users]
+
+    def measure() -> float:
+        mapped = _result(problem.network, 0)
+        query = histories @ mapped.vectors / problem.config.tau  # [B, D]
+        scores = query @ mapped.vectors[columns].T + mapped.prior[columns]
+        return float(held_out.per_user(np.asarray(scores, dtype=np.float32)).mean())
+
+    return measure
+
+
+@torch.no_grad()
+def _result(network: Projection, steps: int) -> Projected:
+    was = network.training
+    network.eval()
+    vectors, prior = (tensor.cpu().numpy() for tensor in network())
+    network.train(was)
+    return Projected(vectors, prior, steps)
+
+
+class _Problem:
+    """One training: a network, the edges it learns from, and its draws."""
+
+    def __init__(
+        self,
+        vectors: FloatArray,
+        edges: Edges,
+        config: ProjectionConfig,
+        history_power: float,
+        seed: int,
+        device: str,
+    ) -> None:
+        self.edges, self.config, self.device = edges, config, device
+        self.network = Projection(vectors, config, device)
+        self._power = history_power
+        self._rng = np.random.default_rng(seed)
+        self._learned = np.unique(edges.item)
+
+    def train(
+        self,
+        measure: Callable[[], float] | None,
+        steps: int | None,
+        name: str,
+        progress: Progress,
+    ) -> tuple[int, float | None]:
+        """Return the steps of the parameters that were kept, and what they measured."""
+        losses = self._losses()
+        trained = train(
+            self.network,
+            lambda: next(losses),
+            self.config.schedule,
+            measure=measure,
+            stop_after=steps,
+            name=name,
+            progress=progress,
+        )
+        return trained.steps, trained.best
+
+    def histories(self, edges: Edges) -> sp.csr_matrix:
+        """Return |H|^-p for each item of a history, CSR float32 [U, I]."""
+        matrix = edges.matrix()
+        length = np.maximum(np.diff(matrix.indptr), 1).astype(np.float32)
+        return sp.csr_matrix(sp.diags_array(length**-self._power) @ matrix, dtype=np.float32)
+
+    def _losses(self) -> Iterator[Tensor]:
+        while True:
+            hidden = self._rng.random(len(self.edges.user)) < self.config.drop
+            users = np.unique(self.edges.user[hidden])
+            fit = max(1, self.config.max_cells // min(len(self._learned), self.config.max_items))
+            if len(users) > fit:
+                users = np.sort(self._rng.choice(users, fit, replace=False))
+            yield self.loss(hidden, users)
+
+    def loss(self, hidden: NDArray[np.bool_], users: IntArray) -> Tensor:
+        """Return the loss of predicting the hidden edges of these users from their others.
+
+        Args:
+            hidden: which edges are targets, bool [E].
+            users: rows, [B].
+        """
+        histories = self.histories(self.edges.where(~hidden))[users]
+        targets = self.edges.where(hidden).matrix()[users]
+        items = self._items(histories, targets)
+        histories, targets = histories[:, items], targets[:, items]
+        vectors, prior = self.network(torch.from_numpy(items).to(self.device))
+        kept, value = Edges.of(histories), torch.from_numpy(histories.data)
+        weighted = csr_tensor(kept.user, kept.item, value, histories.shape, self.device)
+        scores = aggregate(weighted, vectors) @ vectors.T / self.config.tau + prior  # [B, N]
+        out = torch.tensor(-torch.inf, device=self.device)
+        scores = scores.index_put(self._positions(kept), out)
+        return softmax_loss(scores, *self._positions(Edges.of(targets)))
+
+    def _positions(self, edges: Edges) -> tuple[Tensor, Tensor]:
+        rows, items = torch.from_numpy(edges.user), torch.from_numpy(edges.item)
+        return rows.to(self.device), items.to(self.device)
+
+    def _items(self, kept: sp.csr_matrix, wanted: sp.csr_matrix) -> IntArray:
+        """Return the items of the step: all that are learned from, or a draw of them."""
+        if len(self._learned) <= self.config.max_items:
+            return self._learned
+        own = np.union1d(kept.indices, wanted.indices)
+        rest = np.setdiff1d(self._learned, own, assume_unique=True)
+        room = max(0, min(len(rest), self.config.max_items - len(own)))
+        return np.union1d(own, self._rng.choice(rest, room, replace=False)).astype(np.int64)
