@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from kgrec.data.dataset import Dataset, FloatArray
+from kgrec.agents.neighbours import product_budget, strongest_products, widest_kept
+from kgrec.data.dataset import Dataset
 
 
 def degree_features(train: Dataset) -> sp.csr_matrix | None:
@@ -33,14 +34,19 @@ def unit_features(train: Dataset) -> sp.csr_matrix | None:
 
 
 def cosine_rows(
-    train: Dataset, row_size: int, *, max_cells: int = 8_000_000
+    train: Dataset, row_size: int, *, products_per_entry: int = 1_000, max_entries: int = 20_000_000
 ) -> sp.csr_matrix | None:
     """Return Kc, the cosine of the items' features, CSR float32 [I, I] with a zero diagonal.
+
+    Time and memory grow with the facts. Features that so many items hold that the products of
+    all pairs would be too many are left out of the sums, though not of the lengths: their IDF is
+    small.
 
     Args:
         row_size: for each candidate (column) only so many history items (rows) are kept, the
             most alike, so that rare items keep theirs.
-        max_cells: at most so many cosines are held at a time.
+        products_per_entry: at most so many products for each entry of the features.
+        max_entries: about so many cosines are held at a time.
 
     Returns:
         None where no two items share a feature.
@@ -48,30 +54,9 @@ def cosine_rows(
     features = unit_features(train)
     if features is None:
         return None
-    transposed = sp.csc_matrix(features.T)
-    block = max(1, max_cells // train.num_items)
-    blocks = []
-    for start in range(0, train.num_items, block):
-        cosine = (features[start : start + block] @ transposed).toarray()  # [N, I]
-        rows = np.arange(len(cosine))
-        cosine[rows, rows + start] = 0.0
-        blocks.append(strongest(cosine, row_size))
-    return sp.csr_matrix(sp.vstack(blocks).T, dtype=np.float32)
-
-
-def strongest(weights: FloatArray, row_size: int, *, by_size: bool = False) -> sp.csr_matrix:
-    """Keep the largest entries of each row, CSR float32 of the same shape.
-
-    Args:
-        weights: float32 [N, I].
-        by_size: whether a large negative entry counts as much as a positive one.
-    """
-    size = min(row_size, weights.shape[1])
-    rank = -np.abs(weights) if by_size else -weights
-    near = np.argpartition(rank, size - 1, axis=1)[:, :size]
-    start = np.arange(0, near.size + 1, size)
-    values = np.take_along_axis(weights, near, axis=1).ravel()
-    matrix = sp.csr_matrix((values, near.ravel(), start), shape=weights.shape, dtype=np.float32)
-    matrix.eliminate_zeros()
-    matrix.sort_indices()
-    return matrix
+    columns = sp.csr_matrix(features.T)
+    held_by = np.diff(columns.indptr).astype(np.int64)
+    widest = widest_kept(held_by, product_budget(features.nnz, products_per_entry))
+    columns = sp.csr_matrix(columns[held_by <= widest])
+    near = strongest_products(sp.csr_matrix(columns.T), columns, row_size, max_entries=max_entries)
+    return sp.csr_matrix(near.T, dtype=np.float32)

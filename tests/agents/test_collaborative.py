@@ -85,7 +85,7 @@ def test_users_are_drawn_when_not_all_fit(world: Tastes) -> None:
 
 def test_the_cosine_keeps_the_most_alike_of_every_candidate(world: Tastes) -> None:
     whole = cosine_rows(world.train, world.train.num_items)
-    few = cosine_rows(world.train, 3, max_cells=world.train.num_items * 10)
+    few = cosine_rows(world.train, 3, max_entries=world.train.num_items * 10)
     assert whole is not None
     assert few is not None
     assert np.diff(few.tocsc().indptr).max() <= 3

@@ -1,0 +1,185 @@
+"""The sparse form of the linear agent: the closed form over blocks of items that go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from threadpoolctl import threadpool_limits
+
+from kgrec.agents.linear_gram import Evidence
+from kgrec.agents.linear_lowrank import leading_eigenvectors
+from kgrec.agents.linear_solve import last_columns
+from kgrec.agents.neighbours import longest_kept, product_budget, strongest_products
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import FloatArray, IntArray
+
+
+class BlockConfig(FrozenModel):
+    """How the catalogue is cut.
+
+    Attributes:
+        targets: at most so many items are solved for in a block.
+        context: at most so many further items may speak for them.
+        neighbours: how many of its nearest items each target asks into the context.
+        column_size: how many of the strongest weights of each target are kept.
+        embedding_dim: eigenvectors of the neighbourhood graph that the cut follows.
+        products_per_entry: long histories and wide features are thinned out, for the search of
+            neighbours alone, until it takes no more products than so many an entry.
+    """
+
+    targets: int = 256
+    context: int = 1024
+    neighbours: int = 64
+    column_size: int = 200
+    embedding_dim: int = 48
+    products_per_entry: int = 1_000
+
+
+@dataclass(frozen=True)
+class Block:
+    """Items that are solved for together.
+
+    Attributes:
+        targets: rows, int64 [T].
+        context: rows of other items that may speak for the targets, int64 [C].
+    """
+
+    targets: IntArray
+    context: IntArray
+
+
+def cut(
+    evidence: Evidence, config: BlockConfig, nearness: tuple[float, float], seed: int
+) -> list[Block]:
+    """Cut the catalogue into blocks of items that are near each other, each item a target once.
+
+    Args:
+        nearness: ridge and weight of knowledge that nearness is measured with; the solution may
+            use others.
+    """
+    near = neighbourhoods(evidence, config, *nearness, seed)
+    vectors = leading_eigenvectors(*_symmetric(near), config.embedding_dim, seed)
+    return [
+        Block(targets, _context(near, targets, config.context))
+        for targets in _bisect(_unit(vectors), np.arange(len(vectors)), config.targets)
+    ]
+
+
+def neighbourhoods(
+    evidence: Evidence, config: BlockConfig, ridge: float, knowledge: float, seed: int
+) -> sp.csr_matrix:
+    """Return the nearest items of each, by the cosine under the ridge, CSR float32 [I, I].
+
+    The cosine is G_ij / √((G_ii + λ_i)(G_jj + λ_j)): the ridge keeps rare pairs from the top.
+    """
+    parts = []
+    for matrix, weight in ((evidence.users, 1.0), (evidence.features, knowledge)):
+        rows = sp.csr_matrix(matrix)
+        if rows.nnz and weight > 0:
+            budget = product_budget(rows.nnz, config.products_per_entry)
+            parts.append(_thinned(rows, budget, seed) * np.float32(weight**0.5))
+    stacked = sp.csr_matrix(sp.vstack(parts))
+    diagonal = evidence.popularity + knowledge * evidence.richness + ridge * evidence.ridge_shape
+    scaled = sp.csr_matrix(stacked @ sp.diags_array(diagonal.astype(np.float32) ** -0.5))
+    return strongest_products(sp.csr_matrix(scaled.T), scaled, config.neighbours)
+
+
+def _thinned(rows: sp.csr_matrix, budget: int, seed: int) -> sp.csr_matrix:
+    """Thin out long rows by chance; what stays is not weighted up, it only ranks neighbours."""
+    lengths = np.diff(rows.indptr).astype(np.int64)
+    longest = longest_kept(lengths, budget)
+    if lengths.max(initial=0) <= longest:
+        return rows
+    odds = np.minimum(1.0, longest / np.maximum(lengths, 1))
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    kept = np.random.default_rng(seed).random(rows.nnz) < odds[row]
+    entries = (rows.data[kept], (row[kept], rows.indices[kept]))
+    return sp.csr_matrix(entries, shape=rows.shape)
+
+
+def _symmetric(near: sp.csr_matrix) -> tuple[Callable[[FloatArray], FloatArray], int]:
+    """Return multiplication with the symmetric, normalised neighbourhood graph, and its size."""
+    graph = sp.csr_matrix(near + near.T)
+    degree = np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-6)
+    scale = sp.diags_array(degree.astype(np.float32) ** -0.5)
+    normal = sp.csr_matrix(scale @ graph @ scale)
+    return normal.__matmul__, normal.shape[0]
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-12), dtype=np.float32)
+
+
+def _bisect(vectors: FloatArray, rows: IntArray, size: int) -> Iterator[IntArray]:
+    """Halve the items along the direction in which they differ most, until they are few."""
+    if len(rows) <= size:
+        yield np.sort(rows)
+        return
+    centred = vectors[rows] - vectors[rows].mean(axis=0)
+    direction = np.linalg.eigh(centred.T @ centred)[1][:, -1]
+    order = np.argsort(centred @ direction, kind="stable")
+    for half in np.array_split(rows[order], 2):
+        yield from _bisect(vectors, half, size)
+
+
+def _context(near: sp.csr_matrix, targets: IntArray, size: int) -> IntArray:
+    """Return the other items that are nearest to the targets taken together."""
+    voices = near[targets]
+    votes = np.bincount(voices.indices, weights=voices.data, minlength=near.shape[1])
+    votes[targets] = 0.0
+    asked = np.flatnonzero(votes)
+    if len(asked) > size:
+        asked = asked[np.argpartition(-votes[asked], size)[:size]]
+    return np.sort(asked)
+
+
+def solve_blocks(
+    evidence: Evidence,
+    blocks: Sequence[Block],
+    ridge: float,
+    knowledge: float,
+    column_size: int,
+    *,
+    workers: int = 1,
+    advance: Callable[[], None] = lambda: None,
+) -> sp.csc_matrix:
+    """Solve for the columns of the targets of some blocks; the others stay empty.
+
+    Within a block the weights are those of the closed form over its items, exactly.
+
+    Returns:
+        B, CSC float32 [I, I].
+    """
+
+    def solve(block: Block) -> tuple[IntArray, IntArray, FloatArray]:
+        items = np.concatenate([block.context, block.targets])
+        gram = evidence.gram(items, ridge, knowledge)
+        return _strongest(items, block.targets, last_columns(gram, len(block.targets)), column_size)
+
+    parts = []
+    # The blocks share the cores; threads of BLAS on top of that would fight over them.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+        for part in pool.map(solve, blocks):
+            parts.append(part)
+            advance()
+    row, column, value = (np.concatenate(each) for each in zip(*parts, strict=True))
+    shape = (evidence.num_items, evidence.num_items)
+    return sp.csc_matrix((value, (row, column)), shape=shape)
+
+
+def _strongest(
+    items: IntArray, targets: IntArray, weights: FloatArray, size: int
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return rows, columns and values of the largest weights of each column."""
+    size = min(size, len(items))
+    near = np.argpartition(-np.abs(weights), size - 1, axis=0)[:size]
+    value = np.take_along_axis(weights, near, axis=0).ravel()
+    row = items[near].ravel().astype(np.int32)
+    column = np.tile(targets.astype(np.int32), size)
+    kept = value != 0
+    return row[kept], column[kept], value[kept]
