@@ -28,7 +28,7 @@ format: $(VENV)/.dev ## Put the code in shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## Measure accuracy, speed and memory; `make bench DATA=folder` names the data
+bench: $(VENV)/.bench ## Measure kgrec and its peers side by side; `make bench DATA=folder` names the data
 	$(BIN)/python examples/benchmarks/run.py $(DATA)
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/
@@ -52,3 +52,7 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	@echo "Installing kgrec and its tests into $(VENV) ..."
 	@$(PIP) --editable '.[local,dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.dev pyproject.toml constraints.txt
+	@$(PIP) --editable '.[local,dev,bench]'
+	@touch $@

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -60,6 +61,20 @@ def tastes(users: int = 120, items: int = 96, each: int = 12, seed: int = 5) -> 
         WORDS,
     )
     return Tastes(dataset, valid, test, cold)
+
+
+def write_folder(world: Tastes, folder: Path, name: str = "p") -> None:
+    """Write the catalogue as atomic files, its genres as a list of each item."""
+    parts = {"train": world.train.interactions, "valid": world.valid, "test": world.test}
+    for part, rows in parts.items():
+        pairs = zip(rows.user.tolist(), rows.item.tolist(), strict=True)
+        lines = [f"{world.train.users.id(u)}\t{world.train.items.id(i)}" for u, i in pairs]
+        text = "\n".join(["user_id:token\titem_id:token", *lines]) + "\n"
+        (folder / f"{name}.{part}.inter").write_text(text)
+    items = zip(world.train.items.ids, world.train.item_texts, strict=True)
+    rows = "\n".join(f"{item}\t{text}\t{text.split()[-1]}" for item, text in items)
+    header = "item_id:token\ttitle:token_seq\tgenre:token_seq"
+    (folder / f"{name}.item").write_text(f"{header}\n{rows}\n")
 
 
 def encode_words(texts: Sequence[str]) -> FloatArray:
