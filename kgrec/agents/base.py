@@ -14,6 +14,7 @@ from kgrec.data.histories import Histories
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective, Validation
 from kgrec.progress import SILENT, Progress
+from kgrec.training.workers import ALONE, Workers
 
 Encode = Callable[[Sequence[str]], FloatArray]
 """Texts to unit vectors, float32 [N, D]."""
@@ -40,6 +41,8 @@ class FitContext:
         seed: fixes every random draw.
         device: "cpu" or "cuda".
         encode: the text encoder, or None where there is none.
+        workers: the processes that train together; agents that learn by gradients share the
+            batches among them, the others are fitted by the first.
     """
 
     train: Dataset
@@ -49,6 +52,7 @@ class FitContext:
     progress: Progress = SILENT
     encode: Encode | None = None
     given: Interactions = field(default_factory=Interactions.empty)
+    workers: Workers = ALONE
 
     @cached_property
     def histories(self) -> Histories:
@@ -76,7 +80,10 @@ class FitContext:
 
 
 class Agent(Protocol):
-    """Learns one kernel. A new agent is one module and one line in `kgrec.agents.registry`."""
+    """Learns one kernel. A new agent is one module and one line in `kgrec.agents.registry`.
+
+    An agent whose class has `shares_batches = True` is fitted by all processes together.
+    """
 
     name: ClassVar[str]
 

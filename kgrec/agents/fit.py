@@ -18,6 +18,7 @@ from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, Interactions
 from kgrec.errors import ConfigError, ModelError
 from kgrec.progress import SILENT, Progress
+from kgrec.training.workers import ALONE, Workers
 
 
 class TeamConfig(FrozenModel):
@@ -47,6 +48,7 @@ def fit_team(
     given: Interactions | None = None,
     encode: Encode | None = None,
     progress: Progress = SILENT,
+    workers: Workers = ALONE,
 ) -> Team:
     """Fit agents and coordinator; who gets no share is not in the team, but in its `metrics`.
 
@@ -57,6 +59,7 @@ def fit_team(
         config: who is in the team.
         given: histories of users of whom nothing is learned, for the choices on `validation`.
         encode: turns texts into unit vectors; the default is `kgrec.text.encoder.encode`.
+        workers: the processes that fit together; all return the same team.
 
     Raises:
         ConfigError: an agent, a setting or the device is unknown.
@@ -74,10 +77,11 @@ def fit_team(
         progress,
         encode or _encoder(config.device, progress),
         Interactions.empty() if given is None else given,
+        workers,
     )
     log = _Log()
     kernels = _fit_all(agents, context, log)
-    coordinator, measured = _coordinate(kernels, context, config)
+    coordinator, measured = workers.once(lambda: _coordinate(kernels, context, config))
     names = [kernel.agent for kernel in kernels]
     weights = dict(zip(names, map(float, coordinator.weights), strict=True))
     chosen = {kernel.agent: dict(kernel.chosen) for kernel in kernels}
@@ -146,7 +150,7 @@ def _fit_all(agents: Sequence[Agent], context: FitContext, log: _Log) -> list[Ke
     for agent in agents:
         begun = time.perf_counter()
         try:
-            kernels.append(agent.fit(context))
+            kernels.append(_fitted(agent, context))
         except NothingToLearnError as error:
             log.skipped[agent.name] = error.what
         spent = time.perf_counter() - begun
@@ -158,6 +162,12 @@ def _fit_all(agents: Sequence[Agent], context: FitContext, log: _Log) -> list[Ke
             remedy="Give interactions, facts or texts.",
         )
     return kernels
+
+
+def _fitted(agent: Agent, context: FitContext) -> Kernel:
+    if getattr(agent, "shares_batches", False):
+        return agent.fit(context)
+    return context.workers.once(lambda: agent.fit(context))
 
 
 def _coordinate(

@@ -21,7 +21,7 @@ from kgrec import __version__
 from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.agents.team import Team
 from kgrec.config import FrozenModel, parse_config
-from kgrec.data.dataset import Dataset, FloatArray
+from kgrec.data.dataset import Dataset, FloatArray, Interactions
 from kgrec.data.selection import Selection
 from kgrec.data.splits import split_by_ratio, split_by_time
 from kgrec.errors import DataError
@@ -29,6 +29,7 @@ from kgrec.graph.export import read_dataset
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
 from kgrec.text.models import SENTENCE_MODEL, resolve_transformer
+from kgrec.training.workers import ALONE, Workers
 
 
 class TrainConfig(TeamConfig):
@@ -84,6 +85,7 @@ def train(
     home: Path,
     force: bool = False,
     progress: Progress = SILENT,
+    workers: Workers = ALONE,
 ) -> TrainSummary:
     """Train a team on the graph and keep it under `<home>/models/<model_id>/`.
 
@@ -91,6 +93,7 @@ def train(
         domain: name of a domain, whose items alone are learned; None takes all items.
         force: train even where this model is there already; the new one gets a name of its own,
             as files of a model that may be live are never replaced.
+        workers: the processes that train together; the first reads and writes.
 
     Raises:
         DataError: the graph holds no items, or no interactions that speak for one.
@@ -100,19 +103,21 @@ def train(
     begun = time.perf_counter()
     config = config or TrainConfig()
     selection = config.selection(domain)
-    dataset = read_dataset(store, selection, progress=progress)
+    dataset = workers.once(lambda: read_dataset(store, selection, progress=progress))
     _check(dataset)
     model_id = f"{_word(domain)}-{_fingerprint(dataset, config, selection)}"
     if force:
-        model_id = _unused(home / "models", model_id)
+        free = model_id
+        model_id = workers.once(lambda: _unused(home / "models", free))
     folder = home / "models" / model_id
-    known = (folder / "config.json").is_file() and not force
-    team = Team.load(folder) if known else _fit(dataset, config, home / "cache", progress)
+    known = workers.once(lambda: (folder / "config.json").is_file()) and not force
     if known:
+        team = Team.load(folder)
         os.utime(folder / "config.json")  # the newest model is the one that was asked for last
     else:
+        team = _fit(dataset, config, home / "cache", progress, workers)
         team = replace(team, config={**team.config, "selection": selection.model_dump()})
-        team.save(folder)
+        workers.once(lambda: team.save(folder))
     return TrainSummary(
         model_id=model_id,
         trained=not known,
@@ -126,7 +131,9 @@ def train(
     )
 
 
-def _fit(dataset: Dataset, config: TrainConfig, cache: Path, progress: Progress) -> Team:
+def _fit(
+    dataset: Dataset, config: TrainConfig, cache: Path, progress: Progress, workers: Workers
+) -> Team:
     def encode(texts: Sequence[str]) -> FloatArray:
         # The encoder brings torch and transformers, which not every team asks for.
         from kgrec.text.encoder import encode as encode_texts
@@ -135,15 +142,19 @@ def _fit(dataset: Dataset, config: TrainConfig, cache: Path, progress: Progress)
             texts, cache_dir=cache / "vectors", progress=progress, device=config.device
         )
 
+    def fitted(part: Dataset, held_out: Interactions | None) -> Team:
+        return fit_team(
+            part, held_out, config.team(), encode=encode, progress=progress, workers=workers
+        )
+
     if not config.validation:
-        return fit_team(dataset, None, config.team(), encode=encode, progress=progress)
+        return fitted(dataset, None)
     ratios = (1.0 - config.validation, config.validation)
     if config.order == "time":
         learned, held_out = split_by_time(dataset.interactions, ratios)
     else:
         learned, held_out = split_by_ratio(dataset.interactions, ratios, seed=config.seed)
-    part = dataset.with_interactions(learned)
-    return fit_team(part, held_out, config.team(), encode=encode, progress=progress)
+    return fitted(dataset.with_interactions(learned), held_out)
 
 
 def _check(dataset: Dataset) -> None:

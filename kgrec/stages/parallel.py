@@ -1,0 +1,125 @@
+"""Training by several processes, each of which runs this: what they read, share and write.
+
+    torchrun --nproc_per_node 2 -m kgrec.training FOLDER --out model
+    torchrun --nproc_per_node 2 -m kgrec.training --domain movies
+
+The first process reads, reports and writes; gradients are averaged over all (`training.workers`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kgrec.agents.fit import TeamConfig, fit_team
+from kgrec.config import load_settings, load_toml, parse_config
+from kgrec.data.atomic import SplitDataset, read_folder
+from kgrec.errors import ConfigError, KGRecError
+from kgrec.training.workers import Workers, joined
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, and leave with the exit code of the error where there is one."""
+    options = _parser().parse_args(arguments)
+    try:
+        with joined(options.compress, device=options.device) as workers:
+            summary = _run(options, workers)
+            if workers.first:
+                print(json.dumps(summary, indent=1))
+    except KGRecError as error:
+        print(f"kgrec: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="torchrun --nproc_per_node N -m kgrec.training",
+        description="Train a team by several processes, on files or on the graph.",
+        epilog="example: torchrun --nproc_per_node 2 -m kgrec.training data/lastfm --out model",
+    )
+    parser.add_argument("folder", nargs="?", type=Path, help="atomic files; the graph without it")
+    parser.add_argument("--out", type=Path, help="folder of the model, with files")
+    parser.add_argument("--domain", help="learn the items of this domain only, with the graph")
+    parser.add_argument(
+        "--config", type=Path, help="TOML of the team, or of [train] with the graph"
+    )
+    parser.add_argument("--agents", help="names of agents, with commas")
+    parser.add_argument("--seed", type=int, help="fixes every random draw")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda: one GPU for each process")
+    parser.add_argument(
+        "--compress",
+        choices=("none", "powersgd", "topk"),
+        default="none",
+        help="how gradients are made smaller between processes",
+    )
+    return parser
+
+
+def _run(options: argparse.Namespace, workers: Workers) -> dict[str, Any]:
+    values: dict[str, Any] = load_toml(options.config) if options.config else {}
+    values["device"] = _device(options.device)
+    if options.agents is not None:
+        values["agents"] = [name.strip() for name in options.agents.split(",") if name.strip()]
+    if options.seed is not None:
+        values["seed"] = options.seed
+    if options.folder is not None:
+        return _from_files(options, values, workers)
+    if options.out is not None:
+        raise ConfigError(
+            "a model of the graph is kept beside it",
+            value=str(options.out),
+            remedy="Leave --out away, or name a folder of files.",
+        )
+    return _from_graph(options, values, workers)
+
+
+def _from_files(
+    options: argparse.Namespace, values: dict[str, Any], workers: Workers
+) -> dict[str, Any]:
+    if options.out is None:
+        raise ConfigError("there is no place for the model", remedy="Name one with --out.")
+    config = parse_config(TeamConfig, values, origin="the team's configuration")
+    data: SplitDataset = workers.once(lambda: read_folder(options.folder))
+    begun = time.perf_counter()
+    team = fit_team(data.train, data.valid, config, given=data.valid_given, workers=workers)
+    seconds = round(time.perf_counter() - begun, 3)
+    workers.once(lambda: team.save(options.out))
+    return _summary(str(options.out), team.metrics, team.weights, seconds, workers)
+
+
+def _from_graph(
+    options: argparse.Namespace, values: dict[str, Any], workers: Workers
+) -> dict[str, Any]:
+    from kgrec.graph import open_graph
+    from kgrec.stages.train import TrainConfig, train
+
+    config = parse_config(TrainConfig, values, origin="the settings of the training")
+    settings = load_settings()
+    with open_graph(settings) as store:
+        done = train(store, options.domain, config, home=settings.home, workers=workers)
+    return _summary(done.model_id, done.metrics, done.weights, done.seconds, workers)
+
+
+def _summary(
+    model: str, metrics: Any, weights: dict[str, float], seconds: float, workers: Workers
+) -> dict[str, Any]:
+    return {
+        "model": model,
+        "processes": workers.world,
+        "compression": workers.compression,
+        "validation": dict(metrics["validation"]),
+        "weights": weights,
+        "seconds": seconds,
+    }
+
+
+def _device(name: str) -> str:
+    """Return this process's device: each has a GPU of its own."""
+    import os
+
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name

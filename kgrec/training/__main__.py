@@ -1,0 +1,6 @@
+"""`torchrun --nproc_per_node N -m kgrec.training ...`: training by several processes."""
+
+from kgrec.stages.parallel import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Communication hooks that make gradients smaller on their way between processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.algorithms.ddp_comm_hooks import powerSGD_hook
+from torch.nn.parallel import DistributedDataParallel
+
+from kgrec.training.workers import Workers
+
+# Torch puts the parameters into buckets anew after the first step, so nothing is kept before.
+_BEGIN = 2
+
+
+def register(step: DistributedDataParallel, workers: Workers) -> None:
+    """Have a module's gradients shared as `workers.compression` says.
+
+    `powersgd` is that of Vogels et al. 2019 in torch's own form; `topk` sends the largest entries
+    and keeps the others for the next step (Aji and Heafield 2017; Stich et al. 2018).
+    """
+    if workers.compression == "powersgd":
+        low_rank = powerSGD_hook.PowerSGDState(
+            process_group=None,
+            matrix_approximation_rank=workers.matrix_rank,
+            start_powerSGD_iter=_BEGIN,
+        )
+        step.register_comm_hook(low_rank, powerSGD_hook.powerSGD_hook)
+    elif workers.compression == "topk":
+        # Torch reads a hook's annotations and does not take them as strings.
+        state = TopK(workers.density, workers.world)
+        step.register_comm_hook(state, lambda state, bucket: top_k_hook(state, bucket))
+
+
+class TopK:
+    """What `top_k_hook` keeps between steps.
+
+    Args:
+        density: share of the entries that is sent.
+        world: number of processes.
+    """
+
+    def __init__(self, density: float, world: int) -> None:
+        self.density, self.world = density, world
+        self.unsent: dict[int, Tensor] = {}
+        self.steps = 0
+
+    def select(self, bucket: int, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Return positions and values to send of a gradient, [E]; the rest waits.
+
+        Args:
+            bucket: number of the bucket, whose unsent rest is added first.
+        """
+        waiting = self.unsent.get(bucket)
+        whole = gradient if waiting is None else gradient + waiting
+        number = max(1, int(len(whole) * self.density))
+        position = whole.abs().topk(number, sorted=False).indices
+        value = whole[position]
+        rest = whole.clone()
+        rest[position] = 0.0
+        self.unsent[bucket] = rest
+        return position, value
+
+
+def top_k_hook(state: TopK, bucket: Any) -> torch.futures.Future[Tensor]:
+    """Share the largest entries of a bucket of gradients; all processes send equally many.
+
+    Args:
+        bucket: torch.distributed.GradBucket; its type stands in no public stub.
+    """
+    gradient = bucket.buffer()
+    begun = state.steps >= _BEGIN
+    state.steps += bucket.is_last()
+    if not begun:
+        dist.all_reduce(gradient)
+        return _done(gradient / state.world)
+    position, value = state.select(bucket.index(), gradient)
+    positions = [torch.empty_like(position) for _ in range(state.world)]
+    values = [torch.empty_like(value) for _ in range(state.world)]
+    dist.all_gather(positions, position)
+    dist.all_gather(values, value)
+    mean = torch.zeros_like(gradient)
+    for where, what in zip(positions, values, strict=True):
+        mean.index_add_(0, where, what)
+    return _done(mean / state.world)
+
+
+def _done(gradient: Tensor) -> torch.futures.Future[Tensor]:
+    future: torch.futures.Future[Any] = torch.futures.Future()
+    future.set_result(gradient)
+    return future

@@ -1,0 +1,140 @@
+"""Training by several processes: who they are, who takes which rows, how gradients are shared.
+
+Processes are started by `torchrun`; they speak gloo on processors and NCCL on GPUs, whose
+all-reduce passes gradients round a ring. Gradients are averaged by torch's DistributedDataParallel
+(Li et al. 2020), which a communication hook may make smaller on the way.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from kgrec.data.dataset import IntArray
+from kgrec.errors import ConfigError, KGRecError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Compression = Literal["none", "powersgd", "topk"]
+"""How gradients are made smaller: not at all, to a low rank, or to their largest entries."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The processes that train together, as one of them sees them.
+
+    Attributes:
+        rank: of this process, from 0.
+        world: how many there are.
+        compression: of the gradients on their way.
+        density: share of the entries that `topk` sends.
+        matrix_rank: rank to which `powersgd` takes a gradient.
+    """
+
+    rank: int = 0
+    world: int = 1
+    compression: Compression = "none"
+    density: float = 0.1
+    matrix_rank: int = 8
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes files and reports."""
+        return self.rank == 0
+
+    def share(self, rows: IntArray) -> IntArray:
+        """Return the rows of a batch that are this process's."""
+        return rows[self.rank :: self.world]
+
+    def once(self, work: Callable[[], T]) -> T:
+        """Do something in the first process alone, and return or raise the same in all."""
+        if self.world == 1:
+            return work()
+        import torch.distributed as dist
+
+        answer: list[Any] = [None, None]
+        if self.first:
+            try:
+                answer[0] = work()
+            except KGRecError as error:
+                answer[1] = error
+        dist.broadcast_object_list(answer, src=0)
+        if answer[1] is not None:
+            raise answer[1]
+        result: T = answer[0]
+        return result
+
+    def parallel(
+        self, model: nn.Module, loss_of_step: Callable[[], Tensor]
+    ) -> Callable[[], Tensor]:
+        """Return a loss whose gradients are the mean over all processes.
+
+        Args:
+            model: whose parameters the loss depends on; they become those of the first process.
+            loss_of_step: the loss of this process's share of a step.
+        """
+        if self.world == 1:
+            return loss_of_step
+        from torch.nn.parallel import DistributedDataParallel
+
+        from kgrec.training.compression import register
+
+        step = DistributedDataParallel(_step(model, loss_of_step))
+        register(step, self)
+        loss: Callable[[], Tensor] = step
+        return loss
+
+
+ALONE = Workers()
+
+
+@contextmanager
+def joined(compression: Compression = "none", *, device: str = "cpu") -> Iterator[Workers]:
+    """Join the processes that `torchrun` has started; alone where it has started none.
+
+    Raises:
+        ConfigError: the environment of `torchrun` is not whole.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield ALONE
+        return
+    import torch.distributed as dist
+
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if missing:
+        raise ConfigError(
+            "the processes cannot find each other",
+            value=", ".join(missing),
+            remedy="Start them with torchrun --nproc_per_node N -m kgrec.training ...",
+        )
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield Workers(dist.get_rank(), dist.get_world_size(), compression)
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dist.destroy_process_group()
+
+
+def _step(model: nn.Module, loss_of_step: Callable[[], Tensor]) -> nn.Module:
+    from torch import nn
+
+    class Step(nn.Module):
+        """A step as a module, since gradients are shared at the end of a module's pass."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self) -> Tensor:
+            return loss_of_step()
+
+    return Step()

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import kgrec
+from kgrec.errors import ConfigError
+from kgrec.training.compression import TopK
+from kgrec.training.workers import ALONE, Workers, joined
+
+SCRIPT = Path(__file__).with_name("two_workers.py")
+SOURCE = Path(kgrec.__file__).parents[1]
+
+
+def run(compression: str, processes: int) -> list[dict[str, Any]]:
+    """Run the script by real processes, and return what each of them says."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
+    command += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "127.0.0.1:0"]
+    done = subprocess.run(
+        [*command, str(SCRIPT), compression],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("answer ")]
+    return [json.loads(line.split(" ", 2)[2]) for line in sorted(lines)]
+
+
+@pytest.fixture(scope="module")
+def both() -> list[dict[str, Any]]:
+    """Two processes that send gradients whole."""
+    return run("none", 2)
+
+
+def test_two_processes_learn_what_one_learns(both: list[dict[str, Any]]) -> None:
+    (alone,) = run("none", 1)
+    assert len(both) == 2
+    np.testing.assert_allclose(both[0]["losses"], alone["losses"], rtol=1e-4)
+    np.testing.assert_allclose(both[0]["weight"], alone["weight"], atol=1e-5)
+    np.testing.assert_array_equal(both[0]["weight"], both[1]["weight"])
+    assert [each["rank"] for each in both] == [0, 0]
+    assert {each["said"] for each in both} == {"the first process found nothing"}
+
+
+@pytest.mark.parametrize("compression", ["topk", "powersgd"])
+def test_smaller_gradients_still_learn_and_keep_processes_alike(
+    both: list[dict[str, Any]], compression: str
+) -> None:
+    small = run(compression, 2)
+    np.testing.assert_array_equal(small[0]["weight"], small[1]["weight"])
+    assert small[0]["losses"][-1] < 0.2 * small[0]["losses"][0]
+    assert not np.allclose(small[0]["losses"], both[0]["losses"], rtol=1e-3)
+
+
+def test_the_largest_entries_are_sent_and_the_rest_waits() -> None:
+    state = TopK(density=0.5, world=1)
+    position, value = state.select(0, torch.tensor([3.0, -1.0, 0.5, -4.0]))
+    assert sorted(zip(position.tolist(), value.tolist(), strict=True)) == [(0, 3.0), (3, -4.0)]
+    position, value = state.select(0, torch.tensor([0.0, -1.5, 0.0, 0.1]))
+    assert sorted(zip(position.tolist(), value.tolist(), strict=True)) == [(1, -2.5), (2, 0.5)]
+
+
+def test_every_row_is_somebodys() -> None:
+    rows = np.arange(11)
+    shares = [Workers(rank, 3).share(rows) for rank in range(3)]
+    assert sorted(np.concatenate(shares).tolist()) == rows.tolist()
+    assert ALONE.share(rows).tolist() == rows.tolist()
+
+
+def test_half_an_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match="find each other"), joined():
+        pass

@@ -1,0 +1,53 @@
+"""Run by torchrun in `test_workers.py`: a small regression, trained by several processes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import cast, get_args
+
+import torch
+
+from kgrec.errors import DataError
+from kgrec.training.workers import Compression, joined
+
+
+def main(compression: Compression) -> None:
+    with joined(compression) as joint:
+        workers = replace(joint, matrix_rank=2)
+        torch.manual_seed(0)
+        model = torch.nn.Linear(20, 30)
+        inputs = torch.randn(64, 20)
+        outputs = inputs @ torch.randn(20, 30)
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+        rows = torch.arange(64)[workers.rank :: workers.world]
+
+        def squares() -> torch.Tensor:
+            return (model(inputs[rows]) - outputs[rows]).square().mean()
+
+        loss = workers.parallel(model, squares)
+        losses = []
+        for _ in range(40):
+            optimiser.zero_grad()
+            value = loss()
+            value.backward()
+            optimiser.step()
+            with torch.no_grad():
+                losses.append(float((model(inputs) - outputs).square().mean()))
+        ranks = workers.once(lambda: workers.rank)
+        try:
+            workers.once(refuse)
+        except DataError as error:
+            said = error.what
+        answer = {"losses": losses, "weight": model.weight.tolist(), "rank": ranks, "said": said}
+        print(f"answer {workers.rank} {json.dumps(answer)}", flush=True)
+
+
+def refuse() -> None:
+    raise DataError("the first process found nothing")
+
+
+if __name__ == "__main__":
+    assert sys.argv[1] in get_args(Compression)
+    main(cast(Compression, sys.argv[1]))
