@@ -1,0 +1,217 @@
+"""The ranker: reads a history once more for each of the best candidates, and reorders these.
+
+    r(u, i) = Σ_h w(h | u, i) · (g(h, i) + η · ρ · (value_h − b_h)) + prior_i + η · b_i
+    w(h | u, i) = v_h · exp ℓ(h, i) / Σ_h' v_h' · exp ℓ(h', i)
+    ℓ(h, i) = Σ_k a_k · S_k(h, i) + recency · at_h + liking · value_h
+    g(h, i) = Σ_k m_k · S_k(h, i) + c_0 · p_h · p_i + c_1 · |p_h − p_i|
+
+with `S_k` the kernels of the agents, so that the weights are a softmax over cosines where these are
+cosines, and `p` the popularity. The score of an item is that of the team and `blend` · r: still a
+sum over the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrec.agents.kernel import Kernel
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.data.histories import Histories
+
+Floats = NDArray[np.float64]
+DAY = 86_400_000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One history read for some candidates.
+
+    Attributes:
+        strength: v_h · exp ℓ(h, i), up to a factor of the candidate's own, float64 [H, C].
+        said: what the weights are multiplied by, float64 [H, C].
+        priors: what is added whatever the history, float64 [C].
+    """
+
+    strength: Floats
+    said: Floats
+    priors: Floats
+
+    def contributions(self) -> Floats:
+        """Return what each history item adds for each candidate, float64 [H, C]."""
+        total = self.strength.sum(axis=0)
+        parts = self.strength * self.said
+        return np.asarray(np.divide(parts, total, out=np.zeros_like(parts), where=total > 0))
+
+    def totals(self, kept: NDArray[np.bool_] | None = None) -> Floats:
+        """Return what is added by those history items that count, and the priors.
+
+        Args:
+            kept: which history items count, bool [S, H]; all of them when absent.
+
+        Returns:
+            float64 [S, C]; S is 1 when `kept` is absent.
+        """
+        mask = np.ones((1, len(self.said))) if kept is None else kept.astype(np.float64)
+        total = mask @ self.strength  # [S, C]
+        said = mask @ (self.strength * self.said)
+        said = np.divide(said, total, out=np.zeros_like(said), where=total > 0)
+        return np.asarray(said + self.priors)
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """What the values of a history say of the value of another item.
+
+    Attributes:
+        usual: b, the value that an item gets on average, float32 [I].
+        trust: ρ, how much of what a user's values differ by is believed.
+        weight: η, what a value is worth in the order.
+    """
+
+    usual: FloatArray
+    trust: float
+    weight: float = 0.0
+
+    def surprise(self, history: Histories) -> Floats:
+        """Return ρ · (value_h − b_h), float64 [H]."""
+        return np.asarray(self.trust * (history.value - self.usual[history.item].astype(float)))
+
+
+@dataclass(frozen=True, eq=False)
+class Ranker:
+    """Attention between candidate and history over what the agents' kernels say.
+
+    The attention is the local activation of DIN (Zhou et al. 2018, "Deep Interest Network for
+    Click-Through Rate Prediction") and of NAIS (He et al. 2018, "NAIS: Neural Attentive Item
+    Similarity Model"), an item-based model as this one. What differs: queries and keys are not
+    learned anew but are the kernels' own, so that some ten numbers are all there is to learn; the
+    weights sum to one, as a long history already counts by its length in the team's score, which
+    stays; and what they pool is a number, so that the score can be taken apart.
+
+    Attributes:
+        attend, say: a and m, of each agent that is heard, float64 [A].
+        alike: c, float64 [2].
+        recency: what a day is worth in ℓ.
+        liking: what a unit of the value is worth in ℓ.
+        popularity: p, float32 [I].
+        prior: float32 [I].
+        ratings: of the values; None where the data has none.
+        blend: how much of r is added to the team's score.
+        top: so many items of the best scores are reordered.
+    """
+
+    attend: Floats
+    say: Floats
+    alike: Floats
+    recency: float
+    liking: float
+    popularity: FloatArray
+    prior: FloatArray
+    ratings: Ratings | None = None
+    blend: float = 1.0
+    top: int = 200
+
+    def read(self, kernels: Sequence[Kernel], history: Histories, candidates: IntArray) -> Reading:
+        """Read one history for candidates (rows, [C]).
+
+        Args:
+            kernels: of the agents that are heard, in the order of the team, [A].
+        """
+        return self.of_said(
+            [k.said(history.item, candidates) for k in kernels], history, candidates
+        )
+
+    def of_said(
+        self,
+        said: Sequence[Floats] | Floats,
+        history: Histories,
+        candidates: IntArray,
+    ) -> Reading:
+        """Read a history where S_k(h, i) is known, float64 [A, H, C]."""
+        met, wanted = self.popularity[history.item].astype(float), self.popularity[candidates]
+        pooled = self.alike[0] * np.outer(met, wanted)
+        pooled += self.alike[1] * np.abs(met[:, None] - wanted)
+        for say, each in zip(self.say, said, strict=True):
+            pooled += say * each
+        priors = self.prior[candidates].astype(np.float64)
+        if self.ratings is not None and self.ratings.weight:
+            pooled += self.ratings.weight * self.ratings.surprise(history)[:, None]
+            priors += self.ratings.weight * self.ratings.usual[candidates]
+        return Reading(self._strength(said, history), self.blend * pooled, self.blend * priors)
+
+    def expected(
+        self, kernels: Sequence[Kernel], history: Histories, candidates: IntArray
+    ) -> Floats | None:
+        """Return what value the user would give candidates, float64 [C]; None where unknown.
+
+        What an item gets on average, and how the user's values differed from the average where
+        the ranker looks: an item neighbourhood (Sarwar et al. 2001) with its weights.
+        """
+        said = [kernel.said(history.item, candidates) for kernel in kernels]
+        return self.expected_of(said, history, candidates)
+
+    def expected_of(
+        self, said: Sequence[Floats] | Floats, history: Histories, candidates: IntArray
+    ) -> Floats | None:
+        """Return what `expected` does where S_k(h, i) is known, float64 [A, H, C]."""
+        if self.ratings is None:
+            return None
+        strength = self._strength(said, history)
+        surprise = np.broadcast_to(self.ratings.surprise(history)[:, None], strength.shape)
+        usual = self.ratings.usual[candidates].astype(np.float64)
+        return np.asarray(Reading(strength, surprise, usual).totals()[0])
+
+    def added(self, kernels: Sequence[Kernel], history: Histories, candidates: IntArray) -> Floats:
+        """Return what is added to the scores of candidates, float64 [C]."""
+        return np.asarray(self.read(kernels, history, candidates).totals()[0])
+
+    def reorder(
+        self, kernels: Sequence[Kernel], histories: Histories, scores: FloatArray
+    ) -> FloatArray:
+        """Add r to the best scores of each history, in place, and to all others the least of it.
+
+        So the others stay below and in their order. Items of the history are others.
+
+        Args:
+            scores: of the team, float32 [B, I].
+        """
+        for row, each in enumerate(scores):
+            history = histories[row : row + 1]
+            fresh = each.copy()
+            fresh[history.item] = -np.inf
+            best = best_rows(fresh, self.top)
+            if len(best):
+                added = self.added(kernels, history, best)
+                each += np.float32(added.min())
+                each[best] += (added - added.min()).astype(np.float32)
+        return scores
+
+    def _strength(self, said: Sequence[Floats] | Floats, history: Histories) -> Floats:
+        """Return v_h · exp ℓ(h, i), the largest about 1, [H, C].
+
+        The softmax takes differences, so that no time but those of the history matters.
+        """
+        context = self.recency * days_ago(history) + self.liking * history.value.astype(np.float64)
+        logits = np.zeros(np.shape(said)[1:]) + context[:, None]
+        for attend, each in zip(self.attend, said, strict=True):
+            logits += attend * each
+        logits -= logits.max(axis=0, initial=-np.inf) if len(logits) else 0.0
+        return np.asarray(history.weight.astype(np.float64)[:, None] * np.exp(logits))
+
+
+def days_ago(history: Histories) -> Floats:
+    """Return days from the last known time of a history, 0 or below, [H]; 0 where unknown."""
+    return np.where(history.at > 0, (history.at - history.at.max(initial=0)) / DAY, 0.0)
+
+
+def best_rows(scores: FloatArray, number: int) -> IntArray:
+    """Return rows of the best finite scores, int64, at most `number`, in the order of the rows."""
+    finite = np.flatnonzero(np.isfinite(scores))
+    if len(finite) <= number:
+        return finite.astype(np.int64)
+    best = np.argpartition(-scores[finite], number - 1)[:number]
+    return np.sort(finite[best]).astype(np.int64)

@@ -1,0 +1,253 @@
+"""The ranker's loss: which candidate is taken, and what value it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kgrec.agents.ranker import Floats, days_ago
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.data.histories import Histories
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """One user with the candidates that are reordered, the best first.
+
+    Attributes:
+        history: of the user, H items.
+        items: rows of the candidates, int64 [C].
+        scores: the team's, float32 [C].
+        target: whether the user took the candidate, bool [C].
+        value: that it was given, float64 [C]; NaN where it is no target.
+        said: S_k(h, i) of each agent, float32 [A, H, C].
+    """
+
+    history: Histories
+    items: IntArray
+    scores: FloatArray
+    target: NDArray[np.bool_]
+    value: Floats
+    said: FloatArray
+
+    def first(self, number: int) -> Block:
+        """Return the block of the first candidates."""
+        return replace(
+            self,
+            items=self.items[:number],
+            scores=self.scores[:number],
+            target=self.target[:number],
+            value=self.value[:number],
+            said=self.said[:, :, :number],
+        )
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The numbers of a ranker, named as there; `prior` is of p and of p²."""
+
+    attend: Floats
+    say: Floats
+    alike: Floats
+    prior: Floats
+    recency: float
+    liking: float
+    trust: float | None
+
+
+def learn(
+    blocks: Sequence[Block],
+    popularity: FloatArray,
+    usual: FloatArray | None,
+    *,
+    ridge: float,
+    iterations: int,
+) -> Learned:
+    """Minimise the loss of both tasks by L-BFGS.
+
+    Interest is a softmax over the candidates, which are the team's own best and so hard to tell
+    apart; the value is a squared error. They are weighed by their uncertainty (Kendall et al. 2018,
+    "Multi-Task Learning Using Uncertainty to Weigh Losses"); its weights at their optimum make the
+    sum of the logarithms of the losses.
+
+    Args:
+        popularity: p, float32 [I].
+        usual: b, float32 [I]; None where there are no values.
+        ridge: of the squares of all numbers.
+    """
+    data = _Tensors.of(blocks, popularity, usual)
+    network = _Network(len(data.said), usual is not None)
+    if not data.targets:
+        return network.learned(data)
+    optimiser = torch.optim.LBFGS(
+        network.parameters(), max_iter=iterations, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss = network.loss(data) + ridge * network.square()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    return network.learned(data)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tensors:
+    """All blocks together: E history entries of B users, C candidates each.
+
+    Attributes:
+        owner: int64 [E].
+        said: of variance 1, A of [E, C]; `scale` is what they were divided by, [A].
+        days, liked: of the entries, of variance 1, [E]; `units` are what they were divided by.
+        met, wanted: popularities, [E] and [B, C].
+        scores, target: [B, C]; a candidate that is not there scores -1e9.
+        surprise: value less the usual one, [E]; usual, value: [B, C], NaN where not asked.
+    """
+
+    owner: Tensor
+    said: list[Tensor]
+    scale: Floats
+    days: Tensor
+    liked: Tensor
+    units: tuple[float, float]
+    met: Tensor
+    wanted: Tensor
+    scores: Tensor
+    target: Tensor
+    surprise: Tensor
+    usual: Tensor
+    value: Tensor
+
+    @property
+    def targets(self) -> bool:
+        return bool(self.target.any())
+
+    @classmethod
+    def of(
+        cls, blocks: Sequence[Block], popularity: FloatArray, usual: FloatArray | None
+    ) -> _Tensors:
+        width = max(len(block.items) for block in blocks)
+
+        def wide(name: str, fill: float) -> FloatArray:
+            rows = np.full((len(blocks), width), fill, dtype=np.float32)
+            for row, block in zip(rows, blocks, strict=True):
+                row[: len(block.items)] = getattr(block, name)
+            return rows
+
+        owner = np.repeat(np.arange(len(blocks)), [len(block.history.item) for block in blocks])
+        said = np.zeros((len(blocks[0].said), len(owner), width), dtype=np.float32)
+        begun = 0
+        for block in blocks:
+            size = block.said.shape[1]
+            said[:, begun : begun + size, : block.said.shape[2]] = block.said
+            begun += size
+        scale = np.maximum(said.reshape(len(said), -1).std(axis=1, dtype=np.float64), 1e-9)
+        item = np.concatenate([block.history.item for block in blocks])
+        candidates = wide("items", 0).astype(np.int64)
+        age = np.concatenate([days_ago(block.history) for block in blocks])
+        given = np.concatenate([block.history.value for block in blocks])
+        units = (max(float(age.std()), 1e-9), max(float(given.std()), 1e-9))
+        known = np.zeros(len(popularity), dtype=np.float32) if usual is None else usual
+        liked = np.zeros(len(given)) if usual is None else given / units[1]
+        return cls(
+            torch.from_numpy(owner),
+            [torch.from_numpy(each / np.float32(s)) for each, s in zip(said, scale, strict=True)],
+            scale,
+            _tensor(age / units[0] if age.any() else age),
+            _tensor(liked),
+            units,
+            _tensor(popularity[item]),
+            _tensor(popularity[candidates]),
+            _tensor(wide("scores", -1e9)),
+            _tensor(wide("target", 0.0)),
+            _tensor(given - known[item]),
+            _tensor(known[candidates]),
+            _tensor(wide("value", np.nan)),
+        )
+
+
+class _Network(torch.nn.Module):
+    """The ranker over tensors, of the same form as `Ranker`."""
+
+    def __init__(self, agents: int, rated: bool) -> None:
+        super().__init__()
+        self.rated = rated
+        self.attend = torch.nn.Parameter(torch.full((agents,), 0.5 / agents))
+        self.say = torch.nn.Parameter(torch.zeros(agents))
+        self.alike = torch.nn.Parameter(torch.zeros(2))
+        self.prior = torch.nn.Parameter(torch.zeros(2))
+        self.context = torch.nn.Parameter(torch.zeros(2))
+        self.trust = torch.nn.Parameter(torch.zeros(()))
+        # What the team's score is worth beside r; r is divided by it in the end.
+        self.sharpness = torch.nn.Parameter(torch.zeros(()))
+
+    def loss(self, data: _Tensors) -> Tensor:
+        """Return the sum of the logarithms of the losses, a scalar."""
+        users = len(data.scores)
+        logits = (self.context[0] * data.days + self.context[1] * data.liked)[:, None]
+        met = data.met[:, None]
+        wanted = data.wanted[data.owner]  # [E, C]
+        pooled = self.alike[0] * met * wanted + self.alike[1] * (met - wanted).abs()
+        for k, said in enumerate(data.said):
+            logits = logits + self.attend[k] * said
+            pooled = pooled + self.say[k] * said
+        weights = softmax_within(logits, data.owner, users)
+        r = _summed(weights * pooled, data.owner, users)  # [B, C]
+        r = r + self.prior[0] * data.wanted + self.prior[1] * data.wanted**2
+        scores = self.sharpness.exp() * data.scores + r
+        interest = -(torch.log_softmax(scores, dim=1) * data.target).sum() / data.target.sum()
+        asked = ~torch.isnan(data.value)
+        if not self.rated or not bool(asked.any()):
+            return interest.log()
+        surprise = _summed(weights * data.surprise[:, None], data.owner, users)
+        guess = data.usual + torch.sigmoid(self.trust) * surprise
+        error = (guess - data.value)[asked].square().mean()
+        return interest.log() + (error + 1e-6).log()
+
+    def square(self) -> Tensor:
+        """Return the sum of the squares that are pulled to 0, a scalar."""
+        held = (self.attend, self.say, self.alike, self.prior, self.context)
+        return torch.stack([each.square().sum() for each in held]).sum()
+
+    @torch.no_grad()
+    def learned(self, data: _Tensors) -> Learned:
+        """Return the numbers for kernels, times and values as they are."""
+        worth = float(self.sharpness.exp())
+
+        def plain(parameter: Tensor) -> Floats:
+            return parameter.numpy().astype(np.float64)
+
+        recency, liking = plain(self.context) / data.units
+        return Learned(
+            plain(self.attend) / data.scale,
+            plain(self.say) / data.scale / worth,
+            plain(self.alike) / worth,
+            plain(self.prior) / worth,
+            float(recency),
+            float(liking),
+            float(torch.sigmoid(self.trust)) if self.rated else None,
+        )
+
+
+def softmax_within(logits: Tensor, owner: Tensor, users: int) -> Tensor:
+    """Return the softmax over the entries of each user, [E, C]."""
+    index = owner[:, None].expand_as(logits)
+    most = torch.full((users, logits.shape[1]), -torch.inf)
+    most = most.scatter_reduce(0, index, logits.detach(), "amax")
+    strength = (logits - most[owner]).exp()
+    return strength / _summed(strength, owner, users)[owner]
+
+
+def _summed(entries: Tensor, owner: Tensor, users: int) -> Tensor:
+    return entries.new_zeros(users, entries.shape[1]).index_add(0, owner, entries)
+
+
+def _tensor(array: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
