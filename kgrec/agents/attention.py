@@ -39,6 +39,7 @@ class HistoryAttention(Protocol):
 
 READERS: dict[str, str] = {
     # name: module:class
+    "sequence": "kgrec.agents.sequence_attention:SequenceAttention",
 }
 
 

@@ -16,6 +16,7 @@ AGENTS: dict[str, str] = {
     "collaborative": "kgrec.agents.collaborative:CollaborativeAgent",
     "linear": "kgrec.agents.linear:LinearAgent",
     "semantic": "kgrec.agents.semantic:SemanticAgent",
+    "sequential": "kgrec.agents.sequential:SequentialAgent",
 }
 
 

@@ -18,7 +18,14 @@ from kgrec.data.dataset import Facts, Interactions
 from kgrec.errors import ConfigError, ModelError
 from kgrec.evaluation.protocol import Ranker, evaluate_ranking
 
-QUICK = {"collaborative": {"embedding_dim": 16, "schedule": {"steps": 60, "check_from": 40}}}
+QUICK = {
+    "collaborative": {"embedding_dim": 16, "schedule": {"steps": 60, "check_from": 40}},
+    "sequential": {
+        "embedding_dim": 16,
+        "width": 16,
+        "schedule": {"steps": 60, "rate": 0.02, "check_from": 40},
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +99,9 @@ def test_what_was_chosen_can_be_given_as_settings(name: str, world: Tastes) -> N
 NOTHING: dict[str, Callable[[Tastes], FitContext]] = {
     "linear": lambda w: FitContext(w.train.with_interactions(Interactions.empty())),
     "collaborative": lambda w: FitContext(w.train.with_interactions(Interactions.empty())),
+    "sequential": lambda w: FitContext(
+        w.train.with_interactions(replace(w.train.interactions, at=w.train.interactions.at * 0))
+    ),
     "semantic": lambda w: FitContext(
         replace(w.train, item_texts=(), entity_names=()), encode=encode_words
     ),

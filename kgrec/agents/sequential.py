@@ -1,0 +1,225 @@
+"""The sequential agent: a transformer over the order, times and context of a history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
+from kgrec.agents.features import degree_features
+from kgrec.agents.kernel import Kernel
+from kgrec.agents.sequence_attention import SequenceAttention
+from kgrec.agents.sequence_examples import Examples, ExampleSource, has_order
+from kgrec.agents.sequence_network import SequenceNetwork, TensorTokens
+from kgrec.agents.sequence_tokens import ReaderSettings, Tokens, squashed
+from kgrec.data.dataset import FloatArray
+from kgrec.data.histories import Histories
+from kgrec.errors import ModelError
+from kgrec.evaluation.validation import Objective
+from kgrec.schema import load_schema
+from kgrec.training.loop import Schedule, seeded, train
+from kgrec.training.losses import softmax_loss
+
+
+class SequentialConfig(AgentConfig):
+    """Settings of the sequential agent.
+
+    Attributes:
+        fill: share of the examples that ask for hidden items rather than for the next ones; None
+            takes 0 where the validation part is later than what is learned from, and 1 where it
+            lies among it.
+        steps: steps to train; None stops early by the validation part.
+        hidden: share of the items that are hidden to be asked for.
+        horizon: how many of the next items are asked for.
+        timeless: share of the histories that are read without times.
+        max_length: L, so many last items of a history are read.
+        embedding_dim: size of the item vectors.
+        kappa: interactions at which an item is half known by its users.
+        drop: share of an item's interactions that it is taken not to have, by chance, in a step.
+        width, layers, heads, dropout: of the transformer.
+        batch_size: histories in a step.
+        max_cells: at most so many scores in a step; with many items, batches are smaller.
+    """
+
+    fill: float | None = Field(default=None, ge=0, le=1)
+    steps: int | None = Field(default=None, ge=1)
+    hidden: float = Field(default=0.3, gt=0, lt=1)
+    horizon: int = Field(default=1, ge=1)
+    timeless: float = Field(default=0.1, ge=0, le=1)
+    max_length: int = Field(default=50, ge=1)
+    embedding_dim: int = Field(default=64, ge=1)
+    kappa: float = Field(default=0.5, gt=0)
+    drop: float = Field(default=0.3, ge=0, lt=1)
+    width: int = Field(default=32, ge=1)
+    layers: int = Field(default=0, ge=0)
+    heads: int = Field(default=2, ge=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    batch_size: int = Field(default=300, ge=1)
+    max_cells: int = Field(default=16_000_000, ge=1)
+    schedule: Schedule = Schedule(steps=300, rate=0.02, check_from=60, check_every=40)
+    objective: Objective = Objective()
+
+
+class SequentialAgent:
+    """Weighs the items of a history by order, time and context, to predict what comes next.
+
+    See `kgrec.agents.sequence_network` for the network and its papers. Rows in a file have no
+    order: without times this agent would be a set model, which `collaborative` is better at, so
+    it learns nothing there.
+    """
+
+    name: ClassVar[str] = "sequential"
+    Config: ClassVar[type[SequentialConfig]] = SequentialConfig
+
+    def __init__(self, config: SequentialConfig | None = None) -> None:
+        self.config = config or SequentialConfig()
+
+    def fit(self, context: FitContext) -> Kernel:
+        """Train the network and return its kernel; see `Agent.fit`."""
+        return SequenceProblem(context, self.config).fit()
+
+
+class SequenceProblem:
+    """One data set to learn sequences from.
+
+    Raises:
+        NothingToLearnError: there are no times to tell an order by.
+    """
+
+    def __init__(self, context: FitContext, config: SequentialConfig) -> None:
+        self.context, self.config = context, config
+        self.learned = Histories.of(
+            context.train.interactions, context.train.num_users, context.train.num_items
+        )
+        if not has_order(self.learned):
+            raise NothingToLearnError("the sequential agent needs the times of interactions")
+        self.held_out = context.held_out(config.objective)
+        self.fill = self._fill() if config.fill is None else config.fill
+        self.degree = np.bincount(self.learned.item, minlength=context.train.num_items)
+        self.features = degree_features(context.train)
+        self.text = _text(context)
+        values = squashed(self.learned.value)
+        self.settings = ReaderSettings(
+            kinds=1 + len(load_schema().core.interactions),
+            max_length=config.max_length,
+            width=config.width,
+            layers=config.layers,
+            heads=config.heads,
+            value_mean=float(values.mean()),
+            value_deviation=float(values.std()),
+        )
+
+    def _fill(self) -> float:
+        """Return 1 where most of what is held out is not later than what is learned from."""
+        held_out = self.context.validation
+        if held_out is None or not len(held_out):
+            return 0.0
+        last = np.zeros(len(self.learned), dtype=np.int64)
+        np.maximum.at(last, self.learned.owner, self.learned.at)
+        return float((held_out.at < last[held_out.user]).mean() > 0.5)
+
+    def fit(self) -> Kernel:
+        """Train a network and return its kernel."""
+        context, config = self.context, self.config
+        with seeded(context.seed):
+            network = self.network()
+            losses = self._losses(network, np.random.default_rng(context.seed))
+            trained = train(
+                network,
+                lambda: next(losses),
+                config.schedule,
+                measure=(lambda: self.measure(network)) if self.held_out else None,
+                stop_after=config.steps,
+                name="sequential",
+                progress=context.progress,
+            )
+        return self.kernel(network, {"fill": self.fill, "steps": trained.steps})
+
+    def network(self) -> SequenceNetwork:
+        """Return a fresh network."""
+        return SequenceNetwork(
+            self.context.train.num_items,
+            self.features,
+            self.text,
+            self.settings,
+            embedding_dim=self.config.embedding_dim,
+            dropout=self.config.dropout,
+            device=self.context.device,
+        )
+
+    def source(self) -> ExampleSource:
+        """Return where the examples come from."""
+        config = self.config
+        return ExampleSource(
+            self.learned,
+            fill=self.fill,
+            hidden=config.hidden,
+            horizon=config.horizon,
+            timeless=config.timeless,
+        )
+
+    def _losses(self, network: SequenceNetwork, rng: np.random.Generator) -> Iterator[Tensor]:
+        source = self.source()
+        size = max(1, min(self.config.batch_size, self.config.max_cells // len(self.degree)))
+        while True:
+            network.train()
+            degree = rng.binomial(self.degree, 1.0 - self.config.drop)
+            yield self.loss(network, source.draw(size, rng), self.gate(degree))
+
+    def gate(self, degree: np.ndarray | None = None) -> Tensor:
+        """Return how far each item is known by its users, float32 [I]."""
+        counts = self.degree if degree is None else degree
+        gate = counts / (counts + self.config.kappa)
+        return torch.from_numpy(gate.astype(np.float32)).to(self.context.device)
+
+    def loss(self, network: SequenceNetwork, examples: Examples, gate: Tensor) -> Tensor:
+        """Return the loss of predicting the targets among the items not in the history."""
+        device, histories = self.context.device, examples.histories
+        tokens = Tokens.of(histories, self.settings)
+        scores = network(TensorTokens(tokens, self.settings.kinds, device), gate)
+        seen = torch.from_numpy(histories.owner), torch.from_numpy(histories.item)
+        scores[seen] = -torch.inf
+        targets = torch.from_numpy(examples.row), torch.from_numpy(examples.item)
+        return softmax_loss(scores, *(each.to(device) for each in targets))
+
+    def measure(self, network: SequenceNetwork) -> float:
+        assert self.held_out is not None  # noqa: S101 - callers ask only when there is one
+        return self.held_out.measure(self.kernel(network, {}).scores)
+
+    @torch.no_grad()
+    def kernel(self, network: SequenceNetwork, chosen: dict[str, float | int]) -> Kernel:
+        """Return the kernel of a network."""
+        gate = self.gate()
+        taken, candidate = network.vectors(gate)
+        parameters = {
+            name: value.cpu().numpy().copy() for name, value in network.reader.state_dict().items()
+        }
+        content = network.content(taken).cpu().numpy()
+        return Kernel(
+            SequentialAgent.name,
+            history_factors=taken.cpu().numpy(),
+            item_factors=candidate.cpu().numpy(),
+            prior=network.prior(gate).cpu().numpy(),
+            attention=SequenceAttention(self.settings, content, parameters),
+            chosen=chosen,
+        )
+
+
+def _text(context: FitContext) -> FloatArray | None:
+    """Return the sentence vectors of the items' texts, [I, S]; zeros where there is no text."""
+    texts = context.train.item_texts
+    written = np.flatnonzero([bool(text.strip()) for text in texts])
+    if len(written) < 2 or context.encode is None:
+        return None
+    try:
+        encoded = context.encode([texts[row] for row in written])
+    except ModelError:  # text helps this agent, but it does not need any
+        return None
+    vectors = np.zeros((context.train.num_items, encoded.shape[1]), dtype=np.float32)
+    vectors[written] = encoded
+    return vectors
