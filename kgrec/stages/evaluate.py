@@ -125,7 +125,7 @@ def evaluate(
     result = EvaluationResult(
         data=data.name,
         counts=_counts(data, train),
-        protocol=_protocol(config),
+        protocol=_protocol(config, data),
         ranking=found.ranking,
         among_cold=found.among_cold,
         baseline=baseline,
@@ -182,13 +182,14 @@ class _Baseline:
         return BaselineReport(run=str(self.path), users=self.users, at=differences)
 
 
-def _protocol(config: EvaluateConfig) -> dict[str, Any]:
+def _protocol(config: EvaluateConfig, data: SplitDataset) -> dict[str, Any]:
+    shown = " and what the protocol shows" if len(data.test_given) else ""
     return {
         **config.protocol.model_dump(mode="json"),
         "seed": config.team.seed,
         "device": config.team.device,
         "knowledge": config.knowledge,
-        "history": config.history,
+        "history": config.history + shown,
         "ks": config.ks,
         "sample_users": config.sample_users,
     }

@@ -1,0 +1,170 @@
+"""Whether groups of users are served alike: a metric by a column of the users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrec.config import FrozenModel
+from kgrec.errors import ConfigError
+from kgrec.evaluation.bootstrap import resampled
+from kgrec.evaluation.metrics import Values
+from kgrec.evaluation.report import Metric, metrics_of
+
+UNKNOWN = "unknown"
+NUM_BINS = 4
+MIN_USERS = 10
+_MOST_GROUPS = 30
+
+
+class Group(FrozenModel):
+    """One group: how many of its users were asked for, and the metrics over them."""
+
+    users: int
+    metrics: dict[str, Metric]
+
+
+class Gap(FrozenModel):
+    """The best group less the worst, of those with enough users.
+
+    Attributes:
+        best, worst: names of the groups.
+        difference: of the means.
+        low, high: ends of the 95 % interval of the difference between these two groups.
+    """
+
+    best: str
+    worst: str
+    difference: float
+    low: float
+    high: float
+
+
+class GroupReport(FrozenModel):
+    """A metric by group.
+
+    Attributes:
+        column: of `NAME.user`.
+        k: length of the lists.
+        groups: by name, the largest first.
+        gaps: by metric, over the groups of at least `min_users` users; those whose value is
+            unknown are no group here.
+        min_users: with fewer, chance alone makes a gap.
+    """
+
+    column: str
+    k: int
+    groups: dict[str, Group]
+    gaps: dict[str, Gap]
+    min_users: int = MIN_USERS
+
+
+def group_report(
+    column: str,
+    k: int,
+    labels: Sequence[str],
+    values: Mapping[str, Values],
+    *,
+    min_users: int = MIN_USERS,
+    seed: int = 2024,
+) -> GroupReport:
+    """Measure each group of users by itself.
+
+    Args:
+        labels: the group of each user, [B]; see `groups_of`.
+        values: metric to one value a user, float64 [B].
+        min_users: the least users of a group that a gap is taken over.
+        seed: of the resamples.
+    """
+    names, counts = np.unique(np.array(labels, dtype=object).astype(str), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    member = {str(names[n]): np.array([label == names[n] for label in labels]) for n in order}
+    groups = {
+        name: Group(
+            users=int(inside.sum()),
+            metrics=metrics_of({m: v[inside] for m, v in values.items()}, seed=seed),
+        )
+        for name, inside in member.items()
+    }
+    large = [n for n, g in groups.items() if g.users >= min_users and n != UNKNOWN]
+    gaps = {}
+    if len(large) > 1:
+        for metric, each in values.items():
+            gaps[metric] = _gap(metric, each, {n: member[n] for n in large}, groups, seed)
+    return GroupReport(column=column, k=k, groups=groups, gaps=gaps, min_users=min_users)
+
+
+def _gap(
+    metric: str,
+    values: Values,
+    member: Mapping[str, NDArray[np.bool_]],
+    groups: Mapping[str, Group],
+    seed: int,
+) -> Gap:
+    ordered = sorted(member, key=lambda name: groups[name].metrics[metric].mean)
+    worst, best = ordered[0], ordered[-1]
+    sides = [member[best].astype(np.float64), member[worst].astype(np.float64)]
+
+    def difference(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        means = []
+        for side in sides:
+            total = weights @ side
+            summed = weights @ (side * values)
+            none = np.full_like(total, np.nan)
+            means.append(np.divide(summed, total, out=none, where=total > 0))
+        return (means[0] - means[1])[:, None]
+
+    low, high = resampled(difference, len(values), seed=seed)
+    found = groups[best].metrics[metric].mean - groups[worst].metrics[metric].mean
+    return Gap(best=best, worst=worst, difference=found, low=float(low[0]), high=float(high[0]))
+
+
+def groups_of(column: str, values: Sequence[str]) -> list[str]:
+    """Return the group of each user; numbers of many values are put into quarters of the users.
+
+    Args:
+        column: its name, for the error.
+        values: what `NAME.user` says of each user, [B]; empty where nothing.
+
+    Raises:
+        ConfigError: nothing is known of any user, or there are too many groups.
+    """
+    distinct = {value for value in values if value}
+    if not distinct:
+        raise ConfigError("the column says nothing of these users", value=column)
+    numbers = [_number(value) for value in distinct]
+    if len(distinct) > NUM_BINS + 1 and all(number is not None for number in numbers):
+        return _quarters(values)
+    if len(distinct) > _MOST_GROUPS:
+        raise ConfigError(
+            f"the column has {len(distinct)} values, too many to be groups",
+            value=column,
+            remedy="Name a column of at most 30 values, or of numbers.",
+        )
+    return [value or UNKNOWN for value in values]
+
+
+def _quarters(values: Sequence[str]) -> list[str]:
+    number = np.array([np.nan if not value else float(value) for value in values])
+    known = number[~np.isnan(number)]
+    ends = np.unique(np.quantile(known, np.linspace(0, 1, NUM_BINS + 1), method="higher"))
+    place = np.clip(np.searchsorted(ends, number, side="right") - 1, 0, max(len(ends) - 2, 0))
+    labels = []
+    for value, bin_ in zip(number, place, strict=True):
+        if np.isnan(value):
+            labels.append(UNKNOWN)
+            continue
+        low, high = ends[bin_], ends[min(bin_ + 1, len(ends) - 1)]
+        last = bin_ >= len(ends) - 2
+        labels.append(f"{low:g} to {high:g}" if last else f"{low:g} to under {high:g}")
+    return labels
+
+
+def _number(value: str) -> float | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None
