@@ -1,0 +1,170 @@
+"""Ablate: the team beside its agents alone, beside itself without each of them, and without what
+it knows of the items.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kgrec.agents.base import Encode
+from kgrec.agents.fit import TeamConfig, fit_team
+from kgrec.agents.kernel import Kernel
+from kgrec.config import FrozenModel
+from kgrec.errors import ModelError
+from kgrec.evaluation.audit import Knowledge, audited
+from kgrec.evaluation.metrics import Values
+from kgrec.evaluation.report import Metric
+from kgrec.evaluation.significance import Difference, compare
+from kgrec.progress import SILENT, Progress
+from kgrec.stages.measure import Asked, Measurement, measure
+
+METRICS = ("recall", "ndcg", "mrr")
+TEAM = "team"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table: who is in the team and what they know."""
+
+    name: str
+    agents: tuple[str, ...]
+    knowledge: Knowledge = "full"
+
+
+class AblationRow(FrozenModel):
+    """What one variant found.
+
+    Attributes:
+        at: `k` to metric to its value.
+        among_cold: the same where the cold items alone are ranked, if the split has such.
+        less_team: `k` to metric to the difference from the team; Holm's correction is over the
+            variants.
+        seconds: of fitting; agents that were fitted before on the same data are not fitted again.
+        failed: why there is nothing to measure.
+    """
+
+    name: str
+    at: dict[int, dict[str, Metric]] = {}
+    among_cold: dict[int, dict[str, Metric]] = {}
+    less_team: dict[int, dict[str, Difference]] = {}
+    seconds: float = 0.0
+    failed: str | None = None
+
+
+class AblationReport(FrozenModel):
+    """The team first, then its variants."""
+
+    rows: tuple[AblationRow, ...]
+
+
+def variants(agents: tuple[str, ...], *, facts: bool, texts: bool) -> Iterator[Variant]:
+    """Yield the variants of a team, none of them twice.
+
+    Args:
+        agents: those that found something to learn.
+        facts, texts: whether the data has them.
+    """
+    if len(agents) > 1:
+        yield from (Variant(f"{name} alone", (name,)) for name in agents)
+    if len(agents) > 2:
+        for name in agents:
+            yield Variant(f"without {name}", tuple(other for other in agents if other != name))
+    if facts and texts:
+        yield Variant("without facts", agents, "no-facts")
+        yield Variant("without texts", agents, "no-text")
+    if facts or texts:
+        yield Variant("without knowledge", agents, "none")
+        yield Variant("shuffled knowledge", agents, "shuffled")
+
+
+def ablate(
+    team: Measurement,
+    asked: Asked,
+    config: TeamConfig,
+    fitted: dict[str, Kernel],
+    *,
+    encode: Encode | None = None,
+    progress: Progress = SILENT,
+) -> AblationReport:
+    """Fit and measure every variant as the team was.
+
+    Args:
+        team: what the whole team found.
+        config: its configuration.
+        fitted: its kernels by agent, as `fit_team` collected them; where a variant has the same
+            data they are taken as they are, which is exact, and the coordinator chooses anew.
+    """
+    train = asked.data.train
+    agents = tuple(name for name in dict.fromkeys(config.agents) if name in fitted)
+    texts = any(train.item_texts)
+    planned = list(variants(agents, facts=bool(len(train.facts)), texts=texts))
+    rows = [_row(TEAM, team, 0.0)]
+    values = {}
+    with progress.task("ablate", len(planned)) as task:
+        for variant in planned:
+            task.describe(variant.name)
+            row, found = _measured(variant, asked, config, fitted, encode, progress)
+            rows.append(row)
+            if found is not None:
+                values[row.name] = found.values
+            task.advance()
+    return AblationReport(rows=tuple(_compared(rows, values, team, asked)))
+
+
+def _measured(
+    variant: Variant,
+    asked: Asked,
+    config: TeamConfig,
+    fitted: dict[str, Kernel],
+    encode: Encode | None,
+    progress: Progress,
+) -> tuple[AblationRow, Measurement | None]:
+    data = asked.data
+    begun = time.perf_counter()
+    try:
+        ranker = fit_team(
+            audited(data.train, variant.knowledge, seed=asked.seed),
+            data.valid,
+            config.model_copy(update={"agents": variant.agents}),
+            given=data.valid_given,
+            fitted=fitted if variant.knowledge == "full" else None,
+            encode=encode,
+            progress=progress,
+        )
+    except ModelError as error:
+        return AblationRow(name=variant.name, failed=str(error)), None
+    seconds = round(time.perf_counter() - begun, 3)
+    found = measure(ranker, asked, progress)
+    return _row(variant.name, found, seconds), found
+
+
+def _row(name: str, found: Measurement, seconds: float) -> AblationRow:
+    cold = found.among_cold.at if found.among_cold is not None else {}
+    return AblationRow(
+        name=name, at=_chosen(found.ranking.at), among_cold=_chosen(cold), seconds=seconds
+    )
+
+
+def _chosen(at: dict[int, dict[str, Metric]]) -> dict[int, dict[str, Metric]]:
+    return {k: {name: metrics[name] for name in METRICS} for k, metrics in at.items()}
+
+
+def _compared(
+    rows: list[AblationRow],
+    values: dict[str, dict[int, dict[str, Values]]],
+    team: Measurement,
+    asked: Asked,
+) -> Iterator[AblationRow]:
+    less: dict[str, dict[int, dict[str, Difference]]] = {
+        name: {k: {} for k in asked.ks} for name in values
+    }
+    for k in asked.ks if values else ():
+        for metric in METRICS:
+            ours = {name: each[k][metric] for name, each in values.items()}
+            theirs = dict.fromkeys(ours, team.values[k][metric])
+            for name, difference in compare(ours, theirs, seed=asked.seed).items():
+                less[name][k][metric] = difference
+    for row in rows:
+        yield row.model_copy(update={"less_team": less.get(row.name, {})})
