@@ -46,6 +46,7 @@ def fit_team(
     config: TeamConfig | None = None,
     *,
     given: Interactions | None = None,
+    fitted: dict[str, Kernel] | None = None,
     encode: Encode | None = None,
     progress: Progress = SILENT,
     workers: Workers = ALONE,
@@ -58,6 +59,8 @@ def fit_team(
             settings that agents know to be sound and weighs them alike.
         config: who is in the team.
         given: histories of users of whom nothing is learned, for the choices on `validation`.
+        fitted: kernels by agent that were fitted on the same data with the same settings, which
+            are taken as they are; those that are fitted here are added.
         encode: turns texts into unit vectors; the default is `kgrec.text.encoder.encode`.
         workers: the processes that fit together; all return the same team.
 
@@ -80,7 +83,7 @@ def fit_team(
         workers,
     )
     log = _Log()
-    kernels = _fit_all(agents, context, log)
+    kernels = _fit_all(agents, context, log, {} if fitted is None else fitted)
     coordinator, measured = workers.once(lambda: _coordinate(kernels, context, config))
     names = [kernel.agent for kernel in kernels]
     weights = dict(zip(names, map(float, coordinator.weights), strict=True))
@@ -100,7 +103,7 @@ def fit_team(
         again = [resolved[kernel.agent] for kernel in heard]
         heard = [
             replace(kernel, chosen=chosen[kernel.agent])
-            for kernel in _fit_all(again, context.refit(), log)
+            for kernel in _fit_all(again, context.refit(), log, {})
         ]
     settings = {name: agent.config.model_dump(mode="json") for name, agent in resolved.items()}
     dumped = config.model_dump(mode="json") | {"settings": settings}
@@ -145,12 +148,16 @@ def check_device(device: str) -> None:
         ) from None
 
 
-def _fit_all(agents: Sequence[Agent], context: FitContext, log: _Log) -> list[Kernel]:
+def _fit_all(
+    agents: Sequence[Agent], context: FitContext, log: _Log, fitted: dict[str, Kernel]
+) -> list[Kernel]:
     kernels = []
     for agent in agents:
         begun = time.perf_counter()
         try:
-            kernels.append(_fitted(agent, context))
+            if agent.name not in fitted:
+                fitted[agent.name] = _fitted(agent, context)
+            kernels.append(fitted[agent.name])
         except NothingToLearnError as error:
             log.skipped[agent.name] = error.what
         spent = time.perf_counter() - begun

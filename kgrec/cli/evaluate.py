@@ -20,6 +20,8 @@ class Knowledge(StrEnum):
     FULL = "full"
     NONE = "none"
     SHUFFLED = "shuffled"
+    NO_FACTS = "no-facts"
+    NO_TEXT = "no-text"
 
 
 class Protocol(StrEnum):
@@ -81,7 +83,10 @@ def evaluate_command(
     ] = None,
     knowledge: Annotated[
         Knowledge,
-        typer.Option(help="none: without facts and texts; shuffled: each item has another's."),
+        typer.Option(
+            help="none: without facts and texts; no-facts, no-text: without one of them; "
+            "shuffled: each item has another's."
+        ),
     ] = Knowledge.FULL,
     history: Annotated[
         History, typer.Option(help="What the team knows of a user when it ranks for the test.")
@@ -98,6 +103,20 @@ def evaluate_command(
         Path | None,
         typer.Option(help="A run as --run-out writes it: show the difference, and its p-value."),
     ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Measure groups of users by this column of NAME.user.")
+    ] = None,
+    relation: Annotated[
+        str | None,
+        typer.Option(help="Relation, such as a genre, that lists are to be calibrated to."),
+    ] = None,
+    ablate: Annotated[
+        bool,
+        typer.Option(
+            "--ablate",
+            help="Measure also each agent alone, the team without each, and without knowledge.",
+        ),
+    ] = False,
     run_out: Annotated[
         Path | None,
         typer.Option(help="Write user_id<TAB>item_id<TAB>score, the best max(k) of each user."),
@@ -114,6 +133,8 @@ def evaluate_command(
     kgrec evaluate data/lastfm --k 10 --k 20 --knowledge shuffled
 
     kgrec evaluate data/films --protocol cold-item --baseline other-system.tsv
+
+    kgrec evaluate data/films --protocol temporal --group age --ablate
     """
     values = load_toml(config) if config else {}
     given: dict[str, Any] = {"seed": seed, "device": device}
@@ -132,6 +153,9 @@ def evaluate_command(
         "history": history.value,
         "sample_users": sample_users,
         "baseline": baseline,
+        "group": group,
+        "relation": relation,
+        "ablate": ablate,
         "run_out": run_out,
         "report": report,
         "team": values,

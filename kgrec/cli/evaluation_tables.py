@@ -6,10 +6,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from kgrec.cli.console import err, out
-from kgrec.evaluation.report import RankingReport
+from kgrec.evaluation.groups import GroupReport
+from kgrec.evaluation.report import Metric, RankingReport
 from kgrec.evaluation.significance import Difference
+from kgrec.stages.ablate import AblationReport
 from kgrec.stages.evaluate import BaselineReport, EvaluationResult
 
+_COMPARED = "ndcg"
 _DECIMALS = {"novelty": ".2f"}
 
 
@@ -32,6 +35,11 @@ def print_result(result: EvaluationResult) -> None:
         out.print(_metrics(result.among_cold))
     if result.baseline is not None:
         _print_baseline(result.baseline, ranking.users)
+    _print_lists(result)
+    if result.groups is not None:
+        _print_groups(result.groups)
+    if result.ablation is not None:
+        _print_ablation(result.ablation)
     out.print("Chosen on the validation part:")
     out.print(_team(result))
     for name, reason in result.team["skipped"].items():
@@ -54,7 +62,7 @@ def _metrics(ranking: RankingReport) -> Table:
         table.add_column(f"@{k}", justify="right")
     for name in next(iter(ranking.at.values())):
         metrics = [at[name] for at in ranking.at.values()]
-        table.add_row(name, *[f"{m.mean:.4f} [{m.low:.4f}, {m.high:.4f}]" for m in metrics])
+        table.add_row(name, *map(_with_interval, metrics))
     for name in next(iter(ranking.lists.values())):
         form = _DECIMALS.get(name, ".4f")
         table.add_row(name, *[f"{at[name]:{form}}" for at in ranking.lists.values()])
@@ -68,11 +76,63 @@ def _print_baseline(baseline: BaselineReport, users: int) -> None:
     for k in baseline.at:
         table.add_column(f"@{k}", justify="right")
     for name in next(iter(baseline.at.values())):
-        table.add_row(name, *[difference_cell(at[name]) for at in baseline.at.values()])
+        table.add_row(name, *[_difference_cell(at[name]) for at in baseline.at.values()])
     out.print(table)
 
 
-def difference_cell(difference: Difference) -> str:
+def _print_lists(result: EvaluationResult) -> None:
+    lists = result.lists
+    parts = []
+    for k, metrics in lists.at.items():
+        for name, metric in metrics.items():
+            by = lists.features if name == "diversity" else lists.relation
+            parts.append(f"{name}@{k} by {by} {_with_interval(metric)}")
+    if parts:
+        out.print("; ".join(parts), markup=False)
+
+
+def _print_groups(report: GroupReport) -> None:
+    table = Table(title=f"By {escape(report.column)}, at {report.k}")
+    table.add_column("group")
+    table.add_column("users", justify="right")
+    names = list(next(iter(report.groups.values())).metrics)
+    for name in names:
+        table.add_column(name, justify="right")
+    for group, measured in report.groups.items():
+        cells = [_with_interval(measured.metrics[name]) for name in names]
+        table.add_row(escape(group), f"{measured.users:,}", *cells)
+    out.print(table)
+    for name, gap in report.gaps.items():
+        interval = f"[{gap.low:+.4f}, {gap.high:+.4f}]"
+        out.print(
+            f"gap of {name}: {gap.difference:.4f} {interval}, {gap.best} less {gap.worst}",
+            markup=False,
+        )
+
+
+def _print_ablation(report: AblationReport) -> None:
+    k = next(iter(report.rows[0].at))
+    table = Table(title=f"Ablation at {k}", caption="p: paired permutation test, Holm")
+    table.add_column("", no_wrap=True)
+    for name in report.rows[0].at[k]:
+        table.add_column(name, justify="right")
+    table.add_column(f"{_COMPARED} less the team's", justify="right")
+    table.add_column("seconds", justify="right")
+    for row in report.rows:
+        if row.failed is not None:
+            table.add_row(escape(row.name), "none fits")
+            continue
+        means = [f"{metric.mean:.4f}" for metric in row.at[k].values()]
+        less = _difference_cell(row.less_team[k][_COMPARED]) if row.less_team else ""
+        table.add_row(escape(row.name), *means, less, f"{row.seconds:.1f}")
+    out.print(table)
+
+
+def _with_interval(metric: Metric) -> str:
+    return f"{metric.mean:.4f} [{metric.low:.4f}, {metric.high:.4f}]"
+
+
+def _difference_cell(difference: Difference) -> str:
     """Return a difference with its interval and p-value."""
     mean, low, high = difference.mean, difference.low, difference.high
     return f"{mean:+.4f} [{low:+.4f}, {high:+.4f}] p {difference.p_holm:.4f}"

@@ -27,9 +27,7 @@ def audited(dataset: Dataset, knowledge: Knowledge, *, seed: int) -> Dataset:
     if knowledge == "shuffled":
         return _shuffled(dataset, seed)
     if knowledge in ("none", "no-facts"):
-        dataset = replace(
-            dataset, entities=Vocabulary(()), facts=Facts.empty(), entity_names=()
-        )
+        dataset = replace(dataset, entities=Vocabulary(()), facts=Facts.empty(), entity_names=())
     if knowledge in ("none", "no-text"):
         dataset = replace(dataset, item_texts=())
     return dataset

@@ -1,4 +1,4 @@
-"""For whom and for what a ranker works: by the length of the history, by how known the target is."""
+"""For whom a ranker works, and for what: by length of history, by how known the target is."""
 
 from __future__ import annotations
 
@@ -71,9 +71,7 @@ def by_popularity(
     return groups
 
 
-def _target_group(
-    count: str, owner: IntArray, found: NDArray[np.bool_], seed: int
-) -> TargetGroup:
+def _target_group(count: str, owner: IntArray, found: NDArray[np.bool_], seed: int) -> TargetGroup:
     users, place = np.unique(owner, return_inverse=True)
     targets = np.bincount(place).astype(np.float64)
     hits = np.bincount(place, weights=found)

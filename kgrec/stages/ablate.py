@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pydantic import Field
+
 from kgrec.agents.base import Encode
 from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.agents.kernel import Kernel
@@ -46,9 +48,9 @@ class AblationRow(FrozenModel):
     """
 
     name: str
-    at: dict[int, dict[str, Metric]] = {}
-    among_cold: dict[int, dict[str, Metric]] = {}
-    less_team: dict[int, dict[str, Difference]] = {}
+    at: dict[int, dict[str, Metric]] = Field(default_factory=dict)
+    among_cold: dict[int, dict[str, Metric]] = Field(default_factory=dict)
+    less_team: dict[int, dict[str, Difference]] = Field(default_factory=dict)
     seconds: float = 0.0
     failed: str | None = None
 

@@ -12,15 +12,27 @@ from pydantic import Field
 
 from kgrec.agents.base import Encode
 from kgrec.agents.fit import TeamConfig, fit_team
+from kgrec.agents.kernel import Kernel
 from kgrec.config import FrozenModel
 from kgrec.data.atomic import SplitDataset, merged, read_folder, read_parts, read_whole
 from kgrec.data.dataset import Dataset, IntArray
 from kgrec.data.protocols import ProtocolConfig, hold_out
 from kgrec.errors import ConfigError
 from kgrec.evaluation.audit import Knowledge, audited
-from kgrec.evaluation.report import RankingReport, peak_memory
+from kgrec.evaluation.groups import GroupReport
+from kgrec.evaluation.report import RankingReport, peak_memory, versions
 from kgrec.evaluation.significance import Difference, compare_at
 from kgrec.progress import SILENT, Progress
+from kgrec.stages.ablate import AblationReport, ablate
+from kgrec.stages.lists import (
+    Breakdown,
+    ListReport,
+    breakdown,
+    by_group,
+    check_relation,
+    group_labels,
+    list_report,
+)
 from kgrec.stages.measure import Asked, History, Measurement, measure
 from kgrec.stages.run_files import check_writable, read_run, run_lines, write_text
 
@@ -36,6 +48,9 @@ class EvaluateConfig(FrozenModel):
         history: what the team knows of a user at test time. It is fitted on train alone.
         sample_users: so many test users are drawn and asked for, where there are more.
         baseline: a run of another system to compare with.
+        group: a column of `NAME.user`: measure each group of users.
+        relation: of which lists should hold each kind as the history does; found by itself.
+        ablate: measure the agents alone, the team without each, and without knowledge.
         run_out: takes `user_id<TAB>item_id<TAB>score`, the best max(ks) of each user.
         report: takes the result as JSON.
     """
@@ -50,6 +65,9 @@ class EvaluateConfig(FrozenModel):
     history: History = "train"
     sample_users: int | None = Field(default=None, ge=1)
     baseline: Path | None = None
+    group: str | None = None
+    relation: str | None = None
+    ablate: bool = False
     run_out: Path | None = None
     report: Path | None = None
     team: TeamConfig = TeamConfig()
@@ -76,8 +94,13 @@ class EvaluationResult(FrozenModel):
         ranking: the metrics on the test part.
         among_cold: the same where the cold items alone are ranked, under `cold-item`.
         baseline: the comparison with another system, where one was named.
+        lists: diversity and calibration of the lists.
+        breakdown: accuracy by length of history, and by how known the targets are.
+        groups: accuracy by group of users, where a column was named.
+        ablation: the team beside its variants, where asked.
         team: what was chosen on the validation part: weights, settings, its metric, seconds.
-        seconds: wall time by step: read, fit, rank, total.
+        versions: of kgrec, Python and the libraries that numbers depend on, and the machine.
+        seconds: wall time by step: read, fit, rank, describe, ablate, total.
         peak_memory: bytes.
         rejected: rows of the files that could not be used, as `file:line: reason`.
     """
@@ -88,7 +111,12 @@ class EvaluationResult(FrozenModel):
     ranking: RankingReport
     among_cold: RankingReport | None = None
     baseline: BaselineReport | None = None
+    lists: ListReport
+    breakdown: Breakdown
+    groups: GroupReport | None = None
+    ablation: AblationReport | None = None
     team: dict[str, Any]
+    versions: dict[str, str]
     seconds: dict[str, float]
     peak_memory: int
     rejected: tuple[str, ...]
@@ -104,24 +132,36 @@ def evaluate(
         DataError: a file is missing, unreadable or of no use, or an output cannot be written.
         ModelError: no agent finds anything to learn from.
     """
-    if min(config.ks) < 1:
-        raise ConfigError("k must be at least 1", value=min(config.ks))
-    for path in (config.run_out, config.report):
-        if path is not None:
-            check_writable(path)
+    _check(config)
     clock = _Clock()
     data = read_split(config)
     train = audited(data.train, config.knowledge, seed=config.team.seed)
     asked = Asked(data, config.history, config.ks, config.sample_users, config.team.seed)
     against = None if config.baseline is None else _Baseline.read(config.baseline, asked)
+    labels = None if config.group is None else group_labels(asked, config.group)
+    check_relation(data.train, config.relation)
     clock.lap("read")
+    fitted: dict[str, Kernel] = {}
     team = fit_team(
-        train, data.valid, config.team, given=data.valid_given, encode=encode, progress=progress
+        train,
+        data.valid,
+        config.team,
+        given=data.valid_given,
+        fitted=fitted,
+        encode=encode,
+        progress=progress,
     )
     clock.lap("fit")
     found = measure(team, asked, progress)
-    baseline = None if against is None else against.beside(found, asked)
     clock.lap("rank")
+    baseline = None if against is None else against.beside(found, asked)
+    lists, parts = list_report(found, asked, config.relation), breakdown(found, asked)
+    groups = None if labels is None else by_group(found, asked, str(config.group), labels)
+    clock.lap("describe")
+    ablation = None
+    if config.ablate:
+        ablation = ablate(found, asked, config.team, fitted, encode=encode, progress=progress)
+        clock.lap("ablate")
     result = EvaluationResult(
         data=data.name,
         counts=_counts(data, train),
@@ -129,7 +169,12 @@ def evaluate(
         ranking=found.ranking,
         among_cold=found.among_cold,
         baseline=baseline,
+        lists=lists,
+        breakdown=parts,
+        groups=groups,
+        ablation=ablation,
         team=dict(team.metrics),
+        versions=versions(),
         seconds=clock.seconds(),
         peak_memory=peak_memory(),
         rejected=data.rejects,
@@ -139,6 +184,20 @@ def evaluate(
     if config.report is not None:
         write_text(config.report, json.dumps(result.model_dump(mode="json"), indent=2) + "\n")
     return result
+
+
+def _check(config: EvaluateConfig) -> None:
+    if min(config.ks) < 1:
+        raise ConfigError("k must be at least 1", value=min(config.ks))
+    if config.ablate and config.knowledge != "full":
+        raise ConfigError(
+            "an ablation takes knowledge away itself",
+            value=config.knowledge,
+            remedy="Leave out --knowledge or --ablate.",
+        )
+    for path in (config.run_out, config.report):
+        if path is not None:
+            check_writable(path)
 
 
 def read_split(config: EvaluateConfig) -> SplitDataset:

@@ -58,9 +58,7 @@ def list_report(found: Measurement, asked: Asked, relation: str | None = None) -
         if kinds is not None:
             values["miscalibration"] = miscalibration(top, known, kinds[1])
         at[k] = metrics_of(values, seed=asked.seed) if values else {}
-    return ListReport(
-        features=features and features[0], relation=kinds and kinds[0], at=at
-    )
+    return ListReport(features=features and features[0], relation=kinds and kinds[0], at=at)
 
 
 def check_relation(train: Dataset, relation: str | None) -> None:

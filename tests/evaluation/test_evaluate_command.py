@@ -26,6 +26,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts = {"train": world.train.interactions, "valid": world.valid, "test": world.test}
     for name, part in parts.items():
         (path / f"p.{name}.inter").write_text(_inter(world, part))
+    users = "\n".join(f"u{n}\t{20 + n % 50}\t{'FM'[n % 2]}" for n in range(120))
+    (path / "p.user").write_text(f"user_id:token\tage:float\tsex:token\n{users}\n")
     items = zip(world.train.items.ids, world.train.item_texts, strict=True)
     rows = "\n".join(f"{item}\t{text}\t{text.split()[-1]}" for item, text in items)
     (path / "p.item").write_text(f"item_id:token\ttitle:token_seq\tgenre:token_seq\n{rows}\n")
@@ -148,6 +150,54 @@ def test_the_difference_from_another_system(
     assert "60 of the 120 users" in " ".join(capsys.readouterr().out.split())
 
 
+def test_lists_and_groups_are_described(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    arguments = (folder, "--agents", "linear", "--k", 5, "--group", "sex")
+    assert run(*arguments, "--report", tmp_path / "report.json") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "diversity@5 by facts" in shown
+    assert "miscalibration@5 by genre" in shown
+    assert "By sex, at 5" in shown
+    assert "gap of recall" in shown
+    printed = json.loads((tmp_path / "report.json").read_text())
+    assert {name: g["users"] for name, g in printed["groups"]["groups"].items()} == {
+        "F": 60,
+        "M": 60,
+    }
+    targets = printed["breakdown"]["popularity"]
+    assert sum(group["targets"] for group in targets) == printed["ranking"]["targets"]
+    whole = sum(group["targets"] * group["found"] for group in targets)
+    assert 0 < whole < printed["ranking"]["targets"]
+    users = [group["users"] for group in printed["breakdown"]["history"]["groups"].values()]
+    assert sum(users) == 120
+    assert printed["versions"].keys() >= {"python", "torch", "machine"}
+
+
+def test_an_ablation_is_one_table(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = (folder, "--agents", "linear", "--k", 5, "--ablate")
+    assert run(*arguments, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    rows = {row["name"]: row for row in printed["ablation"]["rows"]}
+    assert list(rows) == [
+        "team",
+        "without facts",
+        "without texts",
+        "without knowledge",
+        "shuffled knowledge",
+    ]
+    assert rows["team"]["at"]["5"]["recall"] == printed["ranking"]["at"]["5"]["recall"]
+    assert not rows["team"]["less_team"]
+    for name, row in rows.items():
+        if name != "team":
+            less = row["less_team"]["5"]["ndcg"]
+            difference = row["at"]["5"]["ndcg"]["mean"] - rows["team"]["at"]["5"]["ndcg"]["mean"]
+            assert less["mean"] == pytest.approx(difference)
+            assert less["low"] <= less["mean"] <= less["high"]
+    assert run(*arguments) == 0
+    assert "shuffled knowledge" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [("u1\ti1\n", "not user<TAB>item<TAB>score"), ("x\ty\t1\n", "none of the users")],
@@ -175,6 +225,9 @@ def test_a_baseline_of_no_use_is_an_error(
         (("FOLDER", "--protocol", "temporal"), 3, "no times"),
         (("FOLDER", "--protocol", "warm", "--share", ".5"), 2, "share"),
         (("FOLDER", "--baseline", "/nowhere.tsv"), 3, "no such file"),
+        (("FOLDER", "--group", "shoe"), 2, "age, sex"),
+        (("FOLDER", "--relation", "shoe"), 2, "Known: genre"),
+        (("FOLDER", "--ablate", "--knowledge", "none"), 2, "takes knowledge away itself"),
         (("FOLDER", "--sample-users", "0"), 2, "sample_users"),
     ],
 )

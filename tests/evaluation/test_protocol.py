@@ -138,6 +138,10 @@ def test_the_audit_takes_knowledge_away_or_gives_it_to_others() -> None:
     assert not len(none.facts)
     assert not none.item_texts
     assert none.interactions is dataset.interactions
+    assert audited(dataset, "no-facts", seed=1).item_texts == dataset.item_texts
+    assert not len(audited(dataset, "no-facts", seed=1).facts)
+    assert not audited(dataset, "no-text", seed=1).item_texts
+    assert len(audited(dataset, "no-text", seed=1).facts) == len(dataset.facts)
     shuffled = audited(dataset, "shuffled", seed=1)
     assert len(shuffled.facts) == len(dataset.facts)
     assert sorted(shuffled.item_texts) == sorted(dataset.item_texts)
