@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from kgrec.agents.kernel import Kernel
@@ -14,6 +16,7 @@ from kgrec.data.histories import Histories
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective, Validation
 from kgrec.progress import SILENT, Progress
+from kgrec.training.files import TrainingFiles
 from kgrec.training.workers import ALONE, Workers
 
 Encode = Callable[[Sequence[str]], FloatArray]
@@ -43,6 +46,9 @@ class FitContext:
         encode: the text encoder, or None where there is none.
         workers: the processes that train together; agents that learn by gradients share the
             batches among them, the others are fitted by the first.
+        logs: folder that takes a log of every training, or None.
+        checkpoints: folder that takes the state of every training, so that a killed one goes on;
+            or None.
     """
 
     train: Dataset
@@ -53,6 +59,8 @@ class FitContext:
     encode: Encode | None = None
     given: Interactions = field(default_factory=Interactions.empty)
     workers: Workers = ALONE
+    logs: Path | None = None
+    checkpoints: Path | None = None
 
     @cached_property
     def histories(self) -> Histories:
@@ -76,7 +84,20 @@ class FitContext:
             train=self.train.with_interactions(known),
             validation=None,
             given=Interactions.empty(),
+            logs=self.logs and self.logs / "refit",
+            checkpoints=self.checkpoints and self.checkpoints / "refit",
         )
+
+    def files(self, settings: FrozenModel) -> TrainingFiles:
+        """Return where a training with these settings logs and keeps its state."""
+        if self.checkpoints is None:
+            return TrainingFiles(self.logs)
+        digest = hashlib.sha256(f"{self.seed} {settings.model_dump_json()}".encode())
+        learned, held_out = self.train.interactions, self.validation or Interactions.empty()
+        for part in (learned.user, learned.item, held_out.user, held_out.item):
+            digest.update(part.tobytes())
+        digest.update(self.train.facts.entity.tobytes())
+        return TrainingFiles(self.logs, self.checkpoints, digest.hexdigest())
 
 
 class Agent(Protocol):

@@ -36,6 +36,7 @@ class CollaborativeAgent:
         """Return the training problem of this data set."""
         config = self.config
         features = degree_features(context.train)
+        row_wise = config.sample.applies(len(context.train.interactions))
 
         def build(tau: float) -> HistoryNetwork:
             return HistoryNetwork(
@@ -45,6 +46,7 @@ class CollaborativeAgent:
                 tau=tau,
                 history_power=config.history_power,
                 device=context.device,
+                row_wise=row_wise,
             )
 
         cosine = cosine_rows(context.train, config.row_size)

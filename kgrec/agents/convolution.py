@@ -11,7 +11,8 @@ with `X` the user-item edges at hand, `F` the knowledge features, `Kc` their cos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -30,24 +31,44 @@ class Edges:
     Attributes:
         user, item: int64 [E].
         num_users, num_items: sizes.
+        by_item: positions of the edges in the order of their items, int64 [E].
     """
 
     user: IntArray
     item: IntArray
     num_users: int
     num_items: int
+    by_item: IntArray = field(repr=False, default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        if len(self.by_item) != len(self.item):
+            object.__setattr__(self, "by_item", np.argsort(self.item, kind="stable"))
 
     @classmethod
     def of(cls, matrix: sp.csr_matrix) -> Edges:
         user = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         return cls(user.astype(np.int64), matrix.indices.astype(np.int64), *matrix.shape)
 
+    def __len__(self) -> int:
+        return len(self.item)
+
     def where(self, mask: NDArray[np.bool_]) -> Edges:
-        return Edges(self.user[mask], self.item[mask], self.num_users, self.num_items)
+        """Return the edges where the mask, bool [E], is true; nothing is sorted anew."""
+        order = self.by_item[mask[self.by_item]]
+        by_item = (np.cumsum(mask) - 1)[order]
+        return Edges(self.user[mask], self.item[mask], self.num_users, self.num_items, by_item)
+
+    def item_degree(self) -> IntArray:
+        """Return the edges of each item, int64 [I]."""
+        return np.bincount(self.item, minlength=self.num_items)
+
+    def user_degree(self) -> IntArray:
+        """Return the edges of each user, int64 [U]."""
+        return np.bincount(self.user, minlength=self.num_users)
 
     def matrix(self) -> sp.csr_matrix:
         """Return the binary matrix, CSR float32 [U, I]."""
-        start = np.concatenate([[0], np.cumsum(np.bincount(self.user, minlength=self.num_users))])
+        start = np.concatenate([[0], np.cumsum(self.user_degree())])
         data = np.ones(len(self.user), dtype=np.float32)
         return sp.csr_matrix((data, self.item, start), shape=(self.num_users, self.num_items))
 
@@ -60,35 +81,53 @@ class Graph:
         to_user: D_u^-1 X D_i^-½, CSR [U, I].
         to_item: D_i^-½ Xᵀ, CSR [I, U].
         gate: float32 [I].
+        items: rows of the catalogue that are the items of this graph, int64 [I]; None where the
+            graph holds all of them.
+        convolved: what the convolution over a larger graph gave, of which this one is a sample,
+            [I, D]: the values are taken from there, the gradient from the sample.
     """
 
     to_user: Tensor
     to_item: Tensor
     gate: Tensor
+    items: Tensor | None = None
+    convolved: Tensor | None = None
 
     @classmethod
     def of(cls, edges: Edges, kappa: float, device: str = "cpu") -> Graph:
-        item_degree = np.bincount(edges.item, minlength=edges.num_items).astype(np.float32)
-        user_degree = np.bincount(edges.user, minlength=edges.num_users).astype(np.float32)
+        item_degree = edges.item_degree().astype(np.float32)
+        user_degree = edges.user_degree().astype(np.float32)
         item_scale = np.maximum(item_degree, 1.0) ** -0.5
         into_user = item_scale[edges.item] / np.maximum(user_degree, 1.0)[edges.user]
-        order = np.argsort(edges.item, kind="stable")
-        size = (edges.num_users, edges.num_items)
-        return cls(
-            csr_tensor(edges.user, edges.item, torch.from_numpy(into_user), size, device),
-            csr_tensor(
-                edges.item[order],
-                edges.user[order],
-                torch.from_numpy(item_scale[edges.item[order]]),
-                size[::-1],
-                device,
-            ),
-            torch.from_numpy(item_degree / (item_degree + kappa)).to(device),
-        )
+        into_item = item_scale[edges.item[edges.by_item]]
+        to_user, to_item = both_ways(edges, into_user, into_item, device)
+        gate = torch.from_numpy(item_degree / (item_degree + kappa))
+        return cls(to_user, to_item, gate.to(device))
+
+
+def both_ways(
+    edges: Edges, into_user: NDArray[Any], into_item: NDArray[Any], device: str
+) -> tuple[Tensor, Tensor]:
+    """Return weighted edges as CSR tensors [U, I] and [I, U].
+
+    Args:
+        into_user: [E] in the order of the edges.
+        into_item: [E] in the order of `edges.by_item`.
+    """
+    size = (edges.num_users, edges.num_items)
+    order = edges.by_item
+    return (
+        csr_tensor(edges.user, edges.item, _float32(into_user), size, device),
+        csr_tensor(edges.item[order], edges.user[order], _float32(into_item), size[::-1], device),
+    )
 
 
 class HistoryNetwork(nn.Module):
     """Items as sums of histories and knowledge (He et al. 2020, "LightGCN", without user vectors).
+
+    Another network of the same problem overrides `base`, what an item is before its users speak,
+    or `item_vectors` as a whole; one that cannot make the vectors of some of the items alone
+    (`Graph.items`) says so by `subgraphs = False`.
 
     Args:
         num_items: I.
@@ -97,7 +136,11 @@ class HistoryNetwork(nn.Module):
         tau: temperature τ of the cosine.
         history_power: p.
         device: where the tensors live.
+        row_wise: whether the gradients of the embeddings are sparse, for large catalogues of
+            which a step sees a part.
     """
+
+    subgraphs: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -109,36 +152,57 @@ class HistoryNetwork(nn.Module):
         history_power: float,
         init_scale: float = 0.1,
         device: str = "cpu",
+        row_wise: bool = False,
     ) -> None:
         super().__init__()
-        self.tau, self.history_power = tau, history_power
+        self.tau, self.history_power, self.device = tau, history_power, device
+        self._row_wise = row_wise
         self.item = nn.Parameter(init_scale * torch.randn(num_items, embedding_dim))
         self.bias = nn.Parameter(torch.zeros(num_items))
         self.cold_bias = nn.Parameter(torch.zeros(()))
         self.feature: nn.Parameter | None = None
         self.cosine_weight: nn.Parameter | None = None
-        self._features: Tensor | None = None
+        self._features = features
+        self._all_features: Tensor | None = None
         if features is not None:
-            size = features.shape
-            self.feature = nn.Parameter(init_scale * torch.randn(size[1], embedding_dim))
+            self.feature = nn.Parameter(init_scale * torch.randn(features.shape[1], embedding_dim))
             self.cosine_weight = nn.Parameter(torch.tensor([0.1, 1.0]))
-            entries = Edges.of(features)
-            values = torch.from_numpy(features.data)
-            self._features = csr_tensor(entries.user, entries.item, values, size, device)
+            self._all_features = _feature_tensor(features, device)
         self.to(device)
+
+    def row_wise_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters whose gradients are sparse."""
+        if not self._row_wise:
+            return []
+        return [self.item] + ([] if self.feature is None else [self.feature])
+
+    def base(self, graph: Graph) -> Tensor:
+        """Return E0, what the items are before their users speak, [I, D]."""
+        base = graph.gate[:, None] * self._rows(self.item, graph.items)
+        if self.feature is None or self._features is None or self._all_features is None:
+            return base
+        if graph.items is None:
+            return base + aggregate(self._all_features, self.feature)
+        features = self._features[graph.items.cpu().numpy()]
+        used, column = np.unique(features.indices, return_inverse=True)
+        few = sp.csr_matrix(
+            (features.data, column, features.indptr), shape=(features.shape[0], len(used))
+        )
+        vectors = self._rows(self.feature, torch.from_numpy(used.astype(np.int64)).to(self.device))
+        return base + aggregate(_feature_tensor(few, self.device), vectors)
 
     def item_vectors(self, graph: Graph) -> Tensor:
         """Return A, [I, D], rows of length 1."""
-        base = graph.gate[:, None] * self.item
-        if self.feature is not None and self._features is not None:
-            base = base + aggregate(self._features, self.feature)
-        histories = aggregate(graph.to_user, base)  # [U, D]
-        convolved = aggregate(graph.to_item, histories)  # [I, D]
+        base = self.base(graph)
+        convolved = convolve(graph, base)
+        if graph.convolved is not None:
+            convolved = graph.convolved + (convolved - convolved.detach())
         return nn.functional.normalize(base + convolved, dim=1, eps=1e-6)
 
     def prior(self, graph: Graph) -> Tensor:
         """Return what speaks for an item whatever the history, [I]."""
-        return graph.gate * self.bias + (1 - graph.gate) * self.cold_bias
+        bias = self.bias if graph.items is None else self.bias[graph.items]
+        return graph.gate * bias + (1 - graph.gate) * self.cold_bias
 
     def cosine_scale(self, graph: Graph) -> Tensor | None:
         """Return the factor of each column of Kc, [I]; None without knowledge."""
@@ -147,6 +211,71 @@ class HistoryNetwork(nn.Module):
         warm, cold = self.cosine_weight
         scale: Tensor = warm * graph.gate + cold * (1 - graph.gate)
         return scale
+
+    def summed(self, vectors: Tensor, histories: Tensor) -> Tensor:
+        """Return each history's query, [B, D].
+
+        Args:
+            vectors: [I, D].
+            histories: |H|^-p for each item of a history, CSR [B, I].
+        """
+        return aggregate(histories, vectors) / self.tau
+
+    def scores(
+        self,
+        graph: Graph,
+        vectors: Tensor,
+        queries: Tensor,
+        cosine: Tensor | None,
+        columns: Tensor | None = None,
+    ) -> Tensor:
+        """Score candidates for a batch of histories.
+
+        Args:
+            graph: whose items they are.
+            vectors: of the items, [I, D].
+            queries: as `summed` returns them, [B, D].
+            cosine: the histories' weights times Kc, [B, C]; None without knowledge.
+            columns: the candidates, int64 [C]; None takes all items.
+
+        Returns:
+            [B, C].
+        """
+        prior, scale = self._alone(graph, columns)
+        candidates = vectors if columns is None else vectors[columns]
+        scores = torch.addmm(prior, queries, candidates.T)  # [B, C]
+        if cosine is not None and scale is not None:
+            scores = torch.addcmul(scores.float(), cosine, scale)
+        return scores
+
+    def pairs(
+        self,
+        graph: Graph,
+        vectors: Tensor,
+        queries: Tensor,
+        cosine: Tensor | None,
+        row: Tensor,
+        item: Tensor,
+    ) -> Tensor:
+        """Score pairs of a history and an item.
+
+        Args:
+            graph, vectors, queries: as in `scores`.
+            cosine: of the pairs, [T]; None without knowledge.
+            row, item: int64 [T].
+
+        Returns:
+            [T].
+        """
+        prior, scale = self._alone(graph, item)
+        scores = (queries[row] * vectors[item]).sum(dim=1) + prior
+        return scores if cosine is None or scale is None else scores + cosine * scale
+
+    def _alone(self, graph: Graph, columns: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        prior, scale = self.prior(graph), self.cosine_scale(graph)
+        if columns is None:
+            return prior, scale
+        return prior[columns], None if scale is None else scale[columns]
 
     def forward(self, graph: Graph, histories: Tensor, cosine: Tensor | None) -> Tensor:
         """Score all items for a batch of histories.
@@ -160,9 +289,37 @@ class HistoryNetwork(nn.Module):
             [B, I].
         """
         vectors = self.item_vectors(graph)
-        summed = aggregate(histories, vectors)  # [B, D]
-        scores = summed @ vectors.T / self.tau + self.prior(graph)  # [B, I]
-        scale = self.cosine_scale(graph)
-        if cosine is not None and scale is not None:
-            scores = scores + cosine * scale
-        return scores
+        return self.scores(graph, vectors, self.summed(vectors, histories), cosine)
+
+    def _rows(self, table: nn.Parameter, rows: Tensor | None) -> Tensor:
+        if rows is None:
+            return table
+        return nn.functional.embedding(rows, table, sparse=self._row_wise)
+
+
+def convolve(graph: Graph, base: Tensor, *, columns: int = 32) -> Tensor:
+    """Return D_i^-½ Xᵀ D_u^-1 X D_i^-½ times `base`, [I, D].
+
+    Args:
+        base: [I, D].
+        columns: without gradients the product is made so many columns at a time, so that no
+            [U, D] is held.
+    """
+    if base.requires_grad and torch.is_grad_enabled():
+        return aggregate(graph.to_item, aggregate(graph.to_user, base))
+    parts = torch.split(base, columns, dim=1)
+    return torch.cat(
+        [aggregate(graph.to_item, aggregate(graph.to_user, part.contiguous())) for part in parts],
+        dim=1,
+    )
+
+
+def _float32(values: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32, copy=False))
+
+
+def _feature_tensor(features: sp.csr_matrix, device: str) -> Tensor:
+    entries = np.repeat(np.arange(features.shape[0]), np.diff(features.indptr))
+    values = torch.from_numpy(features.data)
+    columns = features.indices.astype(np.int64)
+    return csr_tensor(entries, columns, values, features.shape, device)

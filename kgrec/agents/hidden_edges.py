@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
 from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
+from kgrec.agents.batch_scores import BatchScores
+from kgrec.agents.batches import Batch, Batches, Budget, WholeGraph
 from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
+from kgrec.agents.ensemble import mean_kernel
 from kgrec.agents.kernel import Kernel
-from kgrec.data.dataset import IntArray
+from kgrec.agents.subgraphs import SampleConfig, SampledUsers, stretched
 from kgrec.evaluation.validation import Objective
 from kgrec.training.loop import Schedule, seeded, train
-from kgrec.training.losses import softmax_loss
-from kgrec.training.sparse import csr_tensor
+from kgrec.training.losses import LossConfig
+from kgrec.training.regularise import (
+    ContrastConfig,
+    RegulariseConfig,
+    adversarial_loss,
+    info_nce,
+    noisy,
+)
 
 Build = Callable[[float], HistoryNetwork]
 """Makes a fresh network with this temperature τ; random draws are fixed around the call."""
@@ -38,6 +47,11 @@ class HiddenEdgesConfig(AgentConfig):
         drop: share of the edges that are hidden in a step and are its targets.
         row_size: how many items speak for an item by their knowledge, the most alike.
         max_cells: at most so many scores in a step; more users than fit are drawn by chance.
+        ensemble: networks of as many seeds are trained, and their scores averaged; what is chosen
+            is chosen with the first.
+        loss: what a wrong score costs, and which items a target is compared with.
+        regularise: what is done against learning by heart.
+        sample: when and how a step sees a part of the graph only.
     """
 
     tau: float | None = Field(default=None, gt=0)
@@ -49,6 +63,10 @@ class HiddenEdgesConfig(AgentConfig):
     drop: float = Field(default=0.3, gt=0, lt=1)
     row_size: int = Field(default=50, ge=1)
     max_cells: int = Field(default=16_000_000, ge=1)
+    ensemble: int = Field(default=1, ge=1)
+    loss: LossConfig = LossConfig()
+    regularise: RegulariseConfig = RegulariseConfig()
+    sample: SampleConfig = SampleConfig()
     schedule: Schedule = Schedule()
     objective: Objective = Objective()
 
@@ -92,12 +110,22 @@ class HiddenEdges:
         self.build, self.cosine = build, cosine
         self.matrix = context.train.matrix()
         self.edges = Edges.of(self.matrix)
-        self.graph = Graph.of(self.edges, config.kappa, context.device)
+        self.schedule = config.schedule
         self.held_out = context.held_out(config.objective)
+        self.by_column = None if cosine is None else cosine.tocsc()
 
     def fit(self) -> Kernel:
-        """Train with each temperature that comes into question; return the best kernel."""
-        return max((self.train(tau) for tau in self._taus()), key=_validated).kernel
+        """Train with each temperature that comes into question; return the best kernel.
+
+        With an `ensemble` the best is trained again with other seeds.
+        """
+        best = max((self.train(tau) for tau in self._taus()), key=_validated).kernel
+        tau, steps = float(best.chosen["tau"]), int(best.chosen["steps"])
+        others = [
+            self.train(tau, seed=self.context.seed + number, steps=steps).kernel
+            for number in range(1, self.config.ensemble)
+        ]
+        return mean_kernel([best, *others])
 
     def _taus(self) -> tuple[float, ...]:
         if self.config.tau is not None:
@@ -105,70 +133,81 @@ class HiddenEdges:
         choices = self.config.tau_choices
         return choices[:1] if self.held_out is None else choices
 
-    def train(self, tau: float) -> _Candidate:
-        """Train a network with this temperature from scratch."""
+    @cached_property
+    def graph(self) -> Graph:
+        """All edges."""
+        return Graph.of(self.edges, self.config.kappa, self.context.device)
+
+    def train(self, tau: float, *, seed: int | None = None, steps: int | None = None) -> _Candidate:
+        """Train a network with this temperature from scratch.
+
+        Args:
+            seed: the context's where it is None.
+            steps: ends there without looking at the validation part.
+        """
         context, config = self.context, self.config
-        with seeded(context.seed):
+        look = self.held_out is not None and steps is None
+        name = f"{self.name}: τ {tau:g}" + ("" if seed is None else f", seed {seed}")
+        seed = context.seed if seed is None else seed
+        with seeded(seed):
             network = self.build(tau)
-            draws = self._losses(network, np.random.default_rng(context.seed))
+            rng = np.random.default_rng(seed)
+            batches = self.batches(network)
             trained = train(
                 network,
-                lambda: next(draws),
-                config.schedule,
-                measure=(lambda: self.measure(network)) if self.held_out else None,
-                stop_after=config.steps,
-                name=f"{self.name}: τ {tau:g}",
+                lambda: self.loss(network, batches.draw(network, rng), rng),
+                self._schedule(batches),
+                measure=(lambda: self.measure(network)) if look else None,
+                stop_after=steps or config.steps,
+                name=name,
                 progress=context.progress,
+                generator=rng,
+                row_wise=network.row_wise_parameters(),
+                files=context.files(config),
+                rest_every=batches.rest_every,
             )
         kernel = self.kernel(network, {"tau": tau, "steps": trained.steps})
         return _Candidate(kernel, trained.best or 0.0)
 
-    def _losses(self, network: HistoryNetwork, rng: np.random.Generator) -> Iterator[Tensor]:
-        while True:
-            hidden = rng.random(len(self.edges.user)) < self.config.drop
-            yield self.loss(network, hidden, self.draw_users(hidden, rng))
-
-    def draw_users(self, hidden: NDArray[np.bool_], rng: np.random.Generator) -> IntArray:
-        """Return users who have a hidden edge, all of them or as many as fit in memory."""
-        users = np.unique(self.edges.user[hidden])
-        fit = max(1, self.config.max_cells // self.edges.num_items)
-        return users if fit >= len(users) else np.sort(rng.choice(users, fit, replace=False))
-
-    def loss(self, network: HistoryNetwork, hidden: NDArray[np.bool_], users: IntArray) -> Tensor:
-        """Return the loss of predicting the hidden edges of these users from the others.
-
-        Args:
-            hidden: which edges are targets and nowhere in the graph, bool [E].
-            users: rows of users who have a hidden edge, [B].
-        """
+    def batches(self, network: HistoryNetwork) -> Batches:
+        """Return what draws the steps: of the whole graph, or of samples where it is large."""
+        config, edges = self.config, self.edges
+        budget = Budget.of(edges.num_items, edges.num_users, config.max_cells, config.loss)
+        settings = {"kappa": config.kappa, "drop": config.drop}
         device = self.context.device
-        kept = self.edges.where(~hidden)
-        histories = kept.matrix()[users]
-        scores = network(Graph.of(kept, self.config.kappa, device), *self.inputs(histories))
-        scores[_positions(histories)] = -torch.inf
-        row, item = _positions(self.edges.where(hidden).matrix()[users])
-        return softmax_loss(scores, row.to(device), item.to(device))
+        if network.subgraphs and config.sample.applies(len(edges)):
+            return SampledUsers(
+                edges, budget, config.loss, config.sample, **settings, device=device
+            )
+        return WholeGraph(edges, budget, config.loss, **settings, device=device)
 
-    def inputs(self, histories: sp.csr_matrix) -> tuple[Tensor, Tensor | None]:
-        """Return what the network takes beside the graph.
+    def _schedule(self, batches: Batches) -> Schedule:
+        if not isinstance(batches, SampledUsers):
+            return self.config.schedule
+        users = int((self.edges.user_degree() > 0).sum())
+        schedule, sample = self.config.schedule, self.config.sample
+        return stretched(schedule, sample, users, batches.budget.users)
 
-        Args:
-            histories: binary CSR [B, I].
-
-        Returns:
-            |H|^-p for each item of a history, CSR [B, I], and that times Kc, [B, I], or None.
-        """
-        entries = Edges.of(histories)
-        length = np.maximum(np.diff(histories.indptr), 1).astype(np.float32)
-        scale = length**-self.config.history_power
-        values = torch.from_numpy(scale[entries.user])
-        device = self.context.device
-        weighted = csr_tensor(entries.user, entries.item, values, histories.shape, device)
-        if self.cosine is None:
-            return weighted, None
-        product = sp.diags_array(scale) @ histories @ self.cosine
-        cosine = torch.from_numpy(product.toarray().astype(np.float32, copy=False))
-        return weighted, cosine.to(device)
+    def loss(self, network: HistoryNetwork, batch: Batch, rng: np.random.Generator) -> Tensor:
+        """Return the loss of predicting the hidden edges of a batch from the others."""
+        settings = self.config.regularise
+        scored = BatchScores(
+            network,
+            batch,
+            self.by_column,
+            self.config.loss,
+            dropout=settings.history_dropout,
+            rng=rng,
+        )
+        vectors = network.item_vectors(batch.graph)
+        loss = scored.loss(vectors)
+        if settings.adversary.weight:
+            worst = adversarial_loss(loss, vectors, scored.loss, settings.adversary.epsilon)
+            loss = loss + settings.adversary.weight * worst
+        if settings.contrast.weight:
+            agreement = _contrast(network, batch, vectors, settings.contrast, rng)
+            loss = loss + settings.contrast.weight * agreement
+        return loss
 
     def measure(self, network: HistoryNetwork) -> float:
         assert self.held_out is not None  # noqa: S101 - callers ask only when there is one
@@ -193,6 +232,21 @@ class HiddenEdges:
         )
 
 
-def _positions(matrix: sp.csr_matrix) -> tuple[Tensor, Tensor]:
-    entries = Edges.of(matrix)
-    return torch.from_numpy(entries.user), torch.from_numpy(entries.item)
+def _contrast(
+    network: HistoryNetwork,
+    batch: Batch,
+    vectors: Tensor,
+    config: ContrastConfig,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Return how badly two views of items with a hidden edge agree."""
+    items = np.unique(batch.item)
+    if len(items) > config.items:
+        items = rng.choice(items, config.items, replace=False)
+    rows = torch.from_numpy(items).to(vectors.device)
+    if config.view == "noise":
+        views = [noisy(vectors[rows], config.noise) for _ in range(2)]
+    else:
+        masks = [rng.random(batch.edges) >= config.drop for _ in range(2)]
+        views = [network.item_vectors(batch.thinned(mask))[rows] for mask in masks]
+    return info_nce(views[0], views[1], config.temperature)

@@ -3,49 +3,37 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from kgrec.config import FrozenModel
 from kgrec.errors import ModelError
 from kgrec.progress import SILENT, Progress
+from kgrec.training.files import TrainingFiles
+from kgrec.training.keeper import Keeper
+from kgrec.training.logs import StepRecord, TrainingLog
+from kgrec.training.optimisers import clip_gradient, optimisers_of
+from kgrec.training.resume import (
+    FORMAT,
+    load_parameters,
+    optimiser_state,
+    prefixed,
+    random_state,
+    read_state,
+    set_optimiser_state,
+    set_random_state,
+    under,
+    write_state,
+)
+from kgrec.training.schedule import Schedule
 
-
-class Schedule(FrozenModel):
-    """How long and how fast to learn.
-
-    Attributes:
-        steps: optimiser steps at most.
-        rate: learning rate of Adam after warm-up.
-        betas: decay of Adam's two moments.
-        weight_decay: of AdamW.
-        warmup: steps in which the rate rises linearly from 0.
-        decay_at: share of `steps` after which the rate is multiplied by `decay`.
-        check_every: steps between two looks at the validation part; none before `check_from`.
-        patience: looks without an improvement after which training stops.
-    """
-
-    steps: int = Field(default=120, ge=1)
-    rate: float = Field(default=0.03, gt=0)
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = Field(default=0.0, ge=0)
-    warmup: int = Field(default=10, ge=0)
-    decay_at: float = Field(default=0.7, gt=0, le=1)
-    decay: float = Field(default=0.3, gt=0, le=1)
-    check_every: int = Field(default=20, ge=1)
-    check_from: int = Field(default=60, ge=0)
-    patience: int = Field(default=2, ge=1)
-
-    def rate_at(self, step: int) -> float:
-        """Return the learning rate of a step, counted from 0."""
-        risen = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
-        return self.rate * risen * (self.decay if step >= self.decay_at * self.steps else 1.0)
+__all__ = ["Schedule", "Trained", "seeded", "train"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +75,10 @@ def train(
     stop_after: int | None = None,
     name: str = "train",
     progress: Progress = SILENT,
+    generator: np.random.Generator | None = None,
+    row_wise: Sequence[nn.Parameter] = (),
+    files: TrainingFiles | None = None,
+    rest_every: int = 1,
 ) -> Trained:
     """Minimise a loss with Adam, and keep the parameters that validation liked best.
 
@@ -96,72 +88,143 @@ def train(
         schedule: rates and lengths.
         measure: the metric of the present parameters on the validation part, larger is better.
         stop_after: end after so many steps of the schedule, as an earlier training found best.
-        name: of the progress bar.
+        name: of the progress bar, the log and the checkpoint.
+        generator: what `loss_of_step` draws from beside the generators of torch and NumPy.
+        row_wise: parameters whose gradients are sparse.
+        files: where to log, and where to keep the state from which a killed training goes on.
+        rest_every: after so many steps `loss_of_step` holds no state of its own; checkpoints are
+            written only then.
 
     Raises:
-        ModelError: the loss is not a finite number.
+        ModelError: the loss is not a finite number, a file cannot be written, or a checkpoint is
+            of other data or settings.
     """
-    optimiser = torch.optim.AdamW(
-        model.parameters(),
-        lr=schedule.rate,
-        betas=schedule.betas,
-        weight_decay=schedule.weight_decay,
-    )
-    keeper = _Keeper(model, schedule, measure)
-    losses: list[float] = []
+    run = _Run(model, schedule, measure, generator, row_wise, name)
+    files = files or TrainingFiles()
     total = min(schedule.steps, stop_after or schedule.steps)
+    path = files.checkpoint(name)
+    if path is not None:
+        run.go_on(path, files.fingerprint)
+    log = TrainingLog(files.logs, name, after=run.steps) if files.logs is not None else None
+    saved = time.monotonic()
     with progress.task(name, total) as task:
-        for step in range(total):
-            for group in optimiser.param_groups:
-                group["lr"] = schedule.rate_at(step)
-            optimiser.zero_grad(set_to_none=True)
-            loss = loss_of_step()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            losses.append(float(loss.detach()))
-            if not np.isfinite(losses[-1]):
-                raise ModelError(
-                    f"{name}: the loss of step {step + 1} is no number",
-                    value=losses[-1],
-                    remedy="Use a smaller learning rate.",
-                )
+        task.advance(run.steps)
+        while run.steps < total and not run.keeper.enough:
+            record = run.step(loss_of_step, last=run.steps + 1 == total)
+            if log is not None:
+                log.write(StepRecord(run.steps, *record[:2], log.seconds(), *record[2:]))
             task.advance()
-            if keeper.enough(step + 1, last=step + 1 == total):
-                break
-            task.describe(keeper.words or f"loss {losses[-1]:.3f}")
-    return Trained(keeper.restore(len(losses)), keeper.best, tuple(losses))
+            task.describe(run.words())
+            over = run.steps == total or run.keeper.enough
+            due = run.steps % rest_every == 0 and time.monotonic() - saved >= files.seconds
+            if path is not None and (due or over):
+                run.save(path, files.fingerprint)
+                saved = time.monotonic()
+    if log is not None:
+        log.close()
+    return Trained(run.keeper.restore(run.steps), run.keeper.best, tuple(run.losses))
 
 
-class _Keeper:
-    """Remembers the best parameters and says when to stop."""
+class _Run:
+    """A training with all of its state."""
 
     def __init__(
-        self, model: nn.Module, schedule: Schedule, measure: Callable[[], float] | None
+        self,
+        model: nn.Module,
+        schedule: Schedule,
+        measure: Callable[[], float] | None,
+        generator: np.random.Generator | None,
+        row_wise: Sequence[nn.Parameter],
+        name: str,
     ) -> None:
-        self._model, self._schedule, self._measure = model, schedule, measure
-        self._state: dict[str, Tensor] = {}
-        self._step = 0
-        self._misses = 0
-        self.best: float | None = None
-        self.words = ""
+        self.model, self.schedule, self.generator, self.name = model, schedule, generator, name
+        self.device = next(model.parameters()).device.type
+        self.optimisers = optimisers_of(model, schedule, row_wise)
+        self.keeper = Keeper(model, schedule, measure)
+        self.losses: list[float] = []
 
-    def enough(self, step: int, *, last: bool) -> bool:
-        schedule = self._schedule
-        if self._measure is None or step < min(schedule.check_from, schedule.steps):
-            return False
-        if step % schedule.check_every and not last:
-            return False
-        value = self._measure()
-        self.words = f"validation {value:.4f}"
-        if self.best is None or value > self.best:
-            self.best, self._step, self._misses = value, step, 0
-            self._state = {k: v.detach().clone() for k, v in self._model.state_dict().items()}
-        else:
-            self._misses += 1
-        return self._misses >= schedule.patience
+    @property
+    def steps(self) -> int:
+        """Steps that are done."""
+        return len(self.losses)
 
-    def restore(self, steps: int) -> int:
-        if self._state:
-            self._model.load_state_dict(self._state)
-            return self._step
-        return steps
+    def words(self) -> str:
+        latest = self.keeper.latest
+        return f"loss {self.losses[-1]:.3f}" if latest is None else f"validation {latest:.4f}"
+
+    def step(
+        self, loss_of_step: Callable[[], Tensor], *, last: bool
+    ) -> tuple[float, float, float | None, float | None]:
+        """Take a step; return loss, rate, length of the gradient and metric, where known."""
+        rate = self.schedule.rate_at(self.steps)
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            optimiser.zero_grad(set_to_none=True)
+        loss = self._gradient(loss_of_step)
+        norm = None
+        if self.schedule.clip is not None:
+            norm = clip_gradient(self.model.parameters(), self.schedule.clip)
+        for optimiser in self.optimisers.values():
+            optimiser.step()
+        self.losses.append(loss)
+        return loss, rate, norm, self.keeper.look(self.steps, last=last)
+
+    def _gradient(self, loss_of_step: Callable[[], Tensor]) -> float:
+        total = 0.0
+        parts = self.schedule.accumulate
+        half = self.schedule.precision == "bfloat16"
+        for _ in range(parts):
+            with torch.autocast(self.device, dtype=torch.bfloat16, enabled=half):
+                loss = loss_of_step() / parts
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        if not np.isfinite(total):
+            raise ModelError(
+                f"{self.name}: the loss of step {self.steps + 1} is no number",
+                value=total,
+                remedy="Use a smaller learning rate.",
+            )
+        return total
+
+    def save(self, path: Path, fingerprint: str) -> None:
+        """Write all of the state."""
+        random_tensors, random_record = random_state(self.generator, self.device)
+        kept_tensors, kept_record = self.keeper.state()
+        tensors = {**prefixed("model", self.model.state_dict()), **random_tensors, **kept_tensors}
+        counters: dict[str, object] = {}
+        for name, optimiser in self.optimisers.items():
+            moments, counts = optimiser_state(optimiser, name)
+            tensors |= moments
+            counters |= counts
+        record = {
+            "format": FORMAT,
+            "training": self._identity(fingerprint),
+            "losses": self.losses,
+            "random": random_record,
+            "keeper": kept_record,
+            "counters": counters,
+        }
+        write_state(path, tensors, record)
+
+    def go_on(self, path: Path, fingerprint: str) -> None:
+        """Take the state that `save` wrote, where there is one."""
+        found = read_state(path)
+        if found is None:
+            return
+        tensors, record = found
+        if record["format"] != FORMAT or record["training"] != self._identity(fingerprint):
+            raise ModelError(
+                "the state of a training is of other data or settings",
+                value=str(path),
+                remedy="Remove the file, or name another folder for the checkpoints.",
+            )
+        load_parameters(self.model, under("model", tensors))
+        self.keeper.set_state(tensors, record["keeper"])
+        for name, optimiser in self.optimisers.items():
+            set_optimiser_state(optimiser, name, tensors, record["counters"])
+        set_random_state(self.generator, tensors, record["random"])
+        self.losses = list(record["losses"])
+
+    def _identity(self, fingerprint: str) -> list[str]:
+        return [self.name, fingerprint, self.schedule.model_dump_json()]

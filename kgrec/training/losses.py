@@ -1,22 +1,132 @@
-"""Losses over score matrices."""
+"""Losses over score matrices of histories and candidates."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from kgrec.config import FrozenModel
 
-def softmax_loss(scores: Tensor, target_row: Tensor, target_item: Tensor) -> Tensor:
-    """Return the mean negative log-likelihood of the targets under a softmax over all items.
+
+class LossConfig(FrozenModel):
+    """What a wrong score costs.
+
+    Attributes:
+        kind: `softmax` is the negative log-likelihood of the targets among the candidates; `bpr`
+            compares each target with one candidate (Rendle et al. 2009).
+        candidates: None takes all items where the rows of `min_rows` users fit in memory, and
+            else draws `drawn`; a number draws about so many in each step. Each is corrected for
+            its probability to be drawn (log-Q, Bengio and Senécal 2008).
+        drawn: candidates of a step where not all items fit.
+        min_rows: users for whom the rows must fit.
+        sampler: what candidates are drawn by: `uniform`, `popularity` (to the power of
+            `popularity_power`), or `batch`, the targets of all users of the step.
+        hard_negatives: only so many negatives of each user count, those with the highest scores
+            at present; None counts all. Where candidates are drawn, and for `bpr`, whose negative
+            is the best of so many, this is dynamic negative sampling (Zhang et al. 2013).
+        smoothing: share of the likelihood that every candidate is owed alike.
+    """
+
+    kind: Literal["softmax", "bpr"] = "softmax"
+    candidates: int | None = Field(default=None, ge=1)
+    drawn: int = Field(default=4096, ge=1)
+    min_rows: int = Field(default=1024, ge=1)
+    sampler: Literal["uniform", "popularity", "batch"] = "popularity"
+    popularity_power: float = Field(default=0.75, ge=0, le=1)
+    hard_negatives: int | None = Field(default=None, ge=1)
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+
+def softmax_loss(scores: Tensor, target_row: Tensor, target_column: Tensor) -> Tensor:
+    """Return the mean negative log-likelihood of the targets under a softmax over each row.
 
     Args:
-        scores: [B, I]; minus infinity where an item is out of the question.
-        target_row, target_item: positions of the targets, int64 [T].
+        scores: [B, C]; minus infinity where a candidate is out of the question.
+        target_row, target_column: positions of the targets, int64 [T].
 
     Returns:
         A scalar; 0 where there are no targets.
     """
     if not len(target_row):
-        return scores.sum() * 0.0
-    log_partition = torch.logsumexp(scores, dim=1)  # [B]
-    return (log_partition[target_row] - scores[target_row, target_item]).mean()
+        return scores[:0].sum()
+    said = scores[target_row, target_column].sum()
+    return (_sum_over_targets(torch.logsumexp(scores, dim=1), target_row) - said) / len(target_row)
+
+
+def ranking_loss(
+    positive: Tensor,
+    target_row: Tensor,
+    negatives: Tensor,
+    config: LossConfig,
+    log_inclusion: Tensor | None = None,
+) -> Tensor:
+    """Return the loss of targets against candidates that need not hold them.
+
+    With every candidate and the defaults of the config it is `softmax_loss`. With candidates that
+    are drawn, the sum in the softmax is an unbiased estimate of the one over all items.
+
+    Args:
+        positive: scores of the targets, [T].
+        target_row: the histories that they belong to, int64 [T].
+        negatives: scores of the candidates, [B, C]; minus infinity where one is out of the
+            question or a target of the history.
+        log_inclusion: logarithm of each candidate's probability to be one in this step, [C]; None
+            where all items are.
+    """
+    if not len(positive):
+        return positive.sum() + negatives[:0].sum()
+    if config.kind == "bpr":
+        return bpr_loss(positive, target_row, negatives, config.hard_negatives)
+    logits = negatives if log_inclusion is None else negatives - log_inclusion
+    if config.hard_negatives is not None:
+        best = negatives.detach().topk(min(config.hard_negatives, negatives.shape[1]), dim=1)
+        logits = logits.gather(1, best.indices)  # [B, hard]
+    log_partition = _with_targets(torch.logsumexp(logits, dim=1), positive, target_row)
+    loss = (_sum_over_targets(log_partition, target_row) - positive.sum()) / len(positive)
+    if config.smoothing:
+        even = (_sum_over_targets(log_partition - _mean(logits), target_row)) / len(positive)
+        loss = (1.0 - config.smoothing) * loss + config.smoothing * even
+    return loss
+
+
+def bpr_loss(
+    positive: Tensor, target_row: Tensor, negatives: Tensor, draws: int | None = None
+) -> Tensor:
+    """Return the mean of -log σ(target - negative), with one negative drawn for each target.
+
+    Args:
+        positive, target_row, negatives: as in `ranking_loss`.
+        draws: candidates that are drawn for a target, of which the best is its negative; None
+            draws one.
+    """
+    shape = (len(target_row), draws or 1)
+    drawn = torch.randint(negatives.shape[1], shape, device=negatives.device)  # [T, draws]
+    margin = positive - negatives[target_row[:, None].expand(shape), drawn].amax(dim=1)
+    # A target all of whose draws are out of the question has nothing to be compared with.
+    found = torch.isfinite(margin)
+    return torch.nn.functional.softplus(-margin[found]).sum() / found.sum().clamp(min=1)
+
+
+def _sum_over_targets(of_row: Tensor, target_row: Tensor) -> Tensor:
+    """Return the sum of each target's row value; by counts, as adding in turn is slower."""
+    each = torch.bincount(target_row, minlength=len(of_row)).to(of_row.dtype)
+    return torch.where(each > 0, of_row, 0.0) @ each
+
+
+def _with_targets(log_sum: Tensor, positive: Tensor, target_row: Tensor) -> Tensor:
+    """Add the targets of each row to a log-sum of exponentials, [B]."""
+    top = log_sum.detach().clone()
+    top = top.scatter_reduce(0, target_row, positive.detach(), "amax")
+    top = torch.where(torch.isfinite(top), top, 0.0)
+    own = torch.zeros_like(log_sum).index_add(0, target_row, torch.exp(positive - top[target_row]))
+    return top + torch.log(torch.exp(log_sum - top) + own)
+
+
+def _mean(logits: Tensor) -> Tensor:
+    """Return the mean over the candidates that are not out of the question, [B]."""
+    allowed = torch.isfinite(logits)
+    total = logits.masked_fill(~allowed, 0.0).sum(dim=1)
+    return total / allowed.sum(dim=1).clamp(min=1)

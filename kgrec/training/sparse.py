@@ -37,7 +37,8 @@ def csr_tensor(
 
 def aggregate(adjacency: Tensor, features: Tensor) -> Tensor:
     """Sum the features of neighbours: [N, M] sparse times [M, D] gives [N, D]."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.autocast(features.device.type, enabled=False):
         warnings.filterwarnings("ignore", message="Sparse")
-        summed: Tensor = spmm(adjacency, features)
+        # Sparse products have no half precision on every device.
+        summed: Tensor = spmm(adjacency, features.to(adjacency.dtype))
     return summed

@@ -8,6 +8,7 @@ import torch
 from tastes import Tastes, tastes
 
 from kgrec.agents.base import FitContext
+from kgrec.agents.batch_scores import powered, sparse_tensor
 from kgrec.agents.collaborative import CollaborativeAgent, CollaborativeConfig
 from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
 from kgrec.agents.features import cosine_rows
@@ -31,8 +32,8 @@ def network(problem: HiddenEdges, seed: int = 0) -> HistoryNetwork:
 
 
 def loss(problem: HiddenEdges, model: HistoryNetwork) -> torch.Tensor:
-    hidden = np.random.default_rng(0).random(len(problem.edges.user)) < 0.3
-    return problem.loss(model, hidden, np.unique(problem.edges.user[hidden]))
+    rng = np.random.default_rng(0)
+    return problem.loss(model, problem.batches(model).draw(model, rng), rng)
 
 
 def test_every_parameter_gets_a_gradient(world: Tastes) -> None:
@@ -50,7 +51,9 @@ def test_the_kernel_scores_as_the_network_does(world: Tastes) -> None:
     model = network(problem)
     histories = world.train.matrix()
     with torch.no_grad():
-        expected = model(problem.graph, *problem.inputs(histories)).numpy()
+        weighted = powered(histories, 0.5)
+        cosine = torch.from_numpy((weighted @ problem.cosine).toarray())
+        expected = model(problem.graph, sparse_tensor(weighted, "cpu"), cosine).numpy()
     scores = problem.kernel(model, {}).scores(histories)
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
 
@@ -76,11 +79,11 @@ def test_the_convolution_is_the_formula() -> None:
 
 def test_users_are_drawn_when_not_all_fit(world: Tastes) -> None:
     problem = problem_of(world, max_cells=world.train.num_items * 7)
-    hidden = np.zeros(len(problem.edges.user), dtype=bool)
-    hidden[::2] = True
-    users = problem.draw_users(hidden, np.random.default_rng(1))
-    assert len(users) == len(set(users.tolist())) == 7
-    assert np.isfinite(float(problem.loss(network(problem), hidden, users).detach()))
+    model = network(problem)
+    rng = np.random.default_rng(1)
+    batch = problem.batches(model).draw(model, rng)
+    assert batch.histories.shape[0] == len(set(batch.row.tolist())) == 7
+    assert np.isfinite(float(problem.loss(model, batch, rng).detach()))
 
 
 def test_the_cosine_keeps_the_most_alike_of_every_candidate(world: Tastes) -> None:

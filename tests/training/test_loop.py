@@ -7,7 +7,7 @@ from torch import nn
 
 from kgrec.errors import ModelError
 from kgrec.training.loop import Schedule, seeded, train
-from kgrec.training.losses import softmax_loss
+from kgrec.training.optimisers import clip_gradient
 
 
 class Point(nn.Module):
@@ -83,9 +83,70 @@ def test_seeds_are_fixed_inside_and_given_back_after() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_the_softmax_loss_by_hand() -> None:
-    scores = torch.tensor([[0.0, 0.0, -torch.inf], [1.0, 2.0, 3.0]])
-    loss = softmax_loss(scores, torch.tensor([0, 1]), torch.tensor([1, 2]))
-    second = np.log(np.exp([1.0, 2.0, 3.0]).sum()) - 3.0
-    assert float(loss) == pytest.approx((np.log(2.0) + second) / 2)
-    assert float(softmax_loss(scores[1:], torch.tensor([]), torch.tensor([]))) == 0.0
+def test_the_cosine_rises_then_falls_to_its_share() -> None:
+    schedule = Schedule(steps=9, rate=1.0, warmup=4, curve="cosine", decay=0.2)
+    rates = [schedule.rate_at(step) for step in range(9)]
+    assert rates[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    assert rates[6] == pytest.approx(0.6)
+    assert rates[8] == pytest.approx(0.2)
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+
+
+def test_accumulated_losses_are_one_step_along_their_mean() -> None:
+    """Adam's first step would not tell the difference, the second does: (4 + 0) / 2, then 2 - m."""
+    goals = iter([0.0, 2.0, 0.0, 2.0])
+    point, mean = Point(2.0), Point(2.0)
+    schedule = Schedule(steps=2, rate=0.1, warmup=0, accumulate=2)
+    trained = train(point, lambda: (point.x - next(goals)).square().sum(), schedule)
+    alone = schedule.model_copy(update={"accumulate": 1})
+    expected = train(
+        mean, lambda: (mean.x.square().sum() + (mean.x - 2.0).square().sum()) / 2, alone
+    )
+    assert float(point.x.detach()) == pytest.approx(float(mean.x.detach()), abs=1e-6)
+    assert trained.losses == pytest.approx(expected.losses)
+
+
+def test_a_long_gradient_is_shortened_and_a_short_one_is_not() -> None:
+    model = nn.Linear(3, 2, bias=False)
+    table = nn.Embedding(4, 2, sparse=True)
+    loss = model(torch.ones(3)).sum() * 3 + table(torch.tensor([1, 1])).sum()
+    loss.backward()
+    parameters = [*model.parameters(), *table.parameters()]
+    length = np.sqrt(6 * 9.0 + 2 * 4.0)
+    assert clip_gradient(parameters, 100.0) == pytest.approx(length)
+    assert clip_gradient(parameters, 0.5) == pytest.approx(length)
+    assert clip_gradient(parameters, 0.5) == pytest.approx(0.5)
+    assert model.weight.grad is not None
+    assert float(model.weight.grad[0, 0]) == pytest.approx(3 * 0.5 / length)
+
+
+def test_only_the_rows_of_a_step_move() -> None:
+    table = nn.Embedding(4, 2, sparse=True)
+    before = table.weight.detach().clone()
+    schedule = Schedule(steps=3, warmup=0)
+    train(table, lambda: table(torch.tensor([2])).square().sum(), schedule, row_wise=[table.weight])
+    moved = (table.weight.detach() != before).any(dim=1)
+    assert moved.tolist() == [False, False, True, False]
+
+
+def test_half_precision_is_used_in_the_step_and_nowhere_else() -> None:
+    model = nn.Linear(4, 4)
+    seen: list[torch.dtype] = []
+
+    def loss() -> torch.Tensor:
+        out = model(torch.ones(1, 4))
+        seen.append(out.dtype)
+        return out.float().square().sum()
+
+    train(model, loss, Schedule(steps=1, precision="bfloat16"))
+    train(model, loss, Schedule(steps=1))
+    assert seen == [torch.bfloat16, torch.float32]
+    assert model.weight.dtype == torch.float32
+
+
+def test_a_stretched_schedule_keeps_its_proportions() -> None:
+    schedule = Schedule(steps=100, warmup=10, check_every=20, check_from=60)
+    longer = schedule.stretched(2.5)
+    assert [longer.rate_at(5 * n) for n in (1, 10, 30, 40)] == pytest.approx(
+        [0.03 * 6 / 25, 0.03, 0.03, 0.009], abs=1e-3
+    )

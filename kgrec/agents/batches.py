@@ -1,0 +1,157 @@
+"""What a step of the hidden-edges problem learns from, drawn from the whole graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.training.candidates import draw, inclusion
+from kgrec.training.losses import LossConfig
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The edges that are left, and the hidden ones to find; items are those of the graph.
+
+    Attributes:
+        graph: of the edges that are left.
+        histories: what is left of the users of the batch, binary CSR [B, I].
+        row, item: the targets, int64 [T].
+        candidates: the negatives, int64 [C]; None takes all items.
+        log_inclusion: logarithm of the probability of each to be a candidate, float32 [C].
+        edges: how many the graph is made of.
+        thinned: makes the graph again of the edges where a mask, bool [edges], is true.
+    """
+
+    graph: Graph
+    histories: sp.csr_matrix
+    row: IntArray
+    item: IntArray
+    candidates: IntArray | None
+    log_inclusion: FloatArray | None
+    edges: int
+    thinned: Callable[[NDArray[np.bool_]], Graph]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many users and candidates a step has room for.
+
+    Attributes:
+        users: rows of the score matrix.
+        candidates: its columns; None for all items.
+    """
+
+    users: int
+    candidates: int | None
+
+    @classmethod
+    def of(cls, num_items: int, num_users: int, max_cells: int, loss: LossConfig) -> Budget:
+        count = loss.candidates
+        if count is None and max_cells // num_items < min(loss.min_rows, num_users):
+            count = loss.drawn
+        if count is not None and count >= num_items:
+            count = None
+        return cls(max(1, max_cells // (count or num_items)), count)
+
+
+class Batches(Protocol):
+    """Draws the steps of a training.
+
+    Attributes:
+        rest_every: after so many draws nothing is remembered from one to the next.
+    """
+
+    rest_every: int
+
+    def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
+        """Return what the next step learns from."""
+
+
+class WholeGraph:
+    """Draws steps in which every edge has a part.
+
+    Args:
+        edges: of the training data.
+        kappa: as in `Graph.of`.
+        drop: share of the edges that a step hides.
+    """
+
+    rest_every = 1
+
+    def __init__(
+        self,
+        edges: Edges,
+        budget: Budget,
+        loss: LossConfig,
+        *,
+        kappa: float,
+        drop: float,
+        device: str,
+    ) -> None:
+        self.edges, self.budget, self.loss = edges, budget, loss
+        self.kappa, self.drop, self.device = kappa, drop, device
+        self.degree = edges.item_degree()
+
+    def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
+        """Hide edges, and take the users who have one, or as many of them as fit."""
+        hidden = rng.random(len(self.edges)) < self.drop
+        users = np.unique(self.edges.user[hidden])
+        if self.budget.users < len(users):
+            users = np.sort(rng.choice(users, self.budget.users, replace=False))
+        return self.batch(hidden, users, rng)
+
+    def batch(self, hidden: NDArray[np.bool_], users: IntArray, rng: np.random.Generator) -> Batch:
+        """Return the step in which these edges, bool [E], are targets of these users, [B]."""
+        kept = self.edges.where(~hidden)
+        targets = self.edges.where(hidden).matrix()[users]
+        row, item = positions(targets)
+        candidates, log_inclusion = negatives_of(self.degree, item, self.budget, self.loss, rng)
+        return Batch(
+            Graph.of(kept, self.kappa, self.device),
+            kept.matrix()[users],
+            row,
+            item,
+            candidates,
+            log_inclusion,
+            len(kept),
+            lambda mask: Graph.of(kept.where(mask), self.kappa, self.device),
+        )
+
+
+def negatives_of(
+    degree: IntArray,
+    targets: IntArray,
+    budget: Budget,
+    loss: LossConfig,
+    rng: np.random.Generator,
+) -> tuple[IntArray | None, FloatArray | None]:
+    """Draw the candidates of a step, and return how likely each was to be one.
+
+    Args:
+        degree: interactions of each item, int64 [I].
+        targets: items, int64 [T].
+    """
+    if budget.candidates is None:
+        return None, None
+    power = loss.popularity_power
+    if loss.sampler == "batch":
+        chance = inclusion(degree, len(targets), "batch", power=power)
+        drawn = np.unique(targets)
+    else:
+        chance = inclusion(degree, budget.candidates, loss.sampler, power=power)
+        drawn = draw(chance, rng)
+    return drawn, np.log(chance[drawn]).astype(np.float32)
+
+
+def positions(matrix: sp.csr_matrix) -> tuple[IntArray, IntArray]:
+    """Return rows and columns of the entries, int64 [N] each."""
+    row = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+    return row, matrix.indices.astype(np.int64)

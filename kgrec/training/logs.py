@@ -1,0 +1,123 @@
+"""The log of a training: a CSV file, and TensorBoard events and a plot where there are extras."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import time
+import warnings
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any, TextIO
+
+from kgrec.errors import ModelError
+from kgrec.training.files import slug
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What one step was like.
+
+    Attributes:
+        step: counted from 1.
+        seconds: since the training began, or went on.
+        gradient_norm: before it was clipped; None where it is not.
+        validation: the metric, where it was measured after this step.
+    """
+
+    step: int
+    loss: float
+    rate: float
+    seconds: float
+    gradient_norm: float | None = None
+    validation: float | None = None
+
+
+class TrainingLog:
+    """Writes a line for every step to `<folder>/<name>.csv`, at once.
+
+    Args:
+        folder: made if need be.
+        after: steps that an earlier run has done and logged; later lines of it are dropped.
+
+    Raises:
+        ModelError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, name: str, *, after: int = 0) -> None:
+        self.path = folder / f"{slug(name)}.csv"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            earlier = [record for record in self._earlier() if record.step <= after]
+            self._file: TextIO = self.path.open("w", newline="", encoding="utf-8")
+        except OSError as error:
+            raise ModelError(
+                f"the log cannot be written ({error.strerror or error})",
+                value=str(self.path),
+                remedy="Choose a directory that you may write to.",
+            ) from None
+        self._lines = csv.writer(self._file)
+        self._lines.writerow([field.name for field in fields(StepRecord)])
+        self._events = _events(folder / slug(name), after)
+        self._begun = time.perf_counter()
+        for record in earlier:
+            self._lines.writerow(astuple(record))
+
+    def _earlier(self) -> list[StepRecord]:
+        return read_log(self.path) if self.path.is_file() else []
+
+    def seconds(self) -> float:
+        """Return the seconds since the log was opened."""
+        return round(time.perf_counter() - self._begun, 3)
+
+    def write(self, record: StepRecord) -> None:
+        """Write one step."""
+        self._lines.writerow(astuple(record))
+        self._file.flush()
+        if self._events is not None:
+            for name in ("loss", "rate", "gradient_norm", "validation"):
+                value = getattr(record, name)
+                if value is not None:
+                    self._events.add_scalar(name, value, record.step)
+
+    def close(self) -> None:
+        """End the log and draw it, where matplotlib is installed."""
+        self._file.close()
+        if self._events is not None:
+            self._events.close()
+        if importlib.util.find_spec("matplotlib") is not None:
+            from kgrec.training.plots import plot_training
+
+            for suffix in (".png", ".svg"):
+                plot_training(read_log(self.path), self.path.with_suffix(suffix))
+
+
+def read_log(path: Path) -> list[StepRecord]:
+    """Read the steps of a CSV log; a last line that was cut off is left out."""
+    records = []
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if None in row.values() or not row["seconds"]:
+                break
+            records.append(
+                StepRecord(
+                    int(row["step"]),
+                    float(row["loss"]),
+                    float(row["rate"]),
+                    float(row["seconds"]),
+                    float(row["gradient_norm"]) if row["gradient_norm"] else None,
+                    float(row["validation"]) if row["validation"] else None,
+                )
+            )
+    return records
+
+
+def _events(folder: Path, after: int) -> Any | None:
+    """Return a TensorBoard writer, or None where TensorBoard is not installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what TensorBoard itself imports
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(str(folder), purge_step=after + 1 if after else None)

@@ -1,0 +1,157 @@
+"""The state of an unfinished training in one file, so that a killed one goes on where it was.
+
+A training that goes on gives bit for bit the parameters of one that was never interrupted, on the
+same machine with as many threads: beside parameters, moments and step, the file holds the state
+of every random generator.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kgrec.errors import ModelError
+
+FORMAT = 1
+
+
+def write_state(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+    """Write tensors and what goes with them in one file, whole or not at all.
+
+    Raises:
+        ModelError: the place cannot be written.
+    """
+    from safetensors.torch import save
+
+    content = save(
+        {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, _as(record)
+    )
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise ModelError(
+            f"the state of the training cannot be written ({error.strerror or error})",
+            value=str(path),
+            remedy="Choose a directory that you may write to.",
+        ) from None
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Read what `write_state` wrote, or None where there is no such file.
+
+    Raises:
+        ModelError: the file is broken.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            record = json.loads((file.metadata() or {})["record"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise ModelError(
+            f"the state of a training is broken ({error})",
+            value=str(path),
+            remedy="Remove the file; the training then begins anew.",
+        ) from None
+    return tensors, record
+
+
+def _as(record: dict[str, Any]) -> dict[str, str]:
+    return {"record": json.dumps(record)}
+
+
+def random_state(
+    generator: np.random.Generator | None, device: str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the state of every generator that a training may draw from."""
+    kind, key, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    tensors = {"random.torch": torch.get_rng_state()}
+    if device == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    return tensors, {
+        "python": random.getstate(),
+        "numpy": [kind, np.asarray(key).tolist(), position, has_gauss, gauss],
+        "generator": None if generator is None else generator.bit_generator.state,
+    }
+
+
+def set_random_state(
+    generator: np.random.Generator | None, tensors: dict[str, Tensor], record: dict[str, Any]
+) -> None:
+    """Give the generators the state that `random_state` returned."""
+    version, key, gauss = record["python"]
+    random.setstate((version, tuple(key), gauss))
+    kind, keys, *rest = record["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
+    torch.set_rng_state(tensors["random.torch"])
+    if "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+    if generator is not None:
+        generator.bit_generator.state = record["generator"]
+
+
+def optimiser_state(
+    optimiser: torch.optim.Optimizer, name: str
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the moments of an optimiser as named tensors, and its counters."""
+    tensors: dict[str, Tensor] = {}
+    counters: dict[str, Any] = {}
+    for index, state in optimiser.state_dict()["state"].items():
+        for key, value in state.items():
+            where = tensors if isinstance(value, Tensor) else counters
+            where[f"{name}.{index}.{key}"] = value
+    return tensors, counters
+
+
+def set_optimiser_state(
+    optimiser: torch.optim.Optimizer,
+    name: str,
+    tensors: dict[str, Tensor],
+    counters: dict[str, Any],
+) -> None:
+    """Give an optimiser the moments that `optimiser_state` returned."""
+    state: dict[int, dict[str, Any]] = {}
+    for full, value in {**tensors, **counters}.items():
+        if full.startswith(f"{name}."):
+            _, index, key = full.split(".", 2)
+            state.setdefault(int(index), {})[key] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors under names that begin with the prefix."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with the prefix, without it."""
+    start = f"{prefix}."
+    return {name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)}
+
+
+def load_parameters(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Give a model its parameters; raises ModelError where they are of another model."""
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(
+            "the state of a training fits another model",
+            value=str(error).splitlines()[0],
+            remedy="Remove the checkpoints; the training then begins anew.",
+        ) from None

@@ -1,0 +1,65 @@
+"""How long, how fast and how exactly to learn."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from kgrec.config import FrozenModel
+
+
+class Schedule(FrozenModel):
+    """The settings of the training loop.
+
+    Attributes:
+        steps: optimiser steps at most.
+        rate: learning rate of Adam after warm-up.
+        betas: decay of Adam's two moments.
+        weight_decay: of AdamW.
+        warmup: steps in which the rate rises linearly from 0.
+        curve: `step` multiplies the rate by `decay` after `decay_at`; `cosine` lets it fall from
+            the end of the warm-up to `decay` times the rate (Loshchilov and Hutter 2017).
+        decay_at: share of `steps` after which the rate is multiplied by `decay`.
+        decay: what is left of the rate at the end.
+        accumulate: losses that are drawn and averaged for one optimiser step.
+        clip: the gradient is shortened to this length where it is longer; None leaves it.
+        precision: `bfloat16` computes the dense products of a step in half the bits (autocast).
+        check_every: steps between two looks at the validation part; none before `check_from`.
+        patience: looks without an improvement after which training stops.
+    """
+
+    steps: int = Field(default=120, ge=1)
+    rate: float = Field(default=0.03, gt=0)
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = Field(default=0.0, ge=0)
+    warmup: int = Field(default=10, ge=0)
+    curve: Literal["step", "cosine"] = "step"
+    decay_at: float = Field(default=0.7, gt=0, le=1)
+    decay: float = Field(default=0.3, gt=0, le=1)
+    accumulate: int = Field(default=1, ge=1)
+    clip: float | None = Field(default=None, gt=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    check_every: int = Field(default=20, ge=1)
+    check_from: int = Field(default=60, ge=0)
+    patience: int = Field(default=2, ge=1)
+
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        risen = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        return self.rate * risen * self._fallen(step)
+
+    def _fallen(self, step: int) -> float:
+        if self.curve == "step":
+            return self.decay if step >= self.decay_at * self.steps else 1.0
+        gone = (step - self.warmup) / max(self.steps - 1 - self.warmup, 1)
+        wave = 0.5 * (1.0 + math.cos(math.pi * min(max(gone, 0.0), 1.0)))
+        return self.decay + (1.0 - self.decay) * wave
+
+    def stretched(self, factor: float) -> Schedule:
+        """Return the schedule with `factor` times the steps, and everything in proportion."""
+        names = ("steps", "warmup", "check_every", "check_from")
+        return self.model_copy(
+            update={name: math.ceil(getattr(self, name) * factor) for name in names}
+        )
