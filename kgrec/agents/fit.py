@@ -95,6 +95,7 @@ def fit_team(
         "weights": weights,
         "gate": coordinator.gate is not None,
         "chosen": chosen,
+        "notes": {kernel.agent: dict(kernel.notes) for kernel in kernels if kernel.notes},
         "skipped": log.skipped,
         "refit": config.refit and validation is not None,
     }
