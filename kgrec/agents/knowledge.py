@@ -40,7 +40,7 @@ class KnowledgeConfig(HiddenEdgesConfig):
     entity_kappa: float | None = Field(default=None, gt=0)
     attention_dim: int = Field(default=16, ge=1)
     slow: float = Field(default=0.1, gt=0)
-    slow_text: float = Field(default=0.01, gt=0)
+    slow_text: float = Field(default=0.003, gt=0)
     text_dim: int = Field(default=128, ge=1)
     max_names: int = Field(default=24, ge=0)
     most_facts: int = Field(default=400_000, ge=1)

@@ -150,7 +150,7 @@ class KnowledgeNetwork(HistoryNetwork):
         entity_kappa: float | None = None,
         attention_dim: int = 16,
         slow: float = 0.1,
-        slow_text: float = 0.01,
+        slow_text: float = 0.003,
         most_facts: int = 400_000,
         init_scale: float = 0.1,
         device: str = "cpu",

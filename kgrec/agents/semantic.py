@@ -11,7 +11,7 @@ from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.projection import ProjectionConfig, learn_projection
 from kgrec.agents.sentences import Directions
-from kgrec.data.dataset import Dataset, FloatArray
+from kgrec.data.dataset import Dataset
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective, Validation
 
