@@ -127,9 +127,7 @@ class WholeGraph:
         )
 
 
-def hide(
-    edges: Edges, drop: float, cold: float, rng: np.random.Generator
-) -> NDArray[np.bool_]:
+def hide(edges: Edges, drop: float, cold: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Draw the edges to hide, bool [E].
 
     Args:

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 
 from kgrec.agents.base import FitContext, NothingToLearnError
-from kgrec.agents.convolution import HistoryNetwork
+from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
 from kgrec.agents.hidden_edges import HiddenEdges, HiddenEdgesConfig
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.relational import KnowledgeNetwork
@@ -73,11 +73,14 @@ class KnowledgeAgent:
         graph = TypedGraph.of(context.train)
         if not len(graph):
             raise NothingToLearnError("the knowledge agent needs facts that items share")
+        edges = Edges.of(context.train.matrix())
+        gate = Graph.of(edges, config.kappa).gate
         texts, names = _sentences(context, graph, config.text_dim, config.max_names)
 
         def build(tau: float) -> KnowledgeNetwork:
             return KnowledgeNetwork(
                 graph,
+                gate,
                 texts,
                 names,
                 embedding_dim=config.embedding_dim,

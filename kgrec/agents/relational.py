@@ -121,6 +121,7 @@ class KnowledgeNetwork(HistoryNetwork):
 
     Args:
         graph: the facts; `most_facts` of them are drawn in each step where there are more.
+        gate: of the items by all their interactions, for steps that see some of them, [I].
         texts, names: x, float32 [I, X] of items and [N, X] of entities; None without language.
         embedding_dim: D.
         tau: temperature of the cosine.
@@ -133,6 +134,7 @@ class KnowledgeNetwork(HistoryNetwork):
         device: where the tensors live.
     """
 
+    gate: Tensor
     start: Tensor
     texts: Tensor
     names: Tensor | None
@@ -141,6 +143,7 @@ class KnowledgeNetwork(HistoryNetwork):
     def __init__(
         self,
         graph: TypedGraph,
+        gate: Tensor,
         texts: FloatArray | None,
         names: FloatArray | None,
         *,
@@ -164,12 +167,13 @@ class KnowledgeNetwork(HistoryNetwork):
             init_scale=init_scale,
             device=device,
         )
-        self.graph, self.most_facts, self.device = graph, most_facts, device
+        self.graph, self.most_facts = graph, most_facts
         self.slow_text = slow_text
         self._rng = np.random.default_rng(int(torch.randint(2**31, (1,))))
         relations = len(graph.relations)
         self.to_entity = RelationAttention(relations, embedding_dim, attention_dim, slow)
         self.to_item = RelationAttention(relations, embedding_dim, attention_dim, slow)
+        self._keep("gate", gate)
         self.entity: nn.Parameter | None = None
         self.projection: nn.Parameter | None = None
         if entity_kappa is not None:
@@ -200,9 +204,17 @@ class KnowledgeNetwork(HistoryNetwork):
             return self._whole
         return self._arrows(self.graph.sample(self.most_facts, self._rng))
 
+    def base(self, graph: Graph) -> Tensor:
+        """Return Z of the items, [I, D]."""
+        items = self.nodes(graph)[0]
+        return items if graph.items is None else items[graph.items]
+
     def nodes(self, graph: Graph) -> tuple[Tensor, Tensor]:
-        """Return Z of items, [I, D], and of entities, [N, D]."""
-        items = graph.gate[:, None] * self.item
+        """Return Z of all items, [I, D], and of the entities, [N, D]."""
+        gate = graph.gate
+        if graph.items is not None:
+            gate = self.gate.index_copy(0, graph.items, gate)
+        items = gate[:, None] * self.item
         entities = items.new_zeros(self.graph.num_entities, items.shape[1])
         if self.entity is not None:
             entities = entities + self.entity_gate * self.entity
@@ -219,7 +231,8 @@ class KnowledgeNetwork(HistoryNetwork):
         up, down = self._drawn()
         entities = entities + self.to_entity(items, entities, up)
         items = items + self.to_item(entities, items, down)
-        return nn.functional.normalize(items, dim=1, eps=1e-6)
+        chosen = items if graph.items is None else items[graph.items]
+        return nn.functional.normalize(chosen, dim=1, eps=1e-6)
 
     @torch.no_grad()
     def relation_shares(self, graph: Graph) -> dict[str, float]:

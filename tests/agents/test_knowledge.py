@@ -9,6 +9,7 @@ import torch
 from tastes import TASTES, Tastes, encode_words, tastes
 
 from kgrec.agents.base import FitContext, NothingToLearnError
+from kgrec.agents.batches import hide
 from kgrec.agents.convolution import Edges, Graph
 from kgrec.agents.hidden_edges import HiddenEdges
 from kgrec.agents.kernel import Kernel
@@ -125,8 +126,8 @@ def test_every_parameter_gets_a_gradient(world: Tastes) -> None:
     with torch.no_grad():  # at 0 the hub's weight and the others' shares are still symmetric
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    hidden = np.random.default_rng(0).random(len(problem.edges.user)) < 0.3
-    problem.loss(model, hidden, np.unique(problem.edges.user[hidden])).backward()
+    rng = np.random.default_rng(0)
+    problem.loss(model, problem.batches(model).draw(model, rng), rng).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
@@ -155,14 +156,26 @@ def test_the_drawn_facts_are_learned_from_and_all_are_scored_with(world: Tastes)
     assert not torch.allclose(drawn, other)
 
 
+def test_steps_of_some_users_see_the_vectors_of_the_whole_graph(world: Tastes) -> None:
+    problem = problem_of(world, sample={"max_edges": 0}, max_cells=world.train.num_items * 9)
+    model = network(problem)
+    rng = np.random.default_rng(0)
+    batch = problem.batches(model).draw(model, rng)
+    assert batch.graph.items is not None
+    rows = batch.graph.items.numpy()
+    edges = Edges.of(world.train.matrix())
+    seen = Graph.of(edges, problem.config.kappa)
+    whole = replace(seen, gate=seen.gate.index_copy(0, batch.graph.items, batch.graph.gate))
+    torch.testing.assert_close(model.item_vectors(batch.graph), model.item_vectors(whole)[rows])
+    assert np.isfinite(float(problem.loss(model, batch, rng).detach()))
+
+
 def test_items_lose_all_their_edges_as_often_as_asked(world: Tastes) -> None:
-    problem = problem_of(world, cold=0.5, drop=0.01)
-    hidden = problem.draw_hidden(np.random.default_rng(0))
-    taken = np.unique(problem.edges.item)
-    left = np.unique(problem.edges.item[~hidden])
-    assert 0.3 < 1 - len(left) / len(taken) < 0.7
-    few = problem_of(world, cold=0.0, drop=0.01).draw_hidden(np.random.default_rng(0))
-    assert few.mean() < 0.05
+    edges = Edges.of(world.train.matrix())
+    hidden = hide(edges, 0.01, 0.5, np.random.default_rng(0))
+    left = np.unique(edges.item[~hidden])
+    assert 0.3 < 1 - len(left) / len(np.unique(edges.item)) < 0.7
+    assert hide(edges, 0.01, 0.0, np.random.default_rng(0)).mean() < 0.05
 
 
 def test_the_attention_over_relations_is_told(world: Tastes) -> None:
