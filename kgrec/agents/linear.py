@@ -30,7 +30,10 @@ class LinearConfig(AgentConfig):
         ridge: λ of an item of mean popularity; None begins at `ridge_start` and doubles or halves
             it while validation gains.
         ridge_power: λ_i = λ · (popularity_i / mean)^power.
-        knowledge: weight of the knowledge features beside the users; None chooses.
+        user_power: a user of n items weighs n^-power, so that those who take everything do not
+            drown the others.
+        knowledge: weight of the knowledge features beside the users; None chooses. At 0 an item
+            that nobody has taken cannot be reached, so the default choices have no 0.
         row_size: of the dense form, how many of the strongest weights of each history item are
             kept.
         blocks: how the sparse form cuts the catalogue.
@@ -44,8 +47,9 @@ class LinearConfig(AgentConfig):
     ridge: float | None = Field(default=None, gt=0)
     ridge_start: float = Field(default=200.0, gt=0)
     ridge_power: float = 0.3
+    user_power: float = Field(default=0.5, ge=0)
     knowledge: float | None = Field(default=None, ge=0)
-    knowledge_choices: tuple[float, ...] = Field(default=(0.0, 3.0), min_length=1)
+    knowledge_choices: tuple[float, ...] = Field(default=(0.1, 3.0), min_length=1)
     row_size: int = Field(default=500, ge=1)
     blocks: BlockConfig = BlockConfig()
     rank: int = Field(default=256, ge=1)
@@ -72,7 +76,7 @@ class LinearAgent:
         """Solve for the item-to-item weights; see `Agent.fit`."""
         if not len(context.train.interactions):
             raise NothingToLearnError("the linear agent needs interactions")
-        evidence = Evidence.of(context.train, self.config.ridge_power)
+        evidence = Evidence.of(context.train, self.config.ridge_power, self.config.user_power)
         form = self._form(evidence, context)
         ridge, knowledge = self._choose(form, evidence, context)
         with context.progress.task(f"linear: solve, {form.name}") as task:

@@ -32,11 +32,11 @@ class BlockConfig(FrozenModel):
     """
 
     targets: int = 256
-    context: int = 1024
+    context: int = 512
     neighbours: int = 64
-    column_size: int = 200
+    column_size: int = 256
     embedding_dim: int = 48
-    products_per_entry: int = 1_000
+    products_per_entry: int = 300
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def neighbourhoods(
             budget = product_budget(rows.nnz, config.products_per_entry)
             parts.append(_thinned(rows, budget, seed) * np.float32(weight**0.5))
     stacked = sp.csr_matrix(sp.vstack(parts))
-    diagonal = evidence.popularity + knowledge * evidence.richness + ridge * evidence.ridge_shape
-    scaled = sp.csr_matrix(stacked @ sp.diags_array(diagonal.astype(np.float32) ** -0.5))
+    scale = sp.diags_array(evidence.diagonal(ridge, knowledge) ** -0.5)
+    scaled = sp.csr_matrix(stacked @ scale)
     return strongest_products(sp.csr_matrix(scaled.T), scaled, config.neighbours)
 
 

@@ -17,7 +17,7 @@ class Evidence:
     """The two halves of the Gram matrix G = XᵀX + w·FFᵀ, and the shape of its ridge.
 
     Attributes:
-        users: X, CSC float32 [U, I].
+        users: X, CSC float32 [U, I]; an entry is the root of the user's weight.
         features: Fᵀ, CSC float32 [K, I]; K is 0 where no two items share a feature.
         ridge_shape: what the ridge of each item is multiplied by, float32 [I].
     """
@@ -27,9 +27,20 @@ class Evidence:
     ridge_shape: FloatArray
 
     @classmethod
-    def of(cls, train: Dataset, ridge_power: float) -> Evidence:
-        """Collect users and features; the ridge grows with the popularity to `ridge_power`."""
-        users = sp.csc_matrix(train.matrix())
+    def of(cls, train: Dataset, ridge_power: float, user_power: float) -> Evidence:
+        """Collect users and features.
+
+        Args:
+            ridge_power: the ridge of an item grows with its popularity to this power.
+            user_power: a user of n items weighs n^-user_power; the weights are such that the
+                trace of XᵀX is the number of interactions whatever the power, so that one ridge
+                means the same under all.
+        """
+        matrix = train.matrix()
+        length = np.maximum(np.diff(matrix.indptr), 1).astype(np.float64)
+        weight = length**-user_power
+        weight *= length.sum() / (weight @ length)
+        users = sp.csc_matrix(sp.diags_array(np.sqrt(weight).astype(np.float32)) @ matrix)
         features = degree_features(train)
         if features is None:
             features = sp.csr_matrix((train.num_items, 0), dtype=np.float32)
@@ -47,11 +58,10 @@ class Evidence:
         """Users of each item, int64 [I]."""
         return np.asarray(np.diff(self.users.indptr), dtype=np.int64)
 
-    @cached_property
-    def richness(self) -> FloatArray:
-        """The diagonal of FFᵀ, float32 [I]."""
-        square = self.features.multiply(self.features).sum(axis=0)
-        return np.asarray(square, dtype=np.float32).ravel()
+    def diagonal(self, ridge: float, knowledge: float) -> FloatArray:
+        """Return the diagonal of G + Λ, float32 [I]."""
+        square = _squares(self.users) + knowledge * _squares(self.features)
+        return np.asarray(square + ridge * self.ridge_shape, dtype=np.float32)
 
     def gram(self, items: IntArray, ridge: float, knowledge: float) -> FloatArray:
         """Return G + Λ over some items (rows, [N]), float32 [N, N], exact."""
@@ -64,3 +74,10 @@ class Evidence:
 
 def _gram(columns: sp.csc_matrix) -> FloatArray:
     return np.asarray((columns.T @ columns).toarray(), dtype=np.float32)
+
+
+def _squares(columns: sp.csc_matrix) -> FloatArray:
+    """Return the squared length of each column, float32."""
+    square = columns.copy()
+    square.data **= 2
+    return np.asarray(square.sum(axis=0), dtype=np.float32).ravel()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kgrec.data.dataset import FloatArray, IntArray
 
 # Small data may take every product.
-_ALWAYS = 200_000_000
+FREE_PRODUCTS = 200_000_000
 
 
 def strongest_of_rows(matrix: sp.csr_matrix, size: int, *, by_size: bool = False) -> sp.csr_matrix:
@@ -75,7 +75,7 @@ def _work(left: sp.csr_matrix, right: sp.csr_matrix) -> NDArray[np.int64]:
 
 def product_budget(entries: int, per_entry: int) -> int:
     """Return how many products the search for neighbours may take; small data may take all."""
-    return max(_ALWAYS, entries * per_entry)
+    return max(FREE_PRODUCTS, entries * per_entry)
 
 
 def widest_kept(lengths: IntArray, most_products: int) -> int:

@@ -47,13 +47,13 @@ def test_two_items_by_hand() -> None:
     taken = Interactions(user, item, np.ones(5, np.float32), np.zeros(5, np.int64))
     data = Dataset(Vocabulary("abcd"), Vocabulary("xy"), taken)
     for form in FORMS:
-        config = LinearConfig(form=form, ridge=1.0, ridge_power=0.0)
+        config = LinearConfig(form=form, ridge=1.0, ridge_power=0.0, user_power=0.0)
         kernel = LinearAgent(config).fit(FitContext(data))
         np.testing.assert_allclose(weights(kernel), [[0.0, 1 / 4], [1 / 3, 0.0]], atol=1e-6)
 
 
 def test_the_weights_are_those_of_the_closed_form(world: Tastes) -> None:
-    rows = weights(fitted(world, "dense", ridge_power=0.0))
+    rows = weights(fitted(world, "dense", ridge_power=0.0, user_power=0.0))
     matrix = world.train.matrix().toarray().astype(np.float64)
     features = degree_features(world.train)
     assert features is not None
@@ -63,6 +63,15 @@ def test_the_weights_are_those_of_the_closed_form(world: Tastes) -> None:
     expected = -inverse / np.diag(inverse)
     np.fill_diagonal(expected, 0.0)
     np.testing.assert_allclose(rows, expected, atol=2e-6)
+
+
+def test_users_weigh_less_the_more_they_take(world: Tastes) -> None:
+    plain, weighted = (Evidence.of(world.train, 0.3, power) for power in (0.0, 1.0))
+    length = np.asarray(world.train.matrix().sum(axis=1))
+    ratio = weighted.users.toarray() ** 2 * length / np.maximum(plain.users.toarray(), 1e-9)
+    taken = plain.users.toarray() > 0
+    np.testing.assert_allclose(ratio[taken], ratio[taken][0], rtol=1e-4)
+    assert (weighted.users.data**2).sum() == pytest.approx(len(world.train.interactions), rel=1e-4)
 
 
 def test_the_other_forms_are_the_dense_one_when_nothing_is_left_out(world: Tastes) -> None:
@@ -75,7 +84,7 @@ def test_the_other_forms_are_the_dense_one_when_nothing_is_left_out(world: Taste
 
 
 def test_a_block_among_all_items_has_the_weights_of_the_whole(world: Tastes) -> None:
-    evidence, rows = Evidence.of(world.train, 0.3), np.arange(world.train.num_items)
+    evidence, rows = Evidence.of(world.train, 0.3, 0.5), np.arange(world.train.num_items)
     blocks = [Block(part, np.setdiff1d(rows, part)) for part in np.array_split(rows, 5)]
     solved = solve_blocks(evidence, blocks, 20.0, 2.0, 1000, workers=2)
     expected = closed_form(evidence.gram(rows, 20.0, 2.0))
@@ -105,7 +114,7 @@ def test_an_item_without_interactions_is_reached_through_its_features(
 
 
 def test_the_cut_makes_every_item_a_target_once_and_follows_tastes(world: Tastes) -> None:
-    evidence = Evidence.of(world.train, 0.3)
+    evidence = Evidence.of(world.train, 0.3, 0.5)
     config = SMALL.model_copy(update={"embedding_dim": 6})
     blocks = cut(evidence, config, (20.0, 2.0), seed=1)
     targets = np.concatenate([block.targets for block in blocks])
