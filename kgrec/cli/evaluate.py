@@ -122,6 +122,10 @@ def evaluate_command(
         typer.Option(help="Write user_id<TAB>item_id<TAB>score, the best max(k) of each user."),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the result as JSON.")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write the result as a page with plots; needs kgrec[plots]."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Fit on train, choose on valid, rank all items for every test user.
@@ -134,7 +138,7 @@ def evaluate_command(
 
     kgrec evaluate data/films --protocol cold-item --baseline other-system.tsv
 
-    kgrec evaluate data/films --protocol temporal --group age --ablate
+    kgrec evaluate data/films --protocol temporal --group age --ablate --html report.html
     """
     values = load_toml(config) if config else {}
     given: dict[str, Any] = {"seed": seed, "device": device}
@@ -158,6 +162,7 @@ def evaluate_command(
         "ablate": ablate,
         "run_out": run_out,
         "report": report,
+        "html": html,
         "team": values,
     }
     chosen = parse_config(EvaluateConfig, options, origin="options of evaluate")

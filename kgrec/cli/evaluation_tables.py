@@ -10,7 +10,7 @@ from kgrec.evaluation.groups import GroupReport
 from kgrec.evaluation.report import Metric, RankingReport
 from kgrec.evaluation.significance import Difference
 from kgrec.stages.ablate import AblationReport
-from kgrec.stages.evaluate import BaselineReport, EvaluationResult
+from kgrec.stages.evaluation_result import BaselineReport, EvaluationResult
 
 _COMPARED = "ndcg"
 _DECIMALS = {"novelty": ".2f"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -48,7 +49,7 @@ class GroupReport(FrozenModel):
     Attributes:
         column: of `NAME.user`.
         k: length of the lists.
-        groups: by name, the largest first.
+        groups: by name; numbers in their order, else the largest first.
         gaps: by metric, over the groups of at least `min_users` users; those whose value is
             unknown are no group here.
         min_users: with fewer, chance alone makes a gap.
@@ -78,9 +79,7 @@ def group_report(
         min_users: the least users of a group that a gap is taken over.
         seed: of the resamples.
     """
-    names, counts = np.unique(np.array(labels, dtype=object).astype(str), return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    member = {str(names[n]): np.array([label == names[n] for label in labels]) for n in order}
+    member = {name: np.array([label == name for label in labels]) for name in _in_order(labels)}
     groups = {
         name: Group(
             users=int(inside.sum()),
@@ -119,6 +118,16 @@ def _gap(
     low, high = resampled(difference, len(values), seed=seed)
     found = groups[best].metrics[metric].mean - groups[worst].metrics[metric].mean
     return Gap(best=best, worst=worst, difference=found, low=float(low[0]), high=float(high[0]))
+
+
+def _in_order(labels: Sequence[str]) -> list[str]:
+    counts = Counter(labels)
+    known = [name for name in counts if name != UNKNOWN]
+    begins = {name: _number(name.split(" to ")[0]) for name in known}
+    if None in begins.values():
+        return sorted(counts, key=lambda name: (-counts[name], name))
+    last = [UNKNOWN] if UNKNOWN in counts else []
+    return sorted(known, key=lambda name: begins[name] or 0.0) + last
 
 
 def groups_of(column: str, values: Sequence[str]) -> list[str]:

@@ -19,14 +19,13 @@ from kgrec.data.dataset import Dataset, IntArray
 from kgrec.data.protocols import ProtocolConfig, hold_out
 from kgrec.errors import ConfigError
 from kgrec.evaluation.audit import Knowledge, audited
-from kgrec.evaluation.groups import GroupReport
-from kgrec.evaluation.report import RankingReport, peak_memory, versions
-from kgrec.evaluation.significance import Difference, compare_at
+from kgrec.evaluation.plots import check_plots
+from kgrec.evaluation.report import peak_memory, versions
+from kgrec.evaluation.significance import compare_at
 from kgrec.progress import SILENT, Progress
-from kgrec.stages.ablate import AblationReport, ablate
+from kgrec.stages.ablate import ablate
+from kgrec.stages.evaluation_result import BaselineReport, EvaluationResult
 from kgrec.stages.lists import (
-    Breakdown,
-    ListReport,
     breakdown,
     by_group,
     check_relation,
@@ -34,6 +33,7 @@ from kgrec.stages.lists import (
     list_report,
 )
 from kgrec.stages.measure import Asked, History, Measurement, measure
+from kgrec.stages.page import page
 from kgrec.stages.run_files import check_writable, read_run, run_lines, write_text
 
 
@@ -53,6 +53,7 @@ class EvaluateConfig(FrozenModel):
         ablate: measure the agents alone, the team without each, and without knowledge.
         run_out: takes `user_id<TAB>item_id<TAB>score`, the best max(ks) of each user.
         report: takes the result as JSON.
+        html: takes it as a page with plots.
     """
 
     folder: Path | None = None
@@ -70,56 +71,8 @@ class EvaluateConfig(FrozenModel):
     ablate: bool = False
     run_out: Path | None = None
     report: Path | None = None
+    html: Path | None = None
     team: TeamConfig = TeamConfig()
-
-
-class BaselineReport(FrozenModel):
-    """How the team does beside another system, on the same users.
-
-    Attributes:
-        run: the file that was compared with.
-        users: how many of the test users it has; the others' lists count as empty.
-        at: `k` to metric to the difference, team less baseline.
-    """
-
-    run: str
-    users: int
-    at: dict[int, dict[str, Difference]]
-
-
-class EvaluationResult(FrozenModel):
-    """The measurement with all that is needed to repeat it.
-
-    Attributes:
-        ranking: the metrics on the test part.
-        among_cold: the same where the cold items alone are ranked, under `cold-item`.
-        baseline: the comparison with another system, where one was named.
-        lists: diversity and calibration of the lists.
-        breakdown: accuracy by length of history, and by how known the targets are.
-        groups: accuracy by group of users, where a column was named.
-        ablation: the team beside its variants, where asked.
-        team: what was chosen on the validation part: weights, settings, its metric, seconds.
-        versions: of kgrec, Python and the libraries that numbers depend on, and the machine.
-        seconds: wall time by step: read, fit, rank, describe, ablate, total.
-        peak_memory: bytes.
-        rejected: rows of the files that could not be used, as `file:line: reason`.
-    """
-
-    data: str
-    counts: dict[str, int]
-    protocol: dict[str, Any]
-    ranking: RankingReport
-    among_cold: RankingReport | None = None
-    baseline: BaselineReport | None = None
-    lists: ListReport
-    breakdown: Breakdown
-    groups: GroupReport | None = None
-    ablation: AblationReport | None = None
-    team: dict[str, Any]
-    versions: dict[str, str]
-    seconds: dict[str, float]
-    peak_memory: int
-    rejected: tuple[str, ...]
 
 
 def evaluate(
@@ -181,6 +134,8 @@ def evaluate(
     )
     if config.run_out is not None:
         write_text(config.run_out, run_lines(found.lists, train))
+    if config.html is not None:
+        write_text(config.html, page(result))
     if config.report is not None:
         write_text(config.report, json.dumps(result.model_dump(mode="json"), indent=2) + "\n")
     return result
@@ -195,9 +150,11 @@ def _check(config: EvaluateConfig) -> None:
             value=config.knowledge,
             remedy="Leave out --knowledge or --ablate.",
         )
-    for path in (config.run_out, config.report):
+    for path in (config.run_out, config.report, config.html):
         if path is not None:
             check_writable(path)
+    if config.html is not None:
+        check_plots()
 
 
 def read_split(config: EvaluateConfig) -> SplitDataset:
