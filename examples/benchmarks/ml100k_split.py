@@ -76,13 +76,17 @@ def split(source: Path, target: Path, rounding: Rounding) -> dict[str, int]:
         header = "\t".join(map(":".join, zip(table.columns, table.types, strict=True)))
         rows = [row for row in table.rows if row[0] in left]
         write_table(target / f"ml-100k.{kind}", header, rows)
-    shutil.copyfile(source / "ml-100k.kg", target / "ml-100k.kg")
+    for kind in ("kg", "user"):
+        if (source / f"ml-100k.{kind}").is_file():
+            shutil.copyfile(source / f"ml-100k.{kind}", target / f"ml-100k.{kind}")
     return counts | {"users": len(set(kept.user.tolist())), "items": len(left)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source", type=Path, help="folder with ml-100k.inter, .item, .link, .kg")
+    parser.add_argument(
+        "source", type=Path, help="folder with ml-100k.inter, .item, .link, .kg, .user"
+    )
     parser.add_argument("target", type=Path, help="folder to write to")
     parser.add_argument("--rounding", choices=("cut", "floor"), default="cut")
     arguments = parser.parse_args()

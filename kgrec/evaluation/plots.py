@@ -166,7 +166,8 @@ def _inline(figure: Figure, title: str) -> str:
     text = re.sub(r"url\(#", f"url(#{prefix}", text)
     text = re.sub(r'(?:xlink:)?href="#', f'href="#{prefix}', text)
     text = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', _root(title), text, count=1)
-    return f'<div class="scroll">{re.sub(r"\s*\n\s*", " ", text).strip()}</div>'
+    text = " ".join(text.split())
+    return f'<div class="scroll">{text}</div>'
 
 
 def _root(title: str) -> str:

@@ -34,6 +34,8 @@ def source(tmp_path: Path) -> Path:
     (folder / "ml-100k.kg").write_text(
         f"head_id:token\trelation_id:token\ttail_id:token\n{triples}\n"
     )
+    users = "\n".join(f"{user}\t{20 + user}" for user in range(1, 31))
+    (folder / "ml-100k.user").write_text(f"user_id:token\tage:token\n{users}\n")
     return folder
 
 
@@ -58,6 +60,8 @@ def test_the_split_is_what_the_benchmark_says(
     expected = {"floor": np.maximum(count // 10, 1), "cut": count - count * 9 // 10}
     np.testing.assert_array_equal(tested, expected[rounding])
     assert data.train.facts.relations == ("class", "director")
+    ages = dict(zip(data.train.users.ids, data.user_columns["age"], strict=True))
+    assert ages["7"] == "27"
 
 
 def test_a_folder_without_the_files_is_an_error(
