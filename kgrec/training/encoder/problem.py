@@ -1,0 +1,192 @@
+"""The two losses of an adaptation and what each is measured by, over one catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from kgrec.data.dataset import IntArray
+from kgrec.training.encoder.augment import Augmenter
+from kgrec.training.encoder.config import EncoderConfig
+from kgrec.training.encoder.contrast import Negatives, contrastive_loss, reciprocal_rank
+from kgrec.training.encoder.masking import MaskedHead, mask_tokens
+from kgrec.training.encoder.memory import Memory
+from kgrec.training.encoder.pairs import Pairs, PairSampler, strongest_partners
+from kgrec.training.encoder.reading import Reader
+from kgrec.training.loop import seeded
+
+_LOOK = 64
+"""Texts whose hidden words are guessed at a look at the validation part."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What an encoder is adapted to.
+
+    Attributes:
+        texts: of items, [I]; those without a word are learned nothing from.
+        taken: how strongly items are taken together, CSR float32 [I, I].
+        alike: how much they have in common by facts, CSR float32 [I, I], or None.
+    """
+
+    texts: Sequence[str]
+    taken: sp.csr_matrix | None = None
+    alike: sp.csr_matrix | None = None
+
+    def sources(self, facts: float) -> list[tuple[sp.csr_matrix, float]]:
+        """Return the weights of partners with their shares of the pairs."""
+        both = [(self.taken, 1.0 - facts), (self.alike, facts)]
+        return [(weights, share) for weights, share in both if weights is not None]
+
+
+class Problem:
+    """One catalogue, split into items to learn from and items to stop by.
+
+    Args:
+        reader: the transformer that learns.
+        generator: draws texts, pairs and changes of texts.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        reader: Reader,
+        config: EncoderConfig,
+        augmenter: Augmenter,
+        generator: np.random.Generator,
+    ) -> None:
+        self.config, self.reader, self._texts = config, reader, catalogue.texts
+        self._augmenter, self._generator = augmenter, generator
+        told = np.array([bool(text.strip()) for text in catalogue.texts])
+        self.held = held_out(told, config)
+        self.learned = np.flatnonzero(told & ~self.held)
+        sources = catalogue.sources(config.facts)
+        self.sampler = PairSampler(sources, told & ~self.held)
+        self.wanted = _wanted(sources, self.held, told & ~self.held)
+
+    def masked_loss(self, head: MaskedHead, batch: int) -> Callable[[], Tensor]:
+        """Return what draws texts and gives the loss of guessing their hidden tokens."""
+
+        def loss() -> Tensor:
+            size = min(batch, len(self.learned))
+            rows = self._generator.choice(self.learned, size, replace=False)
+            return self._guess(head, [self._texts[row] for row in rows])
+
+        return loss
+
+    def masked_measure(self, head: MaskedHead) -> Callable[[], float]:
+        """Return what measures guesses in held-out texts: minus their loss, always the same."""
+        texts = [self._texts[row] for row in np.flatnonzero(self.held)[:_LOOK]]
+
+        @torch.no_grad()
+        def measure() -> float:
+            with seeded(self.config.seed), reading_only(self.reader):
+                return -float(self._guess(head, texts))
+
+        return measure
+
+    def _guess(self, head: MaskedHead, texts: Sequence[str]) -> Tensor:
+        tokens = self.reader.tokens(texts)
+        tokenizer = self.reader.tokenizer
+        ids, guessed = mask_tokens(
+            tokens["input_ids"],
+            self.reader.special(tokens["input_ids"]),
+            self.config.mask,
+            tokenizer.mask_token_id,
+            len(tokenizer),
+        )
+        with self.reader.half_precision():
+            hidden = self.reader.network(**{**tokens, "input_ids": ids}).last_hidden_state
+            logits: Tensor = head(hidden[guessed])  # [G, V]
+        if not len(logits):
+            return logits.sum() * 0.0
+        loss: Tensor = cross_entropy(logits.float(), tokens["input_ids"][guessed])
+        return loss
+
+    def contrast_loss(self, batch: int, memory: Memory) -> Callable[[], Tensor]:
+        """Return what draws pairs and gives their loss against each other and the memory."""
+
+        def loss() -> Tensor:
+            return self.pair_loss(self.sampler.draw(batch, self._generator), memory)
+
+        return loss
+
+    def pair_loss(self, pairs: Pairs, memory: Memory) -> Tensor:
+        """Return the loss of some pairs, in other words where that is drawn."""
+        rows = np.concatenate([pairs.anchor, pairs.partner])
+        texts = [self._augmenter(self._texts[row], self._generator) for row in rows]
+        vectors = self.reader.vectors(texts)
+        others, known = memory.recent(rows)
+        loss = contrastive_loss(
+            vectors[: len(pairs)],
+            vectors[len(pairs) :],
+            self._related(pairs.anchor, pairs.partner),
+            self.config.tau,
+            Negatives(
+                known,
+                self._related(pairs.anchor, others),
+                self._related(pairs.partner, others),
+            ),
+        )
+        memory.keep(rows, vectors)
+        return loss
+
+    def contrast_measure(self) -> Callable[[], float]:
+        """Return what measures how far up held-out items find their partners."""
+        texts = [self._texts[row] for row in (*self.wanted.anchor, *self.wanted.partner)]
+        related = self._related(self.wanted.anchor, self.wanted.partner)
+
+        @torch.no_grad()
+        def measure() -> float:
+            with reading_only(self.reader):
+                vectors = self.reader.vectors(texts)
+                size = len(self.wanted)
+                return reciprocal_rank(vectors[:size], vectors[size:], related)
+
+        return measure
+
+    def _related(self, rows: IntArray, columns: IntArray) -> Tensor:
+        related = torch.from_numpy(self.sampler.related(rows, columns))
+        return related.to(self.reader.network.device)
+
+
+@contextmanager
+def reading_only(reader: Reader) -> Iterator[None]:
+    """Switch dropout off in a block, and do not count the texts that are read there."""
+    was, texts = reader.network.training, reader.texts
+    reader.network.eval()
+    try:
+        yield
+    finally:
+        reader.network.train(was)
+        reader.texts = texts
+
+
+def held_out(told: NDArray[np.bool_], config: EncoderConfig) -> NDArray[np.bool_]:
+    """Draw the items that nothing is learned from, bool [I]."""
+    rows = np.flatnonzero(told)
+    size = min(int(config.held_out * len(rows)), config.most_held_out)
+    held = np.zeros(len(told), dtype=np.bool_)
+    held[np.random.default_rng(config.seed).choice(rows, size, replace=False)] = True
+    return held
+
+
+def _wanted(
+    sources: Sequence[tuple[sp.csr_matrix, float]],
+    held: NDArray[np.bool_],
+    learned: NDArray[np.bool_],
+) -> Pairs:
+    """Return held-out items with the partner they shall find: of users rather than of facts."""
+    for weights, share in sources:
+        pairs = strongest_partners(weights, held, learned)
+        if share > 0 and len(pairs) > 1:
+            return pairs
+    return Pairs(np.empty(0, np.int64), np.empty(0, np.int64))

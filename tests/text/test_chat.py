@@ -1,0 +1,111 @@
+"""Language models behind an endpoint, on a small server that speaks the same protocol."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from chat_server import chat_server, reply
+from pydantic import SecretStr
+
+from kgrec.config import Settings
+from kgrec.errors import ConfigError, DataError, ModelError
+from kgrec.text.chat import ChatEndpoint, Message, language_model
+from kgrec.text.paraphrases import paraphrased
+
+SECRET = "sk-very-secret"
+HELLO = [Message(role="user", content="Hello")]
+
+
+def test_messages_go_out_and_the_answer_comes_back() -> None:
+    with chat_server(lambda body: reply(f" heard {body['messages'][0]['content']} ")) as server:
+        endpoint = ChatEndpoint(f"{server.url}/", "tiny", SecretStr(SECRET), max_tokens=7)
+        assert endpoint.complete(HELLO) == "heard Hello"
+    assert server.keys == [f"Bearer {SECRET}"]
+    body = server.requests[0]
+    assert body["messages"] == [{"role": "user", "content": "Hello"}]
+    assert (body["model"], body["max_tokens"]) == ("tiny", 7)
+    assert endpoint.name == "127.0.0.1/tiny"
+
+
+def test_what_passes_is_asked_again() -> None:
+    with chat_server(lambda body: reply("now")) as server:
+        server.failures += [(503, {}), (429, {"Retry-After": "0"})]
+        endpoint = ChatEndpoint(server.url, "tiny", pause=0.01)
+        assert endpoint.complete(HELLO) == "now"
+    assert len(server.requests) == 3
+    assert server.keys == [None] * 3
+
+
+def test_a_refusal_is_an_error_at_once_that_keeps_the_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with chat_server(lambda body: reply("never")) as server:
+        server.failures += [(401, {})]
+        endpoint = ChatEndpoint(server.url, "tiny", SecretStr(SECRET), pause=0.01)
+        with pytest.raises(ModelError, match="status 401") as caught:
+            endpoint.complete(HELLO)
+        server.failures += [(500, {})] * 3
+        with pytest.raises(ModelError, match="status 500"):
+            endpoint.complete(HELLO)
+    assert len(server.requests) == 4
+    assert SECRET not in f"{caught.value} {caplog.text} {endpoint!r} {vars(endpoint)}"
+
+
+def test_the_key_follows_no_redirect() -> None:
+    with chat_server(lambda body: reply("elsewhere")) as other, chat_server(reply) as server:
+        server.failures += [(307, {"Location": f"{other.url}/chat/completions"})]
+        with pytest.raises(ModelError, match="status 307"):
+            ChatEndpoint(server.url, "tiny", SecretStr(SECRET)).complete(HELLO)
+    assert other.requests == []
+
+
+@pytest.mark.parametrize("answer", [{}, {"choices": []}, reply(""), reply("  "), [1]])
+def test_an_answer_without_content_is_an_error(answer: object) -> None:
+    with (
+        chat_server(lambda body: answer) as server,
+        pytest.raises(ModelError, match="no content"),
+    ):
+        ChatEndpoint(server.url, "tiny").complete(HELLO)
+
+
+def test_nobody_there_is_an_error() -> None:
+    with chat_server(reply) as server:
+        url = server.url
+    with pytest.raises(ModelError, match="does not answer"):
+        ChatEndpoint(url, "tiny", attempts=2, pause=0.01).complete(HELLO)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "localhost:80", ""])
+def test_an_address_that_is_none_of_http_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="none of HTTP"):
+        ChatEndpoint(url, "tiny")
+
+
+def test_the_settings_name_the_model() -> None:
+    assert language_model(Settings(llm_url=None)) is None
+    with pytest.raises(ConfigError, match="not named"):
+        language_model(Settings(llm_url="http://host/v1", llm_model=None))
+    settings = Settings(llm_url="http://host/v1", llm_model="m", llm_key=SecretStr(SECRET))
+    model = language_model(settings)
+    assert model is not None
+    assert model.name == "host/m"
+    assert SECRET not in repr(settings)
+
+
+def test_a_text_is_paraphrased_once(tmp_path: Path) -> None:
+    cache = tmp_path / "cache" / "paraphrases.sqlite"
+    texts = ["A shark attacks.", "Two lovers meet.", "A shark attacks.", " "]
+    with chat_server(lambda body: reply(f"In short: {body['messages'][1]['content']}")) as server:
+        endpoint = ChatEndpoint(server.url, "tiny")
+        first = paraphrased(texts[:1], endpoint, 2, cache)
+        again = paraphrased(texts, endpoint, 2, cache)
+    assert first == {"A shark attacks.": ["In short: A shark attacks."] * 2}
+    assert list(again) == ["A shark attacks.", "Two lovers meet."]
+    assert len(server.requests) == 4
+    blocked = tmp_path / "file"
+    blocked.touch()
+    with pytest.raises(DataError, match="cannot be kept"):
+        paraphrased(texts, endpoint, 1, blocked / "paraphrases.sqlite")
