@@ -7,6 +7,7 @@ masks and the same order of ties, and judged on the validation part by the same 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -140,6 +141,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> Result:
         threads=options.threads,
         until=np.inf,
         scratch=scratch,
+        fixed=json.loads(options.fixed),
         peers_python=options.peers_python,
         team=options.team,
         quick=options.quick,
@@ -179,6 +181,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cap", type=float)
     parser.add_argument("--peers-python", type=Path)
+    parser.add_argument("--fixed", default="{}")
     parser.add_argument("--team", type=Path)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()

@@ -14,13 +14,15 @@ popularity, cosine, ease, als and bpr (`pip install implicit`), lightgcn, kgat a
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from peers.registry import OURS, PEERS, known
+from peers.base import Settings
+from peers.registry import OURS, PEERS, is_ours, known
 from results import Result, Results
 from tables import report
 
@@ -39,6 +41,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--peers-python", type=Path, help="a Python that has hopwise")
     parser.add_argument("--team", type=Path, help="TOML of kgrec's team, in place of its defaults")
     parser.add_argument("--merge", type=Path, help="results of an earlier run to show as well")
+    parser.add_argument(
+        "--chosen", action="store_true", help="peers take the settings found in --merge"
+    )
     parser.add_argument("--json", type=Path, help="keep the results, those of --merge as well")
     parser.add_argument("--markdown", type=Path, help="write the tables for a page")
     parser.add_argument(
@@ -47,6 +52,8 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     options.k = options.k or [10]
     options.systems = [name.strip() for name in options.systems.split(",") if name.strip()]
+    if options.chosen and not options.merge:
+        parser.error("--chosen takes the settings from the results that --merge names")
     if not options.folders and not options.merge:
         parser.error('name folders of atomic files: make bench DATA="folder ..."')
     for name in options.systems:
@@ -55,7 +62,9 @@ def parse() -> argparse.Namespace:
     return options
 
 
-def measure_apart(folder: Path, system: str, options: argparse.Namespace) -> Result | None:
+def measure_apart(
+    folder: Path, system: str, fixed: Settings, options: argparse.Namespace
+) -> Result | None:
     """Measure a system in a process of its own; None, with the reason printed, if it cannot be."""
     threads = {f"{name}_NUM_THREADS": str(options.threads) for name in THREADS}
     threads["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that wait must not count as work
@@ -63,6 +72,7 @@ def measure_apart(folder: Path, system: str, options: argparse.Namespace) -> Res
         out = Path(scratch) / "result.json"
         command = [sys.executable, str(MEASURE), str(folder), system, str(out)]
         command += [f"--k={k}" for k in options.k] + [f"--threads={options.threads}"]
+        command.append(f"--fixed={json.dumps(fixed)}")
         if options.cap is not None:
             command.append(f"--cap={options.cap}")
         if options.peers_python is not None:
@@ -80,13 +90,21 @@ def measure_apart(folder: Path, system: str, options: argparse.Namespace) -> Res
         return Result.model_validate_json(out.read_text())
 
 
-def measure_folder(folder: Path, options: argparse.Namespace) -> Results:
+def name_of(folder: Path) -> str:
+    """Return the name of the data set in a folder, as its results carry it."""
+    found = sorted(folder.glob("*.train.inter"))
+    return found[0].name.removesuffix(".train.inter") if found else folder.name
+
+
+def measure_folder(folder: Path, earlier: Results, options: argparse.Namespace) -> Results:
     """Measure all systems on one data set, round after round."""
+    before = {r.system: r.chosen for r in earlier.of(name_of(folder)) if not is_ours(r.system)}
+    fixed = before if options.chosen else {}
     found: dict[str, Result] = {}
     for turn in range(options.repeat):
         for system in options.systems if turn == 0 else list(found):
             print(f"{folder.name}: {system} ...", file=sys.stderr, flush=True)
-            result = measure_apart(folder, system, options)
+            result = measure_apart(folder, system, fixed.get(system, {}), options)
             if result is not None:
                 found[system] = result if turn == 0 else found[system].repeated(result)
     return Results(results=tuple(found.values()))
@@ -96,7 +114,7 @@ def main() -> None:
     options = parse()
     kept = Results.read(options.merge) if options.merge else Results()
     for folder in options.folders:
-        kept = kept.merged(measure_folder(folder, options))
+        kept = kept.merged(measure_folder(folder, kept, options))
         if options.json:
             options.json.write_text(kept.model_dump_json(), encoding="utf-8")
     names = dict.fromkeys(each.data for each in kept.results)

@@ -97,7 +97,7 @@ def test_systems_are_measured_side_by_side(folder: Path, tmp_path: Path, benchma
 
     again = run(
         *(folder, "--k", 5, "--systems", "popularity,cosine", "--repeat", 2, "--threads", 1),
-        *("--merge", kept, "--json", kept),
+        *("--merge", kept, "--json", kept, "--chosen"),
     )
     assert again.returncode == 0, again.stderr
     merged = {r.system: r for r in benchmarks("results").Results.read(kept).results}
@@ -129,6 +129,10 @@ def test_settings_are_searched_one_after_the_other(
     late = base.search(problem(benchmarks, folder, tmp_path, until=0.0), grid, fit)
     assert late.chosen == {"a": 0, "b": 0}
     assert late.notes == ("the cap left out 4 of the settings to try",)
+    fixed = problem(benchmarks, folder, tmp_path, fixed={"a": 4, "b": 3, "epochs": 9})
+    tried.clear()
+    assert base.search(fixed, grid, fit).notes == ("settings as chosen before",)
+    assert tried == [(4, 3)]
 
 
 def test_training_stops_where_the_validation_part_gets_no_better(

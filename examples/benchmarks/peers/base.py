@@ -34,6 +34,7 @@ class Problem:
         held_out: the validation part; every choice is made by it, of peers and of kgrec alike.
         threads: of every library.
         until: value of `time.perf_counter` after which no further training is begun.
+        fixed: settings chosen before, to train with these and search no more.
         peers_python: a Python that has the packages which cannot live beside kgrec.
         scratch: an empty folder.
         team: TOML of kgrec's team; its defaults when absent.
@@ -48,6 +49,7 @@ class Problem:
     threads: int
     until: float
     scratch: Path
+    fixed: Settings = field(default_factory=dict)
     peers_python: Path | None = None
     team: Path | None = None
     quick: bool = False
@@ -185,6 +187,9 @@ def search(problem: Problem, grid: Grid, fit: Callable[[Settings], Fitted]) -> F
     The first value of each is where the search begins; then each setting in turn tries its other
     values and keeps the best. Trainings that the time does not allow are left out, and counted.
     """
+    if problem.fixed:
+        found = fit({name: problem.fixed.get(name, grid[name][0]) for name in grid})
+        return replace(found, notes=(*found.notes, "settings as chosen before"))
     current: Settings = {name: values[0] for name, values in grid.items()}
     best = fit(current)
     left_out = 0

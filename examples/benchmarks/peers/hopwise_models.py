@@ -52,7 +52,7 @@ class HopwiseModel:
         every: epochs between two looks at the validation part.
     """
 
-    def __init__(self, model: str, every: int = 5) -> None:
+    def __init__(self, model: str, every: int = 10) -> None:
         self._model, self._every = model, every
         self._worker: Worker | None = None
 
@@ -90,7 +90,7 @@ class HopwiseModel:
             settings,
             epochs=2 * self._every if problem.quick else 1000,
             every=self._every,
-            patience=10,
+            patience=5,
         )
 
 
