@@ -10,6 +10,9 @@ from results import Result
 
 from kgrec.evaluation.significance import Difference, compare
 
+Leads = dict[str, dict[str, Difference]]
+"""System to metric to how far kgrec is ahead of it."""
+
 
 def ours(results: Sequence[Result]) -> Result | None:
     """Return kgrec with its defaults, if it was measured."""
@@ -30,6 +33,11 @@ def lead(kgrec: Result, peer: Result, k: int) -> dict[str, Difference]:
     if kgrec.users != peer.users:
         raise ValueError(f"{kgrec.system} and {peer.system} were measured on different users")
     return compare(kgrec.per_user(k), peer.per_user(k))
+
+
+def leads_of(kgrec: Result, results: Sequence[Result], k: int) -> Leads:
+    """Return how much better kgrec is than each of the others."""
+    return {each.system: lead(kgrec, each, k) for each in results if each is not kgrec}
 
 
 @dataclass(frozen=True)

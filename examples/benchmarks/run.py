@@ -1,6 +1,6 @@
 """Measure kgrec and its peers side by side: same splits, same machine, same yardstick, one table.
 
-    python examples/benchmarks/run.py FOLDER [FOLDER ...] [--k 10] [--systems kgrec,ease,als]
+    python examples/benchmarks/run.py FOLDER [FOLDER ...] [--k 10 --k 20] [--systems kgrec,ease,als]
 
 Each FOLDER holds atomic files (`NAME.train.inter`, `.valid.inter`, `.test.inter`, with knowledge
 `NAME.kg`, `.link`, `.item`). Each system runs in a process of its own with the same number of
@@ -26,6 +26,7 @@ from peers.registry import OURS, PEERS, is_ours, known
 from results import Result, Results
 from tables import report
 
+BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 MEASURE = Path(__file__).with_name("measure.py")
 THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM")
 
@@ -45,12 +46,14 @@ def parse() -> argparse.Namespace:
         "--chosen", action="store_true", help="peers take the settings found in --merge"
     )
     parser.add_argument("--json", type=Path, help="keep the results, those of --merge as well")
-    parser.add_argument("--markdown", type=Path, help="write the tables for a page")
+    parser.add_argument(
+        "--markdown", type=Path, help="put the tables into this page, between its marks"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="few epochs and no search in slow peers"
     )
     options = parser.parse_args()
-    options.k = options.k or [10]
+    options.k = options.k or [10, 20]
     options.systems = [name.strip() for name in options.systems.split(",") if name.strip()]
     if options.chosen and not options.merge:
         parser.error("--chosen takes the settings from the results that --merge names")
@@ -118,13 +121,22 @@ def main() -> None:
         if options.json:
             options.json.write_text(kept.model_dump_json(), encoding="utf-8")
     names = dict.fromkeys(each.data for each in kept.results)
-    for markdown in (False, True) if options.markdown else (False,):
+    for markdown in (False, True):
         blocks = ["\n".join(report(kept.of(n), options.k, markdown=markdown)) for n in names]
         text = "\n\n".join(blocks)
-        if markdown:
-            options.markdown.write_text(text + "\n", encoding="utf-8")
-        else:
+        if not markdown:
             print(text)
+        elif options.markdown:
+            write_page(options.markdown, text)
+
+
+def write_page(path: Path, text: str) -> None:
+    """Put tables between the two marks of a page, or write a new page of nothing else."""
+    before, after = "", ""
+    if path.is_file():
+        before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+        after = rest.partition(END)[2]
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after or chr(10)}", encoding="utf-8")
 
 
 if __name__ == "__main__":

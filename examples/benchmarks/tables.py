@@ -4,62 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from comparison import best_peer, lead, ours, time_to_quality
+from comparison import Leads, best_peer, leads_of, ours, time_to_quality
 from peers.registry import is_ours
 from results import METRICS, Result
+
+from kgrec.evaluation.significance import Difference
 
 Rows = list[list[str]]
 
 
 def report(results: Sequence[Result], ks: Sequence[int], *, markdown: bool) -> Iterator[str]:
     """Yield the lines about one data set."""
+    ks = [k for k in ks if all(k in each.at for each in results)]
+    if not ks:
+        yield "The results have no length of list in common with those asked for."
+        return
     shown = sorted(results, key=lambda each: -each.at[ks[0]].mean[METRICS[0]].mean)
     first = shown[0]
+    dates = " to ".join(sorted({each.machine.date for each in shown}))
     place = f"{first.machine.processor}, {first.machine.cores} cores, {first.machine.gib:g} GiB"
     yield f"{'### ' if markdown else ''}{first.data}"
-    yield f"{len(first.users)} test users; {place}; {first.threads} threads; {first.machine.date}"
+    yield f"{len(first.users)} test users; {place}; {dates}"
+    kgrec = ours(shown)
     for k in ks:
+        leads = {} if kgrec is None else leads_of(kgrec, shown, k)
         yield ""
-        yield from layout(accuracy_rows(shown, k), markdown=markdown)
-        yield from _leads(shown, k)
+        yield from layout(accuracy_rows(shown, leads, k), markdown=markdown)
+        yield ""
+        yield from _ahead_of_the_best(shown, leads, k)
     yield ""
     yield from layout(cost_rows(shown), markdown=markdown)
+    yield ""
     yield from _notes(shown)
 
 
-def accuracy_rows(results: Sequence[Result], k: int) -> Rows:
+def accuracy_rows(results: Sequence[Result], leads: Leads, k: int) -> Rows:
     """Metrics at `k`, with how far kgrec is ahead of each."""
-    kgrec = ours(results)
     rows = [["system", *(f"{name}@{k}" for name in METRICS)]]
-    if kgrec is not None:
+    if leads:
         rows[0] += [f"kgrec ahead in {name} (95 %)" for name in METRICS]
     for each in results:
-        mean = each.at[k].mean
-        row = [
-            each.system,
-            *(f"{mean[name].mean:.4f} ± {mean[name].error:.4f}" for name in METRICS),
-        ]
-        if kgrec is not None:
-            ahead = {} if each is kgrec else lead(kgrec, each, k)
+        mean = [each.at[k].mean[name] for name in METRICS]
+        row = [each.system, *(f"{value.mean:.4f} ± {value.error:.4f}" for value in mean)]
+        if leads:
+            ahead = leads.get(each.system)
             row += [_interval(ahead[name]) if ahead else "" for name in METRICS]
         rows.append(row)
     return rows
 
 
-def _interval(difference) -> str:
-    return f"{difference.mean:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"
+def _interval(found: Difference) -> str:
+    return f"{found.mean:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
 
 
-def _leads(results: Sequence[Result], k: int) -> Iterator[str]:
-    kgrec = ours(results)
-    for metric in METRICS if kgrec is not None else ():
+def _ahead_of_the_best(results: Sequence[Result], leads: Leads, k: int) -> Iterator[str]:
+    for metric in METRICS:
         peer = best_peer(results, metric, k)
-        if peer is None:
+        if peer is None or peer.system not in leads:
             continue
-        found = lead(kgrec, peer, k)[metric]
+        found = leads[peer.system][metric]
         relative = found.mean / max(peer.at[k].mean[metric].mean, 1e-9)
         yield (
-            f"{metric}@{k}: best peer {peer.system}; kgrec is {_interval(found)} ahead, "
+            f"- {metric}@{k}: best peer {peer.system}; kgrec is {_interval(found)} ahead, "
             f"{relative:+.1%}, p = {found.p_value:.4f}"
         )
 
@@ -67,13 +73,15 @@ def _leads(results: Sequence[Result], k: int) -> Iterator[str]:
 def cost_rows(results: Sequence[Result]) -> Rows:
     """Time and memory, and how many times as much as kgrec each takes."""
     kgrec = ours(results)
-    rows = [["system", "fit and choose s", "one fit s", "CPU s", "rank s", "MiB", "valid"]]
+    rows = [["system", "threads", "fit and choose s", "one fit s", "CPU s", "rank s", "MiB"]]
+    rows[0].append("valid")
     if kgrec is not None:
         rows[0] += ["time / kgrec", "CPU / kgrec", "memory / kgrec", "time to its quality / kgrec"]
     for each in results:
         times, mark = each.times, "" if each.times.quiet else "*"
         row = [
             each.system,
+            f"{each.threads}",
             f"{times.fit:.1f}{mark}",
             f"{times.last_fit:.1f}{mark}",
             f"{times.cpu:.1f}",
