@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tastes import Tastes, tastes
+from tastes import tastes, write_folder
 
 from kgrec.cli.app import main
-from kgrec.data.dataset import Interactions
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -22,25 +21,12 @@ schedule = { steps = 40, check_from = 40 }
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The planted catalogue as atomic files."""
-    path, world = tmp_path_factory.mktemp("planted"), tastes()
-    parts = {"train": world.train.interactions, "valid": world.valid, "test": world.test}
-    for name, part in parts.items():
-        (path / f"p.{name}.inter").write_text(_inter(world, part))
+    path = tmp_path_factory.mktemp("planted")
+    write_folder(tastes(), path)
     users = "\n".join(f"u{n}\t{20 + n % 50}\t{'FM'[n % 2]}" for n in range(120))
     (path / "p.user").write_text(f"user_id:token\tage:float\tsex:token\n{users}\n")
-    items = zip(world.train.items.ids, world.train.item_texts, strict=True)
-    rows = "\n".join(f"{item}\t{text}\t{text.split()[-1]}" for item, text in items)
-    (path / "p.item").write_text(f"item_id:token\ttitle:token_seq\tgenre:token_seq\n{rows}\n")
     (path / "quick.toml").write_text(QUICK)
     return path
-
-
-def _inter(world: Tastes, part: Interactions) -> str:
-    rows = [
-        f"{world.train.users.id(u)}\t{world.train.items.id(i)}"
-        for u, i in zip(part.user, part.item, strict=True)
-    ]
-    return "\n".join(["user_id:token\titem_id:token", *rows]) + "\n"
 
 
 def run(*arguments: object) -> int:
