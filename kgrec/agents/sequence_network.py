@@ -166,6 +166,33 @@ class SequenceReader(nn.Module):
         return whole[place], whole[:, 0]
 
 
+class Items:
+    """The items of a step: all, or some of them.
+
+    Args:
+        gate: how far each is known by its users, float32 [C].
+        rows: of the items in the catalogue, int64 [C], distinct; None for all.
+    """
+
+    def __init__(self, gate: FloatArray, rows: IntArray | None = None, device: str = "cpu") -> None:
+        self.gate = torch.from_numpy(gate).to(device)
+        self._rows, self._device = rows, device
+
+    def of(self, table: Tensor) -> Tensor:
+        """Take the items' rows of a table with a row for each item of the catalogue."""
+        if self._rows is None:
+            return table
+        return table[torch.from_numpy(self._rows).to(self._device)]
+
+    def texts(self, table: FloatArray) -> Tensor:
+        return torch.from_numpy(table if self._rows is None else table[self._rows]).to(self._device)
+
+    def features(self, matrix: sp.csr_matrix) -> Tensor:
+        own = matrix if self._rows is None else matrix[self._rows]
+        entries, values = Edges.of(own), torch.from_numpy(own.data)
+        return csr_tensor(entries.user, entries.item, values, own.shape, self._device)
+
+
 class SequenceNetwork(nn.Module):
     """Item vectors and the reader of histories.
 
@@ -201,38 +228,40 @@ class SequenceNetwork(nn.Module):
         self.reader = SequenceReader(settings, dropout)
         self.feature: nn.Parameter | None = None
         self.text: nn.Linear | None = None
-        self._features: Tensor | None = None
-        self._texts = None if text is None else torch.from_numpy(text).to(device)
+        self._features, self._texts = features, text
         if features is not None:
-            entries, values = Edges.of(features), torch.from_numpy(features.data)
             self.feature = nn.Parameter(init_scale * torch.randn(features.shape[1], embedding_dim))
-            self._features = csr_tensor(entries.user, entries.item, values, features.shape, device)
         if text is not None:
             self.text = nn.Linear(text.shape[1], embedding_dim, bias=False)
         self.to(device)
 
-    def vectors(self, gate: Tensor) -> tuple[Tensor, Tensor]:
-        """Return F and V, [I, D] each, rows of length 1, for gates [I]."""
-        base = gate[:, None] * self.item
+    def vectors(self, items: Items) -> tuple[Tensor, Tensor]:
+        """Return F and V of some items, [C, D] each, rows of length 1."""
+        gate = items.gate[:, None]
+        base = gate * items.of(self.item)
         if self.feature is not None and self._features is not None:
-            base = base + aggregate(self._features, self.feature)
+            entries = items.features(self._features)
+            base = base + aggregate(entries, self.feature)
         if self.text is not None and self._texts is not None:
-            base = base + self.text(self._texts)
-        taken = base + gate[:, None] * self.taken
+            base = base + self.text(items.texts(self._texts))
+        taken = base + gate * items.of(self.taken)
         return _unit(taken), _unit(base)
 
-    def prior(self, gate: Tensor) -> Tensor:
-        """Return what speaks for an item whatever the history, [I]."""
-        return gate * self.bias + (1 - gate) * self.cold_bias
+    def prior(self, items: Items) -> Tensor:
+        """Return what speaks for some items whatever the history, [C]."""
+        return items.gate * items.of(self.bias) + (1 - items.gate) * self.cold_bias
 
-    def forward(self, tokens: TensorTokens, gate: Tensor) -> Tensor:
-        """Score all items for the histories of the tokens, [B, I]."""
-        taken, candidate = self.vectors(gate)
+    def queries(self, tokens: TensorTokens, taken: Tensor) -> Tensor:
+        """Return what the histories of the tokens say together, [B, D].
+
+        Args:
+            tokens: whose items are rows of `taken`.
+            taken: F, [C, D].
+        """
         values = taken[tokens.item]  # [T, D]
         weights = self.reader(tokens, self.content(values))
         summed = taken.new_zeros(len(tokens.request_gap), taken.shape[1])
-        summed = summed.index_add(0, tokens.row, weights[:, None] * values)  # [B, D]
-        return summed @ candidate.T + self.prior(gate)  # [B, I]
+        return summed.index_add(0, tokens.row, weights[:, None] * values)  # [B, D]
 
 
 def _unit(vectors: Tensor) -> Tensor:

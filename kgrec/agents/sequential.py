@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,19 +11,20 @@ from pydantic import Field
 from torch import Tensor
 
 from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
+from kgrec.agents.batches import Budget, negatives_of
 from kgrec.agents.features import degree_features
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.sequence_attention import SequenceAttention
 from kgrec.agents.sequence_examples import Examples, ExampleSource, has_order
-from kgrec.agents.sequence_network import SequenceNetwork, TensorTokens
+from kgrec.agents.sequence_network import Items, SequenceNetwork, TensorTokens
 from kgrec.agents.sequence_tokens import ReaderSettings, Tokens, squashed
-from kgrec.data.dataset import FloatArray
+from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.data.histories import Histories
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective
 from kgrec.schema import load_schema
 from kgrec.training.loop import Schedule, seeded, train
-from kgrec.training.losses import softmax_loss
+from kgrec.training.losses import LossConfig, ranking_loss, softmax_loss
 
 
 class SequentialConfig(AgentConfig):
@@ -43,7 +44,8 @@ class SequentialConfig(AgentConfig):
         drop: share of an item's interactions that it is taken not to have, by chance, in a step.
         width, layers, heads, dropout: of the transformer.
         batch_size: histories in a step.
-        max_cells: at most so many scores in a step; with many items, batches are smaller.
+        max_cells: at most so many scores in a step; with very many items, some of them are drawn.
+        loss: what a wrong score costs, and which items a target is compared with.
     """
 
     fill: float | None = Field(default=None, ge=0, le=1)
@@ -61,6 +63,7 @@ class SequentialConfig(AgentConfig):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     batch_size: int = Field(default=300, ge=1)
     max_cells: int = Field(default=16_000_000, ge=1)
+    loss: LossConfig = LossConfig()
     schedule: Schedule = Schedule(steps=300, rate=0.02, check_from=60, check_every=40)
     objective: Objective = Objective()
 
@@ -127,16 +130,18 @@ class SequenceProblem:
         """Train a network and return its kernel."""
         context, config = self.context, self.config
         with seeded(context.seed):
-            network = self.network()
-            losses = self._losses(network, np.random.default_rng(context.seed))
+            network, rng = self.network(), np.random.default_rng(context.seed)
+            source = self.source()
             trained = train(
                 network,
-                lambda: next(losses),
+                lambda: self.loss(network.train(), source.draw(self.budget.users, rng), rng),
                 config.schedule,
                 measure=(lambda: self.measure(network)) if self.held_out else None,
                 stop_after=config.steps,
                 name="sequential",
                 progress=context.progress,
+                generator=rng,
+                files=context.files(config),
             )
         return self.kernel(network, {"fill": self.fill, "steps": trained.steps})
 
@@ -163,29 +168,46 @@ class SequenceProblem:
             timeless=config.timeless,
         )
 
-    def _losses(self, network: SequenceNetwork, rng: np.random.Generator) -> Iterator[Tensor]:
-        source = self.source()
-        size = max(1, min(self.config.batch_size, self.config.max_cells // len(self.degree)))
-        while True:
-            network.train()
-            degree = rng.binomial(self.degree, 1.0 - self.config.drop)
-            yield self.loss(network, source.draw(size, rng), self.gate(degree))
+    @property
+    def budget(self) -> Budget:
+        """How many histories a step has, and how many candidates where it has not all items."""
+        size, cells = self.config.batch_size, self.config.max_cells
+        room = Budget.of(len(self.degree), size, cells, self.config.loss)
+        return Budget(min(size, room.users), room.candidates)
 
-    def gate(self, degree: np.ndarray | None = None) -> Tensor:
-        """Return how far each item is known by its users, float32 [I]."""
-        counts = self.degree if degree is None else degree
-        gate = counts / (counts + self.config.kappa)
-        return torch.from_numpy(gate.astype(np.float32)).to(self.context.device)
+    def items(self, degree: IntArray, rows: IntArray | None = None) -> Items:
+        """Return items (all, or those in rows) of which so many interactions are known, [I]."""
+        counts = degree if rows is None else degree[rows]
+        gate = (counts / (counts + self.config.kappa)).astype(np.float32)
+        return Items(gate, rows, self.context.device)
 
-    def loss(self, network: SequenceNetwork, examples: Examples, gate: Tensor) -> Tensor:
+    def loss(
+        self, network: SequenceNetwork, examples: Examples, rng: np.random.Generator
+    ) -> Tensor:
         """Return the loss of predicting the targets among the items not in the history."""
-        device, histories = self.context.device, examples.histories
+        config, histories = self.config.loss, examples.histories
+        drawn, log_inclusion = negatives_of(self.degree, examples.item, self.budget, config, rng)
+        rows = None
+        if drawn is not None:
+            rows = np.unique(np.concatenate([histories.item, examples.item, drawn]))
+        places = _Places(len(self.degree), rows, drawn, self.context.device)
+        items = self.items(rng.binomial(self.degree, 1.0 - self.config.drop), rows)
+        taken, candidate = network.vectors(items)
+        prior = network.prior(items)
         tokens = Tokens.of(histories, self.settings)
-        scores = network(TensorTokens(tokens, self.settings.kinds, device), gate)
-        seen = torch.from_numpy(histories.owner), torch.from_numpy(histories.item)
-        scores[seen] = -torch.inf
-        targets = torch.from_numpy(examples.row), torch.from_numpy(examples.item)
-        return softmax_loss(scores, *(each.to(device) for each in targets))
+        tensors = TensorTokens(
+            replace(tokens, item=places.of(tokens.item)), self.settings.kinds, self.context.device
+        )
+        query = network.queries(tensors, taken)  # [B, D]
+        scores = query @ places.columns(candidate).T + places.columns(prior)  # [B, C]
+        scores[places.cells(histories.owner, histories.item)] = -torch.inf
+        row, item = places.tensor(examples.row), places.tensor(places.of(examples.item))
+        if drawn is None and config == LossConfig():
+            return softmax_loss(scores, row, item)
+        positive = (query[row] * candidate[item]).sum(dim=1) + prior[item]  # [T]
+        scores[places.cells(examples.row, examples.item)] = -torch.inf
+        inclusion = None if log_inclusion is None else places.tensor(log_inclusion)
+        return ranking_loss(positive, row, scores, config, inclusion)
 
     def measure(self, network: SequenceNetwork) -> float:
         assert self.held_out is not None  # noqa: S101 - callers ask only when there is one
@@ -194,8 +216,9 @@ class SequenceProblem:
     @torch.no_grad()
     def kernel(self, network: SequenceNetwork, chosen: dict[str, float | int]) -> Kernel:
         """Return the kernel of a network."""
-        gate = self.gate()
-        taken, candidate = network.vectors(gate)
+        network.eval()
+        items = self.items(self.degree)
+        taken, candidate = network.vectors(items)
         parameters = {
             name: value.cpu().numpy().copy() for name, value in network.reader.state_dict().items()
         }
@@ -204,10 +227,48 @@ class SequenceProblem:
             SequentialAgent.name,
             history_factors=taken.cpu().numpy(),
             item_factors=candidate.cpu().numpy(),
-            prior=network.prior(gate).cpu().numpy(),
+            prior=network.prior(items).cpu().numpy(),
             attention=SequenceAttention(self.settings, content, parameters),
             chosen=chosen,
         )
+
+
+class _Places:
+    """Where the items of a step lie among its vectors and among its candidates.
+
+    Args:
+        num_items: I.
+        rows: the items with vectors, int64 [V]; None for all.
+        drawn: the candidates among them, int64 [C]; None for all.
+    """
+
+    def __init__(
+        self, num_items: int, rows: IntArray | None, drawn: IntArray | None, device: str
+    ) -> None:
+        self._rows, self._device = rows, device
+        self._column = np.arange(num_items)
+        self._drawn = None
+        if drawn is not None:
+            self._column = np.full(num_items, -1, dtype=np.int64)
+            self._column[drawn] = np.arange(len(drawn))
+            self._drawn = self.tensor(self.of(drawn))
+
+    def of(self, items: IntArray) -> IntArray:
+        """Return where the vectors of items are."""
+        return items if self._rows is None else np.searchsorted(self._rows, items)
+
+    def columns(self, values: Tensor) -> Tensor:
+        """Take the candidates out of values of all items with vectors."""
+        return values if self._drawn is None else values[self._drawn]
+
+    def cells(self, row: IntArray, items: IntArray) -> tuple[Tensor, Tensor]:
+        """Return the cells of the score matrix that hold these pairs, where it has them."""
+        column = self._column[items]
+        kept = column >= 0
+        return self.tensor(row[kept]), self.tensor(column[kept])
+
+    def tensor(self, array: IntArray | FloatArray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
 
 def _text(context: FitContext) -> FloatArray | None:

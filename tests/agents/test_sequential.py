@@ -23,7 +23,8 @@ from kgrec.agents.team import Team
 from kgrec.data.dataset import Dataset
 from kgrec.data.histories import Histories
 from kgrec.data.splits import split_by_time
-from kgrec.training.loop import Schedule
+from kgrec.training.loop import Schedule, seeded
+from kgrec.training.losses import LossConfig
 
 QUICK = SequentialConfig(
     embedding_dim=16,
@@ -112,7 +113,7 @@ def test_every_parameter_gets_a_gradient(layers: int) -> None:
         value=rng.random(len(examples.histories.item), dtype=np.float32),
     )
     problem.settings = problem.settings.model_copy(update={"value_deviation": 1.0})
-    problem.loss(network, replace(examples, histories=histories), problem.gate()).backward()
+    problem.loss(network, replace(examples, histories=histories), rng).backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
@@ -121,13 +122,37 @@ def test_every_parameter_gets_a_gradient(layers: int) -> None:
 
 def test_the_kernel_scores_as_the_network_does() -> None:
     left, histories, _ = split_last(cycles())
-    problem = SequenceProblem(FitContext(left), QUICK)
+    problem = SequenceProblem(FitContext(left), DEEP)
     network = problem.network().eval()
     tokens = TensorTokens(Tokens.of(histories, problem.settings), problem.settings.kinds)
     with torch.no_grad():
-        expected = network(tokens, problem.gate()).numpy()
+        items = problem.items(problem.degree)
+        taken, candidate = network.vectors(items)
+        expected = network.queries(tokens, taken) @ candidate.T + network.prior(items)
     scores = problem.kernel(network, {}).scores(histories)
-    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(scores, expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_loss_over_all_items_drawn_as_candidates_is_the_softmax() -> None:
+    """With a likelihood of nearly one each the estimate is nearly exact."""
+    world = tastes()
+    losses = []
+    for candidates in (None, world.train.num_items - 1):
+        loss = LossConfig(candidates=candidates, sampler="uniform")
+        config = QUICK.model_copy(update={"fill": 0.0, "loss": loss, "drop": 0.0, "dropout": 0.0})
+        problem = SequenceProblem(FitContext(world.train, seed=1, encode=encode_words), config)
+        with seeded(1):
+            network = problem.network()
+        examples = problem.source().draw(64, np.random.default_rng(0))
+        losses.append(float(problem.loss(network, examples, np.random.default_rng(1)).detach()))
+    assert losses[0] == pytest.approx(losses[1], abs=0.03)
+    assert losses[0] != losses[1]
+
+
+def test_the_order_is_learned_from_candidates_that_are_drawn() -> None:
+    left, histories, following = split_last(cycles())
+    config = QUICK.model_copy(update={"loss": LossConfig(candidates=20)})
+    assert right_group(fitted(left, config), histories, following) > 0.8
 
 
 def test_the_score_is_the_sum_over_the_history(
