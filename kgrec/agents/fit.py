@@ -13,6 +13,7 @@ from pydantic import Field
 from kgrec.agents.base import Agent, Encode, FitContext, NothingToLearnError
 from kgrec.agents.coordinator import Coordinator, CoordinatorConfig, choose_coordinator
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.ranker_training import Decided, RankerConfig, learn_ranker
 from kgrec.agents.registry import AGENTS, build_agent, check_names
 from kgrec.agents.team import Team
 from kgrec.config import FrozenModel
@@ -39,6 +40,7 @@ class TeamConfig(FrozenModel):
     agents: tuple[str, ...] = Field(default=tuple(AGENTS), min_length=1)
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     coordinator: CoordinatorConfig = CoordinatorConfig()
+    ranker: RankerConfig = RankerConfig()
     seed: int = Field(default=2024, ge=0, lt=2**63)
     device: str = "cpu"
     refit: bool = False
@@ -90,6 +92,7 @@ def fit_team(
     log = _Log()
     kernels = _fit_all(agents, context, log, {} if fitted is None else fitted)
     coordinator, measured = workers.once(lambda: _coordinate(kernels, context, config))
+    decided, reordered = workers.once(lambda: _rank(kernels, coordinator, context, config))
     names = [kernel.agent for kernel in kernels]
     weights = dict(zip(names, map(float, coordinator.weights), strict=True))
     chosen = {kernel.agent: dict(kernel.chosen) for kernel in kernels}
@@ -99,16 +102,19 @@ def fit_team(
         "validation": measured,
         "weights": weights,
         "gate": coordinator.gate is not None,
+        "ranker": reordered,
         "chosen": chosen,
         "skipped": log.skipped,
         "refit": config.refit and validation is not None,
     }
     heard = [kernel for kernel in kernels if weights[kernel.agent] > 0]
+    known = context
     if metrics["refit"]:
+        known = context.refit()
         again = [resolved[kernel.agent] for kernel in heard]
         heard = [
             replace(kernel, chosen=chosen[kernel.agent])
-            for kernel in _fit_all(again, context.refit(), log, {})
+            for kernel in _fit_all(again, known, log, {})
         ]
     settings = {name: agent.config.model_dump(mode="json") for name, agent in resolved.items()}
     dumped = config.model_dump(mode="json") | {"settings": settings}
@@ -119,6 +125,7 @@ def fit_team(
         Coordinator(shares, coordinator.gate),
         dumped,
         metrics | {"seconds": log.seconds},
+        None if decided is None else decided.ranker(known.train.interactions, train.num_items),
     )
 
 
@@ -188,6 +195,25 @@ def _coordinate(
     held_out = context.held_out(config.coordinator.objective)
     return choose_coordinator(
         kernels, held_out, config.coordinator, seed=config.seed, progress=context.progress
+    )
+
+
+def _rank(
+    kernels: Sequence[Kernel], coordinator: Coordinator, context: FitContext, config: TeamConfig
+) -> tuple[Decided | None, dict[str, float]]:
+    held_out = context.held_out(config.coordinator.objective)
+    if held_out is None or context.validation is None:
+        return None, {}
+    team = Team(context.train.items, tuple(kernels), coordinator)
+    return learn_ranker(
+        team.heard,
+        team.scores(held_out.histories),
+        held_out,
+        context.validation,
+        context.train.interactions,
+        config.ranker,
+        seed=config.seed,
+        progress=context.progress,
     )
 
 

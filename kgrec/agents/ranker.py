@@ -2,7 +2,7 @@
 
     r(u, i) = Σ_h w(h | u, i) · (g(h, i) + η · ρ · (value_h − b_h)) + prior_i + η · b_i
     w(h | u, i) = v_h · exp ℓ(h, i) / Σ_h' v_h' · exp ℓ(h', i)
-    ℓ(h, i) = Σ_k a_k · S_k(h, i) + recency · at_h + liking · value_h
+    ℓ(h, i) = Σ_k a_k · S_k(h, i) + recency · at_h + liking · (value_h − b_h)
     g(h, i) = Σ_k m_k · S_k(h, i) + c_0 · p_h · p_i + c_1 · |p_h − p_i|
 
 with `S_k` the kernels of the agents, so that the weights are a softmax over cosines where these are
@@ -12,8 +12,9 @@ sum over the history.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from kgrec.data.histories import Histories
 
 Floats = NDArray[np.float64]
 DAY = 86_400_000.0
+_ARRAYS = ("attend", "say", "alike", "popularity", "prior")
+_NUMBERS = ("recency", "liking", "blend", "top")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +71,25 @@ class Ratings:
 
     Attributes:
         usual: b, the value that an item gets on average, float32 [I].
+        kind: of the interactions that give values; others say nothing of them.
         trust: ρ, how much of what a user's values differ by is believed.
         weight: η, what a value is worth in the order.
     """
 
     usual: FloatArray
+    kind: int
     trust: float
     weight: float = 0.0
 
     def surprise(self, history: Histories) -> Floats:
-        """Return ρ · (value_h − b_h), float64 [H]."""
-        return np.asarray(self.trust * (history.value - self.usual[history.item].astype(float)))
+        """Return value_h − b_h, float64 [H]; 0 where the interaction gives no value."""
+        return surprise(history, self.usual, self.kind)
+
+
+def surprise(history: Histories, usual: FloatArray, kind: int) -> Floats:
+    """Return by how much the values of a history differ from the usual ones; see `Ratings`."""
+    differs = history.value.astype(np.float64) - usual[history.item]
+    return np.where(history.kind == kind, differs, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +107,7 @@ class Ranker:
         attend, say: a and m, of each agent that is heard, float64 [A].
         alike: c, float64 [2].
         recency: what a day is worth in ℓ.
-        liking: what a unit of the value is worth in ℓ.
+        liking: what a unit of value is worth in ℓ.
         popularity: p, float32 [I].
         prior: float32 [I].
         ratings: of the values; None where the data has none.
@@ -139,7 +150,8 @@ class Ranker:
             pooled += say * each
         priors = self.prior[candidates].astype(np.float64)
         if self.ratings is not None and self.ratings.weight:
-            pooled += self.ratings.weight * self.ratings.surprise(history)[:, None]
+            differs = self.ratings.trust * self.ratings.surprise(history)
+            pooled += self.ratings.weight * differs[:, None]
             priors += self.ratings.weight * self.ratings.usual[candidates]
         return Reading(self._strength(said, history), self.blend * pooled, self.blend * priors)
 
@@ -161,41 +173,85 @@ class Ranker:
         if self.ratings is None:
             return None
         strength = self._strength(said, history)
-        surprise = np.broadcast_to(self.ratings.surprise(history)[:, None], strength.shape)
+        differs = self.ratings.trust * self.ratings.surprise(history)[:, None]
         usual = self.ratings.usual[candidates].astype(np.float64)
-        return np.asarray(Reading(strength, surprise, usual).totals()[0])
+        return np.asarray(
+            Reading(strength, np.broadcast_to(differs, strength.shape), usual).totals()[0]
+        )
 
-    def added(self, kernels: Sequence[Kernel], history: Histories, candidates: IntArray) -> Floats:
-        """Return what is added to the scores of candidates, float64 [C]."""
-        return np.asarray(self.read(kernels, history, candidates).totals()[0])
+    def added(
+        self,
+        kernels: Sequence[Kernel],
+        history: Histories,
+        candidates: IntArray,
+        scores: Floats,
+        *,
+        with_priors: bool = True,
+    ) -> Floats:
+        """Return what is added to the scores of candidates, float64 [C].
+
+        It is r for the `top` best of them, and the least of these for all others, which so stay
+        below and in their order.
+
+        Args:
+            candidates: rows, [C].
+            scores: of the team, [C].
+            with_priors: False leaves out what speaks for an item whatever the history.
+        """
+        best = best_rows(scores, self.top)
+        if not len(best):
+            return np.zeros(len(candidates))
+        reading = self.read(kernels, history, candidates[best])
+        added = reading.totals()[0] - (0.0 if with_priors else reading.priors)
+        everything = np.full(len(candidates), added.min())
+        everything[best] = added
+        return everything
 
     def reorder(
         self, kernels: Sequence[Kernel], histories: Histories, scores: FloatArray
     ) -> FloatArray:
-        """Add r to the best scores of each history, in place, and to all others the least of it.
-
-        So the others stay below and in their order. Items of the history are others.
+        """Add to the scores of all items what `added` says, in place; a history's own come last.
 
         Args:
             scores: of the team, float32 [B, I].
         """
+        every = np.arange(scores.shape[1], dtype=np.int64)
         for row, each in enumerate(scores):
             history = histories[row : row + 1]
-            fresh = each.copy()
+            fresh = each.astype(np.float64)
             fresh[history.item] = -np.inf
-            best = best_rows(fresh, self.top)
-            if len(best):
-                added = self.added(kernels, history, best)
-                each += np.float32(added.min())
-                each[best] += (added - added.min()).astype(np.float32)
+            each += self.added(kernels, history, every, fresh).astype(np.float32)
         return scores
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays by name."""
+        usual = {} if self.ratings is None else {"usual": self.ratings.usual}
+        return {name: getattr(self, name) for name in _ARRAYS} | usual
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `load` needs beside the arrays, as plain values."""
+        ratings = self.ratings
+        rated = None
+        if ratings is not None:
+            rated = {"kind": ratings.kind, "trust": ratings.trust, "weight": ratings.weight}
+        return {name: getattr(self, name) for name in _NUMBERS} | {"ratings": rated}
+
+    @classmethod
+    def load(cls, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Build a ranker again from `settings` and `arrays`."""
+        rated = settings["ratings"]
+        values: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
+        values |= {name: settings[name] for name in _NUMBERS}
+        return cls(**values, ratings=rated and Ratings(arrays["usual"], **rated))
 
     def _strength(self, said: Sequence[Floats] | Floats, history: Histories) -> Floats:
         """Return v_h · exp ℓ(h, i), the largest about 1, [H, C].
 
         The softmax takes differences, so that no time but those of the history matters.
         """
-        context = self.recency * days_ago(history) + self.liking * history.value.astype(np.float64)
+        context = self.recency * days_ago(history)
+        if self.ratings is not None:
+            context += self.liking * self.ratings.surprise(history)
         logits = np.zeros(np.shape(said)[1:]) + context[:, None]
         for attend, each in zip(self.attend, said, strict=True):
             logits += attend * each
@@ -208,7 +264,7 @@ def days_ago(history: Histories) -> Floats:
     return np.where(history.at > 0, (history.at - history.at.max(initial=0)) / DAY, 0.0)
 
 
-def best_rows(scores: FloatArray, number: int) -> IntArray:
+def best_rows(scores: FloatArray | Floats, number: int) -> IntArray:
     """Return rows of the best finite scores, int64, at most `number`, in the order of the rows."""
     finite = np.flatnonzero(np.isfinite(scores))
     if len(finite) <= number:

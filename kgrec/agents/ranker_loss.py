@@ -3,67 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kgrec.agents.ranker import Floats, days_ago
-from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.data.histories import Histories
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """One user with the candidates that are reordered, the best first.
-
-    Attributes:
-        history: of the user, H items.
-        items: rows of the candidates, int64 [C].
-        scores: the team's, float32 [C].
-        target: whether the user took the candidate, bool [C].
-        value: that it was given, float64 [C]; NaN where it is no target.
-        said: S_k(h, i) of each agent, float32 [A, H, C].
-    """
-
-    history: Histories
-    items: IntArray
-    scores: FloatArray
-    target: NDArray[np.bool_]
-    value: Floats
-    said: FloatArray
-
-    def first(self, number: int) -> Block:
-        """Return the block of the first candidates."""
-        return replace(
-            self,
-            items=self.items[:number],
-            scores=self.scores[:number],
-            target=self.target[:number],
-            value=self.value[:number],
-            said=self.said[:, :, :number],
-        )
-
-
-@dataclass(frozen=True)
-class Learned:
-    """The numbers of a ranker, named as there; `prior` is of p and of p²."""
-
-    attend: Floats
-    say: Floats
-    alike: Floats
-    prior: Floats
-    recency: float
-    liking: float
-    trust: float | None
+from kgrec.agents.ranker import Floats, Ratings, days_ago
+from kgrec.agents.ranker_data import Block, Learned
+from kgrec.data.dataset import FloatArray
 
 
 def learn(
     blocks: Sequence[Block],
     popularity: FloatArray,
-    usual: FloatArray | None,
+    ratings: Ratings | None,
     *,
     ridge: float,
     iterations: int,
@@ -77,11 +32,11 @@ def learn(
 
     Args:
         popularity: p, float32 [I].
-        usual: b, float32 [I]; None where there are no values.
+        ratings: of the items; None where there are no values.
         ridge: of the squares of all numbers.
     """
-    data = _Tensors.of(blocks, popularity, usual)
-    network = _Network(len(data.said), usual is not None)
+    data = _Tensors.of(blocks, popularity, ratings)
+    network = _Network(len(data.said), ratings is not None)
     if not data.targets:
         return network.learned(data)
     optimiser = torch.optim.LBFGS(
@@ -105,7 +60,7 @@ class _Tensors:
     Attributes:
         owner: int64 [E].
         said: of variance 1, A of [E, C]; `scale` is what they were divided by, [A].
-        days, liked: of the entries, of variance 1, [E]; `units` are what they were divided by.
+        days, liked: times and `surprise` of variance 1, [E]; `units` are what they were divided by.
         met, wanted: popularities, [E] and [B, C].
         scores, target: [B, C]; a candidate that is not there scores -1e9.
         surprise: value less the usual one, [E]; usual, value: [B, C], NaN where not asked.
@@ -131,7 +86,7 @@ class _Tensors:
 
     @classmethod
     def of(
-        cls, blocks: Sequence[Block], popularity: FloatArray, usual: FloatArray | None
+        cls, blocks: Sequence[Block], popularity: FloatArray, ratings: Ratings | None
     ) -> _Tensors:
         width = max(len(block.items) for block in blocks)
 
@@ -152,23 +107,25 @@ class _Tensors:
         item = np.concatenate([block.history.item for block in blocks])
         candidates = wide("items", 0).astype(np.int64)
         age = np.concatenate([days_ago(block.history) for block in blocks])
-        given = np.concatenate([block.history.value for block in blocks])
-        units = (max(float(age.std()), 1e-9), max(float(given.std()), 1e-9))
-        known = np.zeros(len(popularity), dtype=np.float32) if usual is None else usual
-        liked = np.zeros(len(given)) if usual is None else given / units[1]
+        differs = np.zeros(len(item))
+        usual = np.zeros(len(popularity), dtype=np.float32)
+        if ratings is not None:
+            differs = np.concatenate([ratings.surprise(block.history) for block in blocks])
+            usual = ratings.usual
+        units = (float(age.std()) or 1.0, float(differs.std()) or 1.0)
         return cls(
             torch.from_numpy(owner),
             [torch.from_numpy(each / np.float32(s)) for each, s in zip(said, scale, strict=True)],
             scale,
-            _tensor(age / units[0] if age.any() else age),
-            _tensor(liked),
+            _tensor(age / units[0]),
+            _tensor(differs / units[1]),
             units,
             _tensor(popularity[item]),
             _tensor(popularity[candidates]),
             _tensor(wide("scores", -1e9)),
             _tensor(wide("target", 0.0)),
-            _tensor(given - known[item]),
-            _tensor(known[candidates]),
+            _tensor(differs),
+            _tensor(usual[candidates]),
             _tensor(wide("value", np.nan)),
         )
 
@@ -232,7 +189,8 @@ class _Network(torch.nn.Module):
             plain(self.prior) / worth,
             float(recency),
             float(liking),
-            float(torch.sigmoid(self.trust)) if self.rated else None,
+            float(torch.sigmoid(self.trust)),
+            self.rated,
         )
 
 

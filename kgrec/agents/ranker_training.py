@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,17 +11,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from kgrec.agents.kernel import Kernel
-from kgrec.agents.ranker import Floats, Ranker, Ratings, best_rows
-from kgrec.agents.ranker_loss import Block, Learned, learn
+from kgrec.agents.ranker import Floats, Ranker, best_rows
+from kgrec.agents.ranker_data import Block, Learned, popularity, ratings_of
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.evaluation.metrics import Values, user_metrics
 from kgrec.evaluation.ranking import mask_seen
 from kgrec.evaluation.validation import Validation
 from kgrec.progress import SILENT, Progress
-
-_SCALE = range(2, 21)
-"""Values are ratings when so many different ones occur; counts of plays are not."""
 
 
 class RankerConfig(FrozenModel):
@@ -74,10 +71,9 @@ class Decided:
     def ranker(self, known: Interactions, num_items: int) -> Ranker:
         """Return the ranker whose popularities and usual values are those of `known`."""
         learned, popular = self.learned, popularity(known, num_items)
-        ratings = None
-        if learned.trust is not None:
-            usual = usual_values(known, num_items)
-            ratings = Ratings(usual, learned.trust, self.value_weight)
+        ratings = ratings_of(known, num_items)
+        if ratings is not None:
+            ratings = replace(ratings, trust=learned.trust, weight=self.value_weight)
         return Ranker(
             learned.attend,
             learned.say,
@@ -86,7 +82,7 @@ class Decided:
             learned.liking,
             popular,
             (learned.prior[0] * popular + learned.prior[1] * popular**2).astype(np.float32),
-            ratings,
+            ratings if learned.rated else None,
             self.blend,
             self.top,
         )
@@ -144,8 +140,7 @@ class _Problem:
         self.config, self.validation, self.train = config, validation, train
         self.num_items = scores.shape[1]
         self.popularity = popularity(train, self.num_items)
-        rated = has_ratings(train)
-        self.usual = usual_values(train, self.num_items) if rated else None
+        self.ratings = ratings_of(train, self.num_items)
         histories = validation.histories
         mask_seen(scores, histories.matrix)
         cost = np.maximum(histories.lengths, 1) * config.top
@@ -156,12 +151,10 @@ class _Problem:
         self.users = order[fits]
         self.fold = np.arange(len(self.users)) % config.folds
         given = held_out.take(np.isin(held_out.user, validation.users[self.users]))
-        values = {
-            (user, item): value
-            for user, item, value in zip(
-                given.user.tolist(), given.item.tolist(), given.value.tolist(), strict=True
-            )
-        }
+        if self.ratings is not None:
+            given = given.take(given.kind == self.ratings.kind)
+        columns = given.user.tolist(), given.item.tolist(), given.value.tolist()
+        values = {(user, item): value for user, item, value in zip(*columns, strict=True)}
         self.blocks = [self._block(kernels, int(user), scores[user], values) for user in self.users]
 
     def _block(
@@ -192,7 +185,7 @@ class _Problem:
         blends = [(blend, 0.0) for blend in config.blends]
         tried = {each: self._mixed(added, expected, *each) for each in blends}
         chosen = max(blends, key=lambda each: float(tried[each].mean()))
-        for weight in config.value_weights if self.usual is not None else ():
+        for weight in config.value_weights if self.ratings is not None else ():
             more = self._mixed(added, expected, chosen[0], weight)
             if _beats(more, tried[chosen], config.standard_errors):
                 tried[chosen[0], weight] = more
@@ -202,7 +195,7 @@ class _Problem:
         if not kept:
             chosen = 0.0, 0.0
         report["blend"] = chosen[0]
-        if not kept and self.usual is None:
+        if not kept and self.ratings is None:
             return None, report
         return Decided(self._learn(np.arange(len(self.users))), *chosen, config.top), report
 
@@ -231,10 +224,12 @@ class _Problem:
         cells = np.cumsum([self.blocks[n].said[0].shape[0] for n in positions])
         most = max(1, int(np.searchsorted(cells * self.config.negatives, self.config.cells)))
         blocks = [self.blocks[n].first(self.config.negatives) for n in positions[:most]]
+        from kgrec.agents.ranker_loss import learn  # brings torch, which only training needs
+
         return learn(
             blocks,
             self.popularity,
-            self.usual,
+            self.ratings,
             ridge=self.config.ridge,
             iterations=self.config.iterations,
         )
@@ -266,13 +261,13 @@ class _Problem:
             "ranker": float(ranked.mean()),
             "error": float(gain.std() / np.sqrt(len(gain))),
         }
-        if self.usual is None:
+        if self.ratings is None:
             return report
         rated = [block.target & np.isfinite(block.value) for block in self.blocks]
         value = np.concatenate([b.value[r] for b, r in zip(self.blocks, rated, strict=True)])
         guess = np.concatenate([e[r] for e, r in zip(expected, rated, strict=True)])
         usual = np.concatenate(
-            [self.usual[b.items[r]] for b, r in zip(self.blocks, rated, strict=True)]
+            [self.ratings.usual[b.items[r]] for b, r in zip(self.blocks, rated, strict=True)]
         )
         if not len(value):
             return report
@@ -280,26 +275,6 @@ class _Problem:
             "value_error": float(np.sqrt(np.mean((guess - value) ** 2))),
             "usual_error": float(np.sqrt(np.mean((usual - value) ** 2))),
         }
-
-
-def popularity(known: Interactions, num_items: int) -> FloatArray:
-    """Return the logarithm of 1 + each item's users, of mean 0 and variance 1, float32 [I]."""
-    users = np.diff(known.matrix(int(known.user.max(initial=0)) + 1, num_items).tocsc().indptr)
-    logs = np.log1p(users.astype(np.float64))
-    return np.asarray((logs - logs.mean()) / max(float(logs.std()), 1e-9), dtype=np.float32)
-
-
-def has_ratings(known: Interactions) -> bool:
-    """Say whether the values are marks on a scale."""
-    return len(np.unique(known.value)) in _SCALE
-
-
-def usual_values(known: Interactions, num_items: int, *, damping: float = 10.0) -> FloatArray:
-    """Return the mean value of each item, drawn to the mean of all by `damping` values, [I]."""
-    mean = float(known.value.mean(dtype=np.float64)) if len(known) else 0.0
-    total = np.bincount(known.item, weights=known.value, minlength=num_items)
-    count = np.bincount(known.item, minlength=num_items)
-    return np.asarray((total + damping * mean) / (count + damping), dtype=np.float32)
 
 
 def _beats(ranked: Values, plain: Values, standard_errors: float) -> bool:

@@ -22,6 +22,7 @@ from kgrec.agents.attention import HistoryAttention, load_reader
 from kgrec.agents.coordinator import Coordinator
 from kgrec.agents.gate import Gate
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.ranker import Ranker
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
 from kgrec.training.checkpoint import read_arrays, read_json, writing_directory
@@ -29,8 +30,9 @@ from kgrec.training.checkpoint import read_arrays, read_json, writing_directory
 if TYPE_CHECKING:
     from kgrec.agents.team import Team
 
-FORMAT = 2
+FORMAT = 3
 _GATE = "coordinator.gate."
+_RANKER = "ranker."
 _DENSE = ("history_factors", "item_factors", "prior")
 
 
@@ -49,14 +51,16 @@ def save_team(team: Team, directory: Path) -> None:
         "kernels": [_describe(kernel) for kernel in team.kernels],
         "weights": team.weights,
         "gate": team.coordinator.gate is not None,
+        "ranker": None if team.ranker is None else team.ranker.settings(),
         "config": dict(team.config),
     }
     arrays: dict[str, NDArray[Any]] = {}
     for kernel in team.kernels:
         arrays.update(_arrays(kernel))
     if team.coordinator.gate is not None:
-        parts = team.coordinator.gate.arrays().items()
-        arrays.update({f"{_GATE}{name}": np.ascontiguousarray(part) for name, part in parts})
+        arrays.update(_named(_GATE, team.coordinator.gate.arrays()))
+    if team.ranker is not None:
+        arrays.update(_named(_RANKER, team.ranker.arrays()))
     with writing_directory(directory) as folder:
         save_file(arrays, folder / "model.safetensors")
         _write(folder / "config.json", config)
@@ -85,13 +89,14 @@ def load_team(directory: Path) -> Team:
         kernels = tuple(_kernel(entry, arrays, len(items)) for entry in config["kernels"])
         weights = [float(config["weights"][kernel.agent]) for kernel in kernels]
         gate = Gate.load(_under(_GATE, arrays)) if config["gate"] else None
+        ranker = config["ranker"] and Ranker.load(config["ranker"], _under(_RANKER, arrays))
         settings = config["config"]
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"the model is not whole ({error})", value=str(directory), remedy="Train it again."
         ) from None
     metrics = read_json(directory / "metrics.json")
-    return Team(items, kernels, Coordinator(weights, gate), settings, metrics)
+    return Team(items, kernels, Coordinator(weights, gate), settings, metrics, ranker)
 
 
 def _read_items(directory: Path, config: Mapping[str, Any]) -> Vocabulary:
@@ -161,6 +166,10 @@ def _reader(
         return None
     own = _under(f"{agent}.attention.", arrays)
     return load_reader(str(entry["name"]), entry["settings"], own)
+
+
+def _named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {f"{prefix}{name}": np.ascontiguousarray(part) for name, part in arrays.items()}
 
 
 def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -1,6 +1,6 @@
 """The team: kernels and a coordinator over one catalogue; fits, scores, explains, is stored.
 
-score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k,h · v_h · S_k(h, i) + b_k,i)
+score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k,h · v_h · S_k(h, i) + b_k,i) + what the ranker adds
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from kgrec.agents.coordinator import Attention, Coordinator
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.ranker import Ranker
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.data.histories import Histories, as_histories, one_history
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
+
+RANKER = "ranker"
+"""What stands in the place of an agent's name for what the ranker adds."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class TeamParts:
     """Scores taken apart by agent and by history item.
 
     Attributes:
-        agents: names, [A].
+        agents: names, [A]; the last is `RANKER` where there is one.
         weights: the attention α_k(u) that each agent's numbers were multiplied by, float64 [A].
         contributions: float64 [A, H, C].
         priors: what each agent says of a candidate whatever the history, float64 [A, C].
@@ -74,6 +78,7 @@ class Team:
         coordinator: weights in the order of `kernels`.
         config: the resolved configuration: agents, their settings with what validation chose.
         metrics: what was measured while fitting.
+        ranker: reorders the best; None where none was better than the agents.
     """
 
     items: Vocabulary
@@ -81,6 +86,7 @@ class Team:
     coordinator: Coordinator
     config: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    ranker: Ranker | None = None
 
     def __post_init__(self) -> None:
         if not self.kernels:
@@ -118,6 +124,8 @@ class Team:
         for attention, kernel in zip(alpha, self.kernels, strict=True):
             if attention.any():
                 scores += attention[:, None] * kernel.scores(histories)
+        if self.ranking is not None:
+            self.ranking.reorder(self.heard, histories, scores)
         return scores
 
     def parts(
@@ -126,14 +134,19 @@ class Team:
         candidates: ArrayLike,
         weights: FloatArray | None = None,
         attention: NDArray[np.float64] | None = None,
+        *,
+        ranked: bool = True,
     ) -> TeamParts:
         """Take scores apart.
+
+        The ranker stands beside the agents, as if all candidates were among those that it reorders.
 
         Args:
             history: one history, or rows of its distinct items, [H]; may be empty.
             candidates: rows of the items to score, [C].
             weights: weight of each history item, [H], where only rows are given; 1 when absent.
             attention: what `attention` says of this history, where the caller knows it.
+            ranked: False leaves the ranker out.
 
         Returns:
             parts whose `total` is the score of each candidate.
@@ -145,9 +158,18 @@ class Team:
         priors = np.zeros((len(alpha), len(wanted)))
         for k, kernel in enumerate(self.kernels):
             if alpha[k] > 0:
-                parts, prior = kernel.parts(given, wanted)
-                contributions[k], priors[k] = alpha[k] * parts, alpha[k] * prior
-        return TeamParts(self.agents, alpha, contributions, priors)
+                said, prior = kernel.parts(given, wanted)
+                contributions[k], priors[k] = alpha[k] * said, alpha[k] * prior
+        parts = TeamParts(self.agents, alpha, contributions, priors)
+        if self.ranking is None or not ranked:
+            return parts
+        reading = self.ranking.read(self.heard, given, wanted)
+        return TeamParts(
+            (*parts.agents, RANKER),
+            np.append(alpha, self.ranking.blend),
+            np.concatenate([contributions, reading.contributions()[None]]),
+            np.concatenate([priors, reading.priors[None]]),
+        )
 
     def totals(
         self,
@@ -157,7 +179,9 @@ class Team:
         *,
         with_priors: bool = True,
     ) -> NDArray[np.float64]:
-        """Score candidates as `parts` does, float64 [C], in memory for one row.
+        """Score candidates as `scores` does, float64 [C], in memory for one row.
+
+        The best of them are reordered by the ranker, where there is one.
 
         Args:
             history: one history, or rows of its distinct items, [H]; may be empty.
@@ -172,7 +196,23 @@ class Team:
             if weight > 0:
                 said, prior = kernel.totals(given, candidates)
                 scores += weight * (said + prior if with_priors else said)
+        if self.ranking is not None:
+            scores += self.ranking.added(
+                self.heard, given, candidates, scores, with_priors=with_priors
+            )
         return scores
+
+    def expected_values(
+        self, history: Histories | ArrayLike, candidates: IntArray
+    ) -> NDArray[np.float64] | None:
+        """Return what value the user would give candidates (rows, [C]), float64 [C].
+
+        None where the interactions give no values.
+        """
+        if self.ranker is None:
+            return None
+        given = one_history(history, len(self.items))
+        return self.ranker.expected(self.heard, given, candidates)
 
     def attention(
         self, history: Histories | ArrayLike, weights: FloatArray | None = None
@@ -189,6 +229,16 @@ class Team:
         """What the coordinator asks the agents that are heard to see whether they agree."""
         return self.coordinator.probing(self.kernels)
 
+    @property
+    def ranking(self) -> Ranker | None:
+        """The ranker where it moves anything; one may be there for the values alone."""
+        return self.ranker if self.ranker is not None and self.ranker.blend else None
+
+    @cached_property
+    def heard(self) -> list[Kernel]:
+        """The kernels of the agents that have a share."""
+        return [self.kernels[k] for k in self.coordinator.heard]
+
     def item_vectors(self) -> FloatArray:
         """Return the vectors to put under a vector index, float32 [I, D + 1].
 
@@ -196,7 +246,7 @@ class Team:
         dimension, √(M² − ‖v‖²), gives all rows the length M, so that the order of the cosine
         with `query_vector` is the order of the inner product (Bachrach et al. 2014).
         """
-        blocks = [block for kernel in self._heard() for block in _item_block(kernel)]
+        blocks = [block for kernel in self.heard for block in _item_block(kernel)]
         empty = np.zeros((len(self.items), 0), dtype=np.float32)
         vectors = np.hstack([empty, *blocks]).astype(np.float64)
         square = (vectors**2).sum(axis=1)
@@ -236,7 +286,7 @@ class Team:
         Args:
             per_item: at most so many positive weights of each history item.
         """
-        for kernel in self._heard():
+        for kernel in self.heard:
             if kernel.rows is not None:
                 yield _strongest(kernel.agent, kernel.rows, per_item)
 
@@ -252,10 +302,6 @@ class Team:
         from kgrec.agents.storage import load_team
 
         return load_team(directory)
-
-    def _heard(self) -> list[Kernel]:
-        pairs = zip(self.coordinator.weights, self.kernels, strict=True)
-        return [kernel for weight, kernel in pairs if weight > 0]
 
 
 def _item_block(kernel: Kernel) -> Iterator[FloatArray]:

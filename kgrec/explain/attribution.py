@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.moments import Moments
+from kgrec.agents.ranker import Reading
 from kgrec.agents.team import Team
 from kgrec.data.dataset import IntArray
 from kgrec.data.histories import Histories, one_history
@@ -35,6 +36,7 @@ class Rescoring:
         moments: of each agent, for its attention.
         probed: as `raw`, of the items by which the coordinator sees whether agents agree.
         probed_priors: as `priors`, likewise.
+        reading: what the ranker adds; None where there is none.
     """
 
     team: Team
@@ -44,6 +46,7 @@ class Rescoring:
     moments: tuple[Moments, ...]
     probed: NDArray[np.float64]
     probed_priors: NDArray[np.float64]
+    reading: Reading | None
 
     @classmethod
     def of(
@@ -64,7 +67,9 @@ class Rescoring:
         probes = np.empty(0, dtype=np.int64) if gate is None else gate.probes
         kernels = [each.kernel for each in known]
         both = [_looked_up(kernels, history, items) for items in (candidates, probes)]
-        return cls(team, history, *both[0], known, *both[1])
+        ranker = team.ranking
+        reading = None if ranker is None else ranker.of_said(both[0][0], history, candidates)
+        return cls(team, history, *both[0], known, *both[1], reading)
 
     def __len__(self) -> int:
         """H."""
@@ -85,9 +90,12 @@ class Rescoring:
 
     def _scores(self, removed: IntArray) -> NDArray[np.float64]:
         left = self.history.without(removed)
-        counts = [self._counts(each.kernel, left, removed) for each in self.moments]
+        kept = np.ones((len(removed), len(self)), dtype=np.bool_)
+        kept[np.arange(len(removed))[:, None], removed] = False
+        counts = [_counts(each.kernel, left, kept) for each in self.moments]
         said = _said(counts, self.raw, self.priors)
-        return np.asarray(np.einsum("as,asc->sc", self._attention(left, removed, counts), said))
+        scores = np.einsum("as,asc->sc", self._attention(left, removed, counts), said)
+        return np.asarray(scores if self.reading is None else scores + self.reading.totals(kept))
 
     def _attention(
         self, left: Histories, removed: IntArray, counts: Sequence[NDArray[np.float64]]
@@ -99,13 +107,12 @@ class Rescoring:
         probed = _said(counts, self.probed, self.probed_priors)
         return coordinator.hear(spreads, left, probed).alpha[coordinator.heard]
 
-    def _counts(self, kernel: Kernel, left: Histories, removed: IntArray) -> NDArray[np.float64]:
-        """Return how much each item of the history counts where some are taken out, [S, H]."""
-        kept = np.ones((len(removed), len(self)), dtype=np.bool_)
-        kept[np.arange(len(removed))[:, None], removed] = False
-        counts = np.zeros(kept.shape)
-        counts[kept] = kernel.weights(left)
-        return counts
+
+def _counts(kernel: Kernel, left: Histories, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how much each item of the history counts where only some are left, [S, H]."""
+    counts = np.zeros(kept.shape)
+    counts[kept] = kernel.weights(left)
+    return counts
 
 
 def _said(
@@ -157,12 +164,13 @@ def attribute(
     taken = history.taken(len(team.items))
     heard = team.listen(taken)
     attention = heard.alpha[:, 0]
+    listened = dict(zip(team.agents, map(float, heard.shares[:, 0]), strict=True))
     parts = team.parts(taken, np.array([item], dtype=np.int64), attention=attention)
     by_event = parts.contributions[:, :, 0]  # [A, H]
     agents = tuple(
         AgentShare(
             agent=agent,
-            share=float(heard.shares[k, 0]),
+            share=listened.get(agent, 0.0),
             weight=float(parts.weights[k]),
             history=float(by_event[k].sum()),
             prior=float(parts.priors[k, 0]),

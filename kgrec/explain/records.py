@@ -10,7 +10,8 @@ class AgentShare(FrozenModel):
     """What one agent says of the item.
 
     Attributes:
-        share: how much it is listened to for this user; the shares sum to one.
+        share: how much it is listened to for this user; the shares sum to one, and the ranker,
+            which is no agent but stands among them, has none.
         weight: its share over the spread of its scores, which its numbers were multiplied by.
         history: what it says because of the history.
         prior: what it says whatever the history.

@@ -48,7 +48,7 @@ def likeness(team: Team, rows: IntArray) -> NDArray[np.float64]:
 
     The kernels' weights both ways, added over the agents, divided by the largest of them.
     """
-    weights = team.parts(rows, rows).contributions.sum(axis=0)
+    weights = team.parts(rows, rows, ranked=False).contributions.sum(axis=0)
     weights = np.maximum(weights + weights.T, 0.0)
     np.fill_diagonal(weights, 0.0)
     largest = float(weights.max(initial=0.0))

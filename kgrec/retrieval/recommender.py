@@ -206,7 +206,9 @@ class Recommender:
         scored = score(live.team, history, candidates, **options)
         pool = k * self.config.pool
         picks = varied(live.team, scored, k, diversity, pool) if diversity else in_order(scored, k)
-        shown = take_apart(live.team, history, scored.rows[[p.position for p in picks]], **options)
+        rows = scored.rows[[pick.position for pick in picks]]
+        shown = take_apart(live.team, history, rows, **options)
+        expected = live.team.expected_values(history.taken(len(live.team.items)), rows)
         speakers = {pick.position: shown.by_event(n) for n, pick in enumerate(picks)}
         paths = self._paths(live, scored, speakers)
         items = tuple(
@@ -216,6 +218,7 @@ class Recommender:
                 title=scored.titles[pick.position],
                 score=float(scored.scores[pick.position]),
                 contributions=shown.by_agent(rank - 1),
+                expected_value=None if expected is None else float(expected[rank - 1]),
                 reasons=short_reasons(
                     speakers[pick.position], paths.get(scored.ids[pick.position], {})
                 ),

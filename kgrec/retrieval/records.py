@@ -34,6 +34,8 @@ class Recommendation(FrozenModel):
         score: the joint score; in a fallback the number of interactions, or shared rarity.
         contributions: share of each agent, history and prior together; they sum to the score.
             Empty in a fallback.
+        expected_value: the value that the user may be expected to give it, such as a rating; None
+            where the interactions give none.
         reasons: short words.
         moves: rules that changed the rank.
     """
@@ -43,6 +45,7 @@ class Recommendation(FrozenModel):
     title: str
     score: float
     contributions: dict[str, float] = Field(default_factory=dict)
+    expected_value: float | None = None
     reasons: tuple[str, ...] = ()
     moves: tuple[Move, ...] = ()
 

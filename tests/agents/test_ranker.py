@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.ranker import Ranker, Ratings, best_rows
-from kgrec.agents.ranker_loss import Block, _Network, _Tensors, learn
-from kgrec.agents.ranker_training import RankerConfig, has_ratings, learn_ranker, usual_values
+from kgrec.agents.ranker_data import Block, ratings_of
+from kgrec.agents.ranker_loss import _Network, _Tensors, learn
+from kgrec.agents.ranker_training import RankerConfig, learn_ranker
 from kgrec.data.dataset import FloatArray, Interactions
 from kgrec.data.histories import Histories
 from kgrec.evaluation.validation import Objective, Validation
@@ -41,18 +42,18 @@ def random_ranker(seed: int, *, rated: bool = True, top: int = 200) -> Ranker:
         liking=0.3,
         popularity=rng.normal(size=ITEMS).astype(np.float32),
         prior=rng.normal(size=ITEMS).astype(np.float32),
-        ratings=Ratings(usual, 0.8, 0.5) if rated else None,
+        ratings=Ratings(usual, 0, 0.8, 0.5) if rated else None,
         blend=0.7,
         top=top,
     )
 
 
-def random_history(seed: int, size: int) -> Histories:
+def random_history(seed: int, size: int, *, weighted: bool = True) -> Histories:
     rng = np.random.default_rng(seed)
     return Histories.one(
         rng.choice(ITEMS, size, replace=False),
         ITEMS,
-        weight=rng.uniform(0.5, 2.0, size),
+        weight=rng.uniform(0.5, 2.0, size) if weighted else None,
         at=rng.integers(1, 10**10, size),
         value=rng.integers(1, 6, size),
     )
@@ -68,7 +69,7 @@ def test_the_score_is_the_one_computed_by_hand() -> None:
         liking=0.0,
         popularity=np.array([1.0, 2.0, 4.0], dtype=np.float32),
         prior=np.array([0.0, 0.0, 0.5], dtype=np.float32),
-        ratings=Ratings(np.array([3.0, 3.0, 4.0], dtype=np.float32), trust=0.5, weight=2.0),
+        ratings=Ratings(np.array([3.0, 3.0, 4.0], dtype=np.float32), kind=0, trust=0.5, weight=2.0),
         blend=10.0,
     )
     history = Histories.one([0, 1], 3, value=[5.0, 3.0])
@@ -87,7 +88,10 @@ def test_contributions_and_priors_sum_to_what_is_added(seed: int, size: int, rat
     history, candidates = random_history(seed, size), np.arange(ITEMS)
     reading = ranker.read(kernels, history, candidates)
     summed = reading.contributions().sum(axis=0) + reading.priors
-    np.testing.assert_allclose(summed, ranker.added(kernels, history, candidates), atol=1e-9)
+    scores = np.zeros(ITEMS)
+    np.testing.assert_allclose(
+        summed, ranker.added(kernels, history, candidates, scores), atol=1e-9
+    )
 
 
 @settings(deadline=None, max_examples=40)
@@ -100,7 +104,7 @@ def test_what_is_left_out_might_as_well_never_have_been(seed: int, size: int) ->
     found = ranker.read(kernels, history, candidates).totals(kept)
     left = history.without(removed)
     for row in range(size):
-        expected = ranker.added(kernels, left[row : row + 1], candidates)
+        expected = ranker.read(kernels, left[row : row + 1], candidates).totals()[0]
         np.testing.assert_allclose(found[row], expected, atol=1e-7)
 
 
@@ -115,7 +119,7 @@ def test_only_the_best_are_reordered_and_the_others_stay_below(seed: int, top: i
     fresh = np.setdiff1d(np.arange(ITEMS), history.item)
     best = fresh[np.argsort(-before[0, fresh])][:top]
     rest = np.setdiff1d(np.arange(ITEMS), best)
-    added = ranker.added(kernels, history, best)
+    added = ranker.read(kernels, history, best).totals()[0]
     np.testing.assert_allclose(after[best], before[0, best] + added, atol=1e-5)
     np.testing.assert_allclose(after[rest] - before[0, rest], added.min(), atol=1e-5)
     others = np.intersect1d(rest, fresh)
@@ -133,7 +137,7 @@ def blocks(seed: int, users: int = 30, candidates: int = 8) -> list[Block]:
     rng = np.random.default_rng(seed)
     kernels, made = random_kernels(seed), []
     for user in range(users):
-        history = random_history(seed + user, int(rng.integers(1, 5)))
+        history = random_history(seed + user, int(rng.integers(1, 5)), weighted=False)
         items = rng.choice(ITEMS, candidates, replace=False)
         target = rng.random(candidates) < 0.4
         value = np.where(target, rng.integers(1, 6, candidates), np.nan)
@@ -144,7 +148,7 @@ def blocks(seed: int, users: int = 30, candidates: int = 8) -> list[Block]:
 
 
 def test_every_number_gets_a_gradient_from_the_task_it_serves() -> None:
-    usual = np.full(ITEMS, 3.0, dtype=np.float32)
+    usual = Ratings(np.full(ITEMS, 3.0, dtype=np.float32), 0, 1.0)
     popular = np.random.default_rng(1).normal(size=ITEMS).astype(np.float32)
     data = _Tensors.of(blocks(1), popular, usual)
     for rated in (True, False):
@@ -167,7 +171,8 @@ def test_the_ridge_pulls_to_nothing() -> None:
 
 
 def test_what_was_learned_scores_as_it_did_while_learning() -> None:
-    made, usual = blocks(3), np.full(ITEMS, 3.0, dtype=np.float32)
+    made = blocks(3)
+    usual = Ratings(np.full(ITEMS, 3.0, dtype=np.float32), 0, 1.0)
     popular = np.random.default_rng(2).normal(size=ITEMS).astype(np.float32)
     learned = learn(made, popular, usual, ridge=0.01, iterations=5)
     ranker = Ranker(
@@ -178,16 +183,12 @@ def test_what_was_learned_scores_as_it_did_while_learning() -> None:
         learned.liking,
         popular,
         (learned.prior[0] * popular + learned.prior[1] * popular**2).astype(np.float32),
+        usual,
     )
-    plain = [block.history for block in made]
-    one = [np.ones_like(history.weight) for history in plain]
     loss, targets = 0.0, 0
     sharpness = _sharpness(made, popular, usual)
-    for block, weight in zip(made, one, strict=True):
-        history = Histories.one(
-            block.history.item, ITEMS, weight=weight, at=block.history.at, value=block.history.value
-        )
-        added = ranker.of_said(block.said.astype(float), history, block.items).totals()[0]
+    for block in made:
+        added = ranker.of_said(block.said.astype(float), block.history, block.items).totals()[0]
         logits = sharpness * (block.scores + added)
         logits -= np.log(np.exp(logits).sum())
         loss -= logits[block.target].sum()
@@ -198,7 +199,7 @@ def test_what_was_learned_scores_as_it_did_while_learning() -> None:
     assert np.log(loss / targets) == pytest.approx(float(network.loss(data).detach()), abs=1e-4)
 
 
-def _fitted(made: list[Block], popular: FloatArray, usual: FloatArray) -> _Network:
+def _fitted(made: list[Block], popular: FloatArray, usual: Ratings) -> _Network:
     """Learn as `learn` does, and return the network."""
     data, network = _Tensors.of(made, popular, usual), _Network(2, rated=True)
     optimiser = torch.optim.LBFGS(network.parameters(), max_iter=5, line_search_fn="strong_wolfe")
@@ -213,7 +214,7 @@ def _fitted(made: list[Block], popular: FloatArray, usual: FloatArray) -> _Netwo
     return network
 
 
-def _sharpness(made: list[Block], popular: FloatArray, usual: FloatArray) -> float:
+def _sharpness(made: list[Block], popular: FloatArray, usual: Ratings) -> float:
     return float(_fitted(made, popular, usual).sharpness.exp().detach())
 
 
@@ -295,22 +296,24 @@ def test_too_few_users_or_never_is_no_ranker() -> None:
         assert learn_ranker(kernels, scores, validation, held_out, train, config) == (None, {})
 
 
-def test_counts_are_no_ratings() -> None:
+def test_counts_are_no_ratings_and_one_value_for_all_is_none() -> None:
     many = np.arange(30, dtype=np.int64)
     counts = Interactions(many, many, many.astype(np.float32), many)
-    assert not has_ratings(counts)
-    assert not has_ratings(_unrated(counts))
-    marks = Interactions(many, many, (many % 5).astype(np.float32), many)
-    assert has_ratings(marks)
+    for rows in (counts, _unrated(counts), Interactions.empty()):
+        assert ratings_of(rows, 30) is None
 
 
-def test_usual_values_are_means_drawn_to_the_mean() -> None:
+def test_usual_values_are_means_of_one_kind_drawn_to_the_mean() -> None:
     rows = Interactions(
-        np.array([0, 1, 2]),
-        np.array([0, 0, 1]),
-        np.array([5.0, 5.0, 2.0], dtype=np.float32),
-        np.zeros(3, dtype=np.int64),
+        np.array([0, 1, 2, 3]),
+        np.array([0, 0, 1, 2]),
+        np.array([5.0, 5.0, 2.0, 1.0], dtype=np.float32),
+        np.zeros(4, dtype=np.int64),
+        np.array([6, 6, 6, 2]),
     )
-    np.testing.assert_allclose(
-        usual_values(rows, 3, damping=2.0), [(10 + 8) / 4, (2 + 8) / 3, 4.0], rtol=1e-6
-    )
+    ratings = ratings_of(rows, 3, damping=2.0)
+    assert ratings is not None
+    expected = [(10 + 8) / 4, (2 + 8) / 3, 4.0]
+    np.testing.assert_allclose(ratings.usual, expected, rtol=1e-6)
+    history = Histories.one([0, 2], 3, kind=[6, 2], value=[5.0, 1.0])
+    np.testing.assert_allclose(ratings.surprise(history), [0.5, 0.0])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kgrec.agents.coordinator import Coordinator
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.ranker import Ranker, Ratings
 from kgrec.agents.team import Team
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.explain.attribution import Rescoring, attribute, deletion_effects
@@ -19,7 +20,7 @@ from kgrec.retrieval.history import Event, as_history
 ITEMS = 30
 
 
-def random_team(seed: int, *, prior: bool = True) -> Team:
+def random_team(seed: int, *, prior: bool = True, ranked: bool = False) -> Team:
     rng = np.random.default_rng(seed)
     rows = sp.random_array((ITEMS, ITEMS), density=0.3, rng=rng, data_sampler=rng.normal)
     factors = rng.normal(size=(2, ITEMS, 6)).astype(np.float32)
@@ -36,7 +37,16 @@ def random_team(seed: int, *, prior: bool = True) -> Team:
         Kernel("silent", prior=bias, rows=sp.csr_matrix((ITEMS, ITEMS), dtype=np.float32)),
     )
     weights = [*rng.dirichlet([1.0, 1.0]), 0.0]
-    return Team(Vocabulary(f"i{n}" for n in range(ITEMS)), kernels, Coordinator(weights))
+    items = Vocabulary(f"i{n}" for n in range(ITEMS))
+    ranker = random_ranker(rng) if ranked else None
+    return Team(items, kernels, Coordinator(weights), ranker=ranker)
+
+
+def random_ranker(rng: np.random.Generator) -> Ranker:
+    popularity, prior, usual = rng.normal(size=(3, ITEMS)).astype(np.float32)
+    coefficients = rng.normal(size=(3, 2))
+    ratings = Ratings(usual, kind=0, trust=0.5, weight=0.5)
+    return Ranker(*coefficients, 0.1, 0.2, popularity, prior, ratings, blend=0.8)
 
 
 histories = st.lists(st.integers(0, ITEMS - 1), min_size=0, max_size=12, unique=True)
@@ -79,9 +89,26 @@ def test_deletion_effects_are_those_of_the_team(seed: int, history: list[int], i
 
 
 @settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), histories, st.integers(0, ITEMS - 1))
+def test_the_ranker_is_a_voice_like_another(seed: int, history: list[int], item: int) -> None:
+    team = random_team(seed, ranked=True)
+    known = as_history([Event(f"i{n}", f"Item {n}", at=n) for n in history], team.items)
+    score, agents, events = attribute(team, known, item)
+    assert agents[-1].agent == "ranker"
+    assert score == pytest.approx(sum(agent.history + agent.prior for agent in agents))
+    taken = known.taken(ITEMS)
+    assert score == pytest.approx(float(team.totals(taken, np.array([item]))[0]))
+    effects = {event.item_id: event.deletion_effect for event in events}
+    for n, number in enumerate(history):
+        left = taken.without(np.array([[n]], dtype=np.int64))
+        without = float(team.parts(left, [item]).total[0])
+        assert effects[f"i{number}"] == pytest.approx(without - score, rel=1e-6, abs=1e-6)
+
+
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10_000), st.integers(1, 5), st.integers(2, 9))
 def test_a_counterfactual_holds_and_is_smallest(seed: int, k: int, size: int) -> None:
-    team = random_team(seed)
+    team = random_team(seed, ranked=seed % 2 == 1)
     rng = np.random.default_rng(seed)
     history = rng.choice(ITEMS, size, replace=False).astype(np.int64)
     candidates = np.setdiff1d(np.arange(ITEMS), history)
