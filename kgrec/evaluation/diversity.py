@@ -40,17 +40,21 @@ def intra_list_diversity(top: IntArray, features: sp.csr_matrix) -> Values:
 def item_features(dataset: Dataset) -> tuple[str, sp.csr_matrix] | None:
     """Return by what items are told apart, `facts` or `texts`, and their unit features [I, K].
 
-    Facts, where more items have some than have a text, else the words of the texts; rare ones
-    weigh more (IDF). None where there is neither.
+    The facts that two items or more share, each alike, where as many items have some as have a
+    text, else the words of the texts, of which rare ones weigh more (IDF): with such weights, or
+    with facts that one item alone has, nearly all pairs of items would be wholly unlike. None
+    where there is neither.
     """
-    facts = dataset.facts.features(dataset.num_items, len(dataset.entities), min_degree=1)
+    facts = dataset.features()
     words = word_counts(dataset.item_texts, dataset.num_items)
     with_facts, with_words = (int((np.diff(m.indptr) > 0).sum()) for m in (facts, words))
     if not with_facts and not with_words:
         return None
     if with_facts >= with_words:
         return "facts", unit_rows(facts)
-    return "texts", unit_rows(words)
+    held_by = np.maximum(np.bincount(words.indices, minlength=words.shape[1]), 1)
+    weight = np.log1p(dataset.num_items / held_by)
+    return "texts", unit_rows(sp.csr_matrix(words @ sp.diags_array(weight)))
 
 
 def word_counts(texts: Sequence[str], num_items: int) -> sp.csr_matrix:
@@ -68,11 +72,8 @@ def word_counts(texts: Sequence[str], num_items: int) -> sp.csr_matrix:
     return sp.csr_matrix((values, (rows, columns)), shape=(num_items, max(len(column), 1)))
 
 
-def unit_rows(counts: sp.csr_matrix) -> sp.csr_matrix:
-    """Weigh features by IDF and give each row that has any the length 1."""
-    held_by = np.maximum(np.bincount(counts.indices, minlength=counts.shape[1]), 1)
-    weight = np.log1p(counts.shape[0] / held_by)
-    weighted = sp.csr_matrix(counts @ sp.diags_array(weight))
-    length = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+def unit_rows(features: sp.csr_matrix) -> sp.csr_matrix:
+    """Give each row that has any features the length 1."""
+    length = np.sqrt(np.asarray(features.multiply(features).sum(axis=1)).ravel())
     scale = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)
-    return sp.csr_matrix(sp.diags_array(scale) @ weighted)
+    return sp.csr_matrix(sp.diags_array(scale) @ features)

@@ -79,7 +79,8 @@ def group_report(
         min_users: the least users of a group that a gap is taken over.
         seed: of the resamples.
     """
-    member = {name: np.array([label == name for label in labels]) for name in _in_order(labels)}
+    given = np.array(labels, dtype=object)
+    member = {name: np.asarray(given == name, dtype=np.bool_) for name in _in_order(labels)}
     groups = {
         name: Group(
             users=int(inside.sum()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from kgrec.config import FrozenModel
@@ -16,6 +18,7 @@ from kgrec.evaluation.report import Metric, metrics_of
 from kgrec.stages.measure import Asked, Measurement
 
 _SHOWN = ("recall", "ndcg", "mrr")
+_MAX_CELLS = 4_000_000
 
 
 class ListReport(FrozenModel):
@@ -54,11 +57,26 @@ def list_report(found: Measurement, asked: Asked, relation: str | None = None) -
         top = found.lists.items[:, :k]
         values: dict[str, Values] = {}
         if features is not None:
-            values["diversity"] = intra_list_diversity(top, features[1])
+            unit = features[1]
+            width = k * int(np.diff(unit.indptr).max(initial=1))
+            parts = [intra_list_diversity(top[rows], unit) for rows in _blocks(len(top), width)]
+            values["diversity"] = np.concatenate(parts)
         if kinds is not None:
-            values["miscalibration"] = miscalibration(top, known, kinds[1])
+            shares = kinds[1]
+            parts = [
+                miscalibration(top[rows], known[rows], shares)
+                for rows in _blocks(len(top), shares.shape[1])
+            ]
+            values["miscalibration"] = np.concatenate(parts)
         at[k] = metrics_of(values, seed=asked.seed) if values else {}
     return ListReport(features=features and features[0], relation=kinds and kinds[0], at=at)
+
+
+def _blocks(num_users: int, width: int) -> Iterator[slice]:
+    """Yield users in blocks, so that what `width` numbers a user take is bounded."""
+    size = max(1, _MAX_CELLS // max(width, 1))
+    for start in range(0, num_users, size):
+        yield slice(start, start + size)
 
 
 def check_relation(train: Dataset, relation: str | None) -> None:

@@ -9,12 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tastes import tastes
 
-from kgrec.data.dataset import Facts
+from kgrec.data.atomic import SplitDataset
+from kgrec.data.dataset import Facts, FloatArray
+from kgrec.data.histories import Histories
 from kgrec.errors import ConfigError
 from kgrec.evaluation.audit import audited
 from kgrec.evaluation.calibration import kinds_of, miscalibration
 from kgrec.evaluation.diversity import intra_list_diversity, item_features, unit_rows, word_counts
 from kgrec.evaluation.groups import group_report, groups_of
+from kgrec.stages import lists
+from kgrec.stages.measure import Asked, measure
 
 # Items 0 and 1 are alike, 2 is unlike both, 3 is half way, of 4 nothing is known.
 UNIT = sp.csr_matrix(np.array([[1, 0], [1, 0], [0, 1], [0.6, 0.8], [0, 0]], dtype=np.float64))
@@ -54,6 +58,23 @@ def test_items_are_told_apart_by_facts_or_by_words() -> None:
     assert item_features(bare) is None
     by, _ = item_features(type(train)(**{**train.__dict__, "facts": without})) or ("", UNIT)
     assert by == "texts"
+
+
+def test_blocks_of_users_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = tastes()
+    data = SplitDataset("tastes", world.train, world.valid, world.test)
+    asked = Asked(data, "train", (5,))
+    train = world.train.matrix()
+
+    class Overlap:
+        def scores(self, histories: Histories) -> FloatArray:
+            return np.asarray((histories.matrix @ (train.T @ train)).toarray(), dtype=np.float32)
+
+    found = measure(Overlap(), asked)
+    whole = lists.list_report(found, asked)
+    assert (whole.features, whole.relation) == ("facts", "HAS_GENRE")
+    monkeypatch.setattr(lists, "_MAX_CELLS", 30)
+    assert lists.list_report(found, asked) == whole
 
 
 def test_words_are_counted() -> None:
