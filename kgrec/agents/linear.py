@@ -11,7 +11,7 @@ from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.linear_blocks import BlockConfig
 from kgrec.agents.linear_forms import DenseForm, Form, LowRankForm, SparseForm
-from kgrec.agents.linear_gram import Evidence
+from kgrec.agents.linear_gram import Evidence, WeightConfig
 from kgrec.agents.linear_search import Search, Trial
 from kgrec.evaluation.validation import Objective
 
@@ -29,9 +29,7 @@ class LinearConfig(AgentConfig):
             2 GB), time with their cube.
         ridge: λ of an item of mean popularity; None begins at `ridge_start` and doubles or halves
             it while validation gains.
-        ridge_power: λ_i = λ · (popularity_i / mean)^power.
-        user_power: a user of n items weighs n^-power, so that those who take everything do not
-            drown the others.
+        weights: how much users, values and popular items count.
         knowledge: weight of the knowledge features beside the users; None chooses. At 0 an item
             that nobody has taken cannot be reached, so the default choices have no 0.
         row_size: of the dense form, how many of the strongest weights of each history item are
@@ -46,8 +44,7 @@ class LinearConfig(AgentConfig):
     dense_items: int = Field(default=12_000, ge=1)
     ridge: float | None = Field(default=None, gt=0)
     ridge_start: float = Field(default=200.0, gt=0)
-    ridge_power: float = 0.3
-    user_power: float = Field(default=0.5, ge=0)
+    weights: WeightConfig = WeightConfig()
     knowledge: float | None = Field(default=None, ge=0)
     knowledge_choices: tuple[float, ...] = Field(default=(0.1, 3.0), min_length=1)
     row_size: int = Field(default=500, ge=1)
@@ -76,7 +73,7 @@ class LinearAgent:
         """Solve for the item-to-item weights; see `Agent.fit`."""
         if not len(context.train.interactions):
             raise NothingToLearnError("the linear agent needs interactions")
-        evidence = Evidence.of(context.train, self.config.ridge_power, self.config.user_power)
+        evidence = Evidence.of(context.train, self.config.weights)
         form = self._form(evidence, context)
         ridge, knowledge = self._choose(form, evidence, context)
         with context.progress.task(f"linear: solve, {form.name}") as task:

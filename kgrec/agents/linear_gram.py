@@ -7,9 +7,27 @@ from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
+from pydantic import Field
 
 from kgrec.agents.features import degree_features
+from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, IntArray
+
+
+class WeightConfig(FrozenModel):
+    """How much users, values and popular items count.
+
+    Attributes:
+        user_power: a user of n items weighs n^-power, so that those who take everything do not
+            drown the others.
+        value_power: an interaction counts by its value (rating, play count) to this power,
+            against the mean of the same user.
+        ridge_power: λ_i = λ · (popularity_i / mean)^power.
+    """
+
+    user_power: float = Field(default=0.5, ge=0)
+    value_power: float = Field(default=0.25, ge=0)
+    ridge_power: float = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +35,7 @@ class Evidence:
     """The two halves of the Gram matrix G = XᵀX + w·FFᵀ, and the shape of its ridge.
 
     Attributes:
-        users: X, CSC float32 [U, I]; an entry is the root of the user's weight.
+        users: X, CSC float32 [U, I]; what weighs users and values is in the entries.
         features: Fᵀ, CSC float32 [K, I]; K is 0 where no two items share a feature.
         ridge_shape: what the ridge of each item is multiplied by, float32 [I].
     """
@@ -27,26 +45,15 @@ class Evidence:
     ridge_shape: FloatArray
 
     @classmethod
-    def of(cls, train: Dataset, ridge_power: float, user_power: float) -> Evidence:
-        """Collect users and features.
-
-        Args:
-            ridge_power: the ridge of an item grows with its popularity to this power.
-            user_power: a user of n items weighs n^-user_power; the weights are such that the
-                trace of XᵀX is the number of interactions whatever the power, so that one ridge
-                means the same under all.
-        """
-        matrix = train.matrix()
-        length = np.maximum(np.diff(matrix.indptr), 1).astype(np.float64)
-        weight = length**-user_power
-        weight *= length.sum() / (weight @ length)
-        users = sp.csc_matrix(sp.diags_array(np.sqrt(weight).astype(np.float32)) @ matrix)
+    def of(cls, train: Dataset, config: WeightConfig) -> Evidence:
+        """Collect users and features."""
+        users = sp.csc_matrix(_weighted(train, config))
         features = degree_features(train)
         if features is None:
             features = sp.csr_matrix((train.num_items, 0), dtype=np.float32)
         taken = np.diff(users.indptr)
         share = np.maximum(taken, 1) / max(taken.mean(), 1e-9)
-        shape = (share**ridge_power).astype(np.float32)
+        shape = (share**config.ridge_power).astype(np.float32)
         return cls(users, sp.csc_matrix(features.T), shape)
 
     @property
@@ -74,6 +81,26 @@ class Evidence:
 
 def _gram(columns: sp.csc_matrix) -> FloatArray:
     return np.asarray((columns.T @ columns).toarray(), dtype=np.float32)
+
+
+def _weighted(train: Dataset, config: WeightConfig) -> sp.csr_matrix:
+    """Return the user-item matrix with its weights, CSR float32 [U, I].
+
+    The trace of XᵀX is the number of entries whatever the weights, so that one ridge means the
+    same under all.
+    """
+    taken = train.interactions
+    value = np.maximum(taken.value, np.finfo(np.float32).tiny)
+    shape = train.num_users, train.num_items
+    matrix = sp.csr_matrix((value, (taken.user, taken.item)), shape=shape, dtype=np.float32)
+    matrix.data **= config.value_power
+    length = np.maximum(np.diff(matrix.indptr), 1)
+    mean = np.maximum(np.asarray(matrix.sum(axis=1)).ravel() / length, 1e-12)
+    root = length ** (-config.user_power / 2)
+    matrix.data *= np.repeat(root / mean, np.diff(matrix.indptr)).astype(np.float32)
+    trace = np.square(matrix.data, dtype=np.float64).sum()
+    matrix.data *= np.float32(np.sqrt(matrix.nnz / max(trace, 1e-12)))
+    return matrix
 
 
 def _squares(columns: sp.csc_matrix) -> FloatArray:

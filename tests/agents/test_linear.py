@@ -12,12 +12,13 @@ from kgrec.agents.features import degree_features
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.linear import FormName, LinearAgent, LinearConfig
 from kgrec.agents.linear_blocks import Block, BlockConfig, cut, solve_blocks
-from kgrec.agents.linear_gram import Evidence
+from kgrec.agents.linear_gram import Evidence, WeightConfig
 from kgrec.agents.linear_solve import closed_form, last_columns
 from kgrec.data.dataset import Dataset, Facts, Interactions
 from kgrec.data.vocabulary import Vocabulary
 
 FORMS: tuple[FormName, ...] = ("dense", "sparse", "low-rank")
+PLAIN = WeightConfig(user_power=0.0, value_power=0.0, ridge_power=0.0)
 SMALL = BlockConfig(targets=12, context=24)
 
 
@@ -47,13 +48,13 @@ def test_two_items_by_hand() -> None:
     taken = Interactions(user, item, np.ones(5, np.float32), np.zeros(5, np.int64))
     data = Dataset(Vocabulary("abcd"), Vocabulary("xy"), taken)
     for form in FORMS:
-        config = LinearConfig(form=form, ridge=1.0, ridge_power=0.0, user_power=0.0)
+        config = LinearConfig(form=form, ridge=1.0, weights=PLAIN)
         kernel = LinearAgent(config).fit(FitContext(data))
         np.testing.assert_allclose(weights(kernel), [[0.0, 1 / 4], [1 / 3, 0.0]], atol=1e-6)
 
 
 def test_the_weights_are_those_of_the_closed_form(world: Tastes) -> None:
-    rows = weights(fitted(world, "dense", ridge_power=0.0, user_power=0.0))
+    rows = weights(fitted(world, "dense", weights=PLAIN))
     matrix = world.train.matrix().toarray().astype(np.float64)
     features = degree_features(world.train)
     assert features is not None
@@ -65,13 +66,17 @@ def test_the_weights_are_those_of_the_closed_form(world: Tastes) -> None:
     np.testing.assert_allclose(rows, expected, atol=2e-6)
 
 
-def test_users_weigh_less_the_more_they_take(world: Tastes) -> None:
-    plain, weighted = (Evidence.of(world.train, 0.3, power) for power in (0.0, 1.0))
-    length = np.asarray(world.train.matrix().sum(axis=1))
-    ratio = weighted.users.toarray() ** 2 * length / np.maximum(plain.users.toarray(), 1e-9)
-    taken = plain.users.toarray() > 0
-    np.testing.assert_allclose(ratio[taken], ratio[taken][0], rtol=1e-4)
-    assert (weighted.users.data**2).sum() == pytest.approx(len(world.train.interactions), rel=1e-4)
+def test_users_weigh_less_the_more_they_take_and_values_count_within_a_user() -> None:
+    # User a takes x once and y sixteen times, user b takes four things once.
+    user, item = np.array([0, 0, 1, 1, 1, 1]), np.array([0, 1, 0, 1, 2, 3])
+    value = np.array([1, 16, 3, 3, 3, 3], np.float32)
+    taken = Interactions(user, item, value, np.zeros(6, np.int64))
+    data = Dataset(Vocabulary("ab"), Vocabulary("wxyz"), taken)
+    users = Evidence.of(data, WeightConfig(user_power=1.0, value_power=0.25)).users.toarray()
+    assert (users**2).sum() == pytest.approx(6)
+    # 16^¼ = 2: against their mean 1.5 they are 2/3 and 4/3; over √2. The others are 1 over √4.
+    expected = np.array([[2 / 3, 4 / 3, 0, 0] / np.sqrt(2), np.full(4, 0.5)])
+    np.testing.assert_allclose(users / users[1, 0], expected / 0.5, rtol=1e-5)
 
 
 def test_the_other_forms_are_the_dense_one_when_nothing_is_left_out(world: Tastes) -> None:
@@ -84,7 +89,7 @@ def test_the_other_forms_are_the_dense_one_when_nothing_is_left_out(world: Taste
 
 
 def test_a_block_among_all_items_has_the_weights_of_the_whole(world: Tastes) -> None:
-    evidence, rows = Evidence.of(world.train, 0.3, 0.5), np.arange(world.train.num_items)
+    evidence, rows = Evidence.of(world.train, WeightConfig()), np.arange(world.train.num_items)
     blocks = [Block(part, np.setdiff1d(rows, part)) for part in np.array_split(rows, 5)]
     solved = solve_blocks(evidence, blocks, 20.0, 2.0, 1000, workers=2)
     expected = closed_form(evidence.gram(rows, 20.0, 2.0))
@@ -114,7 +119,7 @@ def test_an_item_without_interactions_is_reached_through_its_features(
 
 
 def test_the_cut_makes_every_item_a_target_once_and_follows_tastes(world: Tastes) -> None:
-    evidence = Evidence.of(world.train, 0.3, 0.5)
+    evidence = Evidence.of(world.train, WeightConfig())
     config = SMALL.model_copy(update={"embedding_dim": 6})
     blocks = cut(evidence, config, (20.0, 2.0), seed=1)
     targets = np.concatenate([block.targets for block in blocks])
