@@ -81,7 +81,7 @@ class WholeGraph:
     Args:
         edges: of the training data.
         kappa: as in `Graph.of`.
-        drop: share of the edges that a step hides.
+        drop, cold: as in `hide`.
     """
 
     rest_every = 1
@@ -94,15 +94,16 @@ class WholeGraph:
         *,
         kappa: float,
         drop: float,
+        cold: float = 0.0,
         device: str,
     ) -> None:
         self.edges, self.budget, self.loss = edges, budget, loss
-        self.kappa, self.drop, self.device = kappa, drop, device
+        self.kappa, self.drop, self.cold, self.device = kappa, drop, cold, device
         self.degree = edges.item_degree()
 
     def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
         """Hide edges, and take the users who have one, or as many of them as fit."""
-        hidden = rng.random(len(self.edges)) < self.drop
+        hidden = hide(self.edges, self.drop, self.cold, rng)
         users = np.unique(self.edges.user[hidden])
         if self.budget.users < len(users):
             users = np.sort(rng.choice(users, self.budget.users, replace=False))
@@ -124,6 +125,19 @@ class WholeGraph:
             len(kept),
             lambda mask: Graph.of(kept.where(mask), self.kappa, self.device),
         )
+
+
+def hide(edges: Edges, drop: float, cold: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw the edges to hide, bool [E].
+
+    Args:
+        drop: share of all edges.
+        cold: share of the items all of whose edges are hidden beside those.
+    """
+    hidden = rng.random(len(edges)) < drop
+    if cold:
+        hidden |= (rng.random(edges.num_items) < cold)[edges.item]
+    return hidden
 
 
 def negatives_of(

@@ -104,6 +104,7 @@ def fit_team(
         "gate": coordinator.gate is not None,
         "ranker": reordered,
         "chosen": chosen,
+        "notes": {kernel.agent: dict(kernel.notes) for kernel in kernels if kernel.notes},
         "skipped": log.skipped,
         "refit": config.refit and validation is not None,
     }

@@ -45,6 +45,7 @@ class HiddenEdgesConfig(AgentConfig):
         kappa: interactions at which an item is half known by its users.
         embedding_dim: size of the vectors.
         drop: share of the edges that are hidden in a step and are its targets.
+        cold: share of the items all of whose edges are hidden in a step beside those.
         row_size: how many items speak for an item by their knowledge, the most alike.
         max_cells: at most so many scores in a step; more users than fit are drawn by chance.
         ensemble: networks of as many seeds are trained, and their scores averaged; what is chosen
@@ -61,6 +62,7 @@ class HiddenEdgesConfig(AgentConfig):
     kappa: float = Field(default=0.5, gt=0)
     embedding_dim: int = Field(default=128, ge=1)
     drop: float = Field(default=0.3, gt=0, lt=1)
+    cold: float = Field(default=0.0, ge=0, lt=1)
     row_size: int = Field(default=50, ge=1)
     max_cells: int = Field(default=16_000_000, ge=1)
     ensemble: int = Field(default=1, ge=1)
@@ -173,7 +175,7 @@ class HiddenEdges:
         """Return what draws the steps: of the whole graph, or of samples where it is large."""
         config, edges = self.config, self.edges
         budget = Budget.of(edges.num_items, edges.num_users, config.max_cells, config.loss)
-        settings = {"kappa": config.kappa, "drop": config.drop}
+        settings = {"kappa": config.kappa, "drop": config.drop, "cold": config.cold}
         device = self.context.device
         if network.subgraphs and config.sample.applies(len(edges)):
             return SampledUsers(

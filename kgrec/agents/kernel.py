@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -40,6 +41,7 @@ class Kernel:
         attention: gives w_h in place of n^-p.
         chosen: settings of the agent that were chosen on the validation part, by name; the agent
             fits the same kernel again when it is given them.
+        notes: what the agent has to say of what it learned, for reports.
     """
 
     agent: str
@@ -50,6 +52,7 @@ class Kernel:
     history_power: float = 0.0
     attention: HistoryAttention | None = None
     chosen: Mapping[str, float | int] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.history_factors is None) != (self.item_factors is None):

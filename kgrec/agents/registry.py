@@ -14,6 +14,7 @@ from kgrec.errors import ConfigError
 AGENTS: dict[str, str] = {
     # name: module:class; the class takes its config, whose class is its `Config`
     "collaborative": "kgrec.agents.collaborative:CollaborativeAgent",
+    "knowledge": "kgrec.agents.knowledge:KnowledgeAgent",
     "linear": "kgrec.agents.linear:LinearAgent",
     "semantic": "kgrec.agents.semantic:SemanticAgent",
     "sequential": "kgrec.agents.sequential:SequentialAgent",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.projection import ProjectionConfig, learn_projection
-from kgrec.data.dataset import Dataset, FloatArray
+from kgrec.agents.sentences import Directions
+from kgrec.data.dataset import Dataset
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective, Validation
 
@@ -72,7 +72,7 @@ class SemanticAgent:
             return kernels[0]
         return max(kernels, key=lambda kernel: held_out.measure(kernel.scores))
 
-    def _directions(self, context: FitContext) -> _Directions:
+    def _directions(self, context: FitContext) -> Directions:
         texts = item_texts(context.train, self.config.max_names)
         spoken = np.flatnonzero([bool(text) for text in texts])
         if len(spoken) < 2 or context.encode is None:
@@ -81,7 +81,7 @@ class SemanticAgent:
             encoded = context.encode([texts[row] for row in spoken])
         except ModelError as error:
             raise NothingToLearnError(f"the semantic agent has no text encoder ({error})") from None
-        return _Directions(encoded, spoken, len(texts))
+        return Directions(encoded, spoken, len(texts))
 
     def _sizes(self, held_out: Validation | None) -> tuple[int, ...]:
         config = self.config
@@ -90,7 +90,7 @@ class SemanticAgent:
         choices = config.embedding_dim_choices
         return choices if held_out is not None else (choices[len(choices) // 2],)
 
-    def _whitened(self, directions: _Directions, size: int) -> Kernel:
+    def _whitened(self, directions: Directions, size: int) -> Kernel:
         vectors = directions.project(size, self.config.whitening)
         return Kernel(
             self.name,
@@ -100,7 +100,7 @@ class SemanticAgent:
             chosen={"embedding_dim": size, "steps": 0},
         )
 
-    def _projected(self, directions: _Directions, context: FitContext) -> Kernel | None:
+    def _projected(self, directions: Directions, context: FitContext) -> Kernel | None:
         """Return the kernel of the learned map, or None where it is of no use."""
         config = self.config
         if config.steps == 0 or not len(context.train.interactions):
@@ -142,30 +142,3 @@ def item_texts(dataset: Dataset, max_names: int) -> list[str]:
         )
         for text, known in ((t, list(n)[:max_names]) for t, n in zip(texts, names, strict=True))
     ]
-
-
-class _Directions:
-    """The principal directions of sentence vectors.
-
-    Args:
-        encoded: float32 [N, D] of the items in `spoken`.
-        spoken: rows of the items that have a text, int64 [N].
-        num_items: I.
-    """
-
-    def __init__(self, encoded: FloatArray, spoken: NDArray[np.intp], num_items: int) -> None:
-        self._spoken, self._num_items = spoken, num_items
-        self._centred = encoded.astype(np.float64) - encoded.mean(axis=0, dtype=np.float64)
-        variance, directions = np.linalg.eigh(self._centred.T @ self._centred / len(encoded))
-        order = np.argsort(-variance)
-        self._variance, self._directions = variance[order], directions[:, order]
-
-    def project(self, size: int | None, whitening: float) -> FloatArray:
-        """Return unit vectors on the first `size` directions or all, float32 [I, min(size, D)]."""
-        scale = np.maximum(self._variance[:size], 1e-9) ** (-whitening / 2)
-        projected = self._centred @ (self._directions[:, :size] * scale)
-        length = np.linalg.norm(projected, axis=1, keepdims=True)
-        projected = np.divide(projected, length, out=np.zeros_like(projected), where=length > 1e-9)
-        vectors = np.zeros((self._num_items, projected.shape[1]), dtype=np.float32)
-        vectors[self._spoken] = projected
-        return vectors

@@ -147,7 +147,7 @@ def _arrays(kernel: Kernel) -> dict[str, NDArray[Any]]:
 
 def _kernel(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], size: int) -> Kernel:
     agent = str(entry["agent"])
-    dense = {part: arrays.get(f"{agent}.{part}") for part in _DENSE}
+    dense: dict[str, Any] = {part: arrays.get(f"{agent}.{part}") for part in _DENSE}
     rows = None
     if entry["rows"]:
         parts = [arrays[f"{agent}.rows.{name}"] for name in ("data", "indices", "indptr")]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from kgrec.agents.batches import Batch, Budget, negatives_of, positions
+from kgrec.agents.batches import Batch, Budget, hide, negatives_of, positions
 from kgrec.agents.convolution import Edges, Graph, HistoryNetwork, both_ways, convolve
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray
@@ -74,7 +74,7 @@ class SampledUsers:
     Args:
         edges: of the training data.
         kappa: as in `Graph.of`.
-        drop: share of the edges that are hidden.
+        drop, cold: as in `hide`.
     """
 
     def __init__(
@@ -86,10 +86,11 @@ class SampledUsers:
         *,
         kappa: float,
         drop: float,
+        cold: float = 0.0,
         device: str,
     ) -> None:
         self.edges, self.budget, self.loss = edges, budget, loss
-        self.kappa, self.drop, self.device = kappa, drop, device
+        self.kappa, self.drop, self.cold, self.device = kappa, drop, cold, device
         self.rest_every = sample.refresh
         self.degree = edges.item_degree()
         self._round: _Round | None = None
@@ -98,7 +99,7 @@ class SampledUsers:
     def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
         """Take the next users of the round, or begin a round."""
         if self._round is None or not self._round.users:
-            hidden = rng.random(len(self.edges)) < self.drop
+            hidden = hide(self.edges, self.drop, self.cold, rng)
             self._round = self._begin(network, hidden, rng)
         users = self._round.users.pop()
         return self.batch(self._round, users, rng)

@@ -18,8 +18,10 @@ from kgrec.data.dataset import Facts, Interactions
 from kgrec.errors import ConfigError, ModelError
 from kgrec.evaluation.protocol import Ranker, evaluate_ranking
 
+_FEW_STEPS = {"embedding_dim": 16, "schedule": {"steps": 60, "check_from": 40}}
 QUICK = {
-    "collaborative": {"embedding_dim": 16, "schedule": {"steps": 60, "check_from": 40}},
+    "collaborative": _FEW_STEPS,
+    "knowledge": _FEW_STEPS,
     "sequential": {
         "embedding_dim": 16,
         "width": 16,
@@ -102,6 +104,7 @@ NOTHING: dict[str, Callable[[Tastes], FitContext]] = {
     "sequential": lambda w: FitContext(
         w.train.with_interactions(replace(w.train.interactions, at=w.train.interactions.at * 0))
     ),
+    "knowledge": lambda w: FitContext(replace(w.train, facts=Facts.empty())),
     "semantic": lambda w: FitContext(
         replace(w.train, item_texts=(), entity_names=()), encode=encode_words
     ),
