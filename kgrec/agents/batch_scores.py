@@ -13,8 +13,9 @@ from torch import Tensor
 from kgrec.agents.batches import Batch, positions
 from kgrec.agents.convolution import HistoryNetwork
 from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.training.losses import LossConfig, ranking_loss, softmax_loss
-from kgrec.training.sparse import csr_tensor
+from kgrec.training.losses import LossConfig, ranking_loss
+from kgrec.training.softmax_over_all import Cells, softmax_over_all
+from kgrec.training.sparse import Adjacency
 
 
 class BatchScores:
@@ -45,18 +46,25 @@ class BatchScores:
         if dropout and rng is not None:
             heard = thinned(heard, rng.random(heard.nnz) >= dropout)
         weighted = powered(heard, network.history_power)
-        self.histories = sparse_tensor(weighted, device)
+        self.histories = Adjacency.of(weighted, device)
         self.row, self.item = _on(device, batch.row), _on(device, batch.item)
         self.columns = None if batch.candidates is None else _on(device, batch.candidates)
         self.log_inclusion: Tensor | None = None
         if batch.log_inclusion is not None:
             self.log_inclusion = torch.from_numpy(batch.log_inclusion).to(device)
-        self.cosine, self.target_cosine = self._cosines(weighted, cosine, device)
-        blocked = [self._columns_of(*positions(batch.histories))]
-        if not self.plain:
-            blocked.append(self._columns_of(batch.row, batch.item))
-        cells = [np.concatenate(part) for part in zip(*blocked, strict=True)]
-        self.blocked = tuple(_on(device, part) for part in cells)
+        blocked, targets = (
+            self._cells(*positions(batch.histories)),
+            self._cells(batch.row, batch.item),
+        )
+        self.targets = _on(device, targets)
+        self.blocked = _on(device, blocked if self.plain else np.concatenate([blocked, targets]))
+        self.cosine: Tensor | None = None
+        self.target_cosine: Tensor | None = None
+        self.cells: Cells | None = None
+        if cosine is not None and self.plain:
+            self.cells = Cells.of(self._known(weighted) @ cosine[:, self._rows], device)
+        elif cosine is not None:
+            self._look_up(self._known(weighted), cosine, device)
 
     @property
     def plain(self) -> bool:
@@ -69,45 +77,50 @@ class BatchScores:
         """Return the loss with these item vectors, [I, D]."""
         network, graph = self.network, self.batch.graph
         queries = network.summed(vectors, self.histories)
-        scores = network.scores(graph, vectors, queries, self.cosine, self.columns).float()
-        scores[self.blocked] = -torch.inf
         if self.plain:
-            return softmax_loss(scores, self.row, self.item)
+            prior, scale = network.prior(graph), network.cosine_scale(graph)
+            return softmax_over_all(
+                queries, vectors, prior, scale, self.cells, self.blocked, self.targets
+            )
+        scores = network.scores(graph, vectors, queries, self.cosine, self.columns).float()
+        scores.view(-1)[self.blocked] = -torch.inf
         pairs = network.pairs(graph, vectors, queries, self.target_cosine, self.row, self.item)
         return ranking_loss(pairs.float(), self.row, scores, self.config, self.log_inclusion)
 
-    def _cosines(
-        self, weighted: sp.csr_matrix, cosine: sp.csc_matrix | None, device: str
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Return the histories' cosines with the candidates, [B, C], and the targets, [T]."""
-        if cosine is None:
-            return None, None
-        batch, items = self.batch, self.batch.graph.items
-        everywhere = np.arange(cosine.shape[0]) if items is None else items.cpu().numpy()
-        known = sp.csr_matrix(
-            (weighted.data, everywhere[weighted.indices], weighted.indptr),
-            shape=(weighted.shape[0], cosine.shape[0]),
-        )
-        if self.columns is None and items is None:
-            product = (known @ cosine).toarray().astype(np.float32, copy=False)
-            found = product[batch.row, batch.item]
-        else:
-            columns = np.arange(len(everywhere)) if batch.candidates is None else batch.candidates
-            product = (known @ cosine[:, everywhere[columns]]).toarray()
-            targets, place = np.unique(batch.item, return_inverse=True)
-            few = sp.csr_matrix(known @ cosine[:, everywhere[targets]])
-            found = np.asarray(few[batch.row, place]).ravel()
-        pairs = found.astype(np.float32, copy=False)
-        return _on(device, product.astype(np.float32, copy=False)), _on(device, pairs)
+    @property
+    def _rows(self) -> IntArray | slice:
+        """The items of the graph in the catalogue."""
+        items = self.batch.graph.items
+        return slice(None) if items is None else np.asarray(items.cpu().numpy())
 
-    def _columns_of(self, row: IntArray, item: IntArray) -> tuple[IntArray, IntArray]:
-        """Return the cells of the score matrix that hold these pairs, where there are such."""
+    def _known(self, weighted: sp.csr_matrix) -> sp.csr_matrix:
+        """Return weights of the histories over the whole catalogue."""
+        if self.batch.graph.items is None:
+            return weighted
+        columns = np.asarray(self._rows)[weighted.indices]
+        size = (weighted.shape[0], len(self.network.item))
+        return sp.csr_matrix((weighted.data, columns, weighted.indptr), shape=size)
+
+    def _look_up(self, known: sp.csr_matrix, cosine: sp.csc_matrix, device: str) -> None:
+        """Find the histories' cosines with the candidates, [B, C], and the targets, [T]."""
+        batch, rows = self.batch, self._rows
+        everywhere = np.arange(cosine.shape[0])[rows]
+        columns = everywhere if batch.candidates is None else everywhere[batch.candidates]
+        product = (known @ cosine[:, columns]).toarray().astype(np.float32, copy=False)
+        targets, place = np.unique(batch.item, return_inverse=True)
+        few = sp.csr_matrix(known @ cosine[:, everywhere[targets]])
+        found = np.asarray(few[batch.row, place]).ravel().astype(np.float32, copy=False)
+        self.cosine, self.target_cosine = _on(device, product), _on(device, found)
+
+    def _cells(self, row: IntArray, item: IntArray) -> IntArray:
+        """Return row · C + column of the cells that hold these pairs, where there are such."""
+        size = self.batch.histories.shape[1]
         if self.batch.candidates is None:
-            return row, item
-        place = np.full(self.batch.histories.shape[1], -1, dtype=np.int64)
+            return np.asarray(row * size + item)
+        place = np.full(size, -1, dtype=np.int64)
         place[self.batch.candidates] = np.arange(len(self.batch.candidates))
         column = place[item]
-        return row[column >= 0], column[column >= 0]
+        return (row * len(self.batch.candidates) + column)[column >= 0]
 
 
 def powered(histories: sp.csr_matrix, power: float) -> sp.csr_matrix:
@@ -124,12 +137,6 @@ def thinned(histories: sp.csr_matrix, kept: NDArray[np.bool_]) -> sp.csr_matrix:
     return sp.csr_matrix(
         (histories.data[kept], histories.indices[kept], start), shape=histories.shape
     )
-
-
-def sparse_tensor(matrix: sp.csr_matrix, device: str) -> Tensor:
-    """Return a CSR matrix as a tensor."""
-    row, column = positions(matrix)
-    return csr_tensor(row, column, torch.from_numpy(matrix.data), matrix.shape, device)
 
 
 def _on(device: str, array: NDArray[Any]) -> Tensor:

@@ -12,7 +12,7 @@ with `X` the user-item edges at hand, `F` the knowledge features, `Kc` their cos
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kgrec.data.dataset import IntArray
-from kgrec.training.sparse import aggregate, csr_tensor
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.training.sparse import Adjacency, aggregate, csr_tensor
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,26 @@ class Edges:
         data = np.ones(len(self.user), dtype=np.float32)
         return sp.csr_matrix((data, self.item, start), shape=(self.num_users, self.num_items))
 
+    def adjacency(self, device: str) -> Adjacency:
+        """Return the binary matrix and its transpose on the device."""
+        ones = torch.ones(len(self), dtype=torch.float32)
+        size, order = (self.num_users, self.num_items), self.by_item
+        return Adjacency(
+            csr_tensor(self.user, self.item, ones, size, device),
+            csr_tensor(self.item[order], self.user[order], ones, size[::-1], device),
+        )
+
 
 @dataclass(frozen=True)
 class Graph:
     """The normalised edges of one step, on the device.
 
     Attributes:
-        to_user: D_u^-1 X D_i^-½, CSR [U, I].
-        to_item: D_i^-½ Xᵀ, CSR [I, U].
+        edges: X, CSR [U, I].
+        user_scale: diagonal of D_u^-1, [U, 1].
+        item_scale: diagonal of D_i^-½, [I, 1], on the way to the users.
+        back_scale: the same on the way back to the items, [I, 1]; larger where the edges are a
+            sample of the item's.
         gate: float32 [I].
         items: rows of the catalogue that are the items of this graph, int64 [I]; None where the
             graph holds all of them.
@@ -87,39 +99,37 @@ class Graph:
             [I, D]: the values are taken from there, the gradient from the sample.
     """
 
-    to_user: Tensor
-    to_item: Tensor
+    edges: Adjacency
+    user_scale: Tensor
+    item_scale: Tensor
+    back_scale: Tensor
     gate: Tensor
     items: Tensor | None = None
     convolved: Tensor | None = None
 
     @classmethod
     def of(cls, edges: Edges, kappa: float, device: str = "cpu") -> Graph:
-        item_degree = edges.item_degree().astype(np.float32)
-        user_degree = edges.user_degree().astype(np.float32)
-        item_scale = np.maximum(item_degree, 1.0) ** -0.5
-        into_user = item_scale[edges.item] / np.maximum(user_degree, 1.0)[edges.user]
-        into_item = item_scale[edges.item[edges.by_item]]
-        to_user, to_item = both_ways(edges, into_user, into_item, device)
-        gate = torch.from_numpy(item_degree / (item_degree + kappa))
-        return cls(to_user, to_item, gate.to(device))
+        degree = edges.item_degree().astype(np.float32)
+        scale: FloatArray = (np.maximum(degree, 1.0) ** -0.5).astype(np.float32)
+        return cls.weighted(edges, scale, scale, degree / (degree + kappa), device)
 
-
-def both_ways(
-    edges: Edges, into_user: NDArray[Any], into_item: NDArray[Any], device: str
-) -> tuple[Tensor, Tensor]:
-    """Return weighted edges as CSR tensors [U, I] and [I, U].
-
-    Args:
-        into_user: [E] in the order of the edges.
-        into_item: [E] in the order of `edges.by_item`.
-    """
-    size = (edges.num_users, edges.num_items)
-    order = edges.by_item
-    return (
-        csr_tensor(edges.user, edges.item, _float32(into_user), size, device),
-        csr_tensor(edges.item[order], edges.user[order], _float32(into_item), size[::-1], device),
-    )
+    @classmethod
+    def weighted(
+        cls,
+        edges: Edges,
+        item_scale: FloatArray,
+        back_scale: FloatArray,
+        gate: FloatArray,
+        device: str,
+    ) -> Graph:
+        """Make a graph whose items are scaled otherwise, float32 [I] each."""
+        length = np.maximum(edges.user_degree(), 1).astype(np.float32)
+        by_user, forth, back = (
+            torch.from_numpy(column[:, None]).to(device)
+            for column in (1.0 / length, item_scale, back_scale)
+        )
+        gates = torch.from_numpy(gate).to(device)
+        return cls(edges.adjacency(device), by_user, forth, back, gates)
 
 
 class HistoryNetwork(nn.Module):
@@ -163,11 +173,11 @@ class HistoryNetwork(nn.Module):
         self.feature: nn.Parameter | None = None
         self.cosine_weight: nn.Parameter | None = None
         self._features = features
-        self._all_features: Tensor | None = None
+        self._all_features: Adjacency | None = None
         if features is not None:
             self.feature = nn.Parameter(init_scale * torch.randn(features.shape[1], embedding_dim))
             self.cosine_weight = nn.Parameter(torch.tensor([0.1, 1.0]))
-            self._all_features = _feature_tensor(features, device)
+            self._all_features = Adjacency.of(features, device)
         self.to(device)
 
     def row_wise_parameters(self) -> list[nn.Parameter]:
@@ -189,7 +199,7 @@ class HistoryNetwork(nn.Module):
             (features.data, column, features.indptr), shape=(features.shape[0], len(used))
         )
         vectors = self._rows(self.feature, torch.from_numpy(used.astype(np.int64)).to(self.device))
-        return base + aggregate(_feature_tensor(few, self.device), vectors)
+        return base + aggregate(Adjacency.of(few, self.device), vectors)
 
     def item_vectors(self, graph: Graph) -> Tensor:
         """Return A, [I, D], rows of length 1."""
@@ -212,7 +222,7 @@ class HistoryNetwork(nn.Module):
         scale: Tensor = warm * graph.gate + cold * (1 - graph.gate)
         return scale
 
-    def summed(self, vectors: Tensor, histories: Tensor) -> Tensor:
+    def summed(self, vectors: Tensor, histories: Tensor | Adjacency) -> Tensor:
         """Return each history's query, [B, D].
 
         Args:
@@ -306,20 +316,11 @@ def convolve(graph: Graph, base: Tensor, *, columns: int = 32) -> Tensor:
             [U, D] is held.
     """
     if base.requires_grad and torch.is_grad_enabled():
-        return aggregate(graph.to_item, aggregate(graph.to_user, base))
-    parts = torch.split(base, columns, dim=1)
-    return torch.cat(
-        [aggregate(graph.to_item, aggregate(graph.to_user, part.contiguous())) for part in parts],
-        dim=1,
-    )
+        return _convolve(graph, base)
+    return torch.cat([_convolve(graph, part) for part in torch.split(base, columns, dim=1)], dim=1)
 
 
-def _float32(values: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32, copy=False))
-
-
-def _feature_tensor(features: sp.csr_matrix, device: str) -> Tensor:
-    entries = np.repeat(np.arange(features.shape[0]), np.diff(features.indptr))
-    values = torch.from_numpy(features.data)
-    columns = features.indices.astype(np.int64)
-    return csr_tensor(entries, columns, values, features.shape, device)
+def _convolve(graph: Graph, base: Tensor) -> Tensor:
+    histories = graph.user_scale * aggregate(graph.edges, base * graph.item_scale)  # [U, D]
+    backward = Adjacency(graph.edges.transposed, graph.edges.matrix)
+    return graph.back_scale * aggregate(backward, histories)

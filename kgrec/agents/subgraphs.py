@@ -11,8 +11,7 @@ loss and gradient are those of the whole graph.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,7 +21,7 @@ from pydantic import Field
 from torch import Tensor
 
 from kgrec.agents.batches import Batch, Budget, hide, negatives_of, positions
-from kgrec.agents.convolution import Edges, Graph, HistoryNetwork, both_ways, convolve
+from kgrec.agents.convolution import Edges, Graph, HistoryNetwork, convolve
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.training.losses import LossConfig
@@ -55,7 +54,7 @@ class _Round:
     Attributes:
         kept, hidden: binary CSR [U, I].
         item_degree: of the kept edges, float32 [I].
-        gate: [I].
+        gate: float32 [I].
         convolved: [I, D].
         users: who is in the steps to come, one row a step, int64 [refresh, B].
     """
@@ -63,7 +62,7 @@ class _Round:
     kept: sp.csr_matrix
     hidden: sp.csr_matrix
     item_degree: FloatArray
-    gate: Tensor
+    gate: FloatArray
     convolved: Tensor
     users: list[IntArray]
 
@@ -119,7 +118,8 @@ class SampledUsers:
         with torch.no_grad():
             convolved = convolve(graph, network.base(graph))
         degree = kept.item_degree().astype(np.float32)
-        return _Round(kept.matrix(), targets.matrix(), degree, graph.gate, convolved, chunks)
+        gate = degree / (degree + self.kappa)
+        return _Round(kept.matrix(), targets.matrix(), degree, gate, convolved, chunks)
 
     def batch(self, present: _Round, users: IntArray, rng: np.random.Generator) -> Batch:
         """Return the step of these users, int64 [B], who are distinct."""
@@ -134,14 +134,16 @@ class SampledUsers:
         owner, taken = positions(kept)
         edges = Edges(owner, self._place[taken], len(users), len(items))
         on_device = torch.from_numpy(items.astype(np.int64)).to(self.device)
-        gate, convolved = present.gate[on_device], present.convolved[on_device]
+        degree, convolved = present.item_degree[items], present.convolved[on_device]
 
         def graph_of(mask: NDArray[np.bool_] | None) -> Graph:
             """Return the graph of the sample, or of some of its edges and without the cache."""
             some = edges if mask is None else edges.where(mask)
-            weights = _weights(some, present.item_degree[items])
-            cached = convolved if mask is None else None
-            return Graph(*both_ways(some, *weights, self.device), gate, on_device, cached)
+            scale = np.maximum(degree, 1.0) ** -0.5
+            # The sample's sum over an item's users is scaled up to that over all of them.
+            back = scale * degree / np.maximum(some.item_degree(), 1).astype(np.float32)
+            graph = Graph.weighted(some, scale, back, present.gate[items], self.device)
+            return replace(graph, items=on_device, convolved=convolved if mask is None else None)
 
         return Batch(
             graph_of(None),
@@ -153,20 +155,6 @@ class SampledUsers:
             len(edges),
             graph_of,
         )
-
-
-def _weights(edges: Edges, degree: FloatArray) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the weights of a sample's edges to users and to items, float32 [E] each.
-
-    Args:
-        degree: of each item in the whole graph, float32 [I]; the sample's sum over an item's
-            users is scaled up to it.
-    """
-    scale = np.maximum(degree, 1.0) ** -0.5
-    length = np.maximum(edges.user_degree(), 1).astype(np.float32)
-    up = degree / np.maximum(edges.item_degree(), 1).astype(np.float32)
-    into_user = scale[edges.item] / length[edges.user]
-    return into_user, (scale * up)[edges.item[edges.by_item]]
 
 
 def stretched(schedule: Schedule, sample: SampleConfig, num_users: int, per_step: int) -> Schedule:

@@ -8,12 +8,13 @@ import torch
 from tastes import Tastes, tastes
 
 from kgrec.agents.base import FitContext
-from kgrec.agents.batch_scores import powered, sparse_tensor
+from kgrec.agents.batch_scores import powered
 from kgrec.agents.collaborative import CollaborativeAgent, CollaborativeConfig
 from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
 from kgrec.agents.features import cosine_rows
 from kgrec.agents.hidden_edges import HiddenEdges
 from kgrec.training.loop import seeded
+from kgrec.training.sparse import Adjacency
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_the_kernel_scores_as_the_network_does(world: Tastes) -> None:
     with torch.no_grad():
         weighted = powered(histories, 0.5)
         cosine = torch.from_numpy((weighted @ problem.cosine).toarray())
-        expected = model(problem.graph, sparse_tensor(weighted, "cpu"), cosine).numpy()
+        expected = model(problem.graph, Adjacency.of(weighted), cosine).numpy()
     scores = problem.kernel(model, {}).scores(histories)
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
 
