@@ -91,13 +91,15 @@ class FitContext:
     def files(self, settings: FrozenModel) -> TrainingFiles:
         """Return where a training with these settings logs and keeps its state."""
         if self.checkpoints is None:
-            return TrainingFiles(self.logs)
+            return TrainingFiles(self.logs, first=self.workers.first)
         digest = hashlib.sha256(f"{self.seed} {settings.model_dump_json()}".encode())
         learned, held_out = self.train.interactions, self.validation or Interactions.empty()
         for part in (learned.user, learned.item, held_out.user, held_out.item):
             digest.update(part.tobytes())
         digest.update(self.train.facts.entity.tobytes())
-        return TrainingFiles(self.logs, self.checkpoints, digest.hexdigest())
+        return TrainingFiles(
+            self.logs, self.checkpoints, digest.hexdigest(), first=self.workers.first
+        )
 
 
 class Agent(Protocol):

@@ -14,6 +14,7 @@ from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.training.candidates import draw, inclusion
 from kgrec.training.losses import LossConfig
+from kgrec.training.workers import ALONE, Workers
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Batch:
         candidates: the negatives, int64 [C]; None takes all items.
         log_inclusion: logarithm of the probability of each to be a candidate, float32 [C].
         edges: how many the graph is made of.
+        share: what the mean over these targets counts in the mean over the processes.
         thinned: makes the graph again of the edges where a mask, bool [edges], is true.
     """
 
@@ -38,6 +40,7 @@ class Batch:
     log_inclusion: FloatArray | None
     edges: int
     thinned: Callable[[NDArray[np.bool_]], Graph]
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,9 @@ class WholeGraph:
         drop: float,
         cold: float = 0.0,
         device: str,
+        workers: Workers = ALONE,
     ) -> None:
+        self.workers = workers
         self.edges, self.budget, self.loss = edges, budget, loss
         self.kappa, self.drop, self.cold, self.device = kappa, drop, cold, device
         self.degree = edges.item_degree()
@@ -112,8 +117,9 @@ class WholeGraph:
     def batch(self, hidden: NDArray[np.bool_], users: IntArray, rng: np.random.Generator) -> Batch:
         """Return the step in which these edges, bool [E], are targets of these users, [B]."""
         kept = self.edges.where(~hidden)
-        targets = self.edges.where(hidden).matrix()[users]
-        row, item = positions(targets)
+        targets = self.edges.where(hidden).matrix()
+        users, share = shared(targets, users, self.workers)
+        row, item = positions(targets[users])
         candidates, log_inclusion = negatives_of(self.degree, item, self.budget, self.loss, rng)
         return Batch(
             Graph.of(kept, self.kappa, self.device),
@@ -124,7 +130,22 @@ class WholeGraph:
             log_inclusion,
             len(kept),
             lambda mask: Graph.of(kept.where(mask), self.kappa, self.device),
+            share,
         )
+
+
+def shared(targets: sp.csr_matrix, users: IntArray, workers: Workers) -> tuple[IntArray, float]:
+    """Return this process's users, and what its targets' mean counts among all processes.
+
+    Args:
+        targets: CSR [U, I].
+        users: of the step, [B].
+    """
+    if workers.world == 1:
+        return users, 1.0
+    mine = workers.share(users)
+    count = np.diff(targets.indptr)
+    return mine, float(count[mine].sum() * workers.world / max(count[users].sum(), 1))
 
 
 def hide(edges: Edges, drop: float, cold: float, rng: np.random.Generator) -> NDArray[np.bool_]:

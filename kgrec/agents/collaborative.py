@@ -24,6 +24,7 @@ class CollaborativeAgent:
 
     name: ClassVar[str] = "collaborative"
     Config: ClassVar[type[CollaborativeConfig]] = CollaborativeConfig
+    shares_batches: ClassVar[bool] = True
 
     def __init__(self, config: CollaborativeConfig | None = None) -> None:
         self.config = config or CollaborativeConfig()
@@ -36,7 +37,9 @@ class CollaborativeAgent:
         """Return the training problem of this data set."""
         config = self.config
         features = degree_features(context.train)
-        row_wise = config.sample.applies(len(context.train.interactions))
+        # Processes that train together share dense gradients only.
+        alone = context.workers.world == 1
+        row_wise = alone and config.sample.applies(len(context.train.interactions))
 
         def build(tau: float) -> HistoryNetwork:
             return HistoryNetwork(

@@ -147,19 +147,23 @@ class HiddenEdges:
             seed: the context's where it is None.
             steps: ends there without looking at the validation part.
         """
-        context, config = self.context, self.config
+        context, config, workers = self.context, self.config, self.context.workers
         look = self.held_out is not None and steps is None
         name = f"{self.name}: τ {tau:g}" + ("" if seed is None else f", seed {seed}")
         seed = context.seed if seed is None else seed
         with seeded(seed):
             network = self.build(tau)
             rng = np.random.default_rng(seed)
+            # What a process draws for its share must not move what all of them draw alike.
+            own = rng if workers.world == 1 else np.random.default_rng([seed, workers.rank])
             batches = self.batches(network)
             trained = train(
                 network,
-                lambda: self.loss(network, batches.draw(network, rng), rng),
+                workers.parallel(
+                    network, lambda: self.loss(network, batches.draw(network, rng), own)
+                ),
                 self._schedule(batches),
-                measure=(lambda: self.measure(network)) if look else None,
+                measure=(lambda: workers.once(lambda: self.measure(network))) if look else None,
                 stop_after=steps or config.steps,
                 name=name,
                 progress=context.progress,
@@ -176,12 +180,18 @@ class HiddenEdges:
         config, edges = self.config, self.edges
         budget = Budget.of(edges.num_items, edges.num_users, config.max_cells, config.loss)
         settings = {"kappa": config.kappa, "drop": config.drop, "cold": config.cold}
-        device = self.context.device
+        device, workers = self.context.device, self.context.workers
         if network.subgraphs and config.sample.applies(len(edges)):
             return SampledUsers(
-                edges, budget, config.loss, config.sample, **settings, device=device
+                edges,
+                budget,
+                config.loss,
+                config.sample,
+                **settings,
+                device=device,
+                workers=workers,
             )
-        return WholeGraph(edges, budget, config.loss, **settings, device=device)
+        return WholeGraph(edges, budget, config.loss, **settings, device=device, workers=workers)
 
     def _schedule(self, batches: Batches) -> Schedule:
         if not isinstance(batches, SampledUsers):
@@ -202,10 +212,10 @@ class HiddenEdges:
             rng=rng,
         )
         vectors = network.item_vectors(batch.graph)
-        loss = scored.loss(vectors)
+        loss = batch.share * scored.loss(vectors)
         if settings.adversary.weight:
             worst = adversarial_loss(loss, vectors, scored.loss, settings.adversary.epsilon)
-            loss = loss + settings.adversary.weight * worst
+            loss = loss + settings.adversary.weight * batch.share * worst
         if settings.contrast.weight:
             agreement = _contrast(network, batch, vectors, settings.contrast, rng)
             loss = loss + settings.contrast.weight * agreement

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from kgrec.agents.batches import Batch, Budget, hide, negatives_of, positions
+from kgrec.agents.batches import Batch, Budget, hide, negatives_of, positions, shared
 from kgrec.agents.convolution import Edges, Graph, HistoryNetwork, convolve
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.training.losses import LossConfig
 from kgrec.training.schedule import Schedule
+from kgrec.training.workers import ALONE, Workers
 
 
 class SampleConfig(FrozenModel):
@@ -87,7 +88,9 @@ class SampledUsers:
         drop: float,
         cold: float = 0.0,
         device: str,
+        workers: Workers = ALONE,
     ) -> None:
+        self.workers = workers
         self.edges, self.budget, self.loss = edges, budget, loss
         self.kappa, self.drop, self.cold, self.device = kappa, drop, cold, device
         self.rest_every = sample.refresh
@@ -123,6 +126,7 @@ class SampledUsers:
 
     def batch(self, present: _Round, users: IntArray, rng: np.random.Generator) -> Batch:
         """Return the step of these users, int64 [B], who are distinct."""
+        users, share = shared(present.hidden, users, self.workers)
         kept, hidden = present.kept[users], present.hidden[users]
         row, target = positions(hidden)
         candidates, log_inclusion = negatives_of(self.degree, target, self.budget, self.loss, rng)
@@ -154,6 +158,7 @@ class SampledUsers:
             log_inclusion,
             len(edges),
             graph_of,
+            share,
         )
 
 

@@ -16,12 +16,14 @@ class TrainingFiles:
         checkpoints: takes `<name>.safetensors`.
         fingerprint: of the data and the settings; a checkpoint of others is an error.
         seconds: between two checkpoints, at least.
+        first: whether this process writes; of several that train together one does, all read.
     """
 
     logs: Path | None = None
     checkpoints: Path | None = None
     fingerprint: str = ""
     seconds: float = 10.0
+    first: bool = True
 
     def checkpoint(self, name: str) -> Path | None:
         """Return the file of the state of the training of this name."""

@@ -105,7 +105,11 @@ def train(
     path = files.checkpoint(name)
     if path is not None:
         run.go_on(path, files.fingerprint)
-    log = TrainingLog(files.logs, name, after=run.steps) if files.logs is not None else None
+    log = (
+        TrainingLog(files.logs, name, after=run.steps)
+        if files.logs is not None and files.first
+        else None
+    )
     saved = time.monotonic()
     with progress.task(name, total) as task:
         task.advance(run.steps)
@@ -117,7 +121,7 @@ def train(
             task.describe(run.words())
             over = run.steps == total or run.keeper.enough
             due = run.steps % rest_every == 0 and time.monotonic() - saved >= files.seconds
-            if path is not None and (due or over):
+            if path is not None and files.first and (due or over):
                 run.save(path, files.fingerprint)
                 saved = time.monotonic()
     if log is not None:
