@@ -57,6 +57,8 @@ def fit_team(
     encode: Encode | None = None,
     progress: Progress = SILENT,
     workers: Workers = ALONE,
+    logs: Path | None = None,
+    checkpoints: Path | None = None,
 ) -> Team:
     """Fit agents and coordinator; who gets no share is not in the team, but in its `metrics`.
 
@@ -70,6 +72,9 @@ def fit_team(
             are taken as they are; those that are fitted here are added.
         encode: turns texts into unit vectors; the default is `encoder_of(config)`.
         workers: the processes that fit together; all return the same team.
+        logs: folder that takes a log of every training.
+        checkpoints: folder that takes the state of every training; one that was killed goes on
+            from there.
 
     Raises:
         ConfigError: an agent, a setting or the device is unknown.
@@ -88,6 +93,8 @@ def fit_team(
         encode or encoder_of(config, progress=progress),
         Interactions.empty() if given is None else given,
         workers,
+        logs,
+        checkpoints,
     )
     log = _Log()
     kernels = _fit_all(agents, context, log, {} if fitted is None else fitted)

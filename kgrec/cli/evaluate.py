@@ -126,6 +126,11 @@ def evaluate_command(
         Path | None,
         typer.Option(help="Write the result as a page with plots; needs kgrec[plots]."),
     ] = None,
+    logs: Annotated[Path | None, typer.Option(help="Folder for a log of every training.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the state of the trainings; a killed one goes on from it."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Fit on train, choose on valid, rank all items for every test user.
@@ -163,6 +168,8 @@ def evaluate_command(
         "run_out": run_out,
         "report": report,
         "html": html,
+        "logs": logs,
+        "resume": resume,
         "team": values,
     }
     chosen = parse_config(EvaluateConfig, options, origin="options of evaluate")

@@ -48,11 +48,16 @@ def train(
     device: DeviceOption = None,
     seed: SeedOption = None,
     force: ForceOption = False,
+    logs: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a log of every training: CSV, and with the extras a plot."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train the agents on the graph and keep the model beside it; `kgrec publish` puts it to use.
 
-    Training again on the same graph with the same settings finds the model there.
+    Training again on the same graph with the same settings finds the model there, and goes on
+    where a training that was killed had come.
 
     Example: kgrec train --domain movies --agents linear,collaborative
     """
@@ -66,7 +71,7 @@ def train(
     config, domain = _config(pipeline, domain, options)
     settings = load_settings()
     with open_graph(settings) as store, progress(quiet=as_json) as bars:
-        done = run(store, domain, config, home=settings.home, force=force, progress=bars)
+        done = run(store, domain, config, home=settings.home, force=force, progress=bars, logs=logs)
     if as_json:
         print_json(done.model_dump(mode="json"))
         return

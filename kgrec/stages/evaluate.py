@@ -54,6 +54,8 @@ class EvaluateConfig(FrozenModel):
         run_out: takes `user_id<TAB>item_id<TAB>score`, the best max(ks) of each user.
         report: takes the result as JSON.
         html: takes it as a page with plots.
+        logs: folder that takes a log of every training of the team.
+        resume: folder that takes the state of every training; one that was killed goes on.
     """
 
     folder: Path | None = None
@@ -72,6 +74,8 @@ class EvaluateConfig(FrozenModel):
     run_out: Path | None = None
     report: Path | None = None
     html: Path | None = None
+    logs: Path | None = None
+    resume: Path | None = None
     team: TeamConfig = TeamConfig()
 
 
@@ -103,6 +107,8 @@ def evaluate(
         fitted=fitted,
         encode=encode,
         progress=progress,
+        logs=config.logs,
+        checkpoints=config.resume,
     )
     clock.lap("fit")
     found = measure(team, asked, progress)

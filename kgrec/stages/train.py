@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from dataclasses import replace
 from itertools import chain, count
@@ -88,6 +89,7 @@ def train(
     force: bool = False,
     progress: Progress = SILENT,
     workers: Workers = ALONE,
+    logs: Path | None = None,
 ) -> TrainSummary:
     """Train a team on the graph and keep it under `<home>/models/<model_id>/`.
 
@@ -96,6 +98,10 @@ def train(
         force: train even where this model is there already; the new one gets a name of its own,
             as files of a model that may be live are never replaced.
         workers: the processes that train together; the first reads and writes.
+        logs: folder that takes a log of every training.
+
+    A training that was killed goes on where it was: the state of the agents lies under
+    `<home>/checkpoints/<model_id>/` until the model is saved.
 
     Raises:
         DataError: the graph holds no items, or no interactions that speak for one.
@@ -117,9 +123,11 @@ def train(
         team = Team.load(folder)
         os.utime(folder / "config.json")  # the newest model is the one that was asked for last
     else:
-        team = _fit(dataset, config, home / "cache", progress, workers)
+        checkpoints = home / "checkpoints" / model_id
+        team = _fit(dataset, config, home / "cache", progress, workers, logs, checkpoints)
         team = replace(team, config={**team.config, "selection": selection.model_dump()})
         workers.once(lambda: team.save(folder))
+        workers.once(lambda: shutil.rmtree(checkpoints, ignore_errors=True))
     return TrainSummary(
         model_id=model_id,
         trained=not known,
@@ -134,12 +142,25 @@ def train(
 
 
 def _fit(
-    dataset: Dataset, config: TrainConfig, cache: Path, progress: Progress, workers: Workers
+    dataset: Dataset,
+    config: TrainConfig,
+    cache: Path,
+    progress: Progress,
+    workers: Workers,
+    logs: Path | None,
+    checkpoints: Path,
 ) -> Team:
     encode = encoder_of(config, cache_dir=cache / "vectors", progress=progress)
     part, held_out = held_apart(dataset, config)
     return fit_team(
-        part, held_out, config.team(), encode=encode, progress=progress, workers=workers
+        part,
+        held_out,
+        config.team(),
+        encode=encode,
+        progress=progress,
+        workers=workers,
+        logs=logs,
+        checkpoints=checkpoints,
     )
 
 

@@ -101,6 +101,19 @@ def test_the_same_seed_gives_the_same_answer(folder: Path, tmp_path: Path) -> No
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+def test_trainings_are_logged_and_go_on(folder: Path, tmp_path: Path) -> None:
+    given = (folder, "--agents", "collaborative", "--config", folder / "quick.toml")
+    for name in ("first", "again"):
+        files = ("--logs", tmp_path / name, "--resume", tmp_path / "state")
+        assert run(*given, *files, "--run-out", tmp_path / f"{name}.tsv") == 0
+    steps = [
+        len((tmp_path / name / "collaborative-tau-0.3.csv").read_text().splitlines()) - 1
+        for name in ("first", "again")
+    ]
+    assert steps == [40, 0]
+    assert (tmp_path / "first.tsv").read_text() == (tmp_path / "again.tsv").read_text()
+
+
 def test_every_protocol_is_measured(folder: Path, capsys: pytest.CaptureFixture) -> None:
     for protocol in ("warm", "cold-item", "cold-user"):
         assert run(folder, "--protocol", protocol, "--agents", "linear", "--k", 5, "--json") == 0

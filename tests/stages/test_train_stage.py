@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from kgrec.errors import ConfigError, DataError, NotFoundError
 from kgrec.graph.store import GraphStore
 from kgrec.stages.models import choose_model
 from kgrec.stages.train import TrainConfig, train
+from kgrec.training.logs import read_log
 
 CONFIG = TrainConfig(agents=("linear",), validation=0.0)
 
@@ -95,3 +98,43 @@ def test_the_command_trains_and_says_what(command: Command, load: Load, home: Pa
     code, _, err = command("train", "--agents", "linaer")
     assert code == 2
     assert "Did you mean 'linear'" in err
+
+
+class Stopped(RuntimeError):
+    """What takes the place of a killed process."""
+
+
+class Impatient:
+    """Progress that ends the process at the second training."""
+
+    @contextmanager
+    def task(self, name: str, total: float | None = None) -> Iterator[Impatient]:
+        if "0.5" in name:
+            raise Stopped
+        yield self
+
+    def advance(self, steps: float = 1) -> None:
+        pass
+
+    def describe(self, text: str) -> None:
+        pass
+
+
+def test_a_training_that_was_stopped_goes_on_and_leaves_no_state_behind(
+    load: Load, empty_store: GraphStore, tmp_path: Path
+) -> None:
+    load("catalog", FILMS)
+    load("interactions", ratings(12))
+    settings = {"collaborative": {"embedding_dim": 4, "schedule": {"steps": 4, "check_from": 2}}}
+    config = TrainConfig(agents=("collaborative",), validation=0.3, refit=False, settings=settings)
+    with pytest.raises(Stopped):
+        train(empty_store, "movies", config, home=tmp_path, progress=Impatient())
+    (state,) = (tmp_path / "checkpoints").glob("*/*.safetensors")
+    assert state.name == "collaborative-tau-0.3.safetensors"
+    done = train(empty_store, "movies", config, home=tmp_path, logs=tmp_path / "logs")
+    assert done.trained
+    assert state.parent.name == done.model_id
+    assert not state.parent.exists()
+    logs = {path.name: len(read_log(path)) for path in (tmp_path / "logs").glob("*.csv")}
+    assert logs["collaborative-tau-0.5.csv"] == 4
+    assert logs["collaborative-tau-0.3.csv"] == 0  # all its steps were done before there was a log
