@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from kgrec.data.atomic import SplitDataset, read_folder
 from kgrec.evaluation.protocol import evaluate_ranking
 from kgrec.evaluation.validation import Validation
 
+PEERS = os.environ.get("KGREC_TEST_PEERS", "")
 BENCHMARKS = Path(__file__).parents[2] / "examples" / "benchmarks"
 
 
@@ -39,9 +41,9 @@ def benchmarks(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, seconds: int = 120) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(BENCHMARKS / "run.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
 
 
 def problem(benchmarks: Any, folder: Path, scratch: Path, **given: Any) -> Any:
@@ -194,6 +196,26 @@ def test_the_peers_get_the_split_and_links_of_its_items_alone(
     assert {line.split("\t")[0] for line in lines} == taken
     assert len(taken) < data.train.num_items
     assert (tmp_path / "data.kg").read_bytes() == (folder / "p.kg").read_bytes()
+
+
+@pytest.mark.skipif(not PEERS, reason="KGREC_TEST_PEERS names no Python that has hopwise")
+def test_published_graph_models_learn(folder: Path, tmp_path: Path, benchmarks: Any) -> None:
+    kept = tmp_path / "kept.json"
+    done = run(
+        *(folder, "--k", 5, "--systems", "lightgcn,kgin,kgat", "--quick", "--threads", 1),
+        *("--peers-python", PEERS, "--json", kept),
+        seconds=900,
+    )
+    assert done.returncode == 0, done.stderr
+    found = {r.system: r for r in benchmarks("results").Results.read(kept).results}
+    assert set(found) == {"lightgcn", "kgin", "kgat"}, done.stderr
+    given = problem(benchmarks, folder, tmp_path)
+    noise = np.random.default_rng(0).random(given.train.shape, dtype=np.float32)
+    chance = benchmarks("peers.base").valid_of(given, lambda users: noise[users])
+    for result in found.values():
+        assert result.valid > chance
+        assert [point.after for point in result.curve] == ["epoch 10", "epoch 20"]
+        assert result.curve[1].seconds > result.curve[0].seconds > 0
 
 
 @pytest.mark.parametrize("name", ["ALS", "BPR"])

@@ -37,7 +37,7 @@ class ALS:
     """
 
     grid: ClassVar[Grid] = {
-        "factors": (64, 16, 32, 128, 256),
+        "factors": (64, 8, 16, 32, 128, 256),
         "regularization": (1.0, 0.1, 10.0, 30.0),
         "alpha": (1.0, 5.0, 20.0, 60.0),
     }
@@ -56,16 +56,16 @@ def _als(problem: Problem, settings: Settings) -> Fitted:
         iterations=5, num_threads=problem.threads, random_state=problem.seed, **settings
     )
     advance = _advance(problem, model)
-    return fit_in_steps(problem, advance, settings, epochs=30, every=5, patience=1)
+    return fit_in_steps(problem, advance, settings, epochs=100, every=5, patience=2)
 
 
 class BPR:
     """Implicit's Bayesian personalised ranking (Rendle et al., UAI 2009)."""
 
     grid: ClassVar[Grid] = {
-        "learning_rate": (0.05, 0.01, 0.1),
+        "learning_rate": (0.05, 0.003, 0.01, 0.1),
         "regularization": (0.01, 0.001, 0.03),
-        "factors": (64, 128),
+        "factors": (64, 32, 128),
     }
 
     def prepare(self, problem: Problem) -> None:
