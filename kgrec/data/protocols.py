@@ -44,6 +44,20 @@ class ProtocolConfig(FrozenModel):
     shown: float = Field(default=0.8, gt=0, lt=1)
 
 
+_READ: dict[Protocol, set[str]] = {
+    "given": set(),
+    "warm": {"share"},
+    "temporal": {"share", "cut"},
+    "cold-item": {"share"},
+    "cold-user": {"share", "shown"},
+}
+
+
+def settings_of(config: ProtocolConfig) -> dict[str, float | str]:
+    """Return the name of the protocol and the settings that it reads."""
+    return config.model_dump(include={"name", *_READ[config.name]})
+
+
 def hold_out(whole: SplitDataset, config: ProtocolConfig, *, seed: int) -> SplitDataset:
     """Split a data set whose interactions all stand in `train`.
 

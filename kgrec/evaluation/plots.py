@@ -96,6 +96,7 @@ def whiskers(rows: Sequence[Interval], title: str, *, from_nought: bool = False)
         axes.spines["left"].set_visible(False)
         axes.set_xlabel(title)
         axes.margins(x=0.06)
+        axes.locator_params(axis="x", nbins=6)
         if not from_nought:
             axes.set_xlim(left=max(axes.get_xlim()[0], 0.0))
 

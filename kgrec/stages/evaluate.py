@@ -16,7 +16,7 @@ from kgrec.agents.kernel import Kernel
 from kgrec.config import FrozenModel
 from kgrec.data.atomic import SplitDataset, merged, read_folder, read_parts, read_whole
 from kgrec.data.dataset import Dataset, IntArray
-from kgrec.data.protocols import ProtocolConfig, hold_out
+from kgrec.data.protocols import ProtocolConfig, hold_out, settings_of
 from kgrec.errors import ConfigError
 from kgrec.evaluation.audit import Knowledge, audited
 from kgrec.evaluation.plots import check_plots
@@ -207,7 +207,7 @@ class _Baseline:
 def _protocol(config: EvaluateConfig, data: SplitDataset) -> dict[str, Any]:
     shown = " and what the protocol shows" if len(data.test_given) else ""
     return {
-        **config.protocol.model_dump(mode="json"),
+        **settings_of(config.protocol),
         "seed": config.team.seed,
         "device": config.team.device,
         "knowledge": config.knowledge,

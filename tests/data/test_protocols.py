@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kgrec.data.atomic import SplitDataset
 from kgrec.data.dataset import Dataset, Facts, Interactions
-from kgrec.data.protocols import Protocol, ProtocolConfig, hold_out, once
+from kgrec.data.protocols import Protocol, ProtocolConfig, hold_out, once, settings_of
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 
@@ -187,3 +187,13 @@ def test_what_has_no_time_is_left_out_and_said() -> None:
     data = hold_out(replace(whole, train=some), ProtocolConfig(name="temporal"), seed=1)
     assert "have no time" in data.rejects[0]
     assert min(part.at.min() for part in (data.train.interactions, data.valid, data.test)) > 0
+
+
+def test_only_settings_that_a_protocol_reads_are_shown() -> None:
+    assert settings_of(ProtocolConfig()) == {"name": "given"}
+    assert settings_of(ProtocolConfig(name="temporal", cut="user")) == {
+        "name": "temporal",
+        "share": 0.1,
+        "cut": "user",
+    }
+    assert settings_of(ProtocolConfig(name="cold-user"))["shown"] == 0.8
