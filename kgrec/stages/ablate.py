@@ -13,6 +13,7 @@ from pydantic import Field
 from kgrec.agents.base import Encode
 from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.team import Team
 from kgrec.config import FrozenModel
 from kgrec.errors import ModelError
 from kgrec.evaluation.audit import Knowledge, audited
@@ -28,11 +29,35 @@ TEAM = "team"
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of the table: who is in the team and what they know."""
+    """One row of the table.
+
+    Attributes:
+        agents: who is in the team.
+        knowledge: what they know of the items.
+        gate, ranker: whether they may be used, as the configuration says.
+        equal: whether all agents are listened to alike, which nothing has to be chosen for.
+    """
 
     name: str
     agents: tuple[str, ...]
     knowledge: Knowledge = "full"
+    gate: bool = True
+    ranker: bool = True
+    equal: bool = False
+
+    def config(self, team: TeamConfig) -> TeamConfig:
+        """Return the configuration of the team with what this variant changes."""
+        coordinator, ranker = team.coordinator, team.ranker
+        if not self.gate:
+            gate = coordinator.gate.model_copy(update={"use": "never"})
+            coordinator = coordinator.model_copy(update={"gate": gate})
+        if self.equal:
+            weights = dict.fromkeys(self.agents, 1.0)
+            coordinator = coordinator.model_copy(update={"weights": weights})
+        if not self.ranker:
+            ranker = ranker.model_copy(update={"use": "never"})
+        changed = {"agents": self.agents, "coordinator": coordinator, "ranker": ranker}
+        return team.model_copy(update=changed)
 
 
 class AblationRow(FrozenModel):
@@ -61,18 +86,28 @@ class AblationReport(FrozenModel):
     rows: tuple[AblationRow, ...]
 
 
-def variants(agents: tuple[str, ...], *, facts: bool, texts: bool) -> Iterator[Variant]:
+def variants(
+    agents: tuple[str, ...], *, facts: bool, texts: bool, gate: bool, ranker: bool
+) -> Iterator[Variant]:
     """Yield the variants of a team, none of them twice.
 
     Args:
         agents: those that found something to learn.
         facts, texts: whether the data has them.
+        gate, ranker: whether the team uses them.
     """
     if len(agents) > 1:
-        yield from (Variant(f"{name} alone", (name,)) for name in agents)
+        for name in agents:
+            yield Variant(f"{name} alone", (name,), gate=False, ranker=False)
     if len(agents) > 2:
         for name in agents:
             yield Variant(f"without {name}", tuple(other for other in agents if other != name))
+    if ranker:
+        yield Variant("without ranker", agents, ranker=False)
+    if gate:
+        yield Variant("weights alike for all", agents, gate=False)
+    if len(agents) > 1:
+        yield Variant("equal weights", agents, gate=False, ranker=False, equal=True)
     if facts and texts:
         yield Variant("without facts", agents, "no-facts")
         yield Variant("without texts", agents, "no-text")
@@ -82,7 +117,8 @@ def variants(agents: tuple[str, ...], *, facts: bool, texts: bool) -> Iterator[V
 
 
 def ablate(
-    team: Measurement,
+    team: Team,
+    whole: Measurement,
     asked: Asked,
     config: TeamConfig,
     fitted: dict[str, Kernel],
@@ -93,7 +129,7 @@ def ablate(
     """Fit and measure every variant as the team was.
 
     Args:
-        team: what the whole team found.
+        team: the whole team, and `whole` what it found.
         config: its configuration.
         fitted: its kernels by agent, as `fit_team` collected them; where a variant has the same
             data they are taken as they are, which is exact, and the coordinator chooses anew.
@@ -101,8 +137,16 @@ def ablate(
     train = asked.data.train
     agents = tuple(name for name in dict.fromkeys(config.agents) if name in fitted)
     texts = any(train.item_texts)
-    planned = list(variants(agents, facts=bool(len(train.facts)), texts=texts))
-    rows = [_row(TEAM, team, 0.0)]
+    planned = list(
+        variants(
+            agents,
+            facts=bool(len(train.facts)),
+            texts=texts,
+            gate=team.coordinator.gate is not None,
+            ranker=team.ranker is not None,
+        )
+    )
+    rows = [_row(TEAM, whole, 0.0)]
     values = {}
     with progress.task("ablate", len(planned)) as task:
         for variant in planned:
@@ -112,7 +156,7 @@ def ablate(
             if found is not None:
                 values[row.name] = found.values
             task.advance()
-    return AblationReport(rows=tuple(_compared(rows, values, team, asked)))
+    return AblationReport(rows=tuple(_compared(rows, values, whole, asked)))
 
 
 def _measured(
@@ -129,7 +173,7 @@ def _measured(
         ranker = fit_team(
             audited(data.train, variant.knowledge, seed=asked.seed),
             data.valid,
-            config.model_copy(update={"agents": variant.agents}),
+            variant.config(config),
             given=data.valid_given,
             fitted=fitted if variant.knowledge == "full" else None,
             encode=encode,

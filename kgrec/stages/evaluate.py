@@ -119,7 +119,7 @@ def evaluate(
     clock.lap("describe")
     ablation = None
     if config.ablate:
-        ablation = ablate(found, asked, config.team, fitted, encode=encode, progress=progress)
+        ablation = ablate(team, found, asked, config.team, fitted, encode=encode, progress=progress)
         clock.lap("ablate")
     result = EvaluationResult(
         data=data.name,

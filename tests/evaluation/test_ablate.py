@@ -9,31 +9,50 @@ from tastes import encode_words, tastes
 from kgrec.agents.coordinator import CoordinatorConfig, GateConfig
 from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.ranker_training import RankerConfig
 from kgrec.data.atomic import SplitDataset
-from kgrec.stages.ablate import ablate, variants
+from kgrec.stages.ablate import Variant, ablate, variants
 from kgrec.stages.measure import Asked, measure
 
 AGENTS = ("linear", "semantic")
 QUICK = {"semantic": {"steps": 0}}
 FIXED = CoordinatorConfig(gate=GateConfig(use="never"))
+PLAIN = RankerConfig(use="never")
+
+
+def planned(*agents: str, **data: bool) -> list[Variant]:
+    none = dict.fromkeys(("facts", "texts", "gate", "ranker"), False)
+    return list(variants(agents, **none | data))
 
 
 def test_the_variants_of_a_team() -> None:
-    names = [v.name for v in variants(("a", "b", "c"), facts=True, texts=True)]
-    assert names == [
+    assert [v.name for v in planned("a", "b", "c", facts=True, texts=True)] == [
         *("a alone", "b alone", "c alone", "without a", "without b", "without c"),
+        "equal weights",
         *("without facts", "without texts", "without knowledge", "shuffled knowledge"),
     ]
-    assert [v.name for v in variants(("a", "b"), facts=False, texts=False)] == [
-        "a alone",
-        "b alone",
+    assert [v.name for v in planned("a", "b", gate=True, ranker=True)] == [
+        *("a alone", "b alone", "without ranker", "weights alike for all", "equal weights"),
     ]
-    assert [v.name for v in variants(("a",), facts=True, texts=False)] == [
+    assert [v.name for v in planned("a", facts=True)] == [
         "without knowledge",
         "shuffled knowledge",
     ]
-    without = {v.name: v.agents for v in variants(("a", "b", "c"), facts=False, texts=False)}
+    without = {v.name: v.agents for v in planned("a", "b", "c")}
     assert without["without b"] == ("a", "c")
+
+
+def test_a_variant_changes_what_its_name_says() -> None:
+    team = TeamConfig(agents=AGENTS)
+    made = {v.name: v.config(team) for v in planned(*AGENTS, gate=True, ranker=True)}
+    assert made["without ranker"].ranker.use == "never"
+    assert made["without ranker"].coordinator == team.coordinator
+    assert made["weights alike for all"].coordinator.gate.use == "never"
+    assert made["weights alike for all"].ranker == team.ranker
+    assert made["equal weights"].coordinator.weights == {"linear": 1.0, "semantic": 1.0}
+    assert made["linear alone"].agents == ("linear",)
+    assert made["linear alone"].ranker.use == "never"
+    assert all(config.settings == team.settings for config in made.values())
 
 
 def test_an_agent_that_is_taken_as_it_is_equals_one_fitted_again() -> None:
@@ -41,20 +60,20 @@ def test_an_agent_that_is_taken_as_it_is_equals_one_fitted_again() -> None:
     data = SplitDataset("tastes", world.train, world.valid, world.test)
     asked, config = (
         Asked(data, "train", (5,)),
-        TeamConfig(agents=AGENTS, settings=QUICK, coordinator=FIXED),
+        TeamConfig(agents=AGENTS, settings=QUICK, coordinator=FIXED, ranker=PLAIN),
     )
     fitted: dict[str, Kernel] = {}
     team = fit_team(data.train, data.valid, config, fitted=fitted, encode=encode_words)
     assert set(fitted) == set(AGENTS)
     kernels = dict(fitted)
-    report = ablate(measure(team, asked), asked, config, fitted, encode=encode_words)
+    report = ablate(team, measure(team, asked), asked, config, fitted, encode=encode_words)
     rows = {row.name: row for row in report.rows}
     assert fitted == kernels
     for name in AGENTS:
         again = fit_team(
             data.train,
             data.valid,
-            TeamConfig(agents=(name,), settings=QUICK, coordinator=FIXED),
+            TeamConfig(agents=(name,), settings=QUICK, coordinator=FIXED, ranker=PLAIN),
             encode=encode_words,
         )
         found = measure(again, asked).ranking.at[5]["ndcg"]
@@ -69,11 +88,11 @@ def test_a_variant_with_nothing_to_learn_from_says_so() -> None:
     data = SplitDataset("tastes", world.train, world.valid, world.test)
     asked, config = (
         Asked(data, "train", (5,)),
-        TeamConfig(agents=("semantic",), settings=QUICK, coordinator=FIXED),
+        TeamConfig(agents=("semantic",), settings=QUICK, coordinator=FIXED, ranker=PLAIN),
     )
     fitted: dict[str, Kernel] = {}
     team = fit_team(data.train, data.valid, config, fitted=fitted, encode=encode_words)
-    report = ablate(measure(team, asked), asked, config, fitted, encode=encode_words)
+    report = ablate(team, measure(team, asked), asked, config, fitted, encode=encode_words)
     [row] = [row for row in report.rows if row.name == "without knowledge"]
     assert row.failed is not None
     assert "no agent finds anything" in row.failed
@@ -83,7 +102,7 @@ def test_a_variant_with_nothing_to_learn_from_says_so() -> None:
 @pytest.mark.parametrize("name", AGENTS)
 def test_a_kernel_that_is_known_is_not_fitted_again(name: str) -> None:
     world = tastes()
-    config = TeamConfig(agents=(name,), settings=QUICK, coordinator=FIXED)
+    config = TeamConfig(agents=(name,), settings=QUICK, coordinator=FIXED, ranker=PLAIN)
     fitted: dict[str, Kernel] = {}
     first = fit_team(world.train, world.valid, config, fitted=fitted, encode=encode_words)
     second = fit_team(world.train, world.valid, config, fitted=fitted, encode=encode_words)
