@@ -6,7 +6,7 @@ DATA is a folder of atomic files, or one with `ratings.csv`, `catalog.csv` and `
 ratings of 3 and more, 8:1:1 per user by chance), or USERSxITEMSxINTERACTIONS, which are generated.
 `low-rank:512` names the rank. Settings are chosen on the validation part, as by default; the users
 measured are a sample of 2,000. Each fit runs in a process of its own, so that its memory can be
-told: the most that was held, less what was held when the data was there.
+told: the most that the process held, with the data, until it was fitted.
 """
 
 from __future__ import annotations
@@ -81,13 +81,12 @@ def measure(name: str, form: str) -> tuple[str, ...]:
     data = read_data(name)
     kind, _, rank = form.partition(":")
     settings = {"form": kind} | ({"rank": int(rank)} if rank else {})
-    before = peak_gib()
     begun, used = time.perf_counter(), time.process_time()
     kernel = LinearAgent(LinearConfig.model_validate(settings)).fit(
         FitContext(data.train, data.valid)
     )
     seconds, processor = time.perf_counter() - begun, time.process_time() - used
-    memory = peak_gib() - before
+    memory = peak_gib()
     histories = data.train.matrix()
     asked = np.unique(data.valid.user)
     asked = np.random.default_rng(1).permutation(asked)[:USERS]

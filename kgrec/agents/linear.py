@@ -25,8 +25,8 @@ class LinearConfig(AgentConfig):
         form: `dense` solves over all items at once; `sparse` block by block of items that go
             together; `low-rank` over the leading eigenvectors. `auto` is dense up to
             `dense_items` items, and sparse beyond.
-        dense_items: memory of the dense form grows with the square of the items (12,000 take
-            2 GB), time with their cube.
+        dense_items: memory of the dense form grows with the square of the items (8,000 take
+            1 GB), time with their cube.
         ridge: λ of an item of mean popularity; None begins at `ridge_start` and doubles or halves
             it while validation gains.
         weights: how much users, values and popular items count.
@@ -41,7 +41,7 @@ class LinearConfig(AgentConfig):
     """
 
     form: Literal["auto", "dense", "sparse", "low-rank"] = "auto"
-    dense_items: int = Field(default=12_000, ge=1)
+    dense_items: int = Field(default=8_000, ge=1)
     ridge: float | None = Field(default=None, gt=0)
     ridge_start: float = Field(default=200.0, gt=0)
     weights: WeightConfig = WeightConfig()

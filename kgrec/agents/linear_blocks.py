@@ -1,4 +1,11 @@
-"""The sparse form of the linear agent: the closed form over blocks of items that go together."""
+"""The sparse form of the linear agent: the closed form over blocks of items that go together.
+
+As in Steck 2019 ("Markov Random Fields for Collaborative Filtering"), an item is regressed on few
+others, exactly. What differs: the items are cut into blocks along the eigenvectors of the graph of
+nearest neighbours, so that one factorisation solves for hundreds of them, among themselves and
+among the items that are nearest to them. SANSA (Spišák et al. 2023) factorises the whole sparse
+matrix instead, which takes a sparse Cholesky library; this takes LAPACK on small dense matrices.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from kgrec.agents.linear_gram import Evidence
@@ -31,12 +39,12 @@ class BlockConfig(FrozenModel):
             neighbours alone, until it takes no more products than so many an entry.
     """
 
-    targets: int = 256
-    context: int = 512
-    neighbours: int = 64
-    column_size: int = 256
-    embedding_dim: int = 48
-    products_per_entry: int = 300
+    targets: int = Field(default=256, ge=1)
+    context: int = Field(default=512, ge=1)
+    neighbours: int = Field(default=64, ge=1)
+    column_size: int = Field(default=256, ge=1)
+    embedding_dim: int = Field(default=48, ge=1)
+    products_per_entry: int = Field(default=300, ge=1)
 
 
 @dataclass(frozen=True)
