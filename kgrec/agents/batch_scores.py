@@ -87,6 +87,21 @@ class BatchScores:
         pairs = network.pairs(graph, vectors, queries, self.target_cosine, self.row, self.item)
         return ranking_loss(pairs.float(), self.row, scores, self.config, self.log_inclusion)
 
+    def scores(self, vectors: Tensor) -> Tensor:
+        """Return the scores of all items, [B, I], where the loss is `plain`.
+
+        For what compares scores of several networks; minus infinity where an item is out of the
+        question.
+        """
+        network, graph = self.network, self.batch.graph
+        prior, scale = network.prior(graph), network.cosine_scale(graph)
+        queries = network.summed(vectors, self.histories)
+        scores = torch.addmm(prior, queries, vectors.T).float()  # [B, I]
+        flat = scores.view(-1)
+        if self.cells is not None and scale is not None:
+            flat = flat.index_add(0, self.cells.flat, self.cells.value * scale[self.cells.column])
+        return flat.index_fill(0, self.blocked, -torch.inf).view_as(scores)
+
     @property
     def _rows(self) -> IntArray | slice:
         """The items of the graph in the catalogue."""

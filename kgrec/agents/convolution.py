@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kgrec.agents.sentence_map import SentenceMap
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.training.sparse import Adjacency, aggregate, csr_tensor
 
@@ -137,7 +138,8 @@ class HistoryNetwork(nn.Module):
 
     Another network of the same problem overrides `base`, what an item is before its users speak,
     or `item_vectors` as a whole; one that cannot make the vectors of some of the items alone
-    (`Graph.items`) says so by `subgraphs = False`.
+    (`Graph.items`) says so by `subgraphs = False`. Where `inputs` is set, items begin with what is
+    written about them as well.
 
     Args:
         num_items: I.
@@ -172,6 +174,7 @@ class HistoryNetwork(nn.Module):
         self.cold_bias = nn.Parameter(torch.zeros(()))
         self.feature: nn.Parameter | None = None
         self.cosine_weight: nn.Parameter | None = None
+        self.inputs: SentenceMap | None = None
         self._features = features
         self._all_features: Adjacency | None = None
         if features is not None:
@@ -189,6 +192,8 @@ class HistoryNetwork(nn.Module):
     def base(self, graph: Graph) -> Tensor:
         """Return E0, what the items are before their users speak, [I, D]."""
         base = graph.gate[:, None] * self._rows(self.item, graph.items)
+        if self.inputs is not None:
+            base = base + self.inputs(graph.items)
         if self.feature is None or self._features is None or self._all_features is None:
             return base
         if graph.items is None:

@@ -15,7 +15,9 @@ from kgrec.agents.coordinator import Coordinator, CoordinatorConfig, choose_coor
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.ranker_training import Decided, RankerConfig, learn_ranker
 from kgrec.agents.registry import AGENTS, build_agent, check_names
+from kgrec.agents.sentences import remembering
 from kgrec.agents.team import Team
+from kgrec.agents.together import TogetherConfig
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, Interactions
 from kgrec.errors import ConfigError, ModelError
@@ -32,6 +34,7 @@ class TeamConfig(FrozenModel):
         settings: settings of agents by name; what is not named keeps its default.
         seed: fixes every random draw.
         device: "cpu", or "cuda" for the GPU.
+        together: which agents learn on one loss.
         refit: after choosing on the validation part, learn once more from train and validation.
         encoder: what texts are encoded with: a folder, such as `kgrec train encoder` writes, an
             installed model's name or a hub id.
@@ -41,6 +44,7 @@ class TeamConfig(FrozenModel):
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     coordinator: CoordinatorConfig = CoordinatorConfig()
     ranker: RankerConfig = RankerConfig()
+    together: TogetherConfig = TogetherConfig()
     seed: int = Field(default=2024, ge=0, lt=2**63)
     device: str = "cpu"
     refit: bool = False
@@ -90,14 +94,14 @@ def fit_team(
         config.seed,
         config.device,
         progress,
-        encode or encoder_of(config, progress=progress),
+        remembering(encode or encoder_of(config, progress=progress)),
         Interactions.empty() if given is None else given,
         workers,
         logs,
         checkpoints,
     )
     log = _Log()
-    kernels = _fit_all(agents, context, log, {} if fitted is None else fitted)
+    kernels = _fit_all(agents, context, log, {} if fitted is None else fitted, config.together)
     coordinator, measured = workers.once(lambda: _coordinate(kernels, context, config))
     decided, reordered = workers.once(lambda: _rank(kernels, coordinator, context, config))
     names = [kernel.agent for kernel in kernels]
@@ -122,7 +126,7 @@ def fit_team(
         again = [resolved[kernel.agent] for kernel in heard]
         heard = [
             replace(kernel, chosen=chosen[kernel.agent])
-            for kernel in _fit_all(again, known, log, {})
+            for kernel in _fit_all(again, known, log, {}, config.together)
         ]
     settings = {name: agent.config.model_dump(mode="json") for name, agent in resolved.items()}
     dumped = config.model_dump(mode="json") | {"settings": settings}
@@ -169,9 +173,14 @@ def check_device(device: str) -> None:
 
 
 def _fit_all(
-    agents: Sequence[Agent], context: FitContext, log: _Log, fitted: dict[str, Kernel]
+    agents: Sequence[Agent],
+    context: FitContext,
+    log: _Log,
+    fitted: dict[str, Kernel],
+    together: TogetherConfig,
 ) -> list[Kernel]:
     kernels = []
+    _fit_joined(agents, context, log, fitted, together)
     for agent in agents:
         begun = time.perf_counter()
         try:
@@ -189,6 +198,30 @@ def _fit_all(
             remedy="Give interactions, facts or texts.",
         )
     return kernels
+
+
+def _fit_joined(
+    agents: Sequence[Agent],
+    context: FitContext,
+    log: _Log,
+    fitted: dict[str, Kernel],
+    together: TogetherConfig,
+) -> None:
+    """Add the kernels of the agents that learn together, where there are such."""
+    joined = [agent for agent in agents if agent.name in together.agents]
+    if not together.use or len(joined) < 2 or any(agent.name in fitted for agent in joined):
+        return
+    # What learns together brings torch, which a team of closed forms does without.
+    from kgrec.agents.joint_training import fit_together
+
+    begun = time.perf_counter()
+    try:
+        kernels = context.workers.once(lambda: fit_together(joined, context, together))
+    except NothingToLearnError:  # which each of them says of itself when it learns alone
+        return
+    for kernel in kernels:
+        fitted[kernel.agent] = kernel
+        log.seconds[kernel.agent] = round((time.perf_counter() - begun) / len(kernels), 3)
 
 
 def _fitted(agent: Agent, context: FitContext) -> Kernel:

@@ -121,7 +121,7 @@ class HiddenEdges:
 
         With an `ensemble` the best is trained again with other seeds.
         """
-        best = max((self.train(tau) for tau in self._taus()), key=_validated).kernel
+        best = max((self.train(tau) for tau in self.taus()), key=_validated).kernel
         tau, steps = float(best.chosen["tau"]), int(best.chosen["steps"])
         others = [
             self.train(tau, seed=self.context.seed + number, steps=steps).kernel
@@ -129,7 +129,8 @@ class HiddenEdges:
         ]
         return mean_kernel([best, *others])
 
-    def _taus(self) -> tuple[float, ...]:
+    def taus(self) -> tuple[float, ...]:
+        """Return the temperatures that come into question."""
         if self.config.tau is not None:
             return (self.config.tau,)
         choices = self.config.tau_choices

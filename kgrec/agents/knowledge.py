@@ -14,6 +14,7 @@ from kgrec.agents.hidden_edges import HiddenEdges, HiddenEdgesConfig
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.relational import KnowledgeNetwork
 from kgrec.agents.semantic import item_texts
+from kgrec.agents.sentence_map import SentenceMap
 from kgrec.agents.sentences import sentence_inputs
 from kgrec.agents.typed_graph import TypedGraph
 from kgrec.data.dataset import FloatArray
@@ -78,18 +79,21 @@ class KnowledgeAgent:
         texts, names = _sentences(context, graph, config.text_dim, config.max_names)
 
         def build(tau: float) -> KnowledgeNetwork:
+            inputs = None
+            if texts is not None:
+                inputs = SentenceMap(
+                    texts, names, embedding_dim=config.embedding_dim, slow=config.slow_text
+                )
             return KnowledgeNetwork(
                 graph,
                 gate,
-                texts,
-                names,
+                inputs,
                 embedding_dim=config.embedding_dim,
                 tau=tau,
                 history_power=config.history_power,
                 entity_kappa=config.entity_kappa,
                 attention_dim=config.attention_dim,
                 slow=config.slow,
-                slow_text=config.slow_text,
                 most_facts=config.most_facts,
                 device=context.device,
             )

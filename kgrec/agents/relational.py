@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from kgrec.agents.convolution import Graph, HistoryNetwork
+from kgrec.agents.sentence_map import SentenceMap
 from kgrec.agents.typed_graph import TypedGraph
-from kgrec.data.dataset import FloatArray
 
 with warnings.catch_warnings():
     # torch-geometric scripts some of its classes when it is imported, which torch deprecates.
@@ -122,30 +122,25 @@ class KnowledgeNetwork(HistoryNetwork):
     Args:
         graph: the facts; `most_facts` of them are drawn in each step where there are more.
         gate: of the items by all their interactions, for steps that see some of them, [I].
-        texts, names: x, float32 [I, X] of items and [N, X] of entities; None without language.
+        inputs: T x; None without language.
         embedding_dim: D.
         tau: temperature of the cosine.
         history_power: p.
         entity_kappa: facts at which an entity is half known by its items; None learns nothing
             of single entities.
         attention_dim: d.
-        slow, slow_text: how much slower than embeddings what belongs to relations, and the map
-            of the sentence vectors, is learned.
+        slow: how much slower than embeddings what belongs to relations is learned.
         device: where the tensors live.
     """
 
     gate: Tensor
-    start: Tensor
-    texts: Tensor
-    names: Tensor | None
     entity_gate: Tensor
 
     def __init__(
         self,
         graph: TypedGraph,
         gate: Tensor,
-        texts: FloatArray | None,
-        names: FloatArray | None,
+        inputs: SentenceMap | None,
         *,
         embedding_dim: int,
         tau: float,
@@ -153,7 +148,6 @@ class KnowledgeNetwork(HistoryNetwork):
         entity_kappa: float | None = None,
         attention_dim: int = 16,
         slow: float = 0.1,
-        slow_text: float = 0.003,
         most_facts: int = 400_000,
         init_scale: float = 0.1,
         device: str = "cpu",
@@ -168,24 +162,17 @@ class KnowledgeNetwork(HistoryNetwork):
             device=device,
         )
         self.graph, self.most_facts = graph, most_facts
-        self.slow_text = slow_text
         self._rng = np.random.default_rng(int(torch.randint(2**31, (1,))))
         relations = len(graph.relations)
         self.to_entity = RelationAttention(relations, embedding_dim, attention_dim, slow)
         self.to_item = RelationAttention(relations, embedding_dim, attention_dim, slow)
         self._keep("gate", gate)
         self.entity: nn.Parameter | None = None
-        self.projection: nn.Parameter | None = None
         if entity_kappa is not None:
             self.entity = nn.Parameter(init_scale * torch.randn(graph.num_entities, embedding_dim))
             degree = torch.from_numpy(graph.entity_degree)
             self._keep("entity_gate", (degree / (degree + entity_kappa))[:, None])
-        if texts is not None:
-            width = texts.shape[1]
-            self.projection = nn.Parameter(torch.zeros(width, embedding_dim))
-            self._keep("start", init_scale * torch.randn(width, embedding_dim))
-            self._keep("texts", torch.from_numpy(texts))
-            self._keep("names", None if names is None else torch.from_numpy(names))
+        self.inputs = inputs
         self._whole = self._arrows(graph)
         self.to(device)
 
@@ -218,11 +205,10 @@ class KnowledgeNetwork(HistoryNetwork):
         entities = items.new_zeros(self.graph.num_entities, items.shape[1])
         if self.entity is not None:
             entities = entities + self.entity_gate * self.entity
-        if self.projection is not None:
-            projection = self.start + self.slow_text * self.projection
-            items = items + self.texts @ projection
-            if self.names is not None:
-                entities = entities + self.names @ projection
+        if self.inputs is not None:
+            items = items + self.inputs()
+            named = self.inputs.entities()
+            entities = entities if named is None else entities + named
         return items, entities
 
     def item_vectors(self, graph: Graph) -> Tensor:

@@ -12,6 +12,22 @@ from kgrec.data.dataset import FloatArray
 from kgrec.errors import ModelError
 
 
+def remembering(encode: Encode) -> Encode:
+    """Return an encoder that computes each text once, as agents read the same texts."""
+    known: dict[str, FloatArray] = {}
+
+    def remembered(texts: Sequence[str]) -> FloatArray:
+        fresh = [text for text in dict.fromkeys(texts) if text not in known]
+        if fresh or not texts:
+            encoded = encode(fresh)
+            if not texts:
+                return encoded
+            known.update(zip(fresh, encoded, strict=True))
+        return np.stack([known[text] for text in texts])
+
+    return remembered
+
+
 def sentence_inputs(
     texts: Sequence[str], encode: Encode | None, size: int, *, whitening: float = 0.5
 ) -> FloatArray | None:

@@ -1,0 +1,238 @@
+"""Agents that learn together: one loss over all of them, shared inputs, and agreement.
+
+    L = Σ_k α_k · (L_k + agreement · KL(m ‖ p_k)) + L_m(α),     m = Σ_k α_k p_k,   α = softmax(a)
+
+with `p_k` the softmax of agent k's scores over the candidates, `L_k` its loss on the hidden edges
+and `L_m` the negative log-likelihood of the same edges under the mixture `m`, which teaches the
+shares and nothing else. The mixture is a teacher (Zhang et al. 2018, "Deep Mutual Learning", with
+the mixture of all in place of each other one): no gradient flows through it to the agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kgrec.agents.base import Agent, FitContext
+from kgrec.agents.batch_scores import BatchScores
+from kgrec.agents.batches import Batch
+from kgrec.agents.convolution import HistoryNetwork
+from kgrec.agents.coordinator import Coordinator
+from kgrec.agents.hidden_edges import HiddenEdges, HiddenEdgesConfig
+from kgrec.agents.kernel import Kernel
+from kgrec.agents.team import Team
+from kgrec.agents.together import TogetherConfig
+from kgrec.errors import ConfigError
+from kgrec.training.loop import seeded, train
+from kgrec.training.losses import softmax_loss
+from kgrec.training.workers import ALONE
+
+
+class HidesEdges(Agent, Protocol):
+    """An agent that learns by predicting hidden edges."""
+
+    @property
+    def config(self) -> HiddenEdgesConfig:
+        """The settings."""
+
+    def problem(self, context: FitContext) -> HiddenEdges:
+        """Return the training problem of a data set."""
+
+
+class Together(nn.Module):
+    """The networks and the shares of agents that learn together.
+
+    Args:
+        networks: one an agent.
+        shares: α; None learns them, from equal ones.
+        share_inputs: gives all networks the item embeddings of the first, and the map of sentence
+            vectors of the first that has one.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[HistoryNetwork],
+        shares: Sequence[float] | None,
+        *,
+        share_inputs: bool,
+    ) -> None:
+        super().__init__()
+        self.networks = list(networks)
+        self.members = nn.ModuleList(networks)
+        if share_inputs:
+            inputs = next((n.inputs for n in networks if n.inputs is not None), None)
+            for network in networks:
+                network.item, network.inputs = networks[0].item, inputs
+        start = torch.zeros(len(networks)) if shares is None else torch.tensor(shares).log()
+        self.logits = nn.Parameter(start, requires_grad=shares is None)
+        self.to(networks[0].device)
+
+    @property
+    def shares(self) -> Tensor:
+        """α, [A], summing to one."""
+        return torch.softmax(self.logits, dim=0)
+
+    def loss(
+        self, losses: Sequence[Tensor], scores: Sequence[Tensor], batch: Batch, agreement: float
+    ) -> Tensor:
+        """Return L.
+
+        Args:
+            losses: L_k, scalars.
+            scores: of the candidates, [B, C] each; minus infinity in the same places.
+            batch: whose targets they are for.
+            agreement: see above.
+        """
+        alpha = self.shares
+        total = torch.stack(tuple(losses)) @ alpha.detach()
+        logs = [torch.log_softmax(each, dim=1) for each in scores]  # [B, C]
+        if agreement:
+            teacher = mixture([log.detach() for log in logs], alpha.detach())
+            for share, log in zip(alpha.detach(), logs, strict=True):
+                total = total + agreement * share * divergence(teacher, log)
+        if self.logits.requires_grad:
+            row, item = (
+                torch.from_numpy(part).to(alpha.device) for part in (batch.row, batch.item)
+            )
+            told = [log.detach()[row, item] for log in logs]
+            total = total - mixture(told, alpha).mean()
+        return total
+
+
+def mixture(logs: Sequence[Tensor], alpha: Tensor) -> Tensor:
+    """Return log Σ_k α_k p_k of log-probabilities of one shape."""
+    return torch.logsumexp(
+        torch.stack([log + a.log() for log, a in zip(logs, alpha, strict=True)]), 0
+    )
+
+
+def divergence(teacher: Tensor, log: Tensor) -> Tensor:
+    """Return the mean over rows of KL(teacher ‖ p) of log-probabilities [B, C]."""
+    impossible = torch.isneginf(teacher)
+    gap = (teacher - log).masked_fill(impossible, 0.0)
+    return (teacher.exp() * gap).sum(dim=1).mean()
+
+
+def fit_together(
+    agents: Sequence[Agent], context: FitContext, config: TogetherConfig
+) -> list[Kernel]:
+    """Train the networks of these agents on one loss; return a kernel each.
+
+    Every temperature that the first agent would try is tried, for all of them; the best mixture on
+    the validation part stays.
+
+    Raises:
+        ConfigError: one of them does not learn by predicting hidden edges.
+        NothingToLearnError: the data lacks what one of them learns from.
+    """
+    context = replace(context, workers=ALONE)
+    sized = [_sized(agent, config.embedding_dim) for agent in agents]
+    learning = _Learning([agent.problem(context) for agent in sized], context, config)
+    trials = [learning.train(tau) for tau in learning.problems[0].taus()]
+    return max(trials, key=lambda trial: trial[0])[1]
+
+
+def _cold(problem: HiddenEdges) -> float:
+    return problem.config.cold
+
+
+def _sized(agent: Agent, embedding_dim: int) -> HidesEdges:
+    if not isinstance(agent.config, HiddenEdgesConfig):
+        raise ConfigError(
+            "this agent does not learn by predicting hidden edges, as those do that learn together",
+            value=agent.name,
+            remedy="Name others in [together].",
+        )
+    config = agent.config.model_copy(update={"embedding_dim": embedding_dim})
+    kind: Any = type(agent)
+    built: HidesEdges = kind(config)
+    return built
+
+
+class _Learning:
+    """The problems of several agents on one data set."""
+
+    def __init__(
+        self, problems: Sequence[HiddenEdges], context: FitContext, config: TogetherConfig
+    ) -> None:
+        self.problems, self.context, self.config = problems, context, config
+
+    def train(self, tau: float) -> tuple[float, list[Kernel]]:
+        """Return what the mixture measures on the validation part, and the kernels."""
+        context, config, first = self.context, self.config, self.problems[0]
+        names = [problem.name for problem in self.problems]
+        with seeded(context.seed):
+            networks = [problem.build(tau) for problem in self.problems]
+            model = Together(networks, self._fixed(names), share_inputs=config.share_inputs)
+            rng = np.random.default_rng(context.seed)
+            batches = max(self.problems, key=_cold).batches(networks[0])
+            trained = train(
+                model,
+                lambda: self.loss(model, batches.draw(networks[0], rng), rng),
+                config.schedule,
+                measure=(lambda: self.measure(model)) if first.held_out is not None else None,
+                stop_after=first.config.steps,
+                name=f"{' and '.join(names)}: τ {tau:g}",
+                progress=context.progress,
+                generator=rng,
+                files=context.files(config),
+                rest_every=batches.rest_every,
+            )
+        kernels = self.kernels(model, {"tau": tau, "steps": trained.steps})
+        return trained.best or 0.0, kernels
+
+    def _fixed(self, names: Sequence[str]) -> list[float] | None:
+        given = self.config.shares
+        if given is None:
+            return None
+        shares = [given.get(name, 1e-9) for name in names]
+        return [share / sum(shares) for share in shares]
+
+    def loss(self, model: Together, batch: Batch, rng: np.random.Generator) -> Tensor:
+        """Return L on the hidden edges of a batch."""
+        losses, scores = [], []
+        for problem, network in zip(self.problems, model.networks, strict=True):
+            settings = problem.config
+            scored = BatchScores(
+                network,
+                batch,
+                problem.by_column,
+                settings.loss,
+                dropout=settings.regularise.history_dropout,
+                rng=rng,
+            )
+            if not scored.plain:
+                raise ConfigError(
+                    "agents learn together by the softmax over all items",
+                    value=problem.name,
+                    remedy="Raise max_cells, leave the loss as it is, or let each learn alone.",
+                )
+            vectors = network.item_vectors(batch.graph)
+            scores.append(scored.scores(vectors))
+            losses.append(softmax_loss(scores[-1], scored.row, scored.item))
+        return model.loss(losses, scores, batch, self.config.agreement)
+
+    def kernels(self, model: Together, chosen: Mapping[str, float | int]) -> list[Kernel]:
+        """Return the kernels; their notes say the shares."""
+        shares = model.shares.tolist()
+        told: dict[str, Any] = {
+            "shares": dict(zip((p.name for p in self.problems), shares, strict=True))
+        }
+        kernels = [
+            problem.kernel(network, dict(chosen))
+            for problem, network in zip(self.problems, model.networks, strict=True)
+        ]
+        return [replace(kernel, notes={**kernel.notes, "together": told}) for kernel in kernels]
+
+    def measure(self, model: Together) -> float:
+        """Return the metric of the mixture on the validation part."""
+        held_out = self.problems[0].held_out
+        assert held_out is not None  # noqa: S101 - callers ask only when there is one
+        kernels = tuple(self.kernels(model, {}))
+        team = Team(self.context.train.items, kernels, Coordinator(model.shares.tolist()))
+        return held_out.measure(team.scores)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tastes import Tastes, encode_words, tastes
+
+from kgrec.agents.base import FitContext
+from kgrec.agents.collaborative import CollaborativeAgent, CollaborativeConfig
+from kgrec.agents.fit import TeamConfig, fit_team
+from kgrec.agents.joint_training import Together, divergence, fit_together, mixture
+from kgrec.agents.kernel import Kernel
+from kgrec.agents.knowledge import KnowledgeAgent, KnowledgeConfig
+from kgrec.agents.linear import LinearAgent
+from kgrec.agents.relational import KnowledgeNetwork
+from kgrec.agents.together import TogetherConfig
+from kgrec.data.dataset import Facts
+from kgrec.errors import ConfigError
+from kgrec.evaluation.validation import Objective, Validation
+from kgrec.training.loop import seeded
+
+QUICK: dict[str, Any] = {
+    "use": True,
+    "embedding_dim": 8,
+    "schedule": {"steps": 20, "check_from": 20},
+}
+
+
+@pytest.fixture(scope="module")
+def world() -> Tastes:
+    return tastes()
+
+
+def learned(world: Tastes, **settings: Any) -> list[Kernel]:
+    config = TogetherConfig.model_validate(QUICK | settings)
+    context = FitContext(world.train, world.valid, seed=1, encode=encode_words)
+    quick = {"tau": 0.3}
+    agents = [
+        CollaborativeAgent(CollaborativeConfig.model_validate(quick)),
+        KnowledgeAgent(KnowledgeConfig.model_validate(quick)),
+    ]
+    return fit_together(agents, context, config)
+
+
+def metric(kernel: Kernel, world: Tastes) -> float:
+    return Validation(world.train.matrix(), world.valid, Objective()).measure(kernel.scores)
+
+
+def apart(kernels: list[Kernel], world: Tastes) -> float:
+    """How much two agents' scores differ over users and items, in standard deviations."""
+    histories = world.train.matrix()
+    scores = [kernel.scores(histories) for kernel in kernels]
+    flat = [(each - each.mean(axis=1, keepdims=True)) / each.std() for each in scores]
+    return float(np.abs(flat[0] - flat[1]).mean())
+
+
+def test_each_agent_learns_and_the_shares_are_told(world: Tastes) -> None:
+    counts = np.bincount(world.train.interactions.item, minlength=world.train.num_items)
+    popularity = Validation(world.train.matrix(), world.valid, Objective()).measure(
+        lambda h: np.tile(counts.astype(np.float32), (len(h), 1))
+    )
+    kernels = learned(world)
+    assert [kernel.agent for kernel in kernels] == ["collaborative", "knowledge"]
+    for kernel in kernels:
+        assert metric(kernel, world) > 1.1 * popularity
+        shares = kernel.notes["together"]["shares"]
+        assert sum(shares.values()) == pytest.approx(1.0)
+        assert shares["collaborative"] != pytest.approx(0.5, abs=1e-3)
+
+
+def test_shares_can_be_given(world: Tastes) -> None:
+    given = {"collaborative": 3.0, "knowledge": 1.0}
+    kernels = learned(world, shares=given)
+    shares = kernels[0].notes["together"]["shares"]
+    assert shares == pytest.approx({"collaborative": 0.75, "knowledge": 0.25})
+    other = learned(world, shares={"collaborative": 1.0, "knowledge": 3.0})
+    histories = world.train.matrix()
+    assert not np.allclose(kernels[0].scores(histories), other[0].scores(histories))
+
+
+def test_agreement_brings_agents_together(world: Tastes) -> None:
+    free, agreed = (learned(world, agreement=weight) for weight in (0.0, 5.0))
+    assert apart(agreed, world) < 0.8 * apart(free, world)
+
+
+def test_shared_inputs_are_one_table_and_one_map(world: Tastes) -> None:
+    context = FitContext(world.train, None, seed=1, encode=encode_words)
+    agents = [CollaborativeAgent(), KnowledgeAgent(KnowledgeConfig(embedding_dim=128))]
+
+    def built(share: bool) -> Together:
+        with seeded(0):
+            networks = [agent.problem(context).build(0.3) for agent in agents]
+            return Together(networks, None, share_inputs=share)
+
+    first, second = built(True).networks
+    assert isinstance(second, KnowledgeNetwork)
+    assert first.item is second.item
+    assert first.inputs is second.inputs is not None
+    alone, other = built(False).networks
+    assert alone.item is not other.item
+    assert alone.inputs is None
+    together, separate = learned(world), learned(world, share_inputs=False)
+    histories = world.train.matrix()
+    assert not np.allclose(together[0].scores(histories), separate[0].scores(histories))
+
+
+def test_every_parameter_gets_a_gradient(world: Tastes) -> None:
+    context = FitContext(world.train, None, seed=1, encode=encode_words)
+    agents = [CollaborativeAgent(), KnowledgeAgent(KnowledgeConfig(embedding_dim=128))]
+    problems = [agent.problem(context) for agent in agents]
+    with seeded(0):
+        model = Together([p.build(0.3) for p in problems], None, share_inputs=True)
+    rng = np.random.default_rng(0)
+    batch = problems[0].batches(model.networks[0]).draw(model.networks[0], rng)
+    scores = [torch.randn(batch.histories.shape, requires_grad=True) for _ in problems]
+    losses = [each.logsumexp(1).mean() for each in scores]
+    model.loss(losses, scores, batch, 0.5).backward()
+    assert model.logits.grad is not None
+    assert model.logits.grad.abs().sum() > 0
+    for each in scores:
+        assert each.grad is not None
+        assert each.grad.abs().sum() > 0
+
+
+def test_the_mixture_and_the_divergence_are_the_formulas() -> None:
+    first = torch.log(torch.tensor([[0.5, 0.25, 0.25, 0.0]]))
+    second = torch.log(torch.tensor([[0.1, 0.6, 0.3, 0.0]]))
+    mixed = mixture([first, second], torch.tensor([0.75, 0.25]))
+    expected = np.array([[0.4, 0.3375, 0.2625]])
+    np.testing.assert_allclose(mixed.exp()[:, :3].numpy(), expected, rtol=1e-6)
+    assert float(mixed.exp()[0, 3]) == 0.0
+    told = np.sum(expected * np.log(expected / np.array([[0.5, 0.25, 0.25]])))
+    assert float(divergence(mixed, first)) == pytest.approx(told, rel=1e-5)
+    assert float(divergence(first, first)) == 0.0
+
+
+def test_a_team_learns_together_where_it_is_asked_to(world: Tastes) -> None:
+    names = ("collaborative", "knowledge")
+    config = TeamConfig.model_validate({"agents": names, "together": QUICK, "refit": True})
+    team = fit_team(world.train, world.valid, config, encode=encode_words)
+    notes = team.metrics["notes"]
+    assert all("together" in notes[name] for name in names)
+    bare = replace(world.train, facts=Facts.empty())
+    alone = fit_team(bare, world.valid, config, encode=encode_words)
+    assert list(alone.metrics["skipped"]) == ["knowledge"]
+    assert "together" not in alone.metrics["notes"].get("collaborative", {})
+
+
+def test_an_agent_in_closed_form_cannot_learn_together(world: Tastes) -> None:
+    context = FitContext(world.train, world.valid)
+    with pytest.raises(ConfigError, match="hidden edges"):
+        fit_together([CollaborativeAgent(), LinearAgent()], context, TogetherConfig(use=True))
+
+
+def test_candidates_that_are_drawn_are_not_enough(world: Tastes) -> None:
+    context = FitContext(world.train, world.valid, encode=encode_words)
+    drawn = KnowledgeConfig.model_validate({"loss": {"candidates": 5}})
+    config = TogetherConfig.model_validate(QUICK)
+    with pytest.raises(ConfigError, match="all items"):
+        fit_together([CollaborativeAgent(), KnowledgeAgent(drawn)], context, config)
