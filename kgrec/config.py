@@ -7,6 +7,7 @@ when this module is imported.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -103,3 +104,19 @@ def _first_problem(error: ValidationError) -> str:
 def _shortened(value: object, limit: int = 80) -> str:
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
+
+
+def seconds_of(given: str | float) -> float:
+    """Return the seconds that a number, or a text such as `10m`, names.
+
+    Raises:
+        ConfigError: it is no length of time, or not above 0.
+    """
+    found = _DURATION.fullmatch(str(given).strip())
+    if found is None or not float(found[1]):
+        raise ConfigError("this is no length of time", value=given, remedy="Write 90s, 10m or 1h.")
+    return float(found[1]) * _UNITS[found[2]]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.space import Space
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, Interactions
 from kgrec.data.histories import Histories
@@ -28,7 +29,14 @@ class NothingToLearnError(ModelError):
 
 
 class AgentConfig(FrozenModel):
-    """Settings of an agent; one left at None is chosen on the validation part."""
+    """Settings of an agent; one left at None is chosen on the validation part.
+
+    Attributes:
+        searched: the settings that matter most, the first of them before all, and the values that
+            they may take; what a search within a time looks at.
+    """
+
+    searched: ClassVar[Mapping[str, Space]] = {}
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ class _Gating:
         self._spreads = np.stack([kernel.spread(histories) for kernel in kernels])
         probed = np.stack([kernel.over(self._probes).scores(histories) for kernel in kernels])
         self._probed = probed.astype(np.float64)
-        self._scores = [_standardised(kernel, histories) for kernel in kernels]
+        self._scores = [standardised(kernel, histories) for kernel in kernels]
         for scores in self._scores:
             mask_seen(scores, histories.matrix)
         self._fold = rng.permutation(len(validation)) % config.gate.folds
@@ -286,7 +286,7 @@ def choose_weights(
         return _normalised(config.weights, names), {}
     if validation is None or not len(validation):
         return [1.0 / len(kernels)] * len(kernels), {}
-    scores = [_standardised(kernel, validation.histories) for kernel in kernels]
+    scores = [standardised(kernel, validation.histories) for kernel in kernels]
     alone = [validation.per_user(each.copy()) for each in scores]
     with progress.task("weigh the agents", len(kernels) - 1) as task:
         best = int(np.argmax([values.mean() for values in alone]))
@@ -326,7 +326,7 @@ def _best_step(
     return best if gain.mean() > config.standard_errors * noise else None
 
 
-def _standardised(kernel: Kernel, histories: Histories) -> FloatArray:
+def standardised(kernel: Kernel, histories: Histories) -> FloatArray:
     spread = kernel.spread(histories)
     alpha = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > _LEAST_SPREAD)
     return np.asarray(kernel.scores(histories) * alpha[:, None], dtype=np.float32)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from kgrec.agents.base import Agent, Encode, FitContext, NothingToLearnError
-from kgrec.agents.coordinator import Coordinator, CoordinatorConfig, choose_coordinator
+from kgrec.agents.choice import choose_among
+from kgrec.agents.coordinator import Coordinator, CoordinatorConfig
 from kgrec.agents.kernel import Kernel
-from kgrec.agents.ranker_training import Decided, RankerConfig, learn_ranker
+from kgrec.agents.ranker_training import RankerConfig
 from kgrec.agents.registry import AGENTS, build_agent, check_names
+from kgrec.agents.search import Search, SearchConfig
 from kgrec.agents.sentences import remembering
+from kgrec.agents.space import with_settings
 from kgrec.agents.team import Team
 from kgrec.agents.together import TogetherConfig
-from kgrec.config import FrozenModel
+from kgrec.config import FrozenModel, seconds_of
 from kgrec.data.dataset import Dataset, FloatArray, Interactions
 from kgrec.errors import ConfigError, ModelError
 from kgrec.progress import SILENT, Progress
@@ -35,6 +39,9 @@ class TeamConfig(FrozenModel):
         seed: fixes every random draw.
         device: "cpu", or "cuda" for the GPU.
         together: which agents learn on one loss.
+        budget: seconds, or text such as "10m", in which settings of the agents are searched on the
+            validation part; it is the time of the whole fit. None searches none.
+        search: how they are searched.
         refit: after choosing on the validation part, learn once more from train and validation.
         encoder: what texts are encoded with: a folder, such as `kgrec train encoder` writes, an
             installed model's name or a hub id.
@@ -47,6 +54,8 @@ class TeamConfig(FrozenModel):
     together: TogetherConfig = TogetherConfig()
     seed: int = Field(default=2024, ge=0, lt=2**63)
     device: str = "cpu"
+    budget: Annotated[float, BeforeValidator(seconds_of)] | None = None
+    search: SearchConfig = SearchConfig()
     refit: bool = False
     encoder: str = SENTENCE_MODEL
 
@@ -100,20 +109,27 @@ def fit_team(
         logs,
         checkpoints,
     )
-    log = _Log()
+    begun, log = time.perf_counter(), _Log()
     kernels = _fit_all(agents, context, log, {} if fitted is None else fitted, config.together)
-    coordinator, measured = workers.once(lambda: _coordinate(kernels, context, config))
-    decided, reordered = workers.once(lambda: _rank(kernels, coordinator, context, config))
+    choose = partial(choose_among, context=context, team=config.coordinator, ranker=config.ranker)
+    choice = choose(kernels)
+    searched: dict[str, Any] = {}
+    if config.budget is not None and validation is not None:
+        fit, until = partial(_fitted, context=context), begun + config.budget
+        search = Search(agents, choice, log.seconds, context, fit, config.search)
+        choice, searched = search.improve(choose, until, refit=config.refit)
+    kernels, coordinator = choice.kernels, choice.coordinator
     names = [kernel.agent for kernel in kernels]
     weights = dict(zip(names, map(float, coordinator.weights), strict=True))
     chosen = {kernel.agent: dict(kernel.chosen) for kernel in kernels}
     resolved = {agent.name: _resolved(agent, chosen) for agent in agents if agent.name in chosen}
     metrics = {
         "objective": config.coordinator.objective.model_dump(),
-        "validation": measured,
+        "validation": choice.measured,
         "weights": weights,
         "gate": coordinator.gate is not None,
-        "ranker": reordered,
+        "ranker": choice.reordered,
+        "search": searched,
         "chosen": chosen,
         "notes": {kernel.agent: dict(kernel.notes) for kernel in kernels if kernel.notes},
         "skipped": log.skipped,
@@ -137,7 +153,7 @@ def fit_team(
         Coordinator(shares, coordinator.gate),
         dumped,
         metrics | {"seconds": log.seconds},
-        None if decided is None else decided.ranker(known.train.interactions, train.num_items),
+        choice.ranker(known),
     )
 
 
@@ -230,36 +246,8 @@ def _fitted(agent: Agent, context: FitContext) -> Kernel:
     return context.workers.once(lambda: agent.fit(context))
 
 
-def _coordinate(
-    kernels: Sequence[Kernel], context: FitContext, config: TeamConfig
-) -> tuple[Coordinator, dict[str, float]]:
-    held_out = context.held_out(config.coordinator.objective)
-    return choose_coordinator(
-        kernels, held_out, config.coordinator, seed=config.seed, progress=context.progress
-    )
-
-
-def _rank(
-    kernels: Sequence[Kernel], coordinator: Coordinator, context: FitContext, config: TeamConfig
-) -> tuple[Decided | None, dict[str, float]]:
-    held_out = context.held_out(config.coordinator.objective)
-    if held_out is None or context.validation is None:
-        return None, {}
-    team = Team(context.train.items, tuple(kernels), coordinator)
-    return learn_ranker(
-        team.heard,
-        team.scores(held_out.histories),
-        held_out,
-        context.validation,
-        context.train.interactions,
-        config.ranker,
-        seed=config.seed,
-        progress=context.progress,
-    )
-
-
 def _resolved(agent: Agent, chosen: Mapping[str, Mapping[str, float | int]]) -> Agent:
-    return build_agent(agent.name, agent.config.model_dump() | dict(chosen[agent.name]))
+    return build_agent(agent.name, with_settings(agent.config.model_dump(), chosen[agent.name]))
 
 
 def encoder_of(

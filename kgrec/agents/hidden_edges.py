@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,6 +19,7 @@ from kgrec.agents.batches import Batch, Batches, Budget, WholeGraph
 from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
 from kgrec.agents.ensemble import mean_kernel
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.space import Choices, Range, Space
 from kgrec.agents.subgraphs import SampleConfig, SampledUsers, stretched
 from kgrec.evaluation.validation import Objective
 from kgrec.training.loop import Schedule, seeded, train
@@ -54,6 +56,15 @@ class HiddenEdgesConfig(AgentConfig):
         regularise: what is done against learning by heart.
         sample: when and how a step sees a part of the graph only.
     """
+
+    searched: ClassVar[Mapping[str, Space]] = {
+        "tau": Range(0.05, 2.0, 1.4, log=True),
+        "history_power": Range(0.0, 1.0, 0.15),
+        "drop": Range(0.1, 0.8, 0.15),
+        "kappa": Range(0.05, 20.0, 3.0, log=True),
+        "schedule.rate": Range(0.003, 0.1, 1.7, log=True),
+        "embedding_dim": Choices((32, 64, 128, 256)),
+    }
 
     tau: float | None = Field(default=None, gt=0)
     tau_choices: tuple[float, ...] = Field(default=(0.3, 0.5), min_length=1)

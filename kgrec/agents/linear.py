@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from kgrec.agents.linear_blocks import BlockConfig
 from kgrec.agents.linear_forms import DenseForm, Form, LowRankForm, SparseForm
 from kgrec.agents.linear_gram import Evidence, WeightConfig
 from kgrec.agents.linear_search import Search, Trial
+from kgrec.agents.space import Range, Space
 from kgrec.evaluation.validation import Objective
 
 FormName = Literal["dense", "sparse", "low-rank"]
@@ -39,6 +41,13 @@ class LinearConfig(AgentConfig):
         search_items: settings are chosen on about so many items: on the most popular ones in the
             dense form, on whole blocks in the sparse form.
     """
+
+    searched: ClassVar[Mapping[str, Space]] = {
+        "weights.user_power": Range(0.0, 1.0, 0.25),
+        "weights.ridge_power": Range(0.0, 1.0, 0.2),
+        "weights.value_power": Range(0.0, 1.0, 0.25),
+        "ridge": Range(1.0, 20_000.0, 1.6, log=True),
+    }
 
     form: Literal["auto", "dense", "sparse", "low-rank"] = "auto"
     dense_items: int = Field(default=8_000, ge=1)

@@ -67,10 +67,17 @@ class Learned:
 
 
 def popularity(known: Interactions, num_items: int) -> FloatArray:
-    """Return the logarithm of 1 + each item's users, of mean 0 and variance 1, float32 [I]."""
+    """Return the logarithm of 1 + each item's users, of mean 0 and variance 1, float32 [I].
+
+    An item that nobody has had yet gets 0: nothing is known of how popular it will be.
+    """
     users = np.diff(known.matrix(int(known.user.max(initial=0)) + 1, num_items).tocsc().indptr)
-    logs = np.log1p(users.astype(np.float64))
-    return np.asarray((logs - logs.mean()) / max(float(logs.std()), 1e-9), dtype=np.float32)
+    popular = np.zeros(num_items, dtype=np.float32)
+    met = users > 0
+    if met.any():
+        logs = np.log1p(users[met].astype(np.float64))
+        popular[met] = (logs - logs.mean()) / max(float(logs.std()), 1e-9)
+    return popular
 
 
 def ratings_of(known: Interactions, num_items: int, *, damping: float = 10.0) -> Ratings | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.projection import ProjectionConfig, learn_projection
 from kgrec.agents.sentences import Directions
+from kgrec.agents.space import Range, Space
 from kgrec.data.dataset import Dataset
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective, Validation
@@ -28,6 +30,11 @@ class SemanticConfig(AgentConfig):
         max_names: names of entities that are added to an item's text at most.
         history_power: p, how a history's length is divided out.
     """
+
+    searched: ClassVar[Mapping[str, Space]] = {
+        "history_power": Range(0.0, 1.0, 0.25),
+        "whitening": Range(0.0, 1.0, 0.25),
+    }
 
     embedding_dim: int | None = Field(default=None, ge=1)
     embedding_dim_choices: tuple[int, ...] = Field(default=(64, 128, 256), min_length=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from kgrec.agents.sequence_attention import SequenceAttention
 from kgrec.agents.sequence_examples import Examples, ExampleSource, has_order
 from kgrec.agents.sequence_network import Items, SequenceNetwork, TensorTokens
 from kgrec.agents.sequence_tokens import ReaderSettings, Tokens, squashed
+from kgrec.agents.space import Choices, Range, Space
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.data.histories import Histories
 from kgrec.errors import ModelError
@@ -47,6 +49,13 @@ class SequentialConfig(AgentConfig):
         max_cells: at most so many scores in a step; with very many items, some of them are drawn.
         loss: what a wrong score costs, and which items a target is compared with.
     """
+
+    searched: ClassVar[Mapping[str, Space]] = {
+        "hidden": Range(0.1, 0.7, 0.2),
+        "max_length": Choices((20, 50, 100)),
+        "drop": Range(0.0, 0.6, 0.15),
+        "embedding_dim": Choices((32, 64, 128)),
+    }
 
     fill: float | None = Field(default=None, ge=0, le=1)
     steps: int | None = Field(default=None, ge=1)

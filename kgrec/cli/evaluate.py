@@ -94,6 +94,12 @@ def evaluate_command(
     config: Annotated[
         Path | None, typer.Option(help="TOML of the team: agents, settings, coordinator.")
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="Search settings on the validation part too, about so long in all: 90s, 10m, 1h."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes every random draw.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
     sample_users: Annotated[
@@ -146,7 +152,7 @@ def evaluate_command(
     kgrec evaluate data/films --protocol temporal --group age --ablate --html report.html
     """
     values = load_toml(config) if config else {}
-    given: dict[str, Any] = {"seed": seed, "device": device}
+    given: dict[str, Any] = {"seed": seed, "device": device, "budget": budget}
     if agents is not None:
         given["agents"] = [name.strip() for name in agents.split(",") if name.strip()]
     values |= {key: value for key, value in given.items() if value is not None}

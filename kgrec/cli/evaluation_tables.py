@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.markup import escape
 from rich.table import Table
 
@@ -42,6 +45,8 @@ def print_result(result: EvaluationResult) -> None:
         _print_ablation(result.ablation)
     out.print("Chosen on the validation part:")
     out.print(_team(result))
+    if result.team.get("search"):
+        out.print(_search(result.team["search"]))
     for name, reason in result.team["skipped"].items():
         out.print(f"{name} took no part: {reason}", markup=False)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result.seconds.items())
@@ -155,4 +160,28 @@ def _team(result: EvaluationResult) -> Table:
         )
     if "team" in team["validation"]:
         table.add_row("team", "1.00", f"{team['validation']['team']:.4f}", "", "")
+    ranker = team.get("ranker")
+    if ranker:
+        told = f"blend {ranker['blend']:g}, the team {ranker['team']:.4f} on the same users"
+        table.add_row("ranker", "", f"{ranker['ranker']:.4f}", told, "")
+    return table
+
+
+def _search(search: Mapping[str, Any]) -> Table:
+    trials = search["trials"]
+    table = Table(title=f"{len(trials)} settings tried in {search['seconds']:.0f} s")
+    for heading in ("agent", "setting", "value", "metric", "gain", "seconds", ""):
+        table.add_column(heading, justify="left" if heading in ("agent", "setting") else "right")
+    for trial in trials:
+        table.add_row(
+            trial["agent"],
+            trial["setting"],
+            f"{trial['value']:g}",
+            "" if trial["metric"] is None else f"{trial['metric']:.4f}",
+            f"{trial['gain']:+.4f}",
+            f"{trial['seconds']:.1f}",
+            "kept" if trial["kept"] else "",
+        )
+    if search["after"] is not None:
+        table.caption = f"the team: {search['before']:.4f} before, {search['after']:.4f} after"
     return table

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kgrec.cli.console import out, print_json, progress
-from kgrec.cli.durations import seconds_of
-from kgrec.config import load_settings, load_toml, parse_config
+from kgrec.config import load_settings, load_toml, parse_config, seconds_of
 from kgrec.graph import open_graph
 
 if TYPE_CHECKING:
@@ -45,6 +44,9 @@ def train(
     encoder: Annotated[
         str | None, typer.Option(help="What texts are encoded with: a folder or a name.")
     ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Search settings too, about so long in all: 90s, 10m, 1h.")
+    ] = None,
     device: DeviceOption = None,
     seed: SeedOption = None,
     force: ForceOption = False,
@@ -66,6 +68,7 @@ def train(
     from kgrec.stages.train import train as run
 
     options: dict[str, Any] = {"device": device, "seed": seed, "encoder": encoder}
+    options["budget"] = budget
     if agents is not None:
         options["agents"] = [name.strip() for name in agents.split(",") if name.strip()]
     config, domain = _config(pipeline, domain, options)
@@ -86,6 +89,11 @@ def described(done: TrainSummary) -> list[str]:
     if not done.trained:
         return [*lines, f"{done.model_id} was trained on just this, and is kept."]
     shares = ", ".join(f"{name} {share:.2f}" for name, share in done.weights.items())
+    search = done.metrics.get("search") or {}
+    if search:
+        trials = search["trials"]
+        kept = sum(trial["kept"] for trial in trials)
+        lines.append(f"{len(trials)} settings tried, {kept} kept.")
     return [*lines, f"{done.model_id}: {shares}; {done.seconds:.1f} s."]
 
 
