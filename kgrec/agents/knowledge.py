@@ -59,6 +59,7 @@ class KnowledgeAgent:
     """
 
     name: ClassVar[str] = "knowledge"
+    shares_batches: ClassVar[bool] = True
     Config: ClassVar[type[KnowledgeConfig]] = KnowledgeConfig
 
     def __init__(self, config: KnowledgeConfig | None = None) -> None:

@@ -1,34 +1,19 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-TESTS = Path(__file__).parent.parent
+from torchrun import torchrun
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process learns, and what two learn together."""
     folder = tmp_path_factory.mktemp("together")
-    command = [sys.executable, "-m", "torch.distributed.run"]
-    command += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "127.0.0.1:0", "--nproc_per_node"]
-    script = str(TESTS / "agents" / "together.py")
-    path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
     for count in (1, 2):
         (folder / str(count)).mkdir()
-        done = subprocess.run(
-            [*command, str(count), script, str(folder / str(count))],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        torchrun(count, str(Path(__file__).with_name("together.py")), str(folder / str(count)))
     return folder
 
 

@@ -1,38 +1,25 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torchrun import torchrun
 
-import kgrec
 from kgrec.errors import ConfigError
 from kgrec.training.compression import TopK
 from kgrec.training.workers import ALONE, Workers, joined
 
 SCRIPT = Path(__file__).with_name("two_workers.py")
-SOURCE = Path(kgrec.__file__).parents[1]
 
 
 def run(compression: str, processes: int) -> list[dict[str, Any]]:
     """Run the script by real processes, and return what each of them says."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
-    command += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "127.0.0.1:0"]
-    done = subprocess.run(
-        [*command, str(SCRIPT), compression],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SOURCE)},
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    lines = [line for line in done.stdout.splitlines() if line.startswith("answer ")]
+    said = torchrun(processes, str(SCRIPT), compression)
+    lines = [line for line in said.splitlines() if line.startswith("answer ")]
     return [json.loads(line.split(" ", 2)[2]) for line in sorted(lines)]
 
 
