@@ -130,7 +130,7 @@ def evaluate_command(
     report: Annotated[Path | None, typer.Option(help="Write the result as JSON.")] = None,
     html: Annotated[
         Path | None,
-        typer.Option(help="Write the result as a page with plots; needs kgrec[plots]."),
+        typer.Option(help="Write the result as a page with plots; needs matplotlib."),
     ] = None,
     logs: Annotated[Path | None, typer.Option(help="Folder for a log of every training.")] = None,
     resume: Annotated[

@@ -195,11 +195,11 @@ class _Baseline:
 
     @classmethod
     def read(cls, path: Path, asked: Asked) -> _Baseline:
-        users = asked.questions().users
+        users = asked.questions.users
         return cls(path, *read_run(path, asked.data.train, users, max(asked.ks)))
 
     def beside(self, found: Measurement, asked: Asked) -> BaselineReport:
-        theirs = asked.questions().values(self.items, asked.ks)
+        theirs = asked.questions.values(self.items, asked.ks)
         differences = compare_at(found.values, theirs, seed=asked.seed)
         return BaselineReport(run=str(self.path), users=self.users, at=differences)
 

@@ -98,7 +98,7 @@ def group_labels(asked: Asked, column: str) -> list[str]:
             value=column,
             remedy=f"Columns of NAME.user: {', '.join(columns) or 'none, or there is no file'}.",
         )
-    return groups_of(column, [columns[column][user] for user in asked.questions().users])
+    return groups_of(column, [columns[column][user] for user in asked.questions.users])
 
 
 def by_group(found: Measurement, asked: Asked, column: str, labels: list[str]) -> GroupReport:
@@ -115,6 +115,6 @@ def breakdown(found: Measurement, asked: Asked) -> Breakdown:
     lengths = np.diff(known.indptr)[found.lists.users]
     popularity = np.bincount(train.matrix().indices, minlength=train.num_items)
     values = {name: found.values[k][name] for name in _SHOWN}
-    targets = by_popularity(asked.questions(), found.lists.items, popularity, k, seed=asked.seed)
+    targets = by_popularity(asked.questions, found.lists.items, popularity, k, seed=asked.seed)
     history = by_history(lengths, k, values, seed=asked.seed)
     return Breakdown(k=k, history=history, popularity=tuple(targets))

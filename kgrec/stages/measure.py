@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -49,8 +50,9 @@ class Asked:
         data = self.data
         return data.train.interactions.concat(data.valid_given, data.valid, data.test_given)
 
+    @cached_property
     def questions(self) -> Questions:
-        """Return who is asked for what."""
+        """Who is asked for what."""
         shape = (self.data.train.num_users, self.data.train.num_items)
         return Questions.of(
             self.seen.matrix(*shape), self.data.test, max_users=self.max_users, seed=self.seed
@@ -100,7 +102,7 @@ def measure(ranker: Ranker, asked: Asked, progress: Progress = SILENT) -> Measur
         )
 
     ranking, lists = rank(cold_only=False)
-    found = Measurement(ranking, lists, asked.questions().values(lists.items, asked.ks))
+    found = Measurement(ranking, lists, asked.questions.values(lists.items, asked.ks))
     if asked.data.cold is None:
         return found
     return replace(found, among_cold=rank(cold_only=True)[0])
