@@ -126,6 +126,43 @@ def test_every_protocol_is_measured(folder: Path, capsys: pytest.CaptureFixture)
     assert printed["ranking"]["users"] == 12
 
 
+def test_one_file_with_times_is_cut_by_time(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    rows = []
+    for name in ("train", "valid", "test"):
+        rows += (folder / f"p.{name}.inter").read_text().splitlines()[1:]
+    timed = "\n".join(f"{row}\t{n + 1}" for n, row in enumerate(rows))
+    (tmp_path / "q.inter").write_text(f"user_id:token\titem_id:token\ttimestamp:float\n{timed}\n")
+    assert run(tmp_path, "--protocol", "temporal", "--agents", "linear", "--k", 5, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["counts"]["train"] == int(0.8 * len(rows))
+    assert printed["protocol"]["cut"] == "global"
+    assert printed["protocol"]["history"] == "train and what the protocol shows"
+    assert run(tmp_path, "--agents", "linear") == 3
+    assert "--protocol warm" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_is_asked_for_changes_nothing_that_is_chosen(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """The same data with the test items of the users changed round."""
+    for file in folder.glob("p.*"):
+        (tmp_path / file.name).write_text(file.read_text())
+    head, *rows = (folder / "p.test.inter").read_text().splitlines()
+    users, items = zip(*(row.split("\t") for row in rows), strict=True)
+    moved = "\n".join(map("\t".join, zip(users, items[::-1], strict=True)))
+    (tmp_path / "p.test.inter").write_text(f"{head}\n{moved}\n")
+    found = []
+    for path in (folder, tmp_path):
+        assert run(path, "--agents", "linear", "--json") == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0]["ranking"]["at"] != found[1]["ranking"]["at"]
+    for each in found:
+        del each["team"]["seconds"]
+    assert found[0]["team"] == found[1]["team"]
+
+
 def test_a_sample_of_the_users_is_asked(folder: Path, capsys: pytest.CaptureFixture) -> None:
     assert run(folder, "--agents", "linear", "--sample-users", 30) == 0
     assert "30 of 120 test users" in capsys.readouterr().out
