@@ -62,7 +62,7 @@ class SequentialConfig(AgentConfig):
     hidden: float = Field(default=0.3, gt=0, lt=1)
     horizon: int = Field(default=1, ge=1)
     timeless: float = Field(default=0.1, ge=0, le=1)
-    max_length: int = Field(default=50, ge=1)
+    max_length: int = Field(default=200, ge=1)
     embedding_dim: int = Field(default=64, ge=1)
     kappa: float = Field(default=0.5, gt=0)
     drop: float = Field(default=0.3, ge=0, lt=1)
@@ -73,7 +73,7 @@ class SequentialConfig(AgentConfig):
     batch_size: int = Field(default=300, ge=1)
     max_cells: int = Field(default=16_000_000, ge=1)
     loss: LossConfig = LossConfig()
-    schedule: Schedule = Schedule(steps=300, rate=0.02, check_from=60, check_every=40)
+    schedule: Schedule = Schedule(steps=200, rate=0.02, check_from=20, check_every=20, patience=3)
     objective: Objective = Objective()
 
 
