@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydantic import Field
 
 from kgrec.agents.base import Encode
-from kgrec.agents.fit import TeamConfig, fit_team
+from kgrec.agents.fit import TeamConfig, encoder_of, fit_team
 from kgrec.agents.kernel import Kernel
 from kgrec.config import FrozenModel
 from kgrec.data.atomic import SplitDataset, merged, read_folder, read_parts, read_whole
@@ -90,6 +93,33 @@ def evaluate(
         ModelError: no agent finds anything to learn from.
     """
     _check(config)
+    with _vectors_kept(config, encode, progress) as kept:
+        result, run = _evaluated(config, kept, progress)
+    if config.run_out is not None:
+        write_text(config.run_out, run)
+    if config.html is not None:
+        write_text(config.html, page(result))
+    if config.report is not None:
+        write_text(config.report, json.dumps(result.model_dump(mode="json"), indent=2) + "\n")
+    return result
+
+
+@contextmanager
+def _vectors_kept(
+    config: EvaluateConfig, encode: Encode | None, progress: Progress
+) -> Iterator[Encode | None]:
+    """Keep the vectors of texts while variants of a team are fitted, which ask for them again."""
+    if encode is not None or not config.ablate:
+        yield encode
+        return
+    with TemporaryDirectory(prefix="kgrec-vectors-") as folder:
+        yield encoder_of(config.team, cache_dir=Path(folder), progress=progress)
+
+
+def _evaluated(
+    config: EvaluateConfig, encode: Encode | None, progress: Progress
+) -> tuple[EvaluationResult, str]:
+    """Return the result, and the lists as lines of a run."""
     clock = _Clock()
     data = read_split(config)
     train = audited(data.train, config.knowledge, seed=config.team.seed)
@@ -138,13 +168,7 @@ def evaluate(
         peak_memory=peak_memory(),
         rejected=data.rejects,
     )
-    if config.run_out is not None:
-        write_text(config.run_out, run_lines(found.lists, train))
-    if config.html is not None:
-        write_text(config.html, page(result))
-    if config.report is not None:
-        write_text(config.report, json.dumps(result.model_dump(mode="json"), indent=2) + "\n")
-    return result
+    return result, run_lines(found.lists, train)
 
 
 def _check(config: EvaluateConfig) -> None:
