@@ -34,7 +34,7 @@ def unit_features(train: Dataset) -> sp.csr_matrix | None:
 
 
 def cosine_rows(
-    train: Dataset, row_size: int, *, products_per_entry: int = 1_000, max_entries: int = 20_000_000
+    train: Dataset, row_size: int, *, products_per_entry: int = 300, max_entries: int = 20_000_000
 ) -> sp.csr_matrix | None:
     """Return Kc, the cosine of the items' features, CSR float32 [I, I] with a zero diagonal.
 
