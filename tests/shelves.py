@@ -75,7 +75,6 @@ def quick(base: Path, **settings: object) -> EncoderConfig:
         "contrast": PhaseConfig(batch=16, schedule=Schedule(steps=16, **steps)),
         "held_out": 0.2,
         "facts": 0.0,
-        "memory": 0,
         "max_tokens": 24,
     }
     return EncoderConfig.model_validate(values | settings)

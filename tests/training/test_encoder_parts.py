@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from kgrec.errors import DataError
 from kgrec.training.encoder.augment import Augmenter, read_synonyms
 from kgrec.training.encoder.config import AugmentConfig
-from kgrec.training.encoder.contrast import Negatives, contrastive_loss, reciprocal_rank
+from kgrec.training.encoder.contrast import contrastive_loss, reciprocal_rank
 from kgrec.training.encoder.masking import mask_tokens
-from kgrec.training.encoder.memory import Memory
 from kgrec.training.encoder.pairs import (
     PairSampler,
     co_consumption,
@@ -115,31 +114,6 @@ def test_the_contrastive_loss_by_hand() -> None:
     assert float(contrastive_loss(anchors, partners, related, 0.5)) == pytest.approx(
         (forth + back) / 2, abs=1e-6
     )
-
-
-def test_negatives_of_the_memory_count_unless_they_belong() -> None:
-    """One pair at cosine 1; two remembered at 0 and .5, the latter related to the anchor."""
-    vector = torch.tensor([[1.0, 0.0]])
-    none = torch.zeros(1, 1, dtype=torch.bool)
-    memory = torch.tensor([[0.0, 1.0], [0.5, 0.866]])
-    of_anchor = torch.tensor([[False, True]])
-    negatives = Negatives(memory, of_anchor, torch.zeros_like(of_anchor))
-    loss = contrastive_loss(vector, vector, none, 1.0, negatives)
-    e = np.exp
-    expected = -np.log(e(1) / (e(1) + 1)) - np.log(e(1) / (e(1) + 1 + e(0.5)))
-    assert float(loss) == pytest.approx(expected / 2, abs=1e-6)
-
-
-def test_the_memory_holds_the_last_vector_of_items_outside_the_batch() -> None:
-    memory = Memory(5, 2, size=2)
-    assert len(memory.recent(np.array([0]))[0]) == 0
-    memory.keep(np.array([3]), torch.tensor([[1.0, 0.0]]))
-    memory.keep(np.array([1]), torch.tensor([[0.0, 1.0]]))
-    memory.keep(np.array([3, 4]), torch.tensor([[0.6, 0.8], [0.8, 0.6]]))
-    rows, vectors = memory.recent(np.array([4]))
-    assert rows.tolist() == [3, 1]
-    torch.testing.assert_close(vectors, torch.tensor([[0.6, 0.8], [0.0, 1.0]]))
-    assert len(Memory(0, 2, size=0).recent(np.array([0]))[0]) == 0
 
 
 def test_the_reciprocal_rank_by_hand() -> None:

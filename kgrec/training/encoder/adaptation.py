@@ -21,7 +21,6 @@ from kgrec.training.encoder.adapters import adapt, merge
 from kgrec.training.encoder.augment import Augmenter
 from kgrec.training.encoder.config import EncoderConfig, PhaseConfig
 from kgrec.training.encoder.masking import MaskedHead
-from kgrec.training.encoder.memory import Memory
 from kgrec.training.encoder.problem import Catalogue, Problem
 from kgrec.training.encoder.reading import Reader
 from kgrec.training.files import TrainingFiles
@@ -197,15 +196,8 @@ class _Run:
             model = nn.ModuleDict({"encoder": self._weights, "head": head})
             measure = problem.masked_measure(head) if problem.held.any() else None
             return model, problem.masked_loss(head, phase.batch), measure
-        memory = self._memory()
-        model = nn.ModuleDict({"encoder": self._weights, "memory": memory})
-        measure = problem.contrast_measure() if len(problem.wanted) > 1 else None
-        return model, problem.contrast_loss(phase.batch, memory), measure
-
-    def _memory(self) -> Memory:
-        network, size = self._reader.network, self._config.memory
-        items = len(self._problem.held) if size else 0
-        return Memory(items, network.config.hidden_size, size).to(network.device)
+        contrast = problem.contrast_measure() if len(problem.wanted) > 1 else None
+        return self._weights, problem.contrast_loss(phase.batch), contrast
 
     def _rewind(self, name: Phase) -> None:
         """Begin the draws of a phase, whatever was drawn before."""

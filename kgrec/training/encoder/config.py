@@ -56,8 +56,6 @@ class EncoderConfig(FrozenModel):
         contrast: contrastive training on pairs; None leaves it out.
         mask: share of the tokens that are to be guessed.
         tau: temperature of the cosine of a pair.
-        memory: at most so many texts of earlier steps are negatives too; 0 leaves it at those of
-            the batch.
         facts: share of the pairs that are of items with rare entities in common; the others are
             taken by the same users.
         neighbours: how many partners an item has at most, the nearest.
@@ -102,7 +100,6 @@ class EncoderConfig(FrozenModel):
     )
     mask: float = Field(default=0.15, gt=0, lt=1)
     tau: float = Field(default=0.05, gt=0)
-    memory: int = Field(default=4096, ge=0)
     facts: float = Field(default=0.25, ge=0, le=1)
     neighbours: int = Field(default=30, ge=1)
     held_out: float = Field(default=0.1, gt=0, lt=1)

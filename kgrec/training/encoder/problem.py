@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from kgrec.data.dataset import IntArray
 from kgrec.training.encoder.augment import Augmenter
 from kgrec.training.encoder.config import EncoderConfig
-from kgrec.training.encoder.contrast import Negatives, contrastive_loss, reciprocal_rank
+from kgrec.training.encoder.contrast import contrastive_loss, reciprocal_rank
 from kgrec.training.encoder.masking import MaskedHead, mask_tokens
-from kgrec.training.encoder.memory import Memory
 from kgrec.training.encoder.pairs import Pairs, PairSampler, strongest_partners
 from kgrec.training.encoder.reading import Reader
 from kgrec.training.loop import seeded
@@ -111,38 +109,26 @@ class Problem:
         loss: Tensor = cross_entropy(logits.float(), tokens["input_ids"][guessed])
         return loss
 
-    def contrast_loss(self, batch: int, memory: Memory) -> Callable[[], Tensor]:
-        """Return what draws pairs and gives their loss against each other and the memory."""
+    def contrast_loss(self, batch: int) -> Callable[[], Tensor]:
+        """Return what draws pairs and gives their loss against each other."""
 
         def loss() -> Tensor:
-            return self.pair_loss(self.sampler.draw(batch, self._generator), memory)
+            return self.pair_loss(self.sampler.draw(batch, self._generator))
 
         return loss
 
-    def pair_loss(self, pairs: Pairs, memory: Memory) -> Tensor:
+    def pair_loss(self, pairs: Pairs) -> Tensor:
         """Return the loss of some pairs, in other words where that is drawn."""
         rows = np.concatenate([pairs.anchor, pairs.partner])
         texts = [self._augmenter(self._texts[row], self._generator) for row in rows]
         vectors = self.reader.vectors(texts)
-        others, known = memory.recent(rows)
-        loss = contrastive_loss(
-            vectors[: len(pairs)],
-            vectors[len(pairs) :],
-            self._related(pairs.anchor, pairs.partner),
-            self.config.tau,
-            Negatives(
-                known,
-                self._related(pairs.anchor, others),
-                self._related(pairs.partner, others),
-            ),
-        )
-        memory.keep(rows, vectors)
-        return loss
+        anchors, partners = vectors[: len(pairs)], vectors[len(pairs) :]
+        return contrastive_loss(anchors, partners, self._related(pairs), self.config.tau)
 
     def contrast_measure(self) -> Callable[[], float]:
         """Return what measures how far up held-out items find their partners."""
         texts = [self._texts[row] for row in (*self.wanted.anchor, *self.wanted.partner)]
-        related = self._related(self.wanted.anchor, self.wanted.partner)
+        related = self._related(self.wanted)
 
         @torch.no_grad()
         def measure() -> float:
@@ -153,8 +139,8 @@ class Problem:
 
         return measure
 
-    def _related(self, rows: IntArray, columns: IntArray) -> Tensor:
-        related = torch.from_numpy(self.sampler.related(rows, columns))
+    def _related(self, pairs: Pairs) -> Tensor:
+        related = torch.from_numpy(self.sampler.related(pairs.anchor, pairs.partner))
         return related.to(self.reader.network.device)
 
 
