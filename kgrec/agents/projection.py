@@ -54,7 +54,7 @@ class ProjectionConfig(FrozenModel):
     max_items: int = Field(default=20_000, ge=1)
     max_cells: int = Field(default=8_000_000, ge=1)
     schedule: Schedule = Schedule(
-        steps=100, rate=0.001, warmup=5, check_every=10, check_from=10, patience=2, decay_at=1.0
+        steps=60, rate=0.001, warmup=5, check_every=10, check_from=10, patience=2, decay_at=1.0
     )
 
 

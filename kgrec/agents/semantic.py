@@ -37,7 +37,7 @@ class SemanticConfig(AgentConfig):
     }
 
     embedding_dim: int | None = Field(default=None, ge=1)
-    embedding_dim_choices: tuple[int, ...] = Field(default=(64, 128, 256), min_length=1)
+    embedding_dim_choices: tuple[int, ...] = Field(default=(64, 128, 256, 384), min_length=1)
     whitening: float = Field(default=0.5, ge=0, le=1)
     steps: int | None = Field(default=None, ge=0)
     projection: ProjectionConfig = ProjectionConfig()
