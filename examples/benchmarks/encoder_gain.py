@@ -27,7 +27,7 @@ import numpy as np
 
 from kgrec.agents.base import FitContext
 from kgrec.agents.semantic import SemanticAgent, SemanticConfig
-from kgrec.cli.durations import seconds_of
+from kgrec.config import seconds_of
 from kgrec.data.atomic import SplitDataset, read_whole
 from kgrec.data.dataset import Dataset, Facts
 from kgrec.data.protocols import ProtocolConfig, hold_out

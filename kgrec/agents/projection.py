@@ -44,8 +44,8 @@ class ProjectionConfig(FrozenModel):
         max_cells: at most so many scores in a step; more users than fit are drawn by chance.
     """
 
-    whitening: float = Field(default=1.0, ge=0, le=1)
-    dim: int = Field(default=128, ge=1)
+    whitening: float = Field(default=0.5, ge=0, le=1)
+    dim: int = Field(default=256, ge=1)
     tau: float = Field(default=0.5, gt=0)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     prior_rate: float = Field(default=10.0, ge=0)
@@ -54,7 +54,7 @@ class ProjectionConfig(FrozenModel):
     max_items: int = Field(default=20_000, ge=1)
     max_cells: int = Field(default=8_000_000, ge=1)
     schedule: Schedule = Schedule(
-        steps=60, rate=0.001, warmup=5, check_every=10, check_from=10, patience=2, decay_at=1.0
+        steps=80, rate=0.001, warmup=5, check_every=10, check_from=10, patience=2, decay_at=1.0
     )
 
 
