@@ -14,7 +14,7 @@ from kgrec.agents.batches import Batch, positions
 from kgrec.agents.convolution import HistoryNetwork
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.training.losses import LossConfig, ranking_loss
-from kgrec.training.softmax_over_all import Cells, softmax_over_all
+from kgrec.training.softmax_over_all import Cells, added_scores, softmax_over_all
 from kgrec.training.sparse import Adjacency
 
 
@@ -60,9 +60,9 @@ class BatchScores:
         self.blocked = _on(device, blocked if self.plain else np.concatenate([blocked, targets]))
         self.cosine: Tensor | None = None
         self.target_cosine: Tensor | None = None
-        self.cells: Cells | None = None
+        self.cells: Cells | Tensor | None = None
         if cosine is not None and self.plain:
-            self.cells = Cells.of(self._known(weighted) @ cosine[:, self._rows], device)
+            self.cells = added_scores(self._known(weighted) @ cosine[:, self._rows], device)
         elif cosine is not None:
             self._look_up(self._known(weighted), cosine, device)
 

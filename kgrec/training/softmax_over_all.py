@@ -38,12 +38,21 @@ class Cells:
         return cls(*(torch.from_numpy(part).to(device) for part in parts))
 
 
+def added_scores(
+    matrix: sp.csr_matrix, device: str = "cpu", *, dense: float = 0.2
+) -> Cells | Tensor:
+    """Return a sparse [B, I] as its entries, or whole where more than a share `dense` is filled."""
+    if matrix.nnz <= dense * matrix.shape[0] * matrix.shape[1]:
+        return Cells.of(matrix, device)
+    return torch.from_numpy(matrix.toarray().astype(np.float32, copy=False)).to(device)
+
+
 def softmax_over_all(
     queries: Tensor,
     vectors: Tensor,
     prior: Tensor,
     scale: Tensor | None,
-    cosine: Cells | None,
+    cosine: Cells | Tensor | None,
     blocked: Tensor,
     targets: Tensor,
 ) -> Tensor:
@@ -56,7 +65,7 @@ def softmax_over_all(
         vectors: [I, D].
         prior: [I].
         scale: of the columns of `cosine`, [I].
-        cosine: entries of a sparse [B, I], or None.
+        cosine: [B, I] as `added_scores` returns it, or None.
         blocked: row · I + column of what is out of the question, int64 [N].
         targets: row · I + column of the targets, distinct, int64 [T].
     """
@@ -82,14 +91,16 @@ class _Softmax(torch.autograd.Function):
         vectors: Tensor,
         prior: Tensor,
         scale: Tensor | None,
-        cosine: Cells | None,
+        cosine: Cells | Tensor | None,
         blocked: Tensor,
         targets: Tensor,
         half: bool,
     ) -> Tensor:
         scores = _product(queries, vectors.T, half).add_(prior)  # [B, I]
         flat = scores.view(-1)
-        if cosine is not None and scale is not None:
+        if isinstance(cosine, Tensor) and scale is not None:
+            scores.addcmul_(cosine, scale)
+        elif isinstance(cosine, Cells) and scale is not None:
             flat.index_add_(0, cosine.flat, cosine.value * scale[cosine.column])
         flat[blocked] = -torch.inf
         said = flat[targets].sum()
@@ -112,7 +123,9 @@ class _Softmax(torch.autograd.Function):
         queries, vectors, scores, weight = ctx.saved_tensors
         weight = weight * outer[0]
         by_scale = None
-        if ctx.cosine is not None:
+        if isinstance(ctx.cosine, Tensor):
+            by_scale = (scores * ctx.cosine).T @ weight[:, 0]
+        elif ctx.cosine is not None:
             cells = ctx.cosine
             values = scores.view(-1)[cells.flat] * cells.value * weight[cells.row, 0]
             by_scale = torch.zeros(len(vectors), dtype=values.dtype, device=values.device)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrec.training.losses import softmax_loss
-from kgrec.training.softmax_over_all import Cells, softmax_over_all
+from kgrec.training.softmax_over_all import added_scores, softmax_over_all
 from kgrec.training.sparse import Adjacency, aggregate, csr_tensor
 
 ROWS, ITEMS, SIZE = 5, 9, 3
@@ -16,7 +16,8 @@ ROWS, ITEMS, SIZE = 5, 9, 3
 class Case:
     """Random inputs of a step, the same for each seed."""
 
-    def __init__(self, seed: int, *, knowledge: bool = True) -> None:
+    def __init__(self, seed: int, *, knowledge: bool = True, dense: float = 1.0) -> None:
+        self.dense = dense
         rng = np.random.default_rng(seed)
         self.cosine = sp.random_array((ROWS, ITEMS), density=0.4, rng=rng, dtype=np.float32).tocsr()
         kind = rng.integers(0, 4, (ROWS, ITEMS))  # 0 is a target, 1 is out of the question
@@ -31,9 +32,15 @@ class Case:
 
     def fused(self) -> torch.Tensor:
         queries, vectors, prior, scale = self.inputs
-        cells = Cells.of(self.cosine) if self.knowledge else None
+        cells = added_scores(self.cosine, dense=self.dense) if self.knowledge else None
         return softmax_over_all(
-            queries, vectors, prior, scale if cells else None, cells, self.blocked, self.targets
+            queries,
+            vectors,
+            prior,
+            scale if self.knowledge else None,
+            cells,
+            self.blocked,
+            self.targets,
         )
 
     def composed(self) -> torch.Tensor:
@@ -49,10 +56,10 @@ class Case:
         return list(torch.autograd.grad(loss, inputs, retain_graph=True))
 
 
-@given(st.integers(0, 10_000), st.booleans())
+@given(st.integers(0, 10_000), st.booleans(), st.sampled_from([0.0, 1.0]))
 @settings(max_examples=40, deadline=None)
-def test_loss_and_gradient_are_those_of_its_parts(seed: int, knowledge: bool) -> None:
-    case = Case(seed, knowledge=knowledge)
+def test_loss_and_gradient_are_those_of_its_parts(seed: int, knowledge: bool, dense: float) -> None:
+    case = Case(seed, knowledge=knowledge, dense=dense)
     if not len(case.targets):
         return
     fused, composed = case.fused(), case.composed()
