@@ -97,8 +97,10 @@ class BatchScores:
         prior, scale = network.prior(graph), network.cosine_scale(graph)
         queries = network.summed(vectors, self.histories)
         scores = torch.addmm(prior, queries, vectors.T).float()  # [B, I]
+        if isinstance(self.cells, Tensor) and scale is not None:
+            scores = torch.addcmul(scores, self.cells, scale)
         flat = scores.view(-1)
-        if self.cells is not None and scale is not None:
+        if isinstance(self.cells, Cells) and scale is not None:
             flat = flat.index_add(0, self.cells.flat, self.cells.value * scale[self.cells.column])
         return flat.index_fill(0, self.blocked, -torch.inf).view_as(scores)
 
