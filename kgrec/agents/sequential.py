@@ -40,7 +40,8 @@ class SequentialConfig(AgentConfig):
         hidden: share of the items that are hidden to be asked for.
         horizon: how many of the next items are asked for.
         timeless: share of the histories that are read without times.
-        max_length: L, so many last items of a history are read.
+        max_length: L, so many last items of a history are read; None takes 50 where what comes next
+            is asked for and 200 where hidden items are.
         embedding_dim: size of the item vectors.
         kappa: interactions at which an item is half known by its users.
         drop: share of an item's interactions that it is taken not to have, by chance, in a step.
@@ -52,7 +53,7 @@ class SequentialConfig(AgentConfig):
 
     searched: ClassVar[Mapping[str, Space]] = {
         "hidden": Range(0.1, 0.7, 0.2),
-        "max_length": Choices((20, 50, 100)),
+        "max_length": Choices((50, 100, 200)),
         "drop": Range(0.0, 0.6, 0.15),
         "embedding_dim": Choices((32, 64, 128)),
     }
@@ -62,7 +63,7 @@ class SequentialConfig(AgentConfig):
     hidden: float = Field(default=0.3, gt=0, lt=1)
     horizon: int = Field(default=1, ge=1)
     timeless: float = Field(default=0.1, ge=0, le=1)
-    max_length: int = Field(default=200, ge=1)
+    max_length: int | None = Field(default=None, ge=1)
     embedding_dim: int = Field(default=64, ge=1)
     kappa: float = Field(default=0.5, gt=0)
     drop: float = Field(default=0.3, ge=0, lt=1)
@@ -118,7 +119,7 @@ class SequenceProblem:
         values = squashed(self.learned.value)
         self.settings = ReaderSettings(
             kinds=1 + len(load_schema().core.interactions),
-            max_length=config.max_length,
+            max_length=config.max_length or (200 if self.fill > 0.5 else 50),
             width=config.width,
             layers=config.layers,
             heads=config.heads,
@@ -152,7 +153,8 @@ class SequenceProblem:
                 generator=rng,
                 files=context.files(config),
             )
-        return self.kernel(network, {"fill": self.fill, "steps": trained.steps})
+        chosen = {"fill": self.fill, "max_length": self.settings.max_length, "steps": trained.steps}
+        return self.kernel(network, chosen)
 
     def network(self) -> SequenceNetwork:
         """Return a fresh network."""

@@ -260,10 +260,12 @@ def test_the_validation_part_says_what_is_asked_for() -> None:
     world = tastes()
     random = FitContext(world.train, world.valid)
     assert SequenceProblem(random, QUICK).fill == 1.0
+    assert SequenceProblem(random, QUICK).settings.max_length == 200
     dataset = cycles()
     train, valid = split_by_time(dataset.interactions, (0.8, 0.2))
     later = FitContext(dataset.with_interactions(train), valid)
     assert SequenceProblem(later, QUICK).fill == 0.0
+    assert SequenceProblem(later, QUICK).settings.max_length == 50
     assert SequenceProblem(FitContext(dataset), QUICK).fill == 0.0
 
 
