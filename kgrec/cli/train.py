@@ -13,7 +13,9 @@ from kgrec.config import load_settings, load_toml, parse_config, seconds_of
 from kgrec.graph import open_graph
 
 if TYPE_CHECKING:
+    from kgrec.data.atomic import SplitDataset
     from kgrec.data.dataset import Dataset
+    from kgrec.progress import Progress
     from kgrec.stages.encoder import EncoderSummary
     from kgrec.stages.train import TrainConfig, TrainSummary
     from kgrec.training.encoder.config import EncoderConfig
@@ -102,6 +104,16 @@ def train_encoder(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Atomic files in place of the graph.")
     ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --data: learn from what this protocol of `kgrec evaluate` leaves, with the "
+            "same --seed, so that nothing that is asked for there was learned from."
+        ),
+    ] = None,
+    share: Annotated[
+        float | None, typer.Option(help="Of --protocol: share held out to test on.")
+    ] = None,
     pipeline: PipelineOption = None,
     domain: DomainOption = None,
     folder: Annotated[
@@ -148,7 +160,11 @@ def train_encoder(
     seconds = None if budget is None else seconds_of(budget)
     model = _asked(language_model(settings)) if paraphrase else None
     with progress(quiet=as_json) as bars:
-        dataset, name = _catalogue(data, pipeline, domain, bars)
+        if data is not None:
+            split = _split(data, protocol, share, encoder.seed)
+            dataset, name = split.train, split.name
+        else:
+            dataset, name = _learned_graph(pipeline, domain, bars)
         done = run(
             dataset,
             folder or settings.home / "encoders" / name,
@@ -196,20 +212,25 @@ def _encoder_config(
     return parse_config(EncoderConfig, {**values, **phases}, origin="options of train encoder")
 
 
-def _catalogue(
-    data: Path | None, pipeline: str | None, domain: str | None, bars: Any
-) -> tuple[Dataset, str]:
-    """Return what is learned from, without what `kgrec train` would choose on, and its name."""
+def _split(folder: Path, protocol: str | None, share: float | None, seed: int) -> SplitDataset:
+    """Return what `kgrec evaluate` would make of the files."""
+    from kgrec.stages.evaluate import EvaluateConfig, read_split
+
+    held_out = {"name": protocol, "share": share}
+    values = {
+        "folder": folder,
+        "protocol": {name: value for name, value in held_out.items() if value is not None},
+        "team": {"seed": seed},
+    }
+    return read_split(parse_config(EvaluateConfig, values, origin="options of train encoder"))
+
+
+def _learned_graph(pipeline: str | None, domain: str | None, bars: Progress) -> tuple[Dataset, str]:
+    """Return the graph without what `kgrec train` would choose on, and a name for it."""
+    from kgrec.graph.export import read_dataset
     from kgrec.stages.train import held_apart
 
     config, domain = _config(pipeline, domain, {})
-    if data is not None:
-        from kgrec.data.atomic import read_folder
-
-        split = read_folder(data)
-        return split.train, split.name
-    from kgrec.graph.export import read_dataset
-
     with open_graph(load_settings()) as store:
         dataset = read_dataset(store, config.selection(domain), progress=bars)
     return held_apart(dataset, config)[0], Path(domain).stem if domain else "all"

@@ -78,6 +78,21 @@ def test_the_command_adapts_to_files_and_finds_the_encoder_again(
     assert (out / "model.safetensors").read_bytes() == weights
 
 
+def test_what_a_protocol_holds_out_is_not_learned_from(
+    command: Command, base: Path, data: Path, tmp_path: Path
+) -> None:
+    toml = settings(tmp_path, base)
+    shared = ["train", "encoder", "--data", data, "--config", toml, "--no-masked", "--json"]
+    pairs = {}
+    for share in ("0.1", "0.4"):
+        options = ["--protocol", "cold-item", "--share", share, "--out", tmp_path / share]
+        code, said, err = command(*shared, *options)
+        assert (code, err) == (0, "")
+        pairs[share] = json.loads(said)["taken"]
+    # Of 60 items 48 or 12 are learned from, each with all others of its shelf at most.
+    assert pairs["0.4"] < pairs["0.1"] / 3
+
+
 def test_a_team_encodes_with_the_folder_that_its_settings_name(
     base: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -147,6 +162,7 @@ def test_the_graph_is_adapted_to_and_its_model_knows_the_encoder(
         (["--paraphrase"], 2, "no language model"),
         (["--base", "./nowhere"], 5, "no transformer model"),
         (["--facts", "2"], 2, "facts"),
+        (["--protocol", "lukewarm"], 2, "protocol"),
         (["--synonyms", "nowhere.txt"], 3, "cannot be read"),
         (["--device", "abacus"], 2, "device"),
     ],
