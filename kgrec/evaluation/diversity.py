@@ -40,17 +40,17 @@ def intra_list_diversity(top: IntArray, features: sp.csr_matrix) -> Values:
 def item_features(dataset: Dataset) -> tuple[str, sp.csr_matrix] | None:
     """Return by what items are told apart, `facts` or `texts`, and their unit features [I, K].
 
-    The facts that two items or more share, each alike, where as many items have some as have a
-    text, else the words of the texts, of which rare ones weigh more (IDF): with such weights, or
-    with facts that one item alone has, nearly all pairs of items would be wholly unlike. None
-    where there is neither.
+    The facts that two items or more share, each alike, where half of the items have some or no
+    more have a text, else the words of the texts, of which rare ones weigh more (IDF). With such
+    weights, or with facts that one item alone has, nearly all pairs of items would be wholly
+    unlike. None where there is neither.
     """
     facts = dataset.features()
     words = word_counts(dataset.item_texts, dataset.num_items)
     with_facts, with_words = (int((np.diff(m.indptr) > 0).sum()) for m in (facts, words))
     if not with_facts and not with_words:
         return None
-    if with_facts >= with_words:
+    if with_facts >= min(with_words, dataset.num_items / 2):
         return "facts", unit_rows(facts)
     held_by = np.maximum(np.bincount(words.indices, minlength=words.shape[1]), 1)
     weight = np.log1p(dataset.num_items / held_by)
