@@ -15,10 +15,11 @@ from pydantic import Field
 from kgrec.agents.fit import check_agents
 from kgrec.config import FrozenModel, load_toml, parse_config
 from kgrec.data.sources import Source
-from kgrec.errors import ConfigError
+from kgrec.errors import ConfigError, ModelError
 from kgrec.resources import resource_dir
 from kgrec.schema import load_schema
 from kgrec.stages.train import TrainConfig
+from kgrec.text.models import resolve_transformer
 
 Stage = Literal["ingest", "extract", "train", "publish"]
 STAGES: tuple[Stage, ...] = ("ingest", "extract", "train", "publish")
@@ -87,8 +88,9 @@ def load_pipeline(path: Path, settings: Sequence[str] = ()) -> Pipeline:
     if domain.endswith(".toml"):
         domain = str(_beside(base, Path(domain)).resolve())
     load_schema().domain(domain)
-    _check_train(pipeline.train, path)
-    return pipeline.model_copy(update={"sources": sources, "domain": domain})
+    train = _with_encoder(pipeline.train, base)
+    _check_train(train, path)
+    return pipeline.model_copy(update={"sources": sources, "domain": domain, "train": train})
 
 
 def find_pipeline(path: Path) -> Path:
@@ -131,12 +133,19 @@ def chosen_stages(
     return pipeline.stages
 
 
+def _with_encoder(config: TrainConfig, base: Path) -> TrainConfig:
+    """Find an encoder that is a folder beside the file; other names are left as they are."""
+    folder = _beside(base, Path(config.encoder))
+    return config.model_copy(update={"encoder": str(folder)}) if folder.is_dir() else config
+
+
 def _check_train(config: TrainConfig, path: Path) -> None:
     """Check now what would otherwise fail once everything before the training has run."""
     try:
         config.selection(None)
         check_agents(config)
-    except ConfigError as error:
+        resolve_transformer(config.encoder)
+    except (ConfigError, ModelError) as error:
         what = error.what.removeprefix("[train]: ")
         raise ConfigError(
             f"{path}: [train]: {what}", value=error.value, remedy=error.remedy

@@ -60,6 +60,18 @@ def test_paths_are_relative_to_the_file(file: Path) -> None:
     assert pipeline.train.selection("movies").at_least == {"rating": 2}
 
 
+def test_an_encoder_may_be_a_folder_beside_the_file(file: Path) -> None:
+    folder = file.parent / "encoder"
+    folder.mkdir()
+    (folder / "config.json").touch()
+    (folder / "model.safetensors").touch()
+    assert load_pipeline(file, ["train.encoder=encoder"]).train.encoder == str(folder)
+    named = "sentence-transformers/all-MiniLM-L6-v2"
+    assert load_pipeline(file).train.encoder == named
+    with pytest.raises(ConfigError, match=r"small.toml: \[train\]: there is no transformer model"):
+        load_pipeline(file, ["train.encoder=./nowhere"])
+
+
 def test_settings_change_variables_and_keys(
     file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
