@@ -115,7 +115,9 @@ def fit_team(
     choice = choose(kernels)
     searched: dict[str, Any] = {}
     if config.budget is not None and validation is not None:
-        fit, until = partial(_fitted, context=context), begun + config.budget
+        # Trials leave neither logs nor checkpoints, which are those of the fit that they change.
+        fit = partial(_fitted, context=replace(context, logs=None, checkpoints=None))
+        until = begun + config.budget
         search = Search(agents, choice, log.seconds, context, fit, config.search)
         choice, searched = search.improve(choose, until, refit=config.refit)
     kernels, coordinator = choice.kernels, choice.coordinator

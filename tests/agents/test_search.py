@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -217,3 +218,23 @@ def test_a_team_is_searched_within_a_budget_and_fitted_again_with_what_was_found
         assert settings.items() <= team.config["settings"][agent].items()
     plain = fit_team(world.train, world.valid, config.model_copy(update={"budget": None}))
     assert plain.metrics["search"] == {}
+
+
+def test_trials_leave_the_checkpoints_of_the_fit_alone(tmp_path: Path) -> None:
+    world = tastes(users=40)
+    schedule = {"steps": 4, "check_from": 2, "check_every": 2, "warmup": 1}
+    small = {"tau": 0.3, "embedding_dim": 8, "schedule": schedule}
+    config = TeamConfig(
+        agents=("collaborative",),
+        settings={"collaborative": small},
+        budget=600.0,
+        search=SearchConfig(most_trials=1),
+        ranker=RankerConfig(use="never"),
+    )
+    parts = {"logs": tmp_path / "logs", "checkpoints": tmp_path / "checkpoints"}
+    team = fit_team(world.train, world.valid, config, encode=encode_words, **parts)
+    trial = team.metrics["search"]["trials"][0]
+    assert trial["setting"] == "tau"
+    assert trial["metric"] is not None
+    logged = [path.name for path in (tmp_path / "logs").iterdir()]
+    assert not any(f"{trial['value']:g}".replace(".", "-") in name for name in logged)
