@@ -71,7 +71,7 @@ def popularity(known: Interactions, num_items: int) -> FloatArray:
 
     An item that nobody has had yet gets 0: nothing is known of how popular it will be.
     """
-    users = np.diff(known.matrix(int(known.user.max(initial=0)) + 1, num_items).tocsc().indptr)
+    users = known.matrix(int(known.user.max(initial=0)) + 1, num_items).getnnz(axis=0)
     popular = np.zeros(num_items, dtype=np.float32)
     met = users > 0
     if met.any():

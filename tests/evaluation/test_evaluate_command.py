@@ -101,6 +101,19 @@ def test_the_same_seed_gives_the_same_answer(folder: Path, tmp_path: Path) -> No
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+def test_settings_are_searched_within_a_budget(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    few = tmp_path / "few.toml"
+    few.write_text("search = { most_trials = 2 }\n")
+    code = run(folder, "--agents", "linear", "--config", few, "--budget", "2m", "--k", 5)
+    shown = capsys.readouterr().out
+    assert code == 0
+    assert "2 settings tried" in shown
+    assert "user_power" in shown
+    assert run(folder, "--agents", "linear", "--budget", "soon") == 2
+
+
 def test_trainings_are_logged_and_go_on(folder: Path, tmp_path: Path) -> None:
     given = (folder, "--agents", "collaborative", "--config", folder / "quick.toml")
     for name in ("first", "again"):
