@@ -193,7 +193,8 @@ def test_every_setting_that_is_searched_is_one_of_its_agent() -> None:
         config = agent_class(name).Config()
         for setting, space in config.searched.items():
             present = setting_of(config.model_dump(), setting)
-            moved = space.moved(1.0 if present is None else present, 1, 1.0)
+            begun = 1.0 if present is None else present
+            moved = space.moved(begun, 1, 1.0) or space.moved(begun, -1, 1.0)
             changed = with_settings(config.model_dump(), {setting: moved})
             again = type(config).model_validate(changed)
             assert setting_of(again.model_dump(), setting) == moved
