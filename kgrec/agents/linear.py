@@ -29,8 +29,8 @@ class LinearConfig(AgentConfig):
             `dense_items` items, and sparse beyond.
         dense_items: memory of the dense form grows with the square of the items (8,000 take
             1 GB), time with their cube.
-        ridge: λ of an item of mean popularity; None begins at `ridge_start` and doubles or halves
-            it while validation gains.
+        ridge: λ of an item of mean popularity; None begins at `ridge_start` and moves by fours,
+            then by twos, while validation gains.
         weights: how much users, values and popular items count.
         knowledge: weight of the knowledge features beside the users; None chooses. At 0 an item
             that nobody has taken cannot be reached, so the default choices have no 0.
@@ -125,7 +125,7 @@ class LinearAgent:
             return ridge, knowledge
         trial = Trial.of(form, context, config.objective)
         with context.progress.task("linear: choose") as task:
-            search = Search(trial, task)
+            search = Search(trial.measure, task)
             if config.ridge is None:
                 ridge = search.ridge(ridge, knowledge)
             return max(((ridge, weight) for weight in weights), key=search.measure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,28 +58,35 @@ def _restricted(interactions: Interactions, items: IntArray, num_items: int) -> 
 
 
 class Search:
-    """Measures settings on the validation part, each once."""
+    """Measures settings on the validation part, each once.
 
-    def __init__(self, trial: Trial, task: Task) -> None:
-        self._trial, self._task = trial, task
+    Args:
+        measure: takes a ridge and a weight of knowledge.
+    """
+
+    def __init__(self, measure: Callable[[float, float], float], task: Task) -> None:
+        self._measure, self._task = measure, task
         self._tried: dict[tuple[float, float], float] = {}
 
     def measure(self, setting: tuple[float, float]) -> float:
         """Return the metric of a ridge and a weight of knowledge."""
         if setting not in self._tried:
-            self._tried[setting] = self._trial.measure(*setting)
+            self._tried[setting] = self._measure(*setting)
             self._task.advance()
             self._task.describe(f"validation {max(self._tried.values()):.4f}")
         return self._tried[setting]
 
-    def ridge(self, start: float, knowledge: float, *, most: int = 6) -> float:
-        """Double or halve the ridge while that gains, `most` times at the most."""
+    def ridge(self, start: float, knowledge: float, *, most: int = 8) -> float:
+        """Go up or down by fours, then by twos, while that gains; `most` measures at the most."""
         best = start
-        for factor in (0.5, 2.0):
-            while len(self._tried) < most:
-                if self.measure((best * factor, knowledge)) <= self.measure((best, knowledge)):
+        for factor in (4.0, 2.0):
+            for step in (1.0 / factor, factor):
+                begun = best
+                while len(self._tried) < most and self._gains(best, best * step, knowledge):
+                    best *= step
+                if best != begun:
                     break
-                best *= factor
-            if best != start:
-                break
         return best
+
+    def _gains(self, ridge: float, other: float, knowledge: float) -> bool:
+        return self.measure((other, knowledge)) > self.measure((ridge, knowledge))

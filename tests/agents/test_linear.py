@@ -13,9 +13,11 @@ from kgrec.agents.kernel import Kernel
 from kgrec.agents.linear import FormName, LinearAgent, LinearConfig
 from kgrec.agents.linear_blocks import Block, BlockConfig, cut, solve_blocks
 from kgrec.agents.linear_gram import Evidence, WeightConfig
+from kgrec.agents.linear_search import Search
 from kgrec.agents.linear_solve import closed_form, last_columns
 from kgrec.data.dataset import Dataset, Facts, Interactions
 from kgrec.data.vocabulary import Vocabulary
+from kgrec.progress import SILENT
 
 FORMS: tuple[FormName, ...] = ("dense", "sparse", "low-rank")
 PLAIN = WeightConfig(user_power=0.0, value_power=0.0, ridge_power=0.0)
@@ -205,3 +207,16 @@ def test_memory_does_not_grow_with_the_square_of_the_items() -> None:
     assert rows is not None
     assert rows.nnz <= 32 * items
     assert peak < items**2  # a byte a cell; the dense form takes twelve
+
+
+@pytest.mark.parametrize("best", [12.5, 25.0, 100.0, 200.0, 400.0, 3200.0, 6400.0])
+def test_the_search_climbs_to_the_best_ridge_in_few_measures(best: float) -> None:
+    asked = []
+
+    def measure(ridge: float, knowledge: float) -> float:
+        asked.append(ridge)
+        return -abs(np.log(ridge / best))
+
+    with SILENT.task("climb") as task:
+        assert Search(measure, task).ridge(200.0, 0.1) == best
+    assert len(asked) <= 8
