@@ -121,6 +121,9 @@ def _print_ablation(report: AblationReport) -> None:
     table.add_column("", no_wrap=True)
     for name in report.rows[0].at[k]:
         table.add_column(name, justify="right")
+    cold = bool(report.rows[0].among_cold)
+    if cold:
+        table.add_column(f"{_COMPARED} among cold", justify="right")
     table.add_column(f"{_COMPARED} less the team's", justify="right")
     table.add_column("seconds", justify="right")
     for row in report.rows:
@@ -128,6 +131,8 @@ def _print_ablation(report: AblationReport) -> None:
             table.add_row(escape(row.name), "none fits")
             continue
         means = [f"{metric.mean:.4f}" for metric in row.at[k].values()]
+        if cold:
+            means.append(f"{row.among_cold[k][_COMPARED].mean:.4f}")
         less = _difference_cell(row.less_team[k][_COMPARED]) if row.less_team else ""
         table.add_row(escape(row.name), *means, less, f"{row.seconds:.1f}")
     out.print(table)

@@ -169,24 +169,27 @@ def _ablation(result: EvaluationResult) -> str:
     if result.ablation is None:
         return ""
     k = max(result.ablation.rows[0].at)
+    cold = [f"ndcg@{k} among cold"] if result.ablation.rows[0].among_cold else []
+    head = ["", *[f"{name}@{k}" for name in _PLOTTED], *cold, f"ndcg@{k} less the team's"]
     drawn, rows = [], []
     for row in result.ablation.rows:
         if row.failed is not None:
-            rows.append([escape(row.name), *[""] * (len(_PLOTTED) + 1), "nothing to learn from"])
+            rows.append([escape(row.name), *[""] * (len(head) - 1), "nothing to learn from"])
             continue
         less = row.less_team[k]["ndcg"] if row.less_team else None
         if less is not None:
             drawn.append(Interval(row.name, less.mean, less.low, less.high, f"{less.mean:+.4f}"))
         means = [f"{row.at[k][name].mean:.4f}" for name in _PLOTTED]
+        if cold:
+            means.append(f"{row.among_cold[k]['ndcg'].mean:.4f}")
         difference = "" if less is None else _difference(less)
         rows.append([escape(row.name), *means, difference, _seconds(row.seconds)])
     plot = whiskers(drawn, f"ndcg@{k} less the team's", from_nought=True) if drawn else ""
-    head = ["", *[f"{name}@{k}" for name in _PLOTTED], f"ndcg@{k} less the team's", "fitting"]
     note = (
         '<p class="note">Agents that were fitted on the same data are taken as they are; the '
         "coordinator chooses anew. p-values are corrected over the variants by Holm.</p>"
     )
-    return _section("Ablation", f"{plot}{_table(head, rows)}{note}")
+    return _section("Ablation", f"{plot}{_table([*head, 'fitting'], rows)}{note}")
 
 
 def _lists(result: EvaluationResult) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from tastes import tastes
 
+from kgrec.cli.evaluation_tables import print_result
 from kgrec.data.dataset import Interactions
 from kgrec.evaluation.plots import Interval, bars, whiskers
+from kgrec.stages.ablate import AblationReport
 from kgrec.stages.evaluate import EvaluateConfig, evaluate
 from kgrec.stages.evaluation_result import EvaluationResult
 from kgrec.stages.page import page
@@ -127,3 +129,17 @@ def test_a_plot_is_the_same_every_time_and_says_what_it_is() -> None:
     one = bars([Interval("all", 0.5, 0.5, 0.5, "9 users")], "recall", "history")
     assert 'aria-label="recall by history"' in one
     assert "9 users" in one
+
+
+def test_the_ablation_of_cold_items_shows_both_rankings(
+    result: EvaluationResult, capsys: pytest.CaptureFixture
+) -> None:
+    assert result.ablation is not None
+    cold = [row.model_copy(update={"among_cold": row.at}) for row in result.ablation.rows]
+    shown = result.model_copy(update={"ablation": AblationReport(rows=tuple(cold))})
+    assert "ndcg@20 among cold" in page(shown)
+    assert "among cold" not in page(result)
+    print_result(shown)
+    assert "among" in capsys.readouterr().out
+    print_result(result)
+    assert "among" not in capsys.readouterr().out
