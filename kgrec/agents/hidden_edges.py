@@ -123,7 +123,6 @@ class HiddenEdges:
         self.build, self.cosine = build, cosine
         self.matrix = context.train.matrix()
         self.edges = Edges.of(self.matrix)
-        self.schedule = config.schedule
         self.held_out = context.held_out(config.objective)
         self.by_column = None if cosine is None else cosine.tocsc()
 
