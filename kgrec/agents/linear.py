@@ -38,8 +38,10 @@ class LinearConfig(AgentConfig):
             kept.
         blocks: how the sparse form cuts the catalogue.
         rank: eigenvectors of the low-rank form.
-        search_items: settings are chosen on about so many items: on the most popular ones in the
-            dense form, on whole blocks in the sparse form.
+        search_items: of the dense form, settings are chosen on so many of the most popular items.
+        search_sample: of the other forms, settings are chosen on about so many items, drawn by
+            chance (whole blocks in the sparse form). Among few items all that tells a user's
+            tastes apart looks good, and the ridge comes out too large.
     """
 
     searched: ClassVar[Mapping[str, Space]] = {
@@ -60,6 +62,7 @@ class LinearConfig(AgentConfig):
     blocks: BlockConfig = BlockConfig()
     rank: int = Field(default=256, ge=1)
     search_items: int = Field(default=4_000, ge=1)
+    search_sample: int = Field(default=40_000, ge=1)
     objective: Objective = Objective()
 
 
@@ -98,7 +101,7 @@ class LinearAgent:
         if name == "dense":
             return DenseForm(evidence, config.row_size, config.search_items)
         if name == "low-rank":
-            return LowRankForm(evidence, config.rank, config.search_items, context.seed)
+            return LowRankForm(evidence, config.rank, config.search_sample, context.seed)
         # Not by what was chosen: the same blocks must come out when it is given.
         nearness = config.ridge_start, config.knowledge_choices[-1]
         with context.progress.task("linear: cut into blocks"):
@@ -106,7 +109,7 @@ class LinearAgent:
                 evidence,
                 config.blocks,
                 nearness,
-                config.search_items,
+                config.search_sample,
                 context.seed,
                 workers=os.cpu_count() or 1,
             )

@@ -64,14 +64,14 @@ class SparseForm:
         evidence: Evidence,
         config: BlockConfig,
         nearness: tuple[float, float],
-        search_items: int,
+        search_sample: int,
         seed: int,
         *,
         workers: int = 1,
     ) -> None:
         self._evidence, self._config, self._workers = evidence, config, workers
         self._blocks = cut(evidence, config, nearness, seed)
-        self._tried = _some(self._blocks, search_items, seed)
+        self._tried = _some(self._blocks, search_sample, seed)
         self.sample = np.sort(np.concatenate([block.targets for block in self._tried]))
 
     def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
@@ -104,9 +104,10 @@ class LowRankForm:
 
     name: ClassVar[str] = "low-rank"
 
-    def __init__(self, evidence: Evidence, rank: int, search_items: int, seed: int) -> None:
+    def __init__(self, evidence: Evidence, rank: int, search_sample: int, seed: int) -> None:
         self._evidence = evidence
-        self.sample = _most_popular(evidence, search_items)
+        order = np.random.default_rng(seed).permutation(evidence.num_items)
+        self.sample = np.sort(order[:search_sample])
         self._decomposed = lru_cache(maxsize=1)(
             lambda knowledge: LowRank.of(evidence, knowledge, rank, seed)
         )

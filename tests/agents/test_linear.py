@@ -159,7 +159,7 @@ def test_the_ridge_moves_to_where_validation_is_best(world: Tastes) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_what_was_chosen_gives_the_same_weights_again(world: Tastes, form: FormName) -> None:
-    config = LinearConfig(form=form, search_items=60, blocks=SMALL, rank=20)
+    config = LinearConfig(form=form, search_items=60, search_sample=60, blocks=SMALL, rank=20)
     kernel = LinearAgent(config).fit(FitContext(world.train, world.valid))
     assert set(kernel.chosen) == {"ridge", "knowledge"}
     again = LinearAgent(config.model_copy(update=dict(kernel.chosen))).fit(FitContext(world.train))
