@@ -18,7 +18,7 @@ from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.evaluation.metrics import Values, user_metrics
 from kgrec.evaluation.ranking import mask_seen
 from kgrec.evaluation.validation import Validation
-from kgrec.progress import SILENT, Progress
+from kgrec.progress import SILENT, Progress, Task
 
 
 class RankerConfig(FrozenModel):
@@ -32,6 +32,7 @@ class RankerConfig(FrozenModel):
         blends: how much of it may be added; the best is taken.
         value_weights: what an expected value may be worth in the order; 0 unless more helps.
         folds: of the validation users, each measured by a ranker learned on the others.
+        repeats: so many times they are drawn anew, as the gain is small beside the luck of a draw.
         ridge: how strongly the numbers are pulled to 0.
         iterations: of the optimiser.
         cells: pairs of history item and candidate to learn from; users beyond are left out.
@@ -46,9 +47,10 @@ class RankerConfig(FrozenModel):
     blends: tuple[float, ...] = Field(default=(0.25, 0.5, 1.0), min_length=1)
     value_weights: tuple[float, ...] = (0.1, 0.3)
     folds: int = Field(default=4, ge=2)
+    repeats: int = Field(default=2, ge=1)
     ridge: float = Field(default=1e-3, ge=0)
     iterations: int = Field(default=25, ge=1)
-    cells: int = Field(default=1_000_000, ge=1)
+    cells: int = Field(default=700_000, ge=1)
     most_cells: int = Field(default=40_000_000, ge=1)
     standard_errors: float = Field(default=1.0, ge=0)
     least_users: int = Field(default=100, ge=10)
@@ -124,6 +126,14 @@ def learn_ranker(
     return problem.decide(progress)
 
 
+@dataclass(frozen=True)
+class _Crossed:
+    """What rankers that have not seen a user add, and the values they expect, float64 [C] each."""
+
+    added: list[Floats]
+    expected: list[Floats]
+
+
 class _Problem:
     """The validation users with their best candidates."""
 
@@ -149,7 +159,9 @@ class _Problem:
         fits = np.cumsum(cost[order] * len(kernels)) <= config.most_cells
         fits[: config.least_users] = True
         self.users = order[fits]
-        self.fold = np.arange(len(self.users)) % config.folds
+        self.folds = [
+            rng.permutation(len(self.users)) % config.folds for _ in range(config.repeats)
+        ]
         given = held_out.take(np.isin(held_out.user, validation.users[self.users]))
         if self.ratings is not None:
             given = given.take(given.kind == self.ratings.kind)
@@ -181,16 +193,17 @@ class _Problem:
     def decide(self, progress: Progress) -> tuple[Decided | None, dict[str, float]]:
         config = self.config
         plain = self._measure([block.scores for block in self.blocks])
-        added, expected = self._crossed(progress)
+        with progress.task("learn the ranker", config.folds * config.repeats) as task:
+            crossed = [self._crossed(fold, task) for fold in self.folds]
         blends = [(blend, 0.0) for blend in config.blends]
-        tried = {each: self._mixed(added, expected, *each) for each in blends}
+        tried = {each: self._mixed(crossed, *each) for each in blends}
         chosen = max(blends, key=lambda each: float(tried[each].mean()))
         for weight in config.value_weights if self.ratings is not None else ():
-            more = self._mixed(added, expected, chosen[0], weight)
+            more = self._mixed(crossed, chosen[0], weight)
             if _beats(more, tried[chosen], config.standard_errors):
                 tried[chosen[0], weight] = more
                 chosen = chosen[0], weight
-        report = self._report(plain, tried[chosen], expected)
+        report = self._report(plain, tried[chosen], crossed[0].expected)
         kept = config.use == "always" or _beats(tried[chosen], plain, config.standard_errors)
         if not kept:
             chosen = 0.0, 0.0
@@ -199,25 +212,22 @@ class _Problem:
             return None, report
         return Decided(self._learn(np.arange(len(self.users))), *chosen, config.top), report
 
-    def _crossed(self, progress: Progress) -> tuple[list[Floats], list[Floats]]:
-        """Return what a ranker of the other folds adds, and the values it expects, [N] each."""
-        added = [np.zeros(0)] * len(self.blocks)
-        expected = [np.zeros(0)] * len(self.blocks)
-        with progress.task("learn the ranker", self.config.folds) as task:
-            for fold in range(self.config.folds):
-                learned = self._learn(np.flatnonzero(self.fold != fold))
-                ranker = Decided(learned, 1.0, 0.0, self.config.top).ranker(
-                    self.train, self.num_items
-                )
-                for n in np.flatnonzero(self.fold == fold):
-                    block = self.blocks[n]
-                    said = block.said.astype(np.float64)
-                    added[n] = ranker.of_said(said, block.history, block.items).totals()[0]
-                    found = ranker.expected_of(said, block.history, block.items)
-                    if found is not None:
-                        expected[n] = found
-                task.advance()
-        return added, expected
+    def _crossed(self, fold: NDArray[np.intp], task: Task) -> _Crossed:
+        """Read each user's history by a ranker of the other folds."""
+        nothing = [np.zeros(0)] * len(self.blocks)
+        found = _Crossed(list(nothing), list(nothing))
+        for number in range(self.config.folds):
+            learned = self._learn(np.flatnonzero(fold != number))
+            ranker = Decided(learned, 1.0, 0.0, self.config.top).ranker(self.train, self.num_items)
+            for n in np.flatnonzero(fold == number):
+                block = self.blocks[n]
+                said = block.said.astype(np.float64)
+                found.added[n] = ranker.of_said(said, block.history, block.items).totals()[0]
+                value = ranker.expected_of(said, block.history, block.items)
+                if value is not None:
+                    found.expected[n] = value
+            task.advance()
+        return found
 
     def _learn(self, positions: IntArray | NDArray[np.intp]) -> Learned:
         """Learn from blocks, as many as fit."""
@@ -234,14 +244,16 @@ class _Problem:
             iterations=self.config.iterations,
         )
 
-    def _mixed(
-        self, added: list[Floats], expected: list[Floats], blend: float, weight: float
-    ) -> Values:
-        scores = []
-        for n, block in enumerate(self.blocks):
-            more = added[n] + weight * expected[n] if weight else added[n]
-            scores.append(block.scores + blend * more)
-        return self._measure(scores)
+    def _mixed(self, crossed: Sequence[_Crossed], blend: float, weight: float) -> Values:
+        """Return the metric of each user with so much of the ranker, the mean over the draws."""
+        measured = []
+        for each in crossed:
+            scores = []
+            for n, block in enumerate(self.blocks):
+                more = each.added[n] + weight * each.expected[n] if weight else each.added[n]
+                scores.append(block.scores + blend * more)
+            measured.append(self._measure(scores))
+        return np.asarray(np.mean(measured, axis=0))
 
     def _measure(self, scores: Sequence[Floats | FloatArray]) -> Values:
         """Return the metric of each user by the order of these scores, [N] each."""
