@@ -1,0 +1,66 @@
+"""With a ranker the same is recommended one by one, for everybody, and in explanations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planted import plant, train, user_id
+
+from kgrec.agents.ranker import Ranker
+from kgrec.agents.ranker_data import ratings_of
+from kgrec.explain.explainer import Explainer
+from kgrec.graph.store import GraphStore
+from kgrec.retrieval.batch import recommend_all
+from kgrec.retrieval.recommender import Recommender
+from kgrec.stages.publish import publish
+
+
+@pytest.fixture
+def ranked(empty_store: GraphStore, tmp_path: Path) -> Recommender:
+    """A planted graph with a live team whose ranker likes what is rare."""
+    plant(empty_store)
+    dataset, team = train(empty_store)
+    popularity = np.linspace(1.0, -1.0, dataset.num_items).astype(np.float32)
+    ratings = ratings_of(dataset.interactions, dataset.num_items)
+    assert ratings is not None
+    ranker = Ranker(
+        attend=np.ones(2),
+        say=np.array([0.5, 0.2]),
+        alike=np.array([0.0, -0.5]),
+        recency=0.0,
+        liking=0.1,
+        popularity=popularity,
+        prior=-0.5 * popularity,
+        ratings=replace(ratings, trust=0.5, weight=0.2),
+        top=40,
+    )
+    team = replace(team, ranker=ranker)
+    team.save(tmp_path / "ranked")
+    publish(empty_store, team, "ranked")
+    return Recommender(empty_store, tmp_path)
+
+
+def test_all_ways_to_ask_agree(ranked: Recommender) -> None:
+    live = ranked.live.current()
+    every = {top.user_id: top for top in recommend_all(ranked.store, live, 10)}
+    explainer = Explainer(ranked)
+    for number in range(3):
+        user = user_id(number)
+        answer = ranked.recommend(user, 10)
+        ids = [item.item_id for item in answer.items]
+        assert live.team.items.take(every[user].rows) == ids
+        for item in answer.items:
+            assert item.expected_value is not None
+            assert 1.0 <= item.expected_value <= 5.5
+            assert set(item.contributions) == {"linear", "collaborative", "ranker"}
+            assert sum(item.contributions.values()) == pytest.approx(item.score, abs=1e-9)
+        told = explainer.explain(user, ids[0])
+        assert told.rank == 1
+        assert told.score == pytest.approx(answer.items[0].score, abs=1e-9)
+        assert [agent.agent for agent in told.agents][-1] == "ranker"
+        assert sum(agent.share for agent in told.agents) == pytest.approx(1.0)
+        parts = sum(share.contribution for share in told.history)
+        assert parts + sum(agent.prior for agent in told.agents) == pytest.approx(told.score)
