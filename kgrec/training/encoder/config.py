@@ -74,7 +74,7 @@ class EncoderConfig(FrozenModel):
     masked: PhaseConfig | None = PhaseConfig(
         schedule=Schedule(
             steps=100,
-            rate=5e-4,
+            rate=3e-4,
             warmup=10,
             curve="cosine",
             decay=0.1,
@@ -85,10 +85,9 @@ class EncoderConfig(FrozenModel):
         )
     )
     contrast: PhaseConfig | None = PhaseConfig(
-        batch=48,
         schedule=Schedule(
             steps=300,
-            rate=5e-4,
+            rate=3e-4,
             warmup=20,
             curve="cosine",
             decay=0.1,
