@@ -148,7 +148,8 @@ def _sized(agent: Agent, embedding_dim: int) -> HidesEdges:
             value=agent.name,
             remedy="Name others in [together].",
         )
-    config = agent.config.model_copy(update={"embedding_dim": embedding_dim})
+    sizes = {"embedding_dim", "text_dim"} & set(type(agent.config).model_fields)
+    config = agent.config.model_copy(update=dict.fromkeys(sizes, embedding_dim))
     kind: Any = type(agent)
     built: HidesEdges = kind(config)
     return built

@@ -26,11 +26,12 @@ class KnowledgeConfig(HiddenEdgesConfig):
 
     Attributes:
         entity_kappa: facts at which an entity is half known by itself; None learns nothing of
-            single entities, which are then what their names and their items are.
+            single entities, which are then what their items are.
         attention_dim: size of the queries and keys.
         slow: how much slower than embeddings what belongs to relations is learned.
         slow_text: how much slower the map of the sentence vectors is learned.
-        text_dim: principal directions of the sentence vectors that are read.
+        text_dim: principal directions of the sentence vectors that are read, at most.
+        whitening: of the sentence vectors, as in `semantic`.
         max_names: names of entities that are added to an item's text at most, as `semantic` does.
         most_facts: at most so many facts in a step; more are drawn by chance.
     """
@@ -43,6 +44,7 @@ class KnowledgeConfig(HiddenEdgesConfig):
     slow: float = Field(default=0.1, gt=0)
     slow_text: float = Field(default=0.003, gt=0)
     text_dim: int = Field(default=128, ge=1)
+    whitening: float = Field(default=0.5, ge=0, le=1)
     max_names: int = Field(default=24, ge=0)
     most_facts: int = Field(default=400_000, ge=1)
     schedule: Schedule = Schedule()
@@ -77,13 +79,13 @@ class KnowledgeAgent:
             raise NothingToLearnError("the knowledge agent needs facts that items share")
         edges = Edges.of(context.train.matrix())
         gate = Graph.of(edges, config.kappa).gate
-        texts, names = _sentences(context, graph, config.text_dim, config.max_names)
+        texts, names = _sentences(context, graph, config)
 
         def build(tau: float) -> KnowledgeNetwork:
             inputs = None
             if texts is not None:
                 inputs = SentenceMap(
-                    texts, names, embedding_dim=config.embedding_dim, slow=config.slow_text
+                    texts, names, embedding_dim=config.text_dim, slow=config.slow_text
                 )
             return KnowledgeNetwork(
                 graph,
@@ -115,14 +117,16 @@ class KnownEdges(HiddenEdges):
 
 
 def _sentences(
-    context: FitContext, graph: TypedGraph, size: int, max_names: int
+    context: FitContext, graph: TypedGraph, config: KnowledgeConfig
 ) -> tuple[FloatArray | None, FloatArray | None]:
     """Return sentence vectors of the items' texts and the entities' names, along one basis."""
     train = context.train
-    texts = item_texts(train, max_names)
+    texts = item_texts(train, config.max_names)
     names = train.entity_names or ("",) * len(train.entities)
     known = [names[row] for row in graph.entities]
-    vectors = sentence_inputs([*texts, *known], context.encode, size)
+    vectors = sentence_inputs(
+        [*texts, *known], context.encode, config.text_dim, whitening=config.whitening
+    )
     if vectors is None:
         return None, None
     return vectors[: len(texts)], vectors[len(texts) :] if any(known) else None

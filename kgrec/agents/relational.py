@@ -1,19 +1,25 @@
 """Relation-aware attention over items and entities: the network of `knowledge`.
 
-    Z_i  = gate_i · E_i + T x_i,        Z_e = gate_e · E_e + T x_e
-    h_e  = Z_e + Σ_{(i, r) ∈ N(e)} a_eri · (v_r' ⊙ Z_i)
-    h_i  = Z_i + Σ_{(e, r) ∈ N(i)} a_ire · (v_r ⊙ h_e)
+    h_e   = Z_e + Σ_{(i, r) ∈ N(e)} a_eri · (v_r' ⊙ Z_i)
+    h_i   = rownorm(Z_i + Σ_{(e, r) ∈ N(i)} a_ire · (v_r ⊙ h_e))
     a_ire = softmax over N(i) of Q Z_i · (w_r ⊙ K h_e) / √d + b_r + c · log deg_e + log conf_ire
 
-with `x` the sentence vectors of texts and names, and `gate = deg / (deg + κ)`, by interactions
-for items and by facts for entities: a new item is carried by its edges and its text, a rare
-entity by its name and its items. What follows is the cosine softmax of `convolution`.
+Two such walks: one from what users took, Z_i = gate_i · E_i, and one from what is written,
+Z_i = T x_i and Z_e = T x_e, with `x` the sentence vectors of texts and names. An item is both,
+
+    A_i   = [gate_i · h_i ; (g0 · gate_i + g1 · (1 - gate_i)) · h'_i]
+
+with gate_i = deg_i / (deg_i + κ): an item that nobody has had is what is written of it and of the
+entities and items about it. Where nothing is written, A_i = h_i. What follows is the cosine softmax
+of `convolution`.
 """
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -77,6 +83,7 @@ class RelationAttention(MessagePassing):  # type: ignore[misc]
         self, num_relations: int, embedding_dim: int, attention_dim: int, slow: float
     ) -> None:
         super().__init__(aggr="sum", node_dim=0)
+        _tidy(type(self).__name__)
         self.slow = slow
         start = embedding_dim**-0.5
         self.query = nn.Parameter(start * torch.randn(embedding_dim, attention_dim))
@@ -116,13 +123,20 @@ class RelationAttention(MessagePassing):  # type: ignore[misc]
         return weight[:, None] * (1 + self.slow * self.relation_value)[relation] * x_j
 
 
+def _tidy(layer: str) -> None:
+    """Remove the file that torch-geometric leaves in the temporary folder for a layer's class."""
+    module = sys.modules.get(f"{__name__}_{layer}_propagate")
+    if module is not None and module.__file__ is not None:
+        Path(module.__file__).unlink(missing_ok=True)
+
+
 class KnowledgeNetwork(HistoryNetwork):
     """Items as what is known of them, through the entities they share.
 
     Args:
         graph: the facts; `most_facts` of them are drawn in each step where there are more.
         gate: of the items by all their interactions, for steps that see some of them, [I].
-        inputs: T x; None without language.
+        inputs: T x, of X dimensions; None without language.
         embedding_dim: D.
         tau: temperature of the cosine.
         history_power: p.
@@ -173,6 +187,12 @@ class KnowledgeNetwork(HistoryNetwork):
             degree = torch.from_numpy(graph.entity_degree)
             self._keep("entity_gate", (degree / (degree + entity_kappa))[:, None])
         self.inputs = inputs
+        if inputs is not None:
+            size = inputs.matrix.shape[1]
+            self.said_of_entity = RelationAttention(relations, size, attention_dim, slow)
+            self.said_of_item = RelationAttention(relations, size, attention_dim, slow)
+            # An item that nobody has had stands on its text alone, so that speaks up.
+            self.voice = nn.Parameter(torch.tensor([0.7, 1.4]))
         self._whole = self._arrows(graph)
         self.to(device)
 
@@ -192,12 +212,12 @@ class KnowledgeNetwork(HistoryNetwork):
         return self._arrows(self.graph.sample(self.most_facts, self._rng))
 
     def base(self, graph: Graph) -> Tensor:
-        """Return Z of the items, [I, D]."""
+        """Return Z of the first walk, [I, D]."""
         items = self.nodes(graph)[0]
         return items if graph.items is None else items[graph.items]
 
     def nodes(self, graph: Graph) -> tuple[Tensor, Tensor]:
-        """Return Z of all items, [I, D], and of the entities, [N, D]."""
+        """Return Z of the first walk, of all items, [I, D], and of the entities, [N, D]."""
         gate = graph.gate
         if graph.items is not None:
             gate = self.gate.index_copy(0, graph.items, gate)
@@ -205,20 +225,20 @@ class KnowledgeNetwork(HistoryNetwork):
         entities = items.new_zeros(self.graph.num_entities, items.shape[1])
         if self.entity is not None:
             entities = entities + self.entity_gate * self.entity
-        if self.inputs is not None:
-            items = items + self.inputs()
-            named = self.inputs.entities()
-            entities = entities if named is None else entities + named
         return items, entities
 
     def item_vectors(self, graph: Graph) -> Tensor:
-        """Return A, [I, D], rows of length 1."""
-        items, entities = self.nodes(graph)
-        up, down = self._drawn()
-        entities = entities + self.to_entity(items, entities, up)
-        items = items + self.to_item(entities, items, down)
-        chosen = items if graph.items is None else items[graph.items]
-        return nn.functional.normalize(chosen, dim=1, eps=1e-6)
+        """Return A, [I, D + X]; [I, D] where nothing is written."""
+        arrows = self._drawn()
+        taken = _walked(*self.nodes(graph), arrows, self.to_entity, self.to_item, graph.items)
+        if self.inputs is None:
+            return taken
+        texts, names = self.inputs(), self.inputs.entities()
+        if names is None:
+            names = texts.new_zeros(self.graph.num_entities, texts.shape[1])
+        said = _walked(texts, names, arrows, self.said_of_entity, self.said_of_item, graph.items)
+        gate, (warm, cold) = graph.gate[:, None], self.voice
+        return torch.cat([gate * taken, (warm * gate + cold * (1 - gate)) * said], dim=1)
 
     @torch.no_grad()
     def relation_shares(self, graph: Graph) -> dict[str, float]:
@@ -230,3 +250,17 @@ class KnowledgeNetwork(HistoryNetwork):
         summed = weights.new_zeros(len(self.graph.relations)).index_add(0, down.relation, weights)
         shares = (summed / summed.sum().clamp_min(1e-12)).tolist()
         return dict(zip(self.graph.relations, shares, strict=True))
+
+
+def _walked(
+    items: Tensor,
+    entities: Tensor,
+    arrows: tuple[Arrows, Arrows],
+    up: RelationAttention,
+    down: RelationAttention,
+    rows: Tensor | None,
+) -> Tensor:
+    """Return items after a walk to their entities and back, rows of length 1, [I, D]."""
+    entities = entities + up(items, entities, arrows[0])
+    items = items + down(entities, items, arrows[1])
+    return nn.functional.normalize(items if rows is None else items[rows], dim=1, eps=1e-6)

@@ -9,7 +9,7 @@ from kgrec.data.dataset import FloatArray
 
 
 class SentenceMap(nn.Module):
-    """T x, with T a random matrix, which keeps angles, and what is learned on top of it.
+    """T x, with T the identity and what is learned on top of it.
 
     Everything that has a text pushes the map in each step, so it moves `slow` times as far as
     embeddings do; at their pace it forgets within a few steps what the language model knew.
@@ -17,7 +17,6 @@ class SentenceMap(nn.Module):
     Args:
         texts, names: x, float32 [I, X] of items and [N, X] of entities; None without names.
         embedding_dim: D.
-        scale: standard deviation of the random matrix.
     """
 
     texts: Tensor
@@ -31,13 +30,12 @@ class SentenceMap(nn.Module):
         *,
         embedding_dim: int,
         slow: float,
-        scale: float = 0.1,
     ) -> None:
         super().__init__()
         self.slow = slow
         width = texts.shape[1]
         self.change = nn.Parameter(torch.zeros(width, embedding_dim))
-        self.register_buffer("start", scale * torch.randn(width, embedding_dim), persistent=False)
+        self.register_buffer("start", torch.eye(width, embedding_dim), persistent=False)
         self.register_buffer("texts", torch.from_numpy(texts), persistent=False)
         vectors = None if names is None else torch.from_numpy(names)
         self.register_buffer("name_vectors", vectors, persistent=False)

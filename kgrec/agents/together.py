@@ -19,7 +19,7 @@ class TogetherConfig(FrozenModel):
         shares: α_k by name; None learns them on the hidden edges.
         agreement: weight of what an agent pays for differing from the mixture.
         share_inputs: one table of item embeddings and one map of sentence vectors for all.
-        embedding_dim: size of the vectors of all of them.
+        embedding_dim: size of the embeddings and of the mapped sentence vectors of all of them.
         schedule: how long and how fast to learn.
     """
 
@@ -28,5 +28,5 @@ class TogetherConfig(FrozenModel):
     shares: dict[str, Annotated[float, Field(gt=0)]] | None = None
     agreement: float = Field(default=0.1, ge=0)
     share_inputs: bool = True
-    embedding_dim: int = Field(default=64, ge=1)
+    embedding_dim: int = Field(default=128, ge=1)
     schedule: Schedule = Schedule()

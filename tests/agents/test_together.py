@@ -88,7 +88,10 @@ def test_agreement_brings_agents_together(world: Tastes) -> None:
 
 def test_shared_inputs_are_one_table_and_one_map(world: Tastes) -> None:
     context = FitContext(world.train, None, seed=1, encode=encode_words)
-    agents = [CollaborativeAgent(), KnowledgeAgent(KnowledgeConfig(embedding_dim=128))]
+    agents = [
+        CollaborativeAgent(),
+        KnowledgeAgent(KnowledgeConfig(embedding_dim=128, text_dim=128)),
+    ]
 
     def built(share: bool) -> Together:
         with seeded(0):
@@ -109,7 +112,10 @@ def test_shared_inputs_are_one_table_and_one_map(world: Tastes) -> None:
 
 def test_every_parameter_gets_a_gradient(world: Tastes) -> None:
     context = FitContext(world.train, None, seed=1, encode=encode_words)
-    agents = [CollaborativeAgent(), KnowledgeAgent(KnowledgeConfig(embedding_dim=128))]
+    agents = [
+        CollaborativeAgent(),
+        KnowledgeAgent(KnowledgeConfig(embedding_dim=128, text_dim=128)),
+    ]
     problems = [agent.problem(context) for agent in agents]
     with seeded(0):
         model = Together([p.build(0.3) for p in problems], None, share_inputs=True)
