@@ -46,7 +46,7 @@ class KnowledgeConfig(HiddenEdgesConfig):
     text_dim: int = Field(default=128, ge=1)
     whitening: float = Field(default=0.5, ge=0, le=1)
     max_names: int = Field(default=24, ge=0)
-    most_facts: int = Field(default=400_000, ge=1)
+    most_facts: int = Field(default=30_000, ge=1)
     schedule: Schedule = Schedule()
 
 
