@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.space import Space
 from kgrec.config import FrozenModel
-from kgrec.data.dataset import Dataset, FloatArray, Interactions
+from kgrec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from kgrec.data.histories import Histories
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective, Validation
@@ -49,6 +49,8 @@ class FitContext:
             an agent takes the settings it knows to be sound.
         given: what else is known of users when the validation part is asked for: the histories
             of users of whom nothing is learned.
+        requested: when the validation part is asked for, milliseconds since 1970, int64 [U], 0
+            where that is unknown; None where it is unknown of all users.
         seed: fixes every random draw.
         device: "cpu" or "cuda".
         encode: the text encoder, or None where there is none.
@@ -69,12 +71,13 @@ class FitContext:
     workers: Workers = ALONE
     logs: Path | None = None
     checkpoints: Path | None = None
+    requested: IntArray | None = None
 
     @cached_property
     def histories(self) -> Histories:
-        """What is known of every user, learned from or given."""
+        """What is known of every user, learned from or given, when validation is asked for."""
         known = self.train.interactions.concat(self.given)
-        return Histories.of(known, self.train.num_users, self.train.num_items)
+        return Histories.of(known, self.train.num_users, self.train.num_items, now=self.requested)
 
     def held_out(self, objective: Objective) -> Validation | None:
         """Return what settings are chosen by, or None where nothing is held out."""
@@ -92,6 +95,7 @@ class FitContext:
             train=self.train.with_interactions(known),
             validation=None,
             given=Interactions.empty(),
+            requested=None,
             logs=self.logs and self.logs / "refit",
             checkpoints=self.checkpoints and self.checkpoints / "refit",
         )

@@ -23,7 +23,7 @@ from kgrec.agents.space import with_settings
 from kgrec.agents.team import Team
 from kgrec.agents.together import TogetherConfig
 from kgrec.config import FrozenModel, seconds_of
-from kgrec.data.dataset import Dataset, FloatArray, Interactions
+from kgrec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from kgrec.errors import ConfigError, ModelError
 from kgrec.progress import SILENT, Progress
 from kgrec.text.models import SENTENCE_MODEL, resolve_transformer
@@ -66,6 +66,7 @@ def fit_team(
     config: TeamConfig | None = None,
     *,
     given: Interactions | None = None,
+    requested: IntArray | None = None,
     fitted: dict[str, Kernel] | None = None,
     encode: Encode | None = None,
     progress: Progress = SILENT,
@@ -81,6 +82,7 @@ def fit_team(
             settings that agents know to be sound and weighs them alike.
         config: who is in the team.
         given: histories of users of whom nothing is learned, for the choices on `validation`.
+        requested: when users ask for `validation`; see `FitContext`.
         fitted: kernels by agent that were fitted on the same data with the same settings, which
             are taken as they are; those that are fitted here are added.
         encode: turns texts into unit vectors; the default is `encoder_of(config)`.
@@ -108,6 +110,7 @@ def fit_team(
         workers,
         logs,
         checkpoints,
+        requested,
     )
     begun, log = time.perf_counter(), _Log()
     kernels = _fit_all(agents, context, log, {} if fitted is None else fitted, config.together)

@@ -41,6 +41,7 @@ class SplitDataset:
         user_columns: values of each column of `NAME.user` in row order of the users, empty
             where there is none.
         rejects: rows that could not be used, as `file:line: reason`.
+        in_time: whether all that is known of a user comes before what they are asked for.
     """
 
     name: str
@@ -52,6 +53,14 @@ class SplitDataset:
     test_given: Interactions = field(default_factory=Interactions.empty)
     cold: IntArray | None = None
     user_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    in_time: bool = False
+
+    def requests(self, part: Interactions) -> IntArray | None:
+        """Return when users ask for what stands in `valid` or `test`, int64 [U], 0 where unknown.
+
+        A user asks when they take the first of it; None where the split is not in time.
+        """
+        return part.first_times(self.train.num_users) if self.in_time else None
 
 
 def read_folder(folder: Path) -> SplitDataset:

@@ -64,6 +64,13 @@ class Interactions:
         columns = zip(*(part._columns() for part in (self, *others)), strict=True)
         return Interactions(*(np.concatenate(column) for column in columns))
 
+    def first_times(self, num_users: int) -> IntArray:
+        """Return when each user's first interaction was, int64 [U], as `at`; 0 for none."""
+        never = np.iinfo(np.int64).max
+        first = np.full(num_users, never)
+        np.minimum.at(first, self.user, self.at)
+        return np.where(first < never, first, 0)
+
     def matrix(self, num_users: int, num_items: int) -> sp.csr_matrix:
         """Return the binary user-item matrix, CSR float32 [U, I]; repeated pairs count once."""
         data = np.ones(len(self), dtype=np.float32)

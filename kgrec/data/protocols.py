@@ -104,7 +104,8 @@ def _temporal(data: SplitDataset, config: ProtocolConfig) -> SplitDataset:
         )
     if not timed.all():
         rejects = (*rejects, f"{int((~timed).sum())} interactions have no time and are left out")
-    data, interactions = replace(data, rejects=rejects), interactions.take(timed)
+    data = replace(data, rejects=rejects, in_time=True)
+    interactions = interactions.take(timed)
     if config.cut == "user":
         ratios = (1 - 2 * config.share, config.share, config.share)
         train, valid, test = split_by_time(interactions, ratios)

@@ -175,6 +175,7 @@ def _measured(
             data.valid,
             variant.config(config),
             given=data.valid_given,
+            requested=data.requests(data.valid),
             fitted=fitted if variant.knowledge == "full" else None,
             encode=encode,
             progress=progress,

@@ -134,6 +134,7 @@ def _evaluated(
         data.valid,
         config.team,
         given=data.valid_given,
+        requested=data.requests(data.valid),
         fitted=fitted,
         encode=encode,
         progress=progress,

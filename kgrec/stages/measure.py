@@ -84,7 +84,8 @@ def measure(ranker: Ranker, asked: Asked, progress: Progress = SILENT) -> Measur
     """
     train = asked.data.train
     shape = (train.num_users, train.num_items)
-    histories, seen = Histories.of(asked.known, *shape), asked.seen.matrix(*shape)
+    histories = Histories.of(asked.known, *shape, now=asked.data.requests(asked.data.test))
+    seen = asked.seen.matrix(*shape)
     popularity = np.bincount(train.matrix().indices, minlength=train.num_items)
 
     def rank(cold_only: bool) -> tuple[RankingReport, Lists]:

@@ -100,6 +100,28 @@ def test_time_runs_one_way(seed: int) -> None:
         assert (known < data.test.at[data.test.user == user].min()).all()
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(["global", "user"]))
+def test_users_ask_after_all_that_is_known_and_before_what_they_take(seed: int, cut: str) -> None:
+    data = held("temporal", seed, cut=cut)
+    for part, given_too in ((data.valid, data.valid_given), (data.test, data.test_given)):
+        requested = data.requests(part)
+        assert requested is not None
+        assert set(np.flatnonzero(requested)) == set(part.user)
+        known = data.train.interactions.concat(given_too)
+        for user in set(part.user):
+            assert requested[user] == part.at[part.user == user].min()
+            assert (known.at[known.user == user] < requested[user]).all()
+
+
+def test_nobody_knows_when_users_ask_for_what_is_not_held_out_by_time() -> None:
+    whole = world(1)
+    for protocol in ("given", "warm", "cold-item", "cold-user"):
+        data = hold_out(whole, ProtocolConfig(name=protocol), seed=1)
+        assert data.requests(data.valid) is None
+        assert data.requests(data.test) is None
+
+
 def test_the_parts_of_a_global_cut_by_hand() -> None:
     # Ten interactions at times 1 to 10: 8 are learned from at a share of .1; the last two are
     # asked for, since both users were there before.

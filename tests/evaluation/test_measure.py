@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
-from tastes import tastes
+from tastes import tastes, write_folder
 
 from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.data.atomic import SplitDataset
-from kgrec.data.dataset import Interactions
-from kgrec.data.protocols import ProtocolConfig, hold_out
+from kgrec.data.dataset import FloatArray, Interactions
+from kgrec.data.histories import Histories
+from kgrec.data.protocols import Cut, ProtocolConfig, hold_out
 from kgrec.evaluation.audit import Knowledge, audited
+from kgrec.evaluation.validation import Validation
+from kgrec.stages.evaluate import EvaluateConfig, evaluate
 from kgrec.stages.measure import Asked, Measurement, measure
 
 QUICK = {"tau": 0.3, "embedding_dim": 16, "schedule": {"steps": 40, "check_from": 40}}
@@ -54,6 +62,66 @@ def test_what_is_known_and_what_is_seen() -> None:
     learned = len(data.train.interactions)
     assert (len(alone.known), len(both.known)) == (learned, learned + len(data.valid))
     assert len(alone.seen) == len(both.seen) == learned + len(data.valid)
+
+
+class Witness:
+    """Ranks by chance and keeps the histories that it was asked with."""
+
+    def __init__(self) -> None:
+        self.met: list[Histories] = []
+
+    def scores(self, histories: Histories) -> FloatArray:
+        self.met.append(histories)
+        return np.random.default_rng(len(self.met)).random(histories.shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("cut", ["global", "user"])
+def test_a_ranker_is_told_when_it_is_asked_and_nothing_of_what_for(cut: Cut) -> None:
+    data = hold_out(whole(), ProtocolConfig(name="temporal", cut=cut), seed=1)
+    other = replace(data.test, item=(data.test.item + 7) % data.train.num_items)
+    met = []
+    for test in (data.test, other):
+        witness = Witness()
+        found = measure(witness, Asked(replace(data, test=test), "train", (5,)))
+        [histories] = witness.met
+        first = [test.at[test.user == user].min() for user in found.lists.users]
+        assert histories.now.tolist() == first
+        assert (histories.at < histories.now[histories.owner]).all()
+        met.append(dict(zip(found.lists.users.tolist(), first, strict=True)))
+    shared = met[0].keys() & met[1].keys()
+    assert len(shared) > 10
+    assert all(met[0][user] == met[1][user] for user in shared)
+
+
+def test_choices_are_made_with_the_time_of_the_request_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the fit nor a variant of an ablation chooses as if nobody knew when it is asked."""
+    write_folder(tastes(), tmp_path)
+    data, rows = whole().train, whole().train.interactions
+    lines = [
+        f"{data.users.id(user)}\t{data.items.id(item)}\t{at + 1}"
+        for user, item, at in zip(rows.user, rows.item, rows.at, strict=True)
+    ]
+    head = "user_id:token\titem_id:token\ttimestamp:float"
+    (tmp_path / "p.inter").write_text("\n".join([head, *lines]) + "\n")
+    asked = []
+
+    class Recorded(Validation):
+        def __init__(self, train: Histories, held_out: Interactions, *more: Any, **rest: Any):
+            super().__init__(train, held_out, *more, **rest)
+            first = held_out.first_times(len(train))[self.users]
+            asked.append((self.histories.now.tolist(), first.tolist()))
+
+    monkeypatch.setattr("kgrec.agents.base.Validation", Recorded)
+    protocol = ProtocolConfig(name="temporal", cut="user")
+    team = TeamConfig(agents=("linear",))
+    result = evaluate(EvaluateConfig(folder=tmp_path, protocol=protocol, team=team, ablate=True))
+    assert result.ablation is not None
+    assert len(asked) >= len(result.ablation.rows) > 1
+    for told, first in asked:
+        assert told == first
+        assert min(told) > 0
 
 
 @pytest.mark.parametrize("protocol", ["warm", "cold-user"])
