@@ -2,7 +2,8 @@
 
 A training that goes on gives bit for bit the parameters of one that was never interrupted, on the
 same machine with as many threads: beside parameters, moments and step, the file holds the state
-of every random generator.
+of every random generator. Of several processes that train together it holds the first one's, and
+nothing that waits to be sent to the others; these go on well, but not bit for bit.
 """
 
 from __future__ import annotations
@@ -30,9 +31,7 @@ def write_state(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) 
     """
     from safetensors.torch import save
 
-    content = save(
-        {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, _as(record)
-    )
+    content = save(_apart(tensors), {"record": json.dumps(record)})
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,8 +71,16 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     return tensors, record
 
 
-def _as(record: dict[str, Any]) -> dict[str, str]:
-    return {"record": json.dumps(record)}
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Bring tensors to the CPU, each with memory of its own: safetensors writes none twice."""
+    apart: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in tensors.items():
+        near = tensor.cpu().contiguous()
+        place = near.untyped_storage().data_ptr()
+        apart[name] = near.clone() if place in places else near
+        places.add(place)
+    return apart
 
 
 def random_state(

@@ -108,6 +108,17 @@ def test_state_comes_back_as_it_was(tmp_path: Path) -> None:
     assert read_state(tmp_path / "none.safetensors") is None
 
 
+def test_tensors_that_share_memory_are_kept_each(tmp_path: Path) -> None:
+    """Networks that learn together have one table of items under two names."""
+    table = nn.Embedding(3, 2)
+    shared = nn.ModuleDict({"first": table, "second": table}).state_dict()
+    write_state(tmp_path / "x.safetensors", shared, {})
+    found = read_state(tmp_path / "x.safetensors")
+    assert found is not None
+    assert found[0].keys() == shared.keys()
+    assert all(torch.equal(tensor, table.weight) for tensor in found[0].values())
+
+
 def test_names_make_files() -> None:
     assert slug("collaborative: τ 0.3, seed 2") == "collaborative-tau-0.3-seed-2"
     assert slug("../..") == "training"
