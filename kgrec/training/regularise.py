@@ -63,7 +63,12 @@ def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
     Args:
         first, second: unit rows, [N, D].
+
+    Returns:
+        A scalar; 0 where there are no rows.
     """
+    if not len(first):
+        return (first + second).sum()
     alike = first @ second.T / temperature  # [N, N]
     return nn.functional.cross_entropy(alike, torch.arange(len(first), device=first.device))
 

@@ -26,6 +26,14 @@ def test_agreement_by_hand() -> None:
     assert float(info_nce(torch.eye(2), torch.eye(2), 1.0)) == pytest.approx(np.log1p(np.exp(-1)))
 
 
+def test_no_rows_disagree_in_nothing() -> None:
+    """A process that got no target of a step has none."""
+    none = torch.zeros(0, 3, requires_grad=True)
+    loss = info_nce(none, none, 0.2)
+    loss.backward()
+    assert float(loss.detach()) == 0.0
+
+
 def test_noise_moves_vectors_a_little_and_not_out_of_their_orthant() -> None:
     vectors = unit(50)
     moved = noisy(vectors, 0.1)
