@@ -36,9 +36,8 @@ class Keeper:
     def look(self, step: int, *, last: bool) -> float | None:
         """Measure the parameters after a step, where it is time to; return the metric then."""
         schedule = self._schedule
-        if self._measure is None or step < min(schedule.check_from, schedule.steps):
-            return None
-        if step % schedule.check_every and not last:
+        due = step >= schedule.check_from and step % schedule.check_every == 0
+        if self._measure is None or not (due or last):
             return None
         value = self.latest = self._measure()
         if self.best is None or value > self.best:

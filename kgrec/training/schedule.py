@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from kgrec.config import FrozenModel
+
+_Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Schedule(FrozenModel):
@@ -32,7 +34,7 @@ class Schedule(FrozenModel):
 
     steps: int = Field(default=120, ge=1)
     rate: float = Field(default=0.03, gt=0)
-    betas: tuple[float, float] = (0.9, 0.99)
+    betas: tuple[_Decay, _Decay] = (0.9, 0.99)
     weight_decay: float = Field(default=0.0, ge=0)
     warmup: int = Field(default=10, ge=0)
     curve: Literal["step", "cosine"] = "step"

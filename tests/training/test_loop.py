@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from kgrec.errors import ModelError
@@ -66,10 +67,24 @@ def test_a_training_can_be_ended_where_an_earlier_one_was_best() -> None:
     assert train(point, lambda: -point.x.sum(), schedule, stop_after=7).steps == 7
 
 
+def test_a_training_that_ends_early_is_measured_all_the_same() -> None:
+    """Settings that fix the steps, such as those of an agent, are still compared by the metric."""
+    point = Point(0.0)
+    schedule = Schedule(steps=1000, check_from=60)
+    trained = train(point, lambda: -point.x.sum(), schedule, measure=lambda: 0.25, stop_after=7)
+    assert (trained.steps, trained.best) == (7, 0.25)
+
+
 def test_a_loss_that_is_no_number_is_an_error() -> None:
     point = Point(0.0)
     with pytest.raises(ModelError, match="no number"):
         train(point, lambda: (point.x * torch.nan).sum(), Schedule())
+
+
+@pytest.mark.parametrize("betas", [(0.9, 1.0), (-0.1, 0.99)])
+def test_moments_that_do_not_decay_are_refused(betas: tuple[float, float]) -> None:
+    with pytest.raises(ValidationError, match="betas"):
+        Schedule(betas=betas)
 
 
 def test_seeds_are_fixed_inside_and_given_back_after() -> None:
