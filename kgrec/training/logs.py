@@ -62,6 +62,7 @@ class TrainingLog:
         self._begun = time.perf_counter()
         for record in earlier:
             self._lines.writerow(astuple(record))
+        self._file.flush()
 
     def _earlier(self) -> list[StepRecord]:
         return read_log(self.path) if self.path.is_file() else []
@@ -120,4 +121,4 @@ def _events(folder: Path, after: int) -> Any | None:
         warnings.simplefilter("ignore")  # of what TensorBoard itself imports
         from torch.utils.tensorboard import SummaryWriter
 
-        return SummaryWriter(str(folder), purge_step=after + 1 if after else None)
+        return SummaryWriter(str(folder), purge_step=after + 1)

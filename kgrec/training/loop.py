@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def train(
         else None
     )
     saved = time.monotonic()
-    with progress.task(name, total) as task:
+    with closing(log) if log is not None else nullcontext(), progress.task(name, total) as task:
         task.advance(run.steps)
         while run.steps < total and not run.keeper.enough:
             record = run.step(loss_of_step, last=run.steps + 1 == total)
@@ -124,8 +124,6 @@ def train(
             if path is not None and files.first and (due or over):
                 run.save(path, files.fingerprint)
                 saved = time.monotonic()
-    if log is not None:
-        log.close()
     return Trained(run.keeper.restore(run.steps), run.keeper.best, tuple(run.losses))
 
 

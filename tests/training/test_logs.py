@@ -45,6 +45,7 @@ def test_a_log_goes_on_where_the_training_does(tmp_path: Path) -> None:
     with (tmp_path / "x.csv").open("a") as file:
         file.write("5,0.2")  # the process was killed in the middle of a line
     second = TrainingLog(tmp_path, "x", after=2)
+    assert len(read_log(tmp_path / "x.csv")) == 2  # should it be killed before its first step
     second.write(StepRecord(3, 9.0, 0.1, 0.0))
     second.close()
     assert [(r.step, r.loss) for r in read_log(tmp_path / "x.csv")] == [
@@ -52,6 +53,30 @@ def test_a_log_goes_on_where_the_training_does(tmp_path: Path) -> None:
         (2, 0.5),
         (3, 9.0),
     ]
+
+
+def test_a_training_that_begins_anew_replaces_the_earlier_log(tmp_path: Path) -> None:
+    for loss in (1.0, 2.0):
+        log = TrainingLog(tmp_path, "x")
+        log.write(StepRecord(1, loss, 0.1, 0.0))
+        log.close()
+    assert [record.loss for record in read_log(tmp_path / "x.csv")] == [2.0]
+    assert scalars(tmp_path / "x", "loss") == [2.0]
+
+
+def test_the_log_of_a_training_that_failed_is_whole(tmp_path: Path) -> None:
+    model = nn.Linear(1, 1)
+    factors = iter([1.0, torch.nan])
+    with pytest.raises(ModelError, match="no number"):
+        train(
+            model,
+            lambda: model(torch.ones(1)).sum() * next(factors),
+            Schedule(),
+            name="x",
+            files=TrainingFiles(tmp_path),
+        )
+    assert len(scalars(tmp_path / "x", "loss")) == 1
+    assert (tmp_path / "x.png").is_file()
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
