@@ -58,7 +58,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
     if not isinstance(value, dict):
-        raise ModelError("the file of a model holds no JSON object", value=str(path))
+        raise _unreadable(path, ValueError("no JSON object"))
     return value
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from kgrec.config import FrozenModel
+from kgrec.training.candidates import Sampler
 
 
 class LossConfig(FrozenModel):
@@ -34,7 +35,7 @@ class LossConfig(FrozenModel):
     candidates: int | None = Field(default=None, ge=1)
     drawn: int = Field(default=4096, ge=1)
     min_rows: int = Field(default=1024, ge=1)
-    sampler: Literal["uniform", "popularity", "batch"] = "popularity"
+    sampler: Sampler = "popularity"
     popularity_power: float = Field(default=0.75, ge=0, le=1)
     hard_negatives: int | None = Field(default=None, ge=1)
     smoothing: float = Field(default=0.0, ge=0, lt=1)

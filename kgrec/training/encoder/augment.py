@@ -78,7 +78,11 @@ def read_synonyms(path: Path) -> dict[str, tuple[str, ...]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the synonyms cannot be read ({error})", value=str(path)) from None
+        raise DataError(
+            f"the synonyms cannot be read ({error})",
+            value=str(path),
+            remedy="Give a text file in UTF-8, and check its path.",
+        ) from None
     found: dict[str, tuple[str, ...]] = {}
     for line in lines:
         words = [word.strip() for word in line.split(",") if word.strip()]
