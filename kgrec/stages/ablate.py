@@ -13,6 +13,8 @@ from pydantic import Field
 from kgrec.agents.base import Encode
 from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.registry import build_agent
+from kgrec.agents.space import with_settings
 from kgrec.agents.team import Team
 from kgrec.config import FrozenModel
 from kgrec.errors import ModelError
@@ -130,18 +132,18 @@ def ablate(
 
     Args:
         team: the whole team, and `whole` what it found.
-        config: its configuration.
+        config: its configuration. What a search found holds for every variant, and none searches.
         fitted: its kernels by agent, as `fit_team` collected them; where a variant has the same
             data they are taken as they are, which is exact, and the coordinator chooses anew.
     """
     train = asked.data.train
     agents = tuple(name for name in dict.fromkeys(config.agents) if name in fitted)
-    texts = any(train.item_texts)
+    config, fitted = _as_found(team, config, fitted)
     planned = list(
         variants(
             agents,
             facts=bool(len(train.facts)),
-            texts=texts,
+            texts=any(train.item_texts),
             gate=team.coordinator.gate is not None,
             ranker=team.ranker is not None,
         )
@@ -157,6 +159,19 @@ def ablate(
                 values[row.name] = found.values
             task.advance()
     return AblationReport(rows=tuple(_compared(rows, values, whole, asked)))
+
+
+def _as_found(
+    team: Team, config: TeamConfig, fitted: dict[str, Kernel]
+) -> tuple[TeamConfig, dict[str, Kernel]]:
+    """Return the configuration that a search ended with, and the kernels that are still of it."""
+    found = team.metrics["search"].get("settings", {})
+    settings = dict(config.settings)
+    for name, changed in found.items():
+        before = build_agent(name, settings.get(name)).config.model_dump()
+        settings[name] = with_settings(before, changed)
+    kept = {name: kernel for name, kernel in fitted.items() if name not in found}
+    return config.model_copy(update={"settings": settings, "budget": None}), kept
 
 
 def _measured(

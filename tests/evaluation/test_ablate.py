@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from tastes import encode_words, tastes
@@ -10,7 +13,9 @@ from kgrec.agents.coordinator import CoordinatorConfig, GateConfig
 from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.ranker_training import RankerConfig
+from kgrec.agents.team import Team
 from kgrec.data.atomic import SplitDataset
+from kgrec.data.dataset import Dataset, Interactions
 from kgrec.stages.ablate import Variant, ablate, variants
 from kgrec.stages.measure import Asked, measure
 
@@ -97,6 +102,38 @@ def test_a_variant_with_nothing_to_learn_from_says_so() -> None:
     assert row.failed is not None
     assert "no agent finds anything" in row.failed
     assert not row.at
+
+
+def test_what_a_search_found_holds_for_every_variant_and_none_searches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = tastes()
+    data = SplitDataset("tastes", world.train, world.valid, world.test)
+    asked = Asked(data, "train", (5,))
+    config = TeamConfig(
+        agents=AGENTS, settings=QUICK, coordinator=FIXED, ranker=PLAIN, budget=600.0
+    )
+    fitted: dict[str, Kernel] = {}
+    plain = config.model_copy(update={"budget": None})
+    team = fit_team(data.train, data.valid, plain, fitted=fitted, encode=encode_words)
+    found = {"settings": {"linear": {"weights.user_power": 0.25}}}
+    team = replace(team, metrics={**team.metrics, "search": found})
+    before, tried = dict(fitted), []
+
+    def noted(train: Dataset, valid: Interactions, config: TeamConfig, **more: Any) -> Team:
+        tried.append((config, dict(more["fitted"] or {})))
+        return fit_team(train, valid, config, **more)
+
+    monkeypatch.setattr("kgrec.stages.ablate.fit_team", noted)
+    report = ablate(team, measure(team, asked), asked, config, fitted, encode=encode_words)
+    assert len(tried) == len(report.rows) - 1
+    for variant, known in tried:
+        assert variant.budget is None
+        assert variant.settings["linear"]["weights"]["user_power"] == 0.25
+        assert variant.settings["semantic"] == QUICK["semantic"]
+        assert known.get("linear") is not before["linear"]
+    assert tried[0][1] == {"semantic": before["semantic"]}
+    assert fitted == before
 
 
 @pytest.mark.parametrize("name", AGENTS)
