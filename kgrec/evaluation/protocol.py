@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.data.histories import Histories, as_histories
-from kgrec.errors import ConfigError
+from kgrec.errors import ConfigError, ModelError
 from kgrec.evaluation.metrics import list_metrics
 from kgrec.evaluation.questions import Questions
 from kgrec.evaluation.ranking import TopK, mask_others, mask_seen
@@ -65,6 +65,9 @@ def rank_all(
         among: rows of the only items that are ranked, such as cold ones; all when absent.
         seed: orders items of equal score.
         max_cells: at most so many scores are held at a time.
+
+    Raises:
+        ModelError: a score is not a number.
     """
     num_items = histories.shape[1]
     top = TopK(num_items, k, seed=seed)
@@ -72,6 +75,7 @@ def rank_all(
     with progress.task("rank all items", len(users)) as task:
         for batch in _batches(users, max(1, max_cells // max(num_items, 1))):
             scores = ranker.scores(histories[batch])
+            _check(scores)
             mask_seen(scores, seen[batch])
             if among is not None:
                 mask_others(scores, among)
@@ -114,6 +118,7 @@ def evaluate_ranking(
     Raises:
         ConfigError: a `k` is not positive.
         DataError: no test user has anything to find.
+        ModelError: a score is not a number.
     """
     if not ks or min(ks) < 1:
         raise ConfigError("k must be at least 1", value=list(ks))
@@ -142,6 +147,16 @@ def evaluate_ranking(
         },
     )
     return report, lists
+
+
+def _check(scores: FloatArray) -> None:
+    wrong = np.isnan(scores).any(axis=1)
+    if wrong.any():
+        raise ModelError(
+            "scores are not numbers, so nothing can be ranked by them",
+            value=f"{int(wrong.sum())} of {len(wrong)} users",
+            remedy="Look for a training that diverged: a lower learning rate, or other settings.",
+        )
 
 
 def _batches(users: IntArray, size: int) -> Iterator[IntArray]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tastes import tastes
 
 from kgrec.data.dataset import FloatArray, Interactions
-from kgrec.errors import ConfigError, DataError
+from kgrec.errors import ConfigError, DataError, ModelError
 from kgrec.evaluation.audit import audited
 from kgrec.evaluation.protocol import evaluate_ranking, rank_all
 from kgrec.evaluation.questions import Questions
@@ -75,6 +75,14 @@ def test_a_sample_of_users_is_drawn_by_the_seed() -> None:
     kept = np.searchsorted(whole.users, drawn(1).users)
     assert (drawn(1).truth != whole.truth[kept]).nnz == 0
     assert drawn(1).num_right.tolist() == whole.num_right[kept].tolist()
+
+
+def test_scores_that_are_no_numbers_are_an_error() -> None:
+    histories = interactions((0, 0), (1, 1)).matrix(2, 3)
+    with pytest.raises(ModelError, match=r"not numbers.*2 of 2 users"):
+        evaluate_ranking(
+            Fixed([1, np.nan, 2]), histories, histories, interactions((0, 1), (1, 2)), (1,)
+        )
 
 
 def test_nothing_to_find_is_an_error() -> None:
