@@ -59,7 +59,7 @@ def settings_of(config: ProtocolConfig) -> dict[str, float | str]:
 
 
 def hold_out(whole: SplitDataset, config: ProtocolConfig, *, seed: int) -> SplitDataset:
-    """Split a data set whose interactions all stand in `train`.
+    """Split a data set whose interactions all stand in `train`; `given` leaves it as it is.
 
     A user and an item that meet more than once do so at their first time alone, since a pair
     that is learned from cannot be asked for.
@@ -67,6 +67,8 @@ def hold_out(whole: SplitDataset, config: ProtocolConfig, *, seed: int) -> Split
     Raises:
         DataError: the data lacks what the protocol needs.
     """
+    if config.name == "given":
+        return whole
     data = replace(whole, train=whole.train.with_interactions(once(whole.train.interactions)))
     if config.name == "warm":
         return _warm(data, config, seed)
@@ -74,14 +76,15 @@ def hold_out(whole: SplitDataset, config: ProtocolConfig, *, seed: int) -> Split
         return _temporal(data, config)
     if config.name == "cold-item":
         return _cold_item(data, config, seed)
-    if config.name == "cold-user":
-        return _cold_user(data, config, seed)
-    return whole
+    return _cold_user(data, config, seed)
 
 
 def once(interactions: Interactions) -> Interactions:
-    """Keep the earliest interaction of each user with each item, in the order they stand in."""
-    order = np.argsort(interactions.at, kind="stable")
+    """Keep the earliest interaction of each user with each item, in the order they stand in.
+
+    One whose time is unknown is kept only where no other of the pair has a time.
+    """
+    order = np.lexsort((interactions.at, interactions.at == 0))
     width = int(interactions.item.max(initial=0)) + 1
     pairs = interactions.user[order] * width + interactions.item[order]
     return interactions.take(np.sort(order[np.unique(pairs, return_index=True)[1]]))

@@ -47,7 +47,7 @@ class EvaluateConfig(FrozenModel):
         folder: atomic files; or else `train`, `valid` and `test` name TSV files.
         protocol: how interactions are held out; the split of the files by default.
         ks: lengths of the lists.
-        knowledge: `none` and `shuffled` audit what knowledge adds.
+        knowledge: all but `full` audit what knowledge adds.
         history: what the team knows of a user at test time. It is fitted on train alone.
         sample_users: so many test users are drawn and asked for, where there are more.
         baseline: a run of another system to compare with.
@@ -90,7 +90,7 @@ def evaluate(
     Raises:
         ConfigError: the options contradict each other.
         DataError: a file is missing, unreadable or of no use, or an output cannot be written.
-        ModelError: no agent finds anything to learn from.
+        ModelError: no agent finds anything to learn from, or scores are not numbers.
     """
     _check(config)
     with _vectors_kept(config, encode, progress) as kept:
@@ -175,6 +175,12 @@ def _evaluated(
 def _check(config: EvaluateConfig) -> None:
     if min(config.ks) < 1:
         raise ConfigError("k must be at least 1", value=min(config.ks))
+    unread = config.protocol.model_fields_set - settings_of(config.protocol).keys()
+    if unread:
+        raise ConfigError(
+            f"the protocol {config.protocol.name} does not read {' and '.join(sorted(unread))}",
+            remedy="Leave it out, or name another --protocol.",
+        )
     if config.ablate and config.knowledge != "full":
         raise ConfigError(
             "an ablation takes knowledge away itself",

@@ -176,6 +176,18 @@ def test_a_pair_counts_at_its_first_time() -> None:
     assert left.at.tolist() == [3, 5]
 
 
+def test_a_pair_counts_at_a_known_time_where_it_has_one() -> None:
+    at = np.array([0, 7, 4, 0])
+    user, item = np.array([0, 0, 0, 1]), np.array([2, 2, 2, 2])
+    left = once(Interactions(user, item, np.ones(4, np.float32), at))
+    assert left.at.tolist() == [4, 0]
+
+
+def test_a_split_that_is_given_stays_as_it_is() -> None:
+    whole = world(1)
+    assert hold_out(whole, ProtocolConfig(), seed=1) is whole
+
+
 def test_data_that_lacks_what_a_protocol_needs_is_an_error() -> None:
     whole = world(1)
     untimed = replace(whole.train.interactions, at=np.zeros(400, np.int64))
