@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -45,9 +46,13 @@ def read_run(path: Path, train: Dataset, users: IntArray, length: int) -> tuple[
         try:
             user, item, score = fields[0], fields[1], float(fields[2])
         except (IndexError, ValueError):
+            score = math.nan
+        if math.isnan(score):
             raise DataError(
-                "a line of the run is not user<TAB>item<TAB>score", value=f"{path}:{number}: {line}"
-            ) from None
+                "a line of the run is not user<TAB>item<TAB>score",
+                value=f"{path}:{number}: {line}",
+                remedy="Write a number, and no header; --run-out shows the form.",
+            )
         if user in train.users and item in train.items:
             rows = found.get(train.users.row(user))
             if rows is not None:
@@ -69,7 +74,8 @@ def read_run(path: Path, train: Dataset, users: IntArray, length: int) -> tuple[
 
 def _lines(path: Path) -> list[str]:
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+        # Not splitlines: an id may hold a character, such as U+2028, that it takes for an end.
+        return [line for line in path.read_text(encoding="utf-8").split("\n") if line]
     except FileNotFoundError:
         raise DataError(
             "there is no such file", value=str(path), remedy="Check the path."
