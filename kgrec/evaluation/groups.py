@@ -143,7 +143,11 @@ def groups_of(column: str, values: Sequence[str]) -> list[str]:
     """
     distinct = {value for value in values if value}
     if not distinct:
-        raise ConfigError("the column says nothing of these users", value=column)
+        raise ConfigError(
+            "the column says nothing of these users",
+            value=column,
+            remedy="Name another column of NAME.user.",
+        )
     numbers = [_number(value) for value in distinct]
     if len(distinct) > NUM_BINS + 1 and all(number is not None for number in numbers):
         return _quarters(values)
@@ -168,7 +172,7 @@ def _quarters(values: Sequence[str]) -> list[str]:
             continue
         low, high = ends[bin_], ends[min(bin_ + 1, len(ends) - 1)]
         last = bin_ >= len(ends) - 2
-        labels.append(f"{low:g} to {high:g}" if last else f"{low:g} to under {high:g}")
+        labels.append(f"{low:.15g} to {high:.15g}" if last else f"{low:.15g} to under {high:.15g}")
     return labels
 
 

@@ -27,7 +27,7 @@ class ListReport(FrozenModel):
     Attributes:
         features: by what items are told apart for diversity: `facts` or `texts`.
         relation: of which a list should hold each kind as the history does.
-        at: `k` to `diversity` and `miscalibration`, where they can be told.
+        at: `k` to `diversity` and `miscalibration`, where they can be told of any list.
     """
 
     features: str | None
@@ -68,7 +68,8 @@ def list_report(found: Measurement, asked: Asked, relation: str | None = None) -
                 for rows in _blocks(len(top), shares.shape[1])
             ]
             values["miscalibration"] = np.concatenate(parts)
-        at[k] = metrics_of(values, seed=asked.seed) if values else {}
+        told = {name: each for name, each in values.items() if not np.isnan(each).all()}
+        at[k] = metrics_of(told, seed=asked.seed) if told else {}
     return ListReport(features=features and features[0], relation=kinds and kinds[0], at=at)
 
 

@@ -77,6 +77,19 @@ def test_blocks_of_users_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert lists.list_report(found, asked) == whole
 
 
+def test_what_no_list_tells_is_left_out() -> None:
+    world = tastes()
+    asked = Asked(SplitDataset("tastes", world.train, world.valid, world.test), "train", (1, 5))
+
+    class Alike:
+        def scores(self, histories: Histories) -> FloatArray:
+            return np.ones(histories.shape, dtype=np.float32)
+
+    report = lists.list_report(measure(Alike(), asked), asked)
+    assert set(report.at[1]) == {"miscalibration"}  # a single item is unlike no other
+    assert set(report.at[5]) == {"diversity", "miscalibration"}
+
+
 def test_words_are_counted() -> None:
     counts = word_counts(["The Sea, the SEA", "", "a sea"], 3)
     assert counts.toarray().tolist() == [[2, 2], [0, 0], [0, 1]]
@@ -144,6 +157,12 @@ def test_groups_are_values_or_quarters() -> None:
         groups_of("age", ["", ""])
     with pytest.raises(ConfigError, match="too many"):
         groups_of("zip", [f"z{n}" for n in range(31)])
+
+
+def test_quarters_of_large_numbers_are_four() -> None:
+    found = groups_of("zip", [str(1_000_000_000 + number) for number in range(8)])
+    assert len(set(found)) == 4
+    assert found[0] == "1000000000 to under 1000000002"
 
 
 @settings(max_examples=50, deadline=None)
