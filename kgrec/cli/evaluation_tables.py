@@ -116,7 +116,7 @@ def _print_groups(report: GroupReport) -> None:
 
 
 def _print_ablation(report: AblationReport) -> None:
-    k = next(iter(report.rows[0].at))
+    k = max(report.rows[0].at)
     table = Table(title=f"Ablation at {k}", caption="p: paired permutation test, Holm")
     table.add_column("", no_wrap=True)
     for name in report.rows[0].at[k]:

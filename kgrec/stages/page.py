@@ -198,9 +198,10 @@ def _lists(result: EvaluationResult) -> str:
     for name in next(iter(result.ranking.lists.values())):
         cells = [f"{result.ranking.lists[k][name]:.4f}" for k in ks]
         rows.append([name.replace("_", " "), *cells, _MEANINGS[name]])
-    for name in next(iter(result.lists.at.values())):
+    told = result.lists.at
+    for name in dict.fromkeys(name for at in told.values() for name in at):
         by = result.lists.features if name == "diversity" else result.lists.relation
-        cells = [_metric(result.lists.at[k][name]) for k in ks]
+        cells = [_metric(told[k][name]) if name in told[k] else "" for k in ks]
         rows.append([f"{name} by {escape(str(by))}", *cells, _MEANINGS[name]])
     return _section("The lists", _table(["", *[f"@{k}" for k in ks], "what it is"], rows, words=1))
 
@@ -218,6 +219,10 @@ def _team(result: EvaluationResult) -> str:
     whole = team["validation"].get("team")
     if whole is not None:
         rows.append(["team", "1.00", f"{whole:.4f}", "", ""])
+    ranker = team["ranker"]
+    if ranker:
+        beside = f"blend {ranker['blend']:g}, the team {ranker['team']:.4f} on the same users"
+        rows.append(["ranker", "", f"{ranker['ranker']:.4f}", "", beside])
     skipped = "".join(
         f'<p class="note">{escape(name)} took no part: {escape(reason)}</p>'
         for name, reason in team["skipped"].items()

@@ -68,6 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def result(folder: Path) -> EvaluationResult:
     config = {
         "folder": folder,
+        "ks": (1, 20),
         "group": "group",
         "ablate": True,
         "baseline": folder / "run.tsv",
@@ -109,6 +110,17 @@ def test_every_part_is_on_the_page(result: EvaluationResult) -> None:
     assert "seed 2024" in text
     assert "torch " in text
     assert text.count("<svg") == 6
+
+
+def test_the_page_and_the_terminal_show_the_ranker_and_the_longest_lists(
+    result: EvaluationResult, capsys: pytest.CaptureFixture
+) -> None:
+    assert result.team["ranker"]
+    assert f"<td>{result.team['ranker']['ranker']:.4f}</td>" in page(result)
+    print_result(result)
+    shown = capsys.readouterr().out
+    assert "Ablation at 20" in shown
+    assert "shuffled knowledge" in shown
 
 
 def test_what_comes_from_data_is_no_markup(result: EvaluationResult) -> None:
