@@ -63,7 +63,7 @@ def list_metrics(
     Args:
         top: item rows of the lists, int64 [B, k], -1 for none.
         popularity: how many users had each item in training, int64 [I].
-        num_users: how many users training had.
+        num_users: how many users there are.
         among: rows of the only items that are ranked; all when absent.
 
     Returns:

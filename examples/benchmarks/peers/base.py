@@ -113,7 +113,7 @@ class System(Protocol):
 
 @dataclass(frozen=True)
 class Vectors:
-    """Users and items as vectors whose inner product, plus a bias, is the score.
+    """Users and items as vectors whose inner product is the score.
 
     Attributes:
         user, item: float32 [U, D] and [I, D].
