@@ -150,11 +150,11 @@ def evaluate_ranking(
 
 
 def _check(scores: FloatArray) -> None:
-    wrong = np.isnan(scores).any(axis=1)
-    if wrong.any():
+    wrong = int(np.isnan(scores).any(axis=1).sum())
+    if wrong:
         raise ModelError(
             "scores are not numbers, so nothing can be ranked by them",
-            value=f"{int(wrong.sum())} of {len(wrong)} users",
+            value=f"{wrong} of {len(scores)} users",
             remedy="Look for a training that diverged: a lower learning rate, or other settings.",
         )
 
