@@ -124,9 +124,11 @@ class BatchScores:
         everywhere = np.arange(cosine.shape[0])[rows]
         columns = everywhere if batch.candidates is None else everywhere[batch.candidates]
         product = (known @ cosine[:, columns]).toarray().astype(np.float32, copy=False)
-        targets, place = np.unique(batch.item, return_inverse=True)
-        few = sp.csr_matrix(known @ cosine[:, everywhere[targets]])
-        found = np.asarray(few[batch.row, place]).ravel().astype(np.float32, copy=False)
+        found = np.zeros(0, dtype=np.float32)
+        if len(batch.row):  # SciPy's answer to a question about no entries is no array
+            targets, place = np.unique(batch.item, return_inverse=True)
+            few = sp.csr_matrix(known @ cosine[:, everywhere[targets]])
+            found = np.asarray(few[batch.row, place]).ravel().astype(np.float32, copy=False)
         self.cosine, self.target_cosine = _on(device, product), _on(device, found)
 
     def _cells(self, row: IntArray, item: IntArray) -> IntArray:

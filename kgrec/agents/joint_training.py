@@ -88,6 +88,8 @@ class Together(nn.Module):
             batch: whose targets they are for.
             agreement: see above.
         """
+        if not len(batch.row):
+            return torch.stack(tuple(losses)).sum()
         alpha = self.shares
         total = torch.stack(tuple(losses)) @ alpha.detach()
         logs = [torch.log_softmax(each, dim=1) for each in scores]  # [B, C]

@@ -114,7 +114,7 @@ class SampledUsers:
         size = min(self.budget.users, len(asked))
         chunks = [
             np.sort(np.take(asked, np.arange(at, at + size), mode="wrap"))
-            for at in range(0, size * self.rest_every, size)
+            for at in size * np.arange(self.rest_every)
         ]
         kept = self.edges.where(~hidden)
         graph = Graph.of(kept, self.kappa, self.device)

@@ -127,6 +127,34 @@ def test_every_way_of_learning_finds_the_tastes(world: Tastes, settings: dict[st
     assert right > 0.6  # by chance it is a quarter
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"loss": {"candidates": 20}},
+        {"loss": {"candidates": 20, "sampler": "batch"}},
+        {"loss": {"kind": "bpr"}},
+        {"loss": {"smoothing": 0.2}},
+        {"regularise": {"contrast": {"weight": 0.2}}},
+        {"regularise": {"contrast": {"weight": 0.2, "view": "edges"}}},
+        {"regularise": {"adversary": {"weight": 0.5}}},
+        {"sample": {"max_edges": 0}},
+    ],
+    ids=str,
+)
+def test_a_step_that_hides_nothing_moves_nothing(world: Tastes, settings: dict[str, Any]) -> None:
+    problem = problem_of(world, drop=1e-12, **settings)
+    with seeded(0):
+        network = problem.build(0.3)
+    rng = np.random.default_rng(0)
+    batch = problem.batches(network).draw(network, rng)
+    loss = problem.loss(network, batch, rng)
+    loss.backward()
+    assert float(loss.detach()) == len(batch.row) == 0
+    for parameter in network.parameters():
+        assert parameter.grad is None or not parameter.grad.to_dense().any()
+
+
 def test_all_users_in_the_sample_give_loss_and_gradient_of_the_whole_graph(world: Tastes) -> None:
     whole = gradients(problem_of(world), sampled=False)
     sample = gradients(problem_of(world, sample={"max_edges": 0}), sampled=True)

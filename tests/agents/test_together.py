@@ -131,6 +131,18 @@ def test_every_parameter_gets_a_gradient(world: Tastes) -> None:
         assert each.grad.abs().sum() > 0
 
 
+def test_a_step_that_hides_nothing_is_no_trouble(world: Tastes) -> None:
+    context = FitContext(world.train, None, encode=encode_words)
+    bare = {"tau": 0.3, "drop": 1e-12, "cold": 0.0}
+    agents = [
+        CollaborativeAgent(CollaborativeConfig.model_validate(bare)),
+        KnowledgeAgent(KnowledgeConfig.model_validate(bare)),
+    ]
+    config = TogetherConfig.model_validate(QUICK | {"schedule": {"steps": 2}})
+    for kernel in fit_together(agents, context, config):
+        assert np.isfinite(kernel.scores(world.train.matrix())).all()
+
+
 def test_the_mixture_and_the_divergence_are_the_formulas() -> None:
     first = torch.log(torch.tensor([[0.5, 0.25, 0.25, 0.0]]))
     second = torch.log(torch.tensor([[0.1, 0.6, 0.3, 0.0]]))
