@@ -16,6 +16,7 @@ of `convolution`.
 
 from __future__ import annotations
 
+import json
 import sys
 import warnings
 from dataclasses import dataclass
@@ -210,6 +211,15 @@ class KnowledgeNetwork(HistoryNetwork):
         if len(self.graph) <= self.most_facts or not torch.is_grad_enabled():
             return self._whole
         return self._arrows(self.graph.sample(self.most_facts, self._rng))
+
+    def get_extra_state(self) -> Tensor:
+        """Return where the draws of facts are, for a training that goes on; bytes."""
+        state = json.dumps(self._rng.bit_generator.state).encode()
+        return torch.frombuffer(bytearray(state), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Go on with the draws of facts where `get_extra_state` was asked."""
+        self._rng.bit_generator.state = json.loads(bytes(state.tolist()))
 
     def base(self, graph: Graph) -> Tensor:
         """Return Z of the first walk, [I, D]."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from kgrec.agents.knowledge import KnowledgeAgent, KnowledgeConfig
 from kgrec.agents.relational import Arrows, KnowledgeNetwork, RelationAttention
 from kgrec.agents.sentences import sentence_inputs
 from kgrec.agents.typed_graph import TypedGraph
-from kgrec.data.dataset import Dataset, Facts, Interactions
+from kgrec.data.dataset import Dataset, Facts, FloatArray, Interactions
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.evaluation.audit import audited
 from kgrec.training.loop import seeded
@@ -47,9 +48,10 @@ def small(confidence: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)) -> Dataset:
     )
 
 
-def problem_of(world: Tastes, **settings: Any) -> HiddenEdges:
+def problem_of(world: Tastes, checkpoints: Path | None = None, **settings: Any) -> HiddenEdges:
     config = KnowledgeConfig.model_validate(QUICK | {"entity_kappa": 2.0} | settings)
-    return KnowledgeAgent(config).problem(FitContext(world.train, encode=encode_words))
+    context = FitContext(world.train, encode=encode_words, checkpoints=checkpoints)
+    return KnowledgeAgent(config).problem(context)
 
 
 def network(problem: HiddenEdges, seed: int = 0) -> KnowledgeNetwork:
@@ -154,6 +156,19 @@ def test_the_drawn_facts_are_learned_from_and_all_are_scored_with(world: Tastes)
     torch.testing.assert_close(first, second)
     drawn, other = (model.item_vectors(problem.graph) for _ in range(2))
     assert not torch.allclose(drawn, other)
+
+
+def test_a_training_that_goes_on_draws_the_facts_that_it_would_have(
+    world: Tastes, tmp_path: Path
+) -> None:
+    def trained(steps: int, checkpoints: Path | None) -> FloatArray:
+        problem = problem_of(world, checkpoints, most_facts=20)
+        factors = problem.train(0.3, steps=steps).kernel.item_factors
+        assert factors is not None
+        return factors
+
+    trained(3, tmp_path)
+    np.testing.assert_array_equal(trained(6, tmp_path), trained(6, None))
 
 
 def test_steps_of_some_users_see_the_vectors_of_the_whole_graph(world: Tastes) -> None:
