@@ -172,7 +172,9 @@ class _Log:
 
 def check_agents(config: TeamConfig) -> None:
     """Raise ConfigError for an agent, or a setting of one, that there is not."""
+    together = config.together
     check_names([*config.agents, *config.settings, *(config.coordinator.weights or {})])
+    check_names([*together.agents, *(together.shares or {})])
     for name, settings in config.settings.items():
         build_agent(name, settings)
 
