@@ -100,18 +100,26 @@ class FitContext:
             checkpoints=self.checkpoints and self.checkpoints / "refit",
         )
 
-    def files(self, settings: FrozenModel) -> TrainingFiles:
+    def files(self, *settings: FrozenModel) -> TrainingFiles:
         """Return where a training with these settings logs and keeps its state."""
         if self.checkpoints is None:
             return TrainingFiles(self.logs, first=self.workers.first)
-        digest = hashlib.sha256(f"{self.seed} {settings.model_dump_json()}".encode())
-        learned, held_out = self.train.interactions, self.validation or Interactions.empty()
-        for part in (learned.user, learned.item, held_out.user, held_out.item):
-            digest.update(part.tobytes())
-        digest.update(self.train.facts.entity.tobytes())
         return TrainingFiles(
-            self.logs, self.checkpoints, digest.hexdigest(), first=self.workers.first
+            self.logs, self.checkpoints, self._fingerprint(settings), first=self.workers.first
         )
+
+    def _fingerprint(self, settings: Sequence[FrozenModel]) -> str:
+        """Hash the settings and all that a training may read."""
+        train, facts = self.train, self.train.facts
+        words = [str(self.seed), *(part.model_dump_json() for part in settings)]
+        words += [*facts.relations, *train.item_texts, *train.entity_names]
+        digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
+        for taken in (train.interactions, self.given, self.validation or Interactions.empty()):
+            for column in (taken.user, taken.item, taken.value, taken.at, taken.kind):
+                digest.update(column.tobytes())
+        for column in (facts.item, facts.relation, facts.entity, facts.confidence):
+            digest.update(column.tobytes())
+        return digest.hexdigest()
 
 
 class Agent(Protocol):

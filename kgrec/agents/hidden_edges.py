@@ -227,7 +227,7 @@ class HiddenEdges:
         if settings.adversary.weight:
             worst = adversarial_loss(loss, vectors, scored.loss, settings.adversary.epsilon)
             loss = loss + settings.adversary.weight * batch.share * worst
-        if settings.contrast.weight and len(batch.item):
+        if settings.contrast.weight:
             agreement = _contrast(network, batch, vectors, settings.contrast, rng)
             loss = loss + settings.contrast.weight * agreement
         return loss

@@ -10,6 +10,7 @@ the mixture of all in place of each other one): no gradient flows through it to 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ from kgrec.agents.convolution import HistoryNetwork
 from kgrec.agents.coordinator import Coordinator
 from kgrec.agents.hidden_edges import HiddenEdges, HiddenEdgesConfig
 from kgrec.agents.kernel import Kernel
+from kgrec.agents.subgraphs import SampleConfig
 from kgrec.agents.team import Team
 from kgrec.agents.together import TogetherConfig
 from kgrec.errors import ConfigError
@@ -126,7 +128,9 @@ def fit_together(
     """Train the networks of these agents on one loss; return a kernel each.
 
     Every temperature that the first agent would try is tried, for all of them; the best mixture on
-    the validation part stays.
+    the validation part stays. Steps see the whole graph, however large, since what a sample of it
+    remembers is of one network; edges are hidden, and items half known, as the agent with the
+    largest `cold` has it.
 
     Raises:
         ConfigError: one of them does not learn by predicting hidden edges.
@@ -151,7 +155,8 @@ def _sized(agent: Agent, embedding_dim: int) -> HidesEdges:
             remedy="Name others in [together].",
         )
     sizes = {"embedding_dim", "text_dim"} & set(type(agent.config).model_fields)
-    config = agent.config.model_copy(update=dict.fromkeys(sizes, embedding_dim))
+    changed = {**dict.fromkeys(sizes, embedding_dim), "sample": SampleConfig(max_edges=sys.maxsize)}
+    config = agent.config.model_copy(update=changed)
     kind: Any = type(agent)
     built: HidesEdges = kind(config)
     return built
@@ -183,7 +188,7 @@ class _Learning:
                 name=f"{' and '.join(names)}: τ {tau:g}",
                 progress=context.progress,
                 generator=rng,
-                files=context.files(config),
+                files=context.files(config, *(problem.config for problem in self.problems)),
                 rest_every=batches.rest_every,
             )
         kernels = self.kernels(model, {"tau": tau, "steps": trained.steps})

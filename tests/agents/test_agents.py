@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,6 +169,24 @@ def test_an_agent_with_nothing_to_learn_is_left_out_with_the_reason(world: Taste
     assert "texts" in team.metrics["skipped"]["semantic"]
 
 
+def test_a_training_goes_on_only_with_what_it_began_with(world: Tastes, tmp_path: Path) -> None:
+    train, facts = world.train, world.train.facts
+    others = [
+        replace(train, item_texts=train.item_texts[::-1]),
+        replace(train, entity_names=train.entity_names[::-1]),
+        replace(train, facts=replace(facts, item=facts.item[::-1])),
+        replace(train, facts=replace(facts, confidence=facts.confidence / 2)),
+        train.with_interactions(replace(train.interactions, at=train.interactions.at + 1)),
+    ]
+    settings = config()
+    contexts = [FitContext(data, world.valid, checkpoints=tmp_path) for data in (train, *others)]
+    contexts.append(replace(contexts[0], given=world.test))
+    fingerprints = [context.files(settings).fingerprint for context in contexts]
+    fingerprints.append(contexts[0].files(settings, settings.together).fingerprint)
+    assert len(set(fingerprints)) == len(fingerprints)
+    assert contexts[0].files(config()).fingerprint == fingerprints[0]
+
+
 def test_a_team_of_agents_that_learn_nothing_is_an_error(world: Tastes) -> None:
     empty = world.train.with_interactions(Interactions.empty())
     with pytest.raises(ModelError, match="no agent finds anything"):
@@ -195,7 +214,13 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> No
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"coordinator": {"weights": {"linaer": 1.0}}}, {"settings": {"linaer": {}}}]
+    "wrong",
+    [
+        {"coordinator": {"weights": {"linaer": 1.0}}},
+        {"settings": {"linaer": {}}},
+        {"together": {"agents": ("linaer", "knowledge")}},
+        {"together": {"shares": {"linaer": 1.0}}},
+    ],
 )
 def test_names_that_no_agent_has_are_refused(world: Tastes, wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="Did you mean 'linear'"):

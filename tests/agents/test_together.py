@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +20,11 @@ from kgrec.agents.knowledge import KnowledgeAgent, KnowledgeConfig
 from kgrec.agents.linear import LinearAgent
 from kgrec.agents.relational import KnowledgeNetwork
 from kgrec.agents.together import TogetherConfig
+from kgrec.config import FrozenModel
 from kgrec.data.dataset import Facts
-from kgrec.errors import ConfigError
+from kgrec.errors import ConfigError, ModelError
 from kgrec.evaluation.validation import Objective, Validation
+from kgrec.training.files import TrainingFiles
 from kgrec.training.loop import seeded
 
 QUICK: dict[str, Any] = {
@@ -27,6 +32,13 @@ QUICK: dict[str, Any] = {
     "embedding_dim": 8,
     "schedule": {"steps": 20, "check_from": 20},
 }
+
+
+class Eager(FitContext):
+    """Keeps the state of a training after every step."""
+
+    def files(self, *settings: FrozenModel) -> TrainingFiles:
+        return replace(super().files(*settings), seconds=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +153,62 @@ def test_a_step_that_hides_nothing_is_no_trouble(world: Tastes) -> None:
     config = TogetherConfig.model_validate(QUICK | {"schedule": {"steps": 2}})
     for kernel in fit_together(agents, context, config):
         assert np.isfinite(kernel.scores(world.train.matrix())).all()
+
+
+class Interrupted(Exception):
+    """Ends a training in its middle."""
+
+
+class Interrupting:
+    """A progress bar that ends what it shows after some steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    @contextmanager
+    def task(self, name: str, total: float | None = None) -> Iterator[Interrupting]:
+        yield self
+
+    def advance(self, steps: float = 1) -> None:
+        self.left -= bool(steps)
+
+    def describe(self, text: str) -> None:
+        if self.left <= 0:
+            raise Interrupted
+
+
+def test_an_interrupted_training_goes_on(world: Tastes, tmp_path: Path) -> None:
+    agents = [
+        CollaborativeAgent(CollaborativeConfig(tau=0.3)),
+        KnowledgeAgent(KnowledgeConfig(tau=0.3, most_facts=20)),
+    ]
+    config = TogetherConfig.model_validate(QUICK | {"schedule": {"steps": 6}})
+    context = FitContext(world.train, None, encode=encode_words)
+    whole = fit_together(agents, context, config)
+    kept = Eager(world.train, None, encode=encode_words, checkpoints=tmp_path)
+    with pytest.raises(Interrupted):
+        fit_together(agents, replace(kept, progress=Interrupting(4)), config)
+    for kernel, expected in zip(fit_together(agents, kept, config), whole, strict=True):
+        np.testing.assert_array_equal(kernel.item_factors, expected.item_factors)
+    agents[0] = CollaborativeAgent(CollaborativeConfig(tau=0.3, kappa=3.0))
+    with pytest.raises(ModelError, match="other data or settings"):
+        fit_together(agents, kept, config)
+
+
+def test_a_large_graph_is_learned_from_as_a_whole(world: Tastes) -> None:
+    context = FitContext(world.train, None, encode=encode_words)
+    config = TogetherConfig.model_validate(QUICK | {"schedule": {"steps": 2}})
+
+    def learned(max_edges: int) -> list[Kernel]:
+        large = {"tau": 0.3, "sample": {"max_edges": max_edges}}
+        agents = [
+            CollaborativeAgent(CollaborativeConfig.model_validate(large)),
+            KnowledgeAgent(KnowledgeConfig.model_validate(large)),
+        ]
+        return fit_together(agents, context, config)
+
+    for large, small in zip(learned(0), learned(1_000_000), strict=True):
+        np.testing.assert_array_equal(large.item_factors, small.item_factors)
 
 
 def test_the_mixture_and_the_divergence_are_the_formulas() -> None:

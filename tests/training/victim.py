@@ -23,8 +23,8 @@ from kgrec.training.files import TrainingFiles
 class EagerContext(FitContext):
     """Keeps the state of a training after every step."""
 
-    def files(self, settings: FrozenModel) -> TrainingFiles:
-        return replace(super().files(settings), seconds=0.0)
+    def files(self, *settings: FrozenModel) -> TrainingFiles:
+        return replace(super().files(*settings), seconds=0.0)
 
 
 class Slow:
