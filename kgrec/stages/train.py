@@ -152,10 +152,14 @@ def _fit(
 ) -> Team:
     encode = encoder_of(config, cache_dir=cache / "vectors", progress=progress)
     part, held_out = held_apart(dataset, config)
+    requested = None
+    if held_out is not None and config.order == "time":
+        requested = held_out.first_times(dataset.num_users)
     return fit_team(
         part,
         held_out,
         config.team(),
+        requested=requested,
         encode=encode,
         progress=progress,
         workers=workers,

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_tables import FILMS, RATINGS, Command, Load
 
+from kgrec.agents.fit import fit_team
 from kgrec.agents.team import Team
 from kgrec.errors import ConfigError, DataError, NotFoundError
 from kgrec.graph.store import GraphStore
@@ -67,6 +69,33 @@ def test_a_model_carries_what_it_learned_from(
     }
     assert team.items.ids == ("1", "2", "3")
     assert done.metrics["refit"] is True
+
+
+@pytest.mark.parametrize(("order", "told"), [("time", True), ("random", False)])
+def test_choices_know_the_time_of_the_request_where_the_latest_are_held_out(
+    order: str,
+    told: bool,
+    load: Load,
+    empty_store: GraphStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load("catalog", FILMS)
+    load("interactions", ratings(12))
+    seen = []
+
+    def noted(*given: Any, **more: Any) -> Team:
+        seen.append((given[1], more["requested"]))
+        return fit_team(*given, **more)
+
+    monkeypatch.setattr("kgrec.stages.train.fit_team", noted)
+    settings = {"agents": ("linear",), "validation": 0.3, "order": order}
+    train(empty_store, "movies", TrainConfig.model_validate(settings), home=tmp_path)
+    [(held_out, requested)] = seen
+    assert (requested is not None) is told
+    if told:
+        assert requested[held_out.user].tolist() == held_out.at.tolist()
+        assert min(held_out.at) > 0
 
 
 def test_nothing_to_learn_from_is_a_clear_error(
