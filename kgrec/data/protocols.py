@@ -203,7 +203,9 @@ def _drawn(
     size = max(1, round(share * len(distinct)))
     if len(distinct) <= 2 * size:
         raise DataError(
-            f"too few {what} to hold some of them out", value=f"{name}: {len(distinct)}"
+            f"too few {what} to hold some of them out",
+            value=f"{name}: {len(distinct)}",
+            remedy="Give more interactions, or take --protocol warm.",
         )
     drawn = np.random.default_rng(seed).permutation(distinct)
     return np.sort(drawn[:size]), np.sort(drawn[size : 2 * size])

@@ -114,8 +114,9 @@ def breakdown(found: Measurement, asked: Asked) -> Breakdown:
     k, train = max(asked.ks), asked.data.train
     known = asked.known.matrix(train.num_users, train.num_items)
     lengths = np.diff(known.indptr)[found.lists.users]
-    popularity = np.bincount(train.matrix().indices, minlength=train.num_items)
     values = {name: found.values[k][name] for name in _SHOWN}
-    targets = by_popularity(asked.questions, found.lists.items, popularity, k, seed=asked.seed)
+    targets = by_popularity(
+        asked.questions, found.lists.items, asked.popularity, k, seed=asked.seed
+    )
     history = by_history(lengths, k, values, seed=asked.seed)
     return Breakdown(k=k, history=history, popularity=tuple(targets))

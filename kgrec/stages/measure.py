@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from kgrec.data.atomic import SplitDataset
-from kgrec.data.dataset import Interactions
+from kgrec.data.dataset import IntArray, Interactions
 from kgrec.data.histories import Histories
 from kgrec.evaluation.metrics import Values
 from kgrec.evaluation.protocol import Lists, Ranker, evaluate_ranking
@@ -51,6 +51,12 @@ class Asked:
         return data.train.interactions.concat(data.valid_given, data.valid, data.test_given)
 
     @cached_property
+    def popularity(self) -> IntArray:
+        """How many users had each item in training, int64 [I]."""
+        train = self.data.train
+        return np.bincount(train.matrix().indices, minlength=train.num_items)
+
+    @cached_property
     def questions(self) -> Questions:
         """Who is asked for what."""
         shape = (self.data.train.num_users, self.data.train.num_items)
@@ -86,7 +92,6 @@ def measure(ranker: Ranker, asked: Asked, progress: Progress = SILENT) -> Measur
     shape = (train.num_users, train.num_items)
     histories = Histories.of(asked.known, *shape, now=asked.data.requests(asked.data.test))
     seen = asked.seen.matrix(*shape)
-    popularity = np.bincount(train.matrix().indices, minlength=train.num_items)
 
     def rank(cold_only: bool) -> tuple[RankingReport, Lists]:
         return evaluate_ranking(
@@ -95,7 +100,7 @@ def measure(ranker: Ranker, asked: Asked, progress: Progress = SILENT) -> Measur
             seen,
             asked.data.test,
             asked.ks,
-            popularity=popularity,
+            popularity=asked.popularity,
             among=asked.data.cold if cold_only else None,
             max_users=asked.max_users,
             seed=asked.seed,
