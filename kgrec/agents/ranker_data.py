@@ -24,7 +24,7 @@ class Block:
         items: rows of the candidates, int64 [C].
         scores: the team's, float32 [C].
         target: whether the user took the candidate, bool [C].
-        value: that it was given, float64 [C]; NaN where it is no target.
+        value: that it was given, float64 [C]; NaN where it is no target or was given none.
         said: S_k(h, i) of each agent, float32 [A, H, C].
     """
 

@@ -14,6 +14,8 @@ from kgrec.agents.ranker import Floats, Ratings, days_ago
 from kgrec.agents.ranker_data import Block, Learned
 from kgrec.data.dataset import FloatArray
 
+_LEAST_LOSS = 1e-6
+
 
 def learn(
     blocks: Sequence[Block],
@@ -103,7 +105,7 @@ class _Tensors:
             size = block.said.shape[1]
             said[:, begun : begun + size, : block.said.shape[2]] = block.said
             begun += size
-        scale = np.maximum(said.reshape(len(said), -1).std(axis=1, dtype=np.float64), 1e-9)
+        scale = np.array([_deviation(each) for each in said])
         item = np.concatenate([block.history.item for block in blocks])
         candidates = wide("items", 0).astype(np.int64)
         age = np.concatenate([days_ago(block.history) for block in blocks])
@@ -112,7 +114,7 @@ class _Tensors:
         if ratings is not None:
             differs = np.concatenate([ratings.surprise(block.history) for block in blocks])
             usual = ratings.usual
-        units = (float(age.std()) or 1.0, float(differs.std()) or 1.0)
+        units = (_deviation(age), _deviation(differs))
         return cls(
             torch.from_numpy(owner),
             [torch.from_numpy(each / np.float32(s)) for each, s in zip(said, scale, strict=True)],
@@ -160,13 +162,15 @@ class _Network(torch.nn.Module):
         r = r + self.prior[0] * data.wanted + self.prior[1] * data.wanted**2
         scores = self.sharpness.exp() * data.scores + r
         interest = -(torch.log_softmax(scores, dim=1) * data.target).sum() / data.target.sum()
+        # Where the team is right of everybody there is no loss, and no logarithm of it.
+        interest = interest.clamp(min=_LEAST_LOSS).log()
         asked = ~torch.isnan(data.value)
         if not self.rated or not bool(asked.any()):
-            return interest.log()
+            return interest
         surprise = _summed(weights * data.surprise[:, None], data.owner, users)
         guess = data.usual + torch.sigmoid(self.trust) * surprise
         error = (guess - data.value)[asked].square().mean()
-        return interest.log() + (error + 1e-6).log()
+        return interest + (error + _LEAST_LOSS).log()
 
     def square(self) -> Tensor:
         """Return the sum of the squares that are pulled to 0, a scalar."""
@@ -205,6 +209,12 @@ def softmax_within(logits: Tensor, owner: Tensor, users: int) -> Tensor:
 
 def _summed(entries: Tensor, owner: Tensor, users: int) -> Tensor:
     return entries.new_zeros(users, entries.shape[1]).index_add(0, owner, entries)
+
+
+def _deviation(values: NDArray[np.floating]) -> float:
+    """Return the standard deviation; 1 where there is nothing, or nothing that differs."""
+    deviation = float(values.std(dtype=np.float64)) if values.size else 0.0
+    return deviation if deviation > 1e-9 else 1.0
 
 
 def _tensor(array: NDArray[np.generic]) -> Tensor:

@@ -183,9 +183,7 @@ class _Problem:
         name = int(self.validation.users[user])
         target = np.isin(best, truth)
         said = np.stack([kernel.said(history.item, best) for kernel in kernels])
-        value = [
-            values[name, int(i)] if hit else np.nan for i, hit in zip(best, target, strict=True)
-        ]
+        value = [values.get((name, int(i)), np.nan) for i in best]
         return Block(
             history, best, scores[best], target, np.asarray(value), said.astype(np.float32)
         )

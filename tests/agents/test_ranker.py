@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -266,6 +268,34 @@ def test_attention_finds_the_nearest_neighbour_that_a_sum_does_not_see() -> None
     ranker = decided.ranker(train, scores.shape[1])
     after = ranker.reorder(kernels, validation.histories, kernels[0].scores(validation.histories))
     assert again.per_user(after).mean() > report["team"]
+
+
+def test_values_are_those_of_one_kind_and_targets_may_be_of_another() -> None:
+    kernels, validation, held_out, train = planted(nearest=True)
+    scores = kernels[0].scores(validation.histories)
+    kinds = np.where(np.arange(len(held_out)) % 2, 5, 1)
+    mixed = replace(held_out, kind=kinds), replace(train, kind=np.full(len(train), 5))
+    decided, report = learn_ranker(kernels, scores, validation, *mixed, RankerConfig(iterations=5))
+    assert decided is not None
+    assert decided.learned.rated
+    assert report["value_error"] > 0
+
+
+def test_what_cannot_be_told_apart_or_learned_from_leaves_numbers() -> None:
+    """The team is right of everybody, there is one candidate alone, or nobody has a history."""
+    usual = Ratings(np.full(ITEMS, 3.0, dtype=np.float32), 0, 1.0)
+    popular = np.random.default_rng(1).normal(size=ITEMS).astype(np.float32)
+    first = np.arange(8) == 0
+    sure = [replace(block, target=first, scores=200.0 * first) for block in blocks(1)]
+    alone = [replace(block.first(1), target=np.array([True])) for block in blocks(1)]
+    nobody = Histories.one([], ITEMS)
+    empty = [replace(block, history=nobody, said=block.said[:, :0]) for block in blocks(1)]
+    for made in (sure, alone, empty):
+        for ratings in (None, usual):
+            learned = learn(made, popular, ratings, ridge=1e-3, iterations=5)
+            numbers = [learned.attend, learned.say, learned.alike, learned.prior]
+            assert np.isfinite(np.concatenate(numbers)).all()
+            assert np.isfinite([learned.recency, learned.liking, learned.trust]).all()
 
 
 def _own(held_out: Interactions, validation: Validation) -> Interactions:
