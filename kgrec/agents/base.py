@@ -80,10 +80,11 @@ class FitContext:
         return Histories.of(known, self.train.num_users, self.train.num_items, now=self.requested)
 
     def held_out(self, objective: Objective) -> Validation | None:
-        """Return what settings are chosen by, or None where nothing is held out."""
+        """Return what settings are chosen by, or None where nothing new is held out of anybody."""
         if self.validation is None or not len(self.validation):
             return None
-        return Validation(self.histories, self.validation, objective, seed=self.seed)
+        found = Validation(self.histories, self.validation, objective, seed=self.seed)
+        return found if len(found) else None
 
     def refit(self) -> FitContext:
         """Return the context in which all that is known is learned from."""

@@ -117,7 +117,7 @@ def fit_team(
     choose = partial(choose_among, context=context, team=config.coordinator, ranker=config.ranker)
     choice = choose(kernels)
     searched: dict[str, Any] = {}
-    if config.budget is not None and validation is not None:
+    if config.budget is not None and context.held_out(choice.objective) is not None:
         # Trials leave neither logs nor checkpoints, which are those of the fit that they change.
         fit = partial(_fitted, context=replace(context, logs=None, checkpoints=None))
         until = begun + config.budget

@@ -127,6 +127,8 @@ class LinearAgent:
         if settled or context.validation is None or not len(context.validation):
             return ridge, knowledge
         trial = Trial.of(form, context, config.objective)
+        if not len(trial.held_out):
+            return ridge, knowledge
         with context.progress.task("linear: choose") as task:
             search = Search(trial.measure, task)
             if config.ridge is None:

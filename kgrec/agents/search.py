@@ -106,7 +106,10 @@ class Search:
     ) -> None:
         held_out = context.held_out(choice.objective)
         if held_out is None:
-            raise ModelError("settings are searched on a validation part, and there is none")
+            raise ModelError(
+                "settings are searched on a validation part, and there is none",
+                remedy="Hold interactions out, or search no settings.",
+            )
         self._agents = {agent.name: agent for agent in agents}
         self._choice, self._context, self._validation = choice, context, held_out
         self._weights, self._seconds = choice.weights, seconds

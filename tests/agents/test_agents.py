@@ -18,6 +18,7 @@ from kgrec.config import parse_config
 from kgrec.data.dataset import Facts, Interactions
 from kgrec.errors import ConfigError, ModelError
 from kgrec.evaluation.protocol import Ranker, evaluate_ranking
+from kgrec.evaluation.validation import Objective
 
 _FEW_STEPS = {"embedding_dim": 16, "schedule": {"steps": 60, "check_from": 40}}
 QUICK = {
@@ -97,6 +98,18 @@ def test_what_was_chosen_can_be_given_as_settings(name: str, world: Tastes) -> N
     assert again.chosen == kernel.chosen
     histories = world.train.matrix()
     np.testing.assert_allclose(again.scores(histories), kernel.scores(histories), rtol=1e-4)
+
+
+def test_a_validation_part_with_nothing_new_is_none(world: Tastes) -> None:
+    known = world.train.interactions.take(np.arange(40))
+    plain = build_agent("linear").fit(FitContext(world.train, None)).chosen
+    for held_out in (known, Interactions.empty()):
+        context = FitContext(world.train, held_out)
+        assert context.held_out(Objective()) is None
+        assert build_agent("linear").fit(context).chosen == plain
+        team = fit_team(world.train, held_out, config(agents=("linear",), budget=60.0))
+        assert team.metrics["search"] == {}
+        assert team.metrics["chosen"]["linear"] == plain
 
 
 NOTHING: dict[str, Callable[[Tastes], FitContext]] = {
