@@ -65,13 +65,14 @@ class History:
     def taken(self, num_items: int) -> Histories:
         """Return the history as agents read it.
 
-        Items of an anonymous history, which have an order but no times, are a minute apart.
+        Items of an anonymous history, which have an order but no times, are a minute apart. Times
+        that the graph lacks stay unknown, as in training.
 
         Args:
             num_items: how many items the model knows.
         """
         at = np.array([event.at for event in self.events], dtype=np.int64)
-        if not at.any():
+        if not at.any() and not any(event.kind for event in self.events):
             at = self.now - MINUTE * np.arange(1, len(at) + 1)
         return Histories.one(
             self.rows,

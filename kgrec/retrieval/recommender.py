@@ -199,16 +199,17 @@ class Recommender:
         *,
         with_priors: bool = True,
     ) -> RecommendationList:
-        listening = live.team.listen(history.taken(len(live.team.items)))
+        taken = history.taken(len(live.team.items))
+        listening = live.team.listen(taken)
         heard = listening.alpha[:, 0]
         options: _Options = {"attention": heard, "with_priors": with_priors}
         candidates, filtered = self.candidates(live, history, k, filters, heard)
         scored = score(live.team, history, candidates, **options)
         pool = k * self.config.pool
         picks = varied(live.team, scored, k, diversity, pool) if diversity else in_order(scored, k)
-        rows = scored.rows[[pick.position for pick in picks]]
-        shown = take_apart(live.team, history, rows, **options)
-        expected = live.team.expected_values(history.taken(len(live.team.items)), rows)
+        positions = [pick.position for pick in picks]
+        shown = take_apart(live.team, history, scored, positions, **options)
+        expected = live.team.expected_values(taken, scored.rows[positions])
         speakers = {pick.position: shown.by_event(n) for n, pick in enumerate(picks)}
         paths = self._paths(live, scored, speakers)
         items = tuple(

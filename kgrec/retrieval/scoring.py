@@ -84,13 +84,25 @@ def score(
 def take_apart(
     team: Team,
     history: History,
-    rows: IntArray,
+    scored: Scored,
+    positions: Sequence[int],
     *,
     attention: NDArray[np.float64] | None = None,
     with_priors: bool = True,
 ) -> Shares:
-    """Take the scores of the few items that are shown (rows, [C]) apart; see `score`."""
-    parts = team.parts(history.taken(len(team.items)), rows, attention=attention)
+    """Take the scores of the few items that are shown, [C], apart; see `score`.
+
+    Below those that the ranker reorders it adds the same to each: history says nothing of it.
+
+    Args:
+        positions: of the items among the scored ones, [C].
+    """
+    place = np.asarray(positions, dtype=np.int64)
+    parts = team.parts(history.taken(len(team.items)), scored.rows[place], attention=attention)
     if not with_priors:
         parts = replace(parts, priors=np.zeros_like(parts.priors))
+    if team.ranking is not None:
+        below = place >= team.ranking.top
+        parts.contributions[-1][:, below] = 0.0
+        parts.priors[-1, below] += (scored.scores[place] - parts.total)[below]
     return Shares(history, parts)

@@ -64,3 +64,15 @@ def test_all_ways_to_ask_agree(ranked: Recommender) -> None:
         assert sum(agent.share for agent in told.agents) == pytest.approx(1.0)
         parts = sum(share.contribution for share in told.history)
         assert parts + sum(agent.prior for agent in told.agents) == pytest.approx(told.score)
+
+
+def test_contributions_sum_to_the_score_below_what_the_ranker_reorders(ranked: Recommender) -> None:
+    long = ranked.recommend(user_id(1), 60)
+    alike = ranked.similar(long.items[0].item_id, 60)
+    varied = ranked.recommend(user_id(1), 10, diversity=1.0)
+    for answer in (long, alike, varied):
+        for item in answer.items:
+            assert sum(item.contributions.values()) == pytest.approx(item.score, abs=1e-9)
+    said = [item.contributions["ranker"] for item in long.items]
+    assert len(set(np.round(said[40:], 9))) == 1
+    assert said[40] == pytest.approx(min(said[:40]))
