@@ -89,6 +89,7 @@ def top_k_hook(state: TopK, bucket: Any) -> torch.futures.Future[Tensor]:
 
 
 def _done(gradient: Tensor) -> torch.futures.Future[Tensor]:
-    future: torch.futures.Future[Any] = torch.futures.Future()
+    devices: list[int | str | torch.device] | None = [gradient.device] if gradient.is_cuda else None
+    future: torch.futures.Future[Any] = torch.futures.Future(devices=devices)
     future.set_result(gradient)
     return future

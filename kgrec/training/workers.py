@@ -100,7 +100,7 @@ def joined(compression: Compression = "none", *, device: str = "cpu") -> Iterato
     """Join the processes that `torchrun` has started; alone where it has started none.
 
     Raises:
-        ConfigError: the environment of `torchrun` is not whole.
+        ConfigError: the environment of `torchrun` is not whole, or a process has no GPU.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
@@ -115,13 +115,30 @@ def joined(compression: Compression = "none", *, device: str = "cpu") -> Iterato
             value=", ".join(missing),
             remedy="Start them with torchrun --nproc_per_node N -m kgrec.training ...",
         )
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    dist.init_process_group(_backend(device))
     try:
         yield Workers(dist.get_rank(), dist.get_world_size(), compression)
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dist.destroy_process_group()
+
+
+def _backend(device: str) -> str:
+    """Return what the processes speak; where that is NCCL, make this process's GPU the present."""
+    if not device.startswith("cuda"):
+        return "gloo"
+    import torch
+
+    number = int(os.environ.get("LOCAL_RANK", "0"))
+    if number >= torch.cuda.device_count():
+        raise ConfigError(
+            "there is no GPU for this process",
+            value=f"cuda:{number}",
+            remedy="Start as many processes as there are GPUs, or use --device cpu.",
+        )
+    torch.cuda.set_device(number)  # from which NCCL sends what is no tensor
+    return "nccl"
 
 
 def _step(model: nn.Module, loss_of_step: Callable[[], Tensor]) -> nn.Module:

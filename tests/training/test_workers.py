@@ -10,7 +10,7 @@ import torch
 from torchrun import torchrun
 
 from kgrec.errors import ConfigError
-from kgrec.training.compression import TopK
+from kgrec.training.compression import TopK, _done
 from kgrec.training.workers import ALONE, Workers, joined
 
 SCRIPT = Path(__file__).with_name("two_workers.py")
@@ -62,6 +62,30 @@ def test_every_row_is_somebodys() -> None:
     shares = [Workers(rank, 3).share(rows) for rank in range(3)]
     assert sorted(np.concatenate(shares).tolist()) == rows.tolist()
     assert ALONE.share(rows).tolist() == rows.tolist()
+
+
+def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {"WORLD_SIZE": 4, "RANK": 3, "LOCAL_RANK": 3, "MASTER_ADDR": "none", "MASTER_PORT": 1}
+    for name, value in names.items():
+        monkeypatch.setenv(name, str(value))
+    taken: list[int] = []
+    spoken: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr(torch.distributed, "init_process_group", spoken.append)
+    for name, value in (("get_rank", 3), ("get_world_size", 4), ("destroy_process_group", None)):
+        monkeypatch.setattr(torch.distributed, name, lambda value=value: value)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    with joined(device="cuda") as workers:
+        assert (workers.rank, taken, spoken) == (3, [3], ["nccl"])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ConfigError, match="no GPU for this process"), joined(device="cuda"):
+        pass
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_hook_answers_from_the_gpu() -> None:
+    gradient = torch.ones(3, device="cuda")
+    assert torch.equal(_done(gradient).wait(), gradient)
 
 
 def test_half_an_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
