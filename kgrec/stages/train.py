@@ -31,8 +31,8 @@ from kgrec.progress import SILENT, Progress
 from kgrec.text.models import content_key, resolve_transformer
 from kgrec.training.workers import ALONE, Workers
 
-_READ_TEXTS = frozenset({"knowledge", "semantic"})
-"""Agents whose vectors change with the encoder."""
+_READ_TEXTS = frozenset({"knowledge", "semantic", "sequential"})
+"""Agents that change with the encoder."""
 
 
 class TrainConfig(TeamConfig):
@@ -113,10 +113,12 @@ def train(
     selection = config.selection(domain)
     dataset = workers.once(lambda: read_dataset(store, selection, progress=progress))
     _check(dataset)
-    model_id = f"{_word(domain)}-{_fingerprint(dataset, config, selection)}"
-    if force:
-        free = model_id
-        model_id = workers.once(lambda: _unused(home / "models", free))
+
+    def name() -> str:
+        found = f"{_word(domain)}-{_fingerprint(dataset, config, selection)}"
+        return _unused(home / "models", found) if force else found
+
+    model_id = workers.once(name)  # the settings of another process name another GPU
     folder = home / "models" / model_id
     known = workers.once(lambda: (folder / "config.json").is_file()) and not force
     if known:
@@ -215,7 +217,7 @@ def _fingerprint(dataset: Dataset, config: TrainConfig, selection: Selection) ->
     for part in parts:
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
     taken, facts = dataset.interactions, dataset.facts
-    columns = (taken.user, taken.item, taken.value, taken.at)
+    columns = (taken.user, taken.item, taken.value, taken.at, taken.kind)
     for column in (*columns, facts.item, facts.relation, facts.entity, facts.confidence):
         digest.update(column.tobytes())
     return digest.hexdigest()[:12]

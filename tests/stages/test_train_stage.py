@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from shelves import small_model
 from small_tables import FILMS, RATINGS, Command, Load
+from tastes import tastes
 
 from kgrec.agents.fit import fit_team
+from kgrec.agents.registry import AGENTS
 from kgrec.agents.team import Team
+from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, DataError, NotFoundError
 from kgrec.graph.store import GraphStore
 from kgrec.stages.models import choose_model
-from kgrec.stages.train import TrainConfig, train
+from kgrec.stages.train import TrainConfig, _fingerprint, train
 from kgrec.training.logs import read_log
+from kgrec.training.workers import Workers
 
 CONFIG = TrainConfig(agents=("linear",), validation=0.0)
 
@@ -51,6 +58,53 @@ def test_a_model_is_trained_once_for_the_same_data_and_settings(
     assert train(empty_store, "movies", other, home=tmp_path).model_id != first.model_id
     load("interactions", "user_id,movie_id,rating,timestamp\nnew,1,5,881250949\n")
     assert train(empty_store, "movies", CONFIG, home=tmp_path).model_id != first.model_id
+
+
+def test_kinds_and_the_encoder_of_its_agents_are_in_the_name(tmp_path: Path) -> None:
+    world, selection = tastes().train, Selection()
+    seen = world.interactions
+    bought = world.with_interactions(replace(seen, kind=np.ones_like(seen.kind)))
+    assert _fingerprint(world, CONFIG, selection) != _fingerprint(bought, CONFIG, selection)
+    named = {}
+    for layers in (1, 2):
+        folder = small_model(tmp_path / "encoder", layers)
+        for agent in AGENTS:
+            config = TrainConfig(agents=(agent,), encoder=str(folder))
+            named[agent, layers] = _fingerprint(world, config, selection)
+    texts = {agent for agent in AGENTS if named[agent, 1] != named[agent, 2]}
+    assert texts == {"knowledge", "semantic", "sequential"}
+
+
+@dataclass(frozen=True)
+class First(Workers):
+    """The first of several processes, which tells the others."""
+
+    told: list[Any] = field(default_factory=list)
+
+    def once(self, work: Callable[[], Any]) -> Any:
+        self.told.append(work())
+        return self.told[-1]
+
+
+class Second(First):
+    """One of the others, which hears."""
+
+    def once(self, work: Callable[[], Any]) -> Any:
+        return self.told.pop(0)
+
+
+def test_all_processes_call_the_model_by_one_name(
+    load: Load, empty_store: GraphStore, tmp_path: Path
+) -> None:
+    load("catalog", FILMS)
+    load("interactions", ratings(12))
+    expected = train(empty_store, "movies", CONFIG, home=tmp_path).model_id
+    first = First()
+    train(empty_store, "movies", CONFIG, home=tmp_path, workers=first)
+    second = Second(rank=1, world=2, told=first.told)
+    other = CONFIG.model_copy(update={"device": "cuda:1"})
+    found = train(empty_store, "movies", other, home=tmp_path, workers=second)
+    assert found.model_id == expected
 
 
 def test_a_model_carries_what_it_learned_from(
