@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -27,8 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train, and leave with the exit code of the error where there is one."""
     options = _parser().parse_args(arguments)
     try:
-        with joined(options.compress, device=options.device) as workers:
-            summary = _run(options, workers)
+        values = _values(options)
+        with joined(options.compress, device=values["device"]) as workers:
+            run = _from_graph if options.folder is None else _from_files
+            summary = run(options, values, workers)
             if workers.first:
                 print(json.dumps(summary, indent=1))
     except KGRecError as error:
@@ -50,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--agents", help="names of agents, with commas")
     parser.add_argument("--seed", type=int, help="fixes every random draw")
-    parser.add_argument("--device", default="cpu", help="cpu, or cuda: one GPU for each process")
+    parser.add_argument("--device", help="cpu, or cuda: one GPU for each process")
     parser.add_argument(
         "--compress",
         choices=("none", "powersgd", "topk"),
@@ -60,22 +63,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace, workers: Workers) -> dict[str, Any]:
+def _values(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings: what the file says, and above it the options."""
     values: dict[str, Any] = load_toml(options.config) if options.config else {}
-    values["device"] = _device(options.device)
+    if options.device is not None:
+        values["device"] = options.device
+    if values.setdefault("device", "cpu") == "cuda":  # each process has a GPU of its own
+        values["device"] = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     if options.agents is not None:
         values["agents"] = [name.strip() for name in options.agents.split(",") if name.strip()]
     if options.seed is not None:
         values["seed"] = options.seed
-    if options.folder is not None:
-        return _from_files(options, values, workers)
-    if options.out is not None:
-        raise ConfigError(
-            "a model of the graph is kept beside it",
-            value=str(options.out),
-            remedy="Leave --out away, or name a folder of files.",
-        )
-    return _from_graph(options, values, workers)
+    return values
 
 
 def _from_files(
@@ -83,6 +82,12 @@ def _from_files(
 ) -> dict[str, Any]:
     if options.out is None:
         raise ConfigError("there is no place for the model", remedy="Name one with --out.")
+    if options.domain is not None:
+        raise ConfigError(
+            "files hold the items of one domain",
+            value=options.domain,
+            remedy="Leave --domain away, or the folder to train on the graph.",
+        )
     config = parse_config(TeamConfig, values, origin="the team's configuration")
     data: SplitDataset = workers.once(lambda: read_folder(options.folder))
     begun = time.perf_counter()
@@ -98,6 +103,12 @@ def _from_graph(
     from kgrec.graph import open_graph
     from kgrec.stages.train import TrainConfig, train
 
+    if options.out is not None:
+        raise ConfigError(
+            "a model of the graph is kept beside it",
+            value=str(options.out),
+            remedy="Leave --out away, or name a folder of files.",
+        )
     config = parse_config(TrainConfig, values, origin="the settings of the training")
     settings = load_settings()
     with open_graph(settings) as store:
@@ -116,10 +127,3 @@ def _summary(
         "weights": weights,
         "seconds": seconds,
     }
-
-
-def _device(name: str) -> str:
-    """Return this process's device: each has a GPU of its own."""
-    import os
-
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name

@@ -14,6 +14,7 @@ from torchrun import torchrun
 
 from kgrec.agents.team import Team
 from kgrec.data.dataset import Interactions
+from kgrec.stages.parallel import main
 
 SETTINGS = """
 agents = ["collaborative", "linear"]
@@ -67,3 +68,26 @@ def test_two_processes_fit_the_team_that_one_fits(folder: Path, tmp_path: Path) 
     histories = np.eye(len(teams[0].items), dtype=np.float32)[:10]
     scores = [team.scores(csr_matrix(histories)) for team in teams]
     np.testing.assert_allclose(scores[0], scores[1], atol=2e-3 * np.abs(scores[0]).max())
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "words"),
+    [
+        ('device = "abacus"', [], "abacus"),
+        ('device = "abacus"', ["--device", "cpu", "--agents", "linaer"], "linear"),
+        ("", ["--domain", "movies"], "--domain"),
+    ],
+)
+def test_no_setting_is_passed_over(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    settings: str,
+    options: list[str],
+    words: str,
+) -> None:
+    (tmp_path / "team.toml").write_text(settings)
+    given = [folder, "--out", tmp_path / "out", "--config", tmp_path / "team.toml", *options]
+    with pytest.raises(SystemExit) as left:
+        main([str(each) for each in given])
+    assert (left.value.code, words in capsys.readouterr().err) == (2, True)
