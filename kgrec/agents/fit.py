@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from kgrec.agents.base import Agent, Encode, FitContext, NothingToLearnError
-from kgrec.agents.choice import choose_among
+from kgrec.agents.choice import Choice, choose_among
 from kgrec.agents.coordinator import Coordinator, CoordinatorConfig
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.ranker_training import RankerConfig
@@ -115,34 +115,12 @@ def fit_team(
     begun, log = time.perf_counter(), _Log()
     kernels = _fit_all(agents, context, log, {} if fitted is None else fitted, config.together)
     choose = partial(choose_among, context=context, team=config.coordinator, ranker=config.ranker)
-    choice = choose(kernels)
-    searched: dict[str, Any] = {}
-    if config.budget is not None and context.held_out(choice.objective) is not None:
-        # Trials leave neither logs nor checkpoints, which are those of the fit that they change.
-        fit = partial(_fitted, context=replace(context, logs=None, checkpoints=None))
-        until = begun + config.budget
-        search = Search(agents, choice, log.seconds, context, fit, config.search)
-        choice, searched = search.improve(choose, until, refit=config.refit)
-    kernels, coordinator = choice.kernels, choice.coordinator
-    names = [kernel.agent for kernel in kernels]
-    weights = dict(zip(names, map(float, coordinator.weights), strict=True))
-    chosen = {kernel.agent: dict(kernel.chosen) for kernel in kernels}
+    choice, searched = _searched(agents, choose(kernels), choose, context, config, log, begun)
+    chosen = {kernel.agent: dict(kernel.chosen) for kernel in choice.kernels}
     resolved = {agent.name: _resolved(agent, chosen) for agent in agents if agent.name in chosen}
-    metrics = {
-        "objective": config.coordinator.objective.model_dump(),
-        "validation": choice.measured,
-        "weights": weights,
-        "gate": coordinator.gate is not None,
-        "ranker": choice.reordered,
-        "search": searched,
-        "chosen": chosen,
-        "notes": {kernel.agent: dict(kernel.notes) for kernel in kernels if kernel.notes},
-        "skipped": log.skipped,
-        "refit": config.refit and validation is not None,
-    }
-    heard = [kernel for kernel in kernels if weights[kernel.agent] > 0]
-    known = context
-    if metrics["refit"]:
+    heard = [kernel for kernel in choice.kernels if choice.weights[kernel.agent] > 0]
+    known, refit = context, config.refit and validation is not None
+    if refit:
         known = context.refit()
         again = [resolved[kernel.agent] for kernel in heard]
         heard = [
@@ -150,16 +128,48 @@ def fit_team(
             for kernel in _fit_all(again, known, log, {}, config.together)
         ]
     settings = {name: agent.config.model_dump(mode="json") for name, agent in resolved.items()}
-    dumped = config.model_dump(mode="json") | {"settings": settings}
-    shares = [weights[kernel.agent] for kernel in heard]
+    shares = [choice.weights[kernel.agent] for kernel in heard]
     return Team(
         train.items,
         tuple(heard),
-        Coordinator(shares, coordinator.gate),
-        dumped,
-        metrics | {"seconds": log.seconds},
+        Coordinator(shares, choice.coordinator.gate),
+        config.model_dump(mode="json") | {"settings": settings},
+        _told(choice, log) | {"search": searched, "refit": refit},
         choice.ranker(known),
     )
+
+
+def _searched(
+    agents: Sequence[Agent],
+    choice: Choice,
+    choose: Callable[[Sequence[Kernel]], Choice],
+    context: FitContext,
+    config: TeamConfig,
+    log: _Log,
+    begun: float,
+) -> tuple[Choice, dict[str, Any]]:
+    """Search settings, where there is a budget and something to choose by; say what was tried."""
+    if config.budget is None or context.held_out(choice.objective) is None:
+        return choice, {}
+    # Trials leave neither logs nor checkpoints, which are those of the fit that they change.
+    fit = partial(_fitted, context=replace(context, logs=None, checkpoints=None))
+    search = Search(agents, choice, log.seconds, context, fit, config.search)
+    return search.improve(choose, begun + config.budget, refit=config.refit)
+
+
+def _told(choice: Choice, log: _Log) -> dict[str, Any]:
+    """Return what was measured and chosen, as plain values."""
+    return {
+        "objective": choice.objective.model_dump(),
+        "validation": choice.measured,
+        "weights": choice.weights,
+        "gate": choice.coordinator.gate is not None,
+        "ranker": choice.reordered,
+        "chosen": {kernel.agent: dict(kernel.chosen) for kernel in choice.kernels},
+        "notes": {kernel.agent: dict(kernel.notes) for kernel in choice.kernels if kernel.notes},
+        "skipped": log.skipped,
+        "seconds": log.seconds,
+    }
 
 
 @dataclass
@@ -168,6 +178,9 @@ class _Log:
 
     seconds: dict[str, float] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+
+    def spent(self, agent: str, seconds: float) -> None:
+        self.seconds[agent] = round(self.seconds.get(agent, 0.0) + seconds, 3)
 
 
 def check_agents(config: TeamConfig) -> None:
@@ -212,8 +225,7 @@ def _fit_all(
             kernels.append(fitted[agent.name])
         except NothingToLearnError as error:
             log.skipped[agent.name] = error.what
-        spent = time.perf_counter() - begun
-        log.seconds[agent.name] = round(log.seconds.get(agent.name, 0.0) + spent, 3)
+        log.spent(agent.name, time.perf_counter() - begun)
     if not kernels:
         raise ModelError(
             "no agent finds anything to learn from",
@@ -242,9 +254,10 @@ def _fit_joined(
         kernels = context.workers.once(lambda: fit_together(joined, context, together))
     except NothingToLearnError:  # which each of them says of itself when it learns alone
         return
+    spent = time.perf_counter() - begun
     for kernel in kernels:
         fitted[kernel.agent] = kernel
-        log.seconds[kernel.agent] = round((time.perf_counter() - begun) / len(kernels), 3)
+        log.spent(kernel.agent, spent / len(kernels))
 
 
 def _fitted(agent: Agent, context: FitContext) -> Kernel:

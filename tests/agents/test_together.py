@@ -3,11 +3,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from tastes import Tastes, encode_words, tastes
 
@@ -233,6 +235,27 @@ def test_a_team_learns_together_where_it_is_asked_to(world: Tastes) -> None:
     alone = fit_team(bare, world.valid, config, encode=encode_words)
     assert list(alone.metrics["skipped"]) == ["knowledge"]
     assert "together" not in alone.metrics["notes"].get("collaborative", {})
+
+
+def test_the_seconds_of_a_refit_are_added(world: Tastes, monkeypatch: pytest.MonkeyPatch) -> None:
+    names, clock = ("collaborative", "knowledge"), count()
+    rows = sp.csr_matrix(np.eye(world.train.num_items, dtype=np.float32))
+    kernels = [Kernel(name, rows=rows) for name in names]
+    monkeypatch.setattr("kgrec.agents.joint_training.fit_together", lambda *_: kernels)
+    monkeypatch.setattr("kgrec.agents.fit.time.perf_counter", lambda: float(next(clock)))
+    whole = {"agents": names, "together": QUICK, "ranker": {"use": "never"}}
+    whole |= {"coordinator": {"weights": dict.fromkeys(names, 1.0)}}
+    once, twice = (
+        fit_team(
+            world.train,
+            world.valid,
+            TeamConfig.model_validate(whole | {"refit": refit}),
+            encode=encode_words,
+        ).metrics["seconds"]
+        for refit in (False, True)
+    )
+    assert once["knowledge"] > 0
+    assert twice == {name: 2 * seconds for name, seconds in once.items()}
 
 
 def test_an_agent_in_closed_form_cannot_learn_together(world: Tastes) -> None:
