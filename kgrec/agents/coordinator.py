@@ -68,7 +68,7 @@ class CoordinatorConfig(FrozenModel):
     """
 
     weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
-    shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = tuple(n / 10 for n in range(1, 10))
     standard_errors: float = Field(default=1.0, ge=0)
     gate: GateConfig = GateConfig()
     objective: Objective = Objective()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -57,7 +57,9 @@ class LinearConfig(AgentConfig):
     ridge_start: float = Field(default=200.0, gt=0)
     weights: WeightConfig = WeightConfig()
     knowledge: float | None = Field(default=None, ge=0)
-    knowledge_choices: tuple[float, ...] = Field(default=(0.1, 3.0), min_length=1)
+    knowledge_choices: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(0.1, 3.0), min_length=1
+    )
     row_size: int = Field(default=500, ge=1)
     blocks: BlockConfig = BlockConfig()
     rank: int = Field(default=256, ge=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,10 @@ class RankerConfig(FrozenModel):
     use: Literal["auto", "always", "never"] = "auto"
     top: int = Field(default=200, ge=1)
     negatives: int = Field(default=60, ge=2)
-    blends: tuple[float, ...] = Field(default=(0.25, 0.5, 1.0), min_length=1)
-    value_weights: tuple[float, ...] = (0.1, 0.3)
+    blends: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(0.25, 0.5, 1.0), min_length=1
+    )
+    value_weights: tuple[Annotated[float, Field(gt=0)], ...] = (0.1, 0.3)
     folds: int = Field(default=4, ge=2)
     repeats: int = Field(default=2, ge=1)
     ridge: float = Field(default=1e-3, ge=0)

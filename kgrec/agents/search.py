@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -42,7 +42,7 @@ class SearchConfig(FrozenModel):
     """
 
     most_trials: int | None = Field(default=None, ge=1)
-    scales: tuple[float, ...] = Field(default=(1.0, 0.5), min_length=1)
+    scales: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1.0, 0.5), min_length=1)
     standard_errors: float = Field(default=1.0, ge=0)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
@@ -76,6 +76,12 @@ class SequentialConfig(AgentConfig):
     loss: LossConfig = LossConfig()
     schedule: Schedule = Schedule(steps=200, rate=0.02, check_from=20, check_every=20, patience=3)
     objective: Objective = Objective()
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of the {self.heads} heads")
+        return self
 
 
 class SequentialAgent:

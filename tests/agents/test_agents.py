@@ -145,6 +145,10 @@ def test_unknown_agents_and_settings_are_named() -> None:
         build_agent("linear", {"ridg": 1.0})
     with pytest.raises(ConfigError, match="tau"):
         build_agent("collaborative", {"tau": -1.0})
+    with pytest.raises(ConfigError, match="knowledge_choices"):
+        build_agent("linear", {"knowledge_choices": [-1.0]})
+    with pytest.raises(ConfigError, match="width 32 is no multiple of the 3 heads"):
+        build_agent("sequential", {"heads": 3})
     with pytest.raises(ConfigError, match="device"):
         check_device("abacus")
 
@@ -219,6 +223,10 @@ def test_the_resolved_settings_of_a_team_are_kept(world: Tastes) -> None:
         {"seed": -1},
         {"coordinator": {"objective": {"k": 0}}},
         {"coordinator": {"weights": {"linear": -1.0}}},
+        {"coordinator": {"shares": [1.0]}},
+        {"ranker": {"blends": [0.0]}},
+        {"ranker": {"value_weights": [-0.1]}},
+        {"search": {"scales": [0.0]}},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
