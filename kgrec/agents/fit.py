@@ -122,11 +122,7 @@ def fit_team(
     known, refit = context, config.refit and validation is not None
     if refit:
         known = context.refit()
-        again = [resolved[kernel.agent] for kernel in heard]
-        heard = [
-            replace(kernel, chosen=chosen[kernel.agent])
-            for kernel in _fit_all(again, known, log, {}, config.together)
-        ]
+        heard = _refitted(heard, kernels, resolved, known, log, config.together)
     settings = {name: agent.config.model_dump(mode="json") for name, agent in resolved.items()}
     shares = [choice.weights[kernel.agent] for kernel in heard]
     return Team(
@@ -233,6 +229,24 @@ def _fit_all(
             remedy="Give interactions, facts or texts.",
         )
     return kernels
+
+
+def _refitted(
+    heard: Sequence[Kernel],
+    kernels: Sequence[Kernel],
+    agents: Mapping[str, Agent],
+    context: FitContext,
+    log: _Log,
+    together: TogetherConfig,
+) -> list[Kernel]:
+    """Fit those who are heard once more; who learned together with one of them learns along."""
+    names = {kernel.agent for kernel in heard}
+    joined = {kernel.agent for kernel in kernels if "together" in kernel.notes}
+    if names & joined:
+        names |= joined
+    again = [agents[kernel.agent] for kernel in kernels if kernel.agent in names]
+    fitted = {kernel.agent: kernel for kernel in _fit_all(again, context, log, {}, together)}
+    return [replace(fitted[kernel.agent], chosen=kernel.chosen) for kernel in heard]
 
 
 def _fit_joined(

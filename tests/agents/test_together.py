@@ -231,6 +231,11 @@ def test_a_team_learns_together_where_it_is_asked_to(world: Tastes) -> None:
     team = fit_team(world.train, world.valid, config, encode=encode_words)
     notes = team.metrics["notes"]
     assert all("together" in notes[name] for name in names)
+    silent = {"coordinator": {"weights": {"collaborative": 1.0}}}
+    config = TeamConfig.model_validate({"agents": names, "together": QUICK, "refit": True} | silent)
+    team = fit_team(world.train, world.valid, config, encode=encode_words)
+    assert team.agents == ("collaborative",)
+    assert "together" in team.kernels[0].notes
     bare = replace(world.train, facts=Facts.empty())
     alone = fit_team(bare, world.valid, config, encode=encode_words)
     assert list(alone.metrics["skipped"]) == ["knowledge"]
