@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -65,46 +66,42 @@ class Budget:
         return cls(max(1, max_cells // (count or num_items)), count)
 
 
-class Batches(Protocol):
+@dataclass(eq=False, kw_only=True)
+class Batches(ABC):
     """Draws the steps of a training.
 
     Attributes:
-        rest_every: after so many draws nothing is remembered from one to the next.
-    """
-
-    rest_every: int
-
-    def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
-        """Return what the next step learns from."""
-
-
-class WholeGraph:
-    """Draws steps in which every edge has a part.
-
-    Args:
         edges: of the training data.
         kappa: as in `Graph.of`.
         drop, cold: as in `hide`.
     """
 
-    rest_every = 1
+    edges: Edges
+    budget: Budget
+    loss: LossConfig
+    kappa: float
+    drop: float
+    cold: float = 0.0
+    device: str
+    workers: Workers = ALONE
 
-    def __init__(
-        self,
-        edges: Edges,
-        budget: Budget,
-        loss: LossConfig,
-        *,
-        kappa: float,
-        drop: float,
-        cold: float = 0.0,
-        device: str,
-        workers: Workers = ALONE,
-    ) -> None:
-        self.workers = workers
-        self.edges, self.budget, self.loss = edges, budget, loss
-        self.kappa, self.drop, self.cold, self.device = kappa, drop, cold, device
-        self.degree = edges.item_degree()
+    @property
+    def rest_every(self) -> int:
+        """After so many draws nothing is remembered from one to the next."""
+        return 1
+
+    @cached_property
+    def degree(self) -> IntArray:
+        """Edges of each item, int64 [I]."""
+        return self.edges.item_degree()
+
+    @abstractmethod
+    def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
+        """Return what the next step learns from."""
+
+
+class WholeGraph(Batches):
+    """Draws steps in which every edge has a part."""
 
     def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
         """Hide edges, and take the users who have one, or as many of them as fit."""

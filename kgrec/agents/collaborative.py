@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from kgrec.agents.base import FitContext
 from kgrec.agents.convolution import HistoryNetwork
 from kgrec.agents.features import cosine_rows, degree_features
@@ -12,7 +14,13 @@ from kgrec.agents.kernel import Kernel
 
 
 class CollaborativeConfig(HiddenEdgesConfig):
-    """Settings of the collaborative agent."""
+    """Settings of the collaborative agent.
+
+    Attributes:
+        row_size: how many items speak for an item by their knowledge, the most alike.
+    """
+
+    row_size: int = Field(default=50, ge=1)
 
 
 class CollaborativeAgent:

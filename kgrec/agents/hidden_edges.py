@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar
 
 import numpy as np
@@ -42,13 +42,13 @@ class HiddenEdgesConfig(AgentConfig):
     Attributes:
         tau: temperature of the cosine; None trains once with each of `tau_choices` and keeps the
             best; the first of them is taken where there is no validation part.
-        steps: steps to train; None stops early by the validation part.
+        steps: steps to train, at most those of the schedule; None stops early by the validation
+            part.
         history_power: p, how a history's length is divided out.
         kappa: interactions at which an item is half known by its users.
         embedding_dim: size of the vectors.
         drop: share of the edges that are hidden in a step and are its targets.
         cold: share of the items all of whose edges are hidden in a step beside those.
-        row_size: how many items speak for an item by their knowledge, the most alike.
         max_cells: at most so many scores in a step; more users than fit are drawn by chance.
         ensemble: networks of as many seeds are trained, and their scores averaged; what is chosen
             is chosen with the first.
@@ -74,7 +74,6 @@ class HiddenEdgesConfig(AgentConfig):
     embedding_dim: int = Field(default=128, ge=1)
     drop: float = Field(default=0.3, gt=0, lt=1)
     cold: float = Field(default=0.0, ge=0, lt=1)
-    row_size: int = Field(default=50, ge=1)
     max_cells: int = Field(default=16_000_000, ge=1)
     ensemble: int = Field(default=1, ge=1)
     loss: LossConfig = LossConfig()
@@ -189,20 +188,19 @@ class HiddenEdges:
     def batches(self, network: HistoryNetwork) -> Batches:
         """Return what draws the steps: of the whole graph, or of samples where it is large."""
         config, edges = self.config, self.edges
-        budget = Budget.of(edges.num_items, edges.num_users, config.max_cells, config.loss)
-        settings = {"kappa": config.kappa, "drop": config.drop, "cold": config.cold}
-        device, workers = self.context.device, self.context.workers
+        make: Callable[..., Batches] = WholeGraph
         if network.subgraphs and config.sample.applies(len(edges)):
-            return SampledUsers(
-                edges,
-                budget,
-                config.loss,
-                config.sample,
-                **settings,
-                device=device,
-                workers=workers,
-            )
-        return WholeGraph(edges, budget, config.loss, **settings, device=device, workers=workers)
+            make = partial(SampledUsers, sample=config.sample)
+        return make(
+            edges=edges,
+            budget=Budget.of(edges.num_items, edges.num_users, config.max_cells, config.loss),
+            loss=config.loss,
+            kappa=config.kappa,
+            drop=config.drop,
+            cold=config.cold,
+            device=self.context.device,
+            workers=self.context.workers,
+        )
 
     def _schedule(self, batches: Batches) -> Schedule:
         if not isinstance(batches, SampledUsers):

@@ -20,13 +20,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from kgrec.agents.batches import Batch, Budget, hide, negatives_of, positions, shared
+from kgrec.agents.batches import Batch, Batches, hide, negatives_of, positions, shared
 from kgrec.agents.convolution import Edges, Graph, HistoryNetwork, convolve
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.training.losses import LossConfig
 from kgrec.training.schedule import Schedule
-from kgrec.training.workers import ALONE, Workers
 
 
 class SampleConfig(FrozenModel):
@@ -36,7 +34,8 @@ class SampleConfig(FrozenModel):
         max_edges: a graph with more edges is sampled.
         refresh: steps between two convolutions over the whole graph; in all of them the same
             edges are hidden.
-        epochs: how often each user is in a step, at least; the schedule is stretched for it.
+        epochs: how often a user is in a step, at least on average; the schedule is stretched for
+            it.
     """
 
     max_edges: int = Field(default=2_000_000, ge=0)
@@ -68,35 +67,20 @@ class _Round:
     users: list[IntArray]
 
 
-class SampledUsers:
-    """Draws steps that see the edges of some users.
+@dataclass(eq=False, kw_only=True)
+class SampledUsers(Batches):
+    """Draws steps that see the edges of some users."""
 
-    Args:
-        edges: of the training data.
-        kappa: as in `Graph.of`.
-        drop, cold: as in `hide`.
-    """
+    sample: SampleConfig
 
-    def __init__(
-        self,
-        edges: Edges,
-        budget: Budget,
-        loss: LossConfig,
-        sample: SampleConfig,
-        *,
-        kappa: float,
-        drop: float,
-        cold: float = 0.0,
-        device: str,
-        workers: Workers = ALONE,
-    ) -> None:
-        self.workers = workers
-        self.edges, self.budget, self.loss = edges, budget, loss
-        self.kappa, self.drop, self.cold, self.device = kappa, drop, cold, device
-        self.rest_every = sample.refresh
-        self.degree = edges.item_degree()
+    def __post_init__(self) -> None:
         self._round: _Round | None = None
-        self._place = np.full(edges.num_items, -1, dtype=np.int64)
+        self._place = np.full(self.edges.num_items, -1, dtype=np.int64)
+
+    @property
+    def rest_every(self) -> int:
+        """Draws between two convolutions over the whole graph."""
+        return self.sample.refresh
 
     def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
         """Take the next users of the round, or begin a round."""

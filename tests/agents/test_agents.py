@@ -143,6 +143,8 @@ def test_unknown_agents_and_settings_are_named() -> None:
         build_agent("linaer")
     with pytest.raises(ConfigError, match="unknown key 'ridg'"):
         build_agent("linear", {"ridg": 1.0})
+    with pytest.raises(ConfigError, match="unknown key 'row_size'"):
+        build_agent("knowledge", {"row_size": 5})  # whose network knows no rows
     with pytest.raises(ConfigError, match="tau"):
         build_agent("collaborative", {"tau": -1.0})
     with pytest.raises(ConfigError, match="knowledge_choices"):
