@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from kgrec.agents.batch_scores import powered
 from kgrec.agents.convolution import Edges
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
@@ -121,8 +122,9 @@ def learn_projection(
         vectors: X, float32 [I, D].
         matrix: interactions, CSR [U, I].
         history_power: p.
-        steps: how long to learn; None finds out on items that are kept from a first training,
-            then learns from all. 0 where that gains nothing over the untrained map.
+        steps: how long to learn, at most for the steps of the schedule; None finds out on items
+            that are kept from a first training, then learns from all. 0 where that gains nothing
+            over the untrained map.
         objective: metric of the unseen items.
     """
     if steps is None:
@@ -131,8 +133,8 @@ def learn_projection(
         return untrained(vectors, config)
     with seeded(seed):
         problem = _Problem(vectors, Edges.of(matrix), config, history_power, seed, device)
-        problem.train(None, steps, "semantic: project", progress)
-    return _result(problem.network, steps)
+        learned, _ = problem.train(None, steps, "semantic: project", progress)
+    return _result(problem.network, learned)
 
 
 def _steps(
@@ -160,7 +162,7 @@ def _steps(
 
 
 def _unseen(matrix: sp.csr_matrix, share: float, seed: int) -> NDArray[np.bool_]:
-    """Draw items with interactions and with a text, bool [I]."""
+    """Draw items with interactions, bool [I]."""
     known = np.unique(matrix.indices)
     unseen = np.zeros(matrix.shape[1], dtype=np.bool_)
     rng = np.random.default_rng(seed)
@@ -243,9 +245,7 @@ class _Problem:
 
     def histories(self, edges: Edges) -> sp.csr_matrix:
         """Return |H|^-p for each item of a history, CSR float32 [U, I]."""
-        matrix = edges.matrix()
-        length = np.maximum(np.diff(matrix.indptr), 1).astype(np.float32)
-        return sp.csr_matrix(sp.diags_array(length**-self._power) @ matrix, dtype=np.float32)
+        return powered(edges.matrix(), self._power)
 
     def _losses(self) -> Iterator[Tensor]:
         while True:

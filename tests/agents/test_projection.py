@@ -91,6 +91,13 @@ def test_the_same_seed_gives_the_same_map(vectors: FloatArray, matrix: sp.csr_ma
     np.testing.assert_array_equal(first.prior, second.prior)
 
 
+def test_the_steps_that_are_told_are_those_of_the_training(
+    vectors: FloatArray, matrix: sp.csr_matrix
+) -> None:
+    short = CONFIG.model_copy(update={"schedule": Schedule(steps=3)})
+    assert learn_projection(vectors, matrix, short, history_power=0.5, steps=9).steps == 3
+
+
 def test_vectors_without_taste_are_left_as_they_are(matrix: sp.csr_matrix) -> None:
     """Noise cannot tell anything of items that were kept from the training."""
     noise = np.random.default_rng(0).normal(size=(ITEMS, 32)).astype(np.float32)
