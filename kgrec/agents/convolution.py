@@ -24,6 +24,9 @@ from kgrec.agents.sentence_map import SentenceMap
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.training.sparse import Adjacency, aggregate, csr_tensor
 
+INIT_SCALE = 0.1
+"""Standard deviation of embeddings before they are learned."""
+
 
 @dataclass(frozen=True)
 class Edges:
@@ -162,14 +165,13 @@ class HistoryNetwork(nn.Module):
         embedding_dim: int,
         tau: float,
         history_power: float,
-        init_scale: float = 0.1,
         device: str = "cpu",
         row_wise: bool = False,
     ) -> None:
         super().__init__()
         self.tau, self.history_power, self.device = tau, history_power, device
         self._row_wise = row_wise
-        self.item = nn.Parameter(init_scale * torch.randn(num_items, embedding_dim))
+        self.item = nn.Parameter(INIT_SCALE * torch.randn(num_items, embedding_dim))
         self.bias = nn.Parameter(torch.zeros(num_items))
         self.cold_bias = nn.Parameter(torch.zeros(()))
         self.feature: nn.Parameter | None = None
@@ -178,7 +180,7 @@ class HistoryNetwork(nn.Module):
         self._features = features
         self._all_features: Adjacency | None = None
         if features is not None:
-            self.feature = nn.Parameter(init_scale * torch.randn(features.shape[1], embedding_dim))
+            self.feature = nn.Parameter(INIT_SCALE * torch.randn(features.shape[1], embedding_dim))
             self.cosine_weight = nn.Parameter(torch.tensor([0.1, 1.0]))
             self._all_features = Adjacency.of(features, device)
         self.to(device)
@@ -227,7 +229,7 @@ class HistoryNetwork(nn.Module):
         scale: Tensor = warm * graph.gate + cold * (1 - graph.gate)
         return scale
 
-    def summed(self, vectors: Tensor, histories: Tensor | Adjacency) -> Tensor:
+    def summed(self, vectors: Tensor, histories: Adjacency) -> Tensor:
         """Return each history's query, [B, D].
 
         Args:
@@ -291,20 +293,6 @@ class HistoryNetwork(nn.Module):
         if columns is None:
             return prior, scale
         return prior[columns], None if scale is None else scale[columns]
-
-    def forward(self, graph: Graph, histories: Tensor, cosine: Tensor | None) -> Tensor:
-        """Score all items for a batch of histories.
-
-        Args:
-            graph: the edges to convolve over.
-            histories: |H|^-p for each item of a history, CSR [B, I].
-            cosine: `histories` times Kc, [B, I]; None without knowledge.
-
-        Returns:
-            [B, I].
-        """
-        vectors = self.item_vectors(graph)
-        return self.scores(graph, vectors, self.summed(vectors, histories), cosine)
 
     def _rows(self, table: nn.Parameter, rows: Tensor | None) -> Tensor:
         if rows is None:

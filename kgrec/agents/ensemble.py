@@ -25,7 +25,9 @@ def mean_kernel(kernels: Sequence[Kernel]) -> Kernel:
         return first
     if any(k.history_power != first.history_power or k.attention is not None for k in kernels):
         raise ModelError(
-            "only kernels that read histories alike can be averaged", value=first.agent
+            "only kernels that read histories alike can be averaged",
+            value=first.agent,
+            remedy="Give all of them one history_power, and none an attention.",
         )
     left = [k.history_factors / count for k in kernels if k.history_factors is not None]
     right = [k.item_factors for k in kernels if k.item_factors is not None]

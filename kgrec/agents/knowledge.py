@@ -9,16 +9,14 @@ import torch
 from pydantic import Field
 
 from kgrec.agents.base import FitContext, NothingToLearnError
-from kgrec.agents.convolution import Edges, Graph, HistoryNetwork
+from kgrec.agents.convolution import HistoryNetwork
 from kgrec.agents.hidden_edges import HiddenEdges, HiddenEdgesConfig
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.relational import KnowledgeNetwork
-from kgrec.agents.semantic import item_texts
 from kgrec.agents.sentence_map import SentenceMap
-from kgrec.agents.sentences import sentence_inputs
+from kgrec.agents.sentences import item_texts, sentence_inputs
 from kgrec.agents.typed_graph import TypedGraph
 from kgrec.data.dataset import FloatArray
-from kgrec.training.loop import Schedule
 
 
 class KnowledgeConfig(HiddenEdgesConfig):
@@ -47,7 +45,6 @@ class KnowledgeConfig(HiddenEdgesConfig):
     whitening: float = Field(default=0.5, ge=0, le=1)
     max_names: int = Field(default=24, ge=0)
     most_facts: int = Field(default=30_000, ge=1)
-    schedule: Schedule = Schedule()
 
 
 class KnowledgeAgent:
@@ -77,8 +74,6 @@ class KnowledgeAgent:
         graph = TypedGraph.of(context.train)
         if not len(graph):
             raise NothingToLearnError("the knowledge agent needs facts that items share")
-        edges = Edges.of(context.train.matrix())
-        gate = Graph.of(edges, config.kappa).gate
         texts, names = _sentences(context, graph, config)
 
         def build(tau: float) -> KnowledgeNetwork:
@@ -89,7 +84,7 @@ class KnowledgeAgent:
                 )
             return KnowledgeNetwork(
                 graph,
-                gate,
+                problem.graph.gate,
                 inputs,
                 embedding_dim=config.embedding_dim,
                 tau=tau,
@@ -101,7 +96,8 @@ class KnowledgeAgent:
                 device=context.device,
             )
 
-        return KnownEdges(context, config, name=self.name, build=build)
+        problem = KnownEdges(context, config, name=self.name, build=build)
+        return problem
 
 
 class KnownEdges(HiddenEdges):

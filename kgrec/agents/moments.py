@@ -28,7 +28,7 @@ class Moments:
 
     Attributes:
         kernel: the kernel.
-        history: the whole history, of H items.
+        history: the whole history, of H items that count alike (v_h = 1).
         whole: |Σ s_h|².
         prior: |b|².
         with_whole, with_prior: s_h · Σ s_h and s_h · b, [H].

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kgrec.agents.convolution import Graph, HistoryNetwork
+from kgrec.agents.convolution import INIT_SCALE, Graph, HistoryNetwork
 from kgrec.agents.sentence_map import SentenceMap
 from kgrec.agents.typed_graph import TypedGraph
 
@@ -160,12 +160,11 @@ class KnowledgeNetwork(HistoryNetwork):
         embedding_dim: int,
         tau: float,
         history_power: float,
-        entity_kappa: float | None = None,
-        attention_dim: int = 16,
-        slow: float = 0.1,
-        most_facts: int = 400_000,
-        init_scale: float = 0.1,
-        device: str = "cpu",
+        entity_kappa: float | None,
+        attention_dim: int,
+        slow: float,
+        most_facts: int,
+        device: str,
     ) -> None:
         super().__init__(
             graph.num_items,
@@ -173,7 +172,6 @@ class KnowledgeNetwork(HistoryNetwork):
             embedding_dim=embedding_dim,
             tau=tau,
             history_power=history_power,
-            init_scale=init_scale,
             device=device,
         )
         self.graph, self.most_facts = graph, most_facts
@@ -184,7 +182,7 @@ class KnowledgeNetwork(HistoryNetwork):
         self._keep("gate", gate)
         self.entity: nn.Parameter | None = None
         if entity_kappa is not None:
-            self.entity = nn.Parameter(init_scale * torch.randn(graph.num_entities, embedding_dim))
+            self.entity = nn.Parameter(INIT_SCALE * torch.randn(graph.num_entities, embedding_dim))
             degree = torch.from_numpy(graph.entity_degree)
             self._keep("entity_gate", (degree / (degree + entity_kappa))[:, None])
         self.inputs = inputs

@@ -11,9 +11,8 @@ from pydantic import Field
 from kgrec.agents.base import AgentConfig, FitContext, NothingToLearnError
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.projection import ProjectionConfig, learn_projection
-from kgrec.agents.sentences import Directions
+from kgrec.agents.sentences import Directions, item_texts
 from kgrec.agents.space import Range, Space
-from kgrec.data.dataset import Dataset
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective, Validation
 
@@ -25,7 +24,8 @@ class SemanticConfig(AgentConfig):
         embedding_dim: principal directions kept of vectors that are not mapped; None chooses
             among `embedding_dim_choices`.
         whitening: 0 leaves the directions as long as they are, 1 makes them equally long.
-        steps: how long a map of the vectors is learned; 0 learns none, None chooses.
+        steps: how long a map of the vectors is learned, at most for the steps of its schedule;
+            0 learns none, None chooses.
         projection: how it is learned.
         max_names: names of entities that are added to an item's text at most.
         history_power: p, how a history's length is divided out.
@@ -133,19 +133,3 @@ class SemanticAgent:
             history_power=config.history_power,
             chosen={"steps": found.steps},
         )
-
-
-def item_texts(dataset: Dataset, max_names: int) -> list[str]:
-    """Return the text of each item followed by the distinct names of its entities, [I]."""
-    names: list[dict[str, None]] = [{} for _ in range(dataset.num_items)]
-    if dataset.entity_names:
-        for item, entity in zip(dataset.facts.item, dataset.facts.entity, strict=True):
-            if dataset.entity_names[entity]:
-                names[item][dataset.entity_names[entity]] = None
-    texts = dataset.item_texts or ("",) * dataset.num_items
-    return [
-        ". ".join(
-            [text.strip().rstrip(".")] * bool(text.strip()) + [", ".join(known)] * bool(known)
-        )
-        for text, known in ((t, list(n)[:max_names]) for t, n in zip(texts, names, strict=True))
-    ]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrec.agents.base import Encode
-from kgrec.data.dataset import FloatArray
+from kgrec.data.dataset import Dataset, FloatArray
 from kgrec.errors import ModelError
 
 
@@ -26,6 +26,22 @@ def remembering(encode: Encode) -> Encode:
         return np.stack([known[text] for text in texts])
 
     return remembered
+
+
+def item_texts(dataset: Dataset, max_names: int) -> list[str]:
+    """Return the text of each item followed by the distinct names of its entities, [I]."""
+    names: list[dict[str, None]] = [{} for _ in range(dataset.num_items)]
+    if dataset.entity_names:
+        for item, entity in zip(dataset.facts.item, dataset.facts.entity, strict=True):
+            if dataset.entity_names[entity]:
+                names[item][dataset.entity_names[entity]] = None
+    texts = dataset.item_texts or ("",) * dataset.num_items
+    return [
+        ". ".join(
+            [text.strip().rstrip(".")] * bool(text.strip()) + [", ".join(known)] * bool(known)
+        )
+        for text, known in ((t, list(n)[:max_names]) for t, n in zip(texts, names, strict=True))
+    ]
 
 
 def sentence_inputs(

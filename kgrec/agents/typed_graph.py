@@ -22,7 +22,6 @@ class TypedGraph:
         entities: rows of the kept entities in the data set, int64 [N].
         item_degree, entity_degree: facts that a node is in, float32 [I] and [N].
         relations: relation types, [R].
-        num_items: I.
     """
 
     item: IntArray

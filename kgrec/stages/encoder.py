@@ -117,7 +117,8 @@ def train_encoder(
 def catalogue_of(dataset: Dataset, config: EncoderConfig) -> Catalogue:
     """Return the texts as the semantic agent reads them, and which items belong together."""
     from kgrec.agents.features import cosine_rows
-    from kgrec.agents.semantic import SemanticConfig, item_texts
+    from kgrec.agents.semantic import SemanticConfig
+    from kgrec.agents.sentences import item_texts
     from kgrec.training.encoder.pairs import co_consumption
     from kgrec.training.encoder.problem import Catalogue
 

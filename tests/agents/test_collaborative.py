@@ -54,7 +54,9 @@ def test_the_kernel_scores_as_the_network_does(world: Tastes) -> None:
     with torch.no_grad():
         weighted = powered(histories, 0.5)
         cosine = torch.from_numpy((weighted @ problem.cosine).toarray())
-        expected = model(problem.graph, Adjacency.of(weighted), cosine).numpy()
+        vectors = model.item_vectors(problem.graph)
+        queries = model.summed(vectors, Adjacency.of(weighted))
+        expected = model.scores(problem.graph, vectors, queries, cosine).numpy()
     scores = problem.kernel(model, {}).scores(histories)
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
 

@@ -7,7 +7,8 @@ import pytest
 from tastes import TASTES, encode_words, tastes
 
 from kgrec.agents.base import FitContext
-from kgrec.agents.semantic import SemanticAgent, SemanticConfig, item_texts
+from kgrec.agents.semantic import SemanticAgent, SemanticConfig
+from kgrec.agents.sentences import item_texts
 from kgrec.data.dataset import Dataset, Facts, Interactions
 from kgrec.data.vocabulary import Vocabulary
 
