@@ -98,15 +98,17 @@ def test_systems_are_measured_side_by_side(folder: Path, tmp_path: Path, benchma
     assert "| ease |" in page.read_text()
 
     again = run(
-        *(folder, "--k", 5, "--systems", "popularity,cosine", "--repeat", 2, "--threads", 1),
+        *(folder, "--k", 5, "--systems", "ease", "--repeat", 2, "--threads", 1),
         *("--merge", kept, "--json", kept, "--chosen"),
     )
     assert again.returncode == 0, again.stderr
     merged = {r.system: r for r in benchmarks("results").Results.read(kept).results}
-    assert set(merged) == {*found, "cosine"}
-    assert merged["ease"] == found["ease"]
-    assert len(merged["cosine"].runs) == 2
-    assert merged["cosine"].times.fit == min(times.fit for times in merged["cosine"].runs)
+    assert set(merged) == set(found)
+    assert merged["kgrec"] == found["kgrec"]
+    assert merged["ease"].chosen == found["ease"].chosen
+    assert merged["ease"].notes == ("settings as chosen before",)
+    assert len(merged["ease"].runs) == 2
+    assert merged["ease"].times.fit == min(times.fit for times in merged["ease"].runs)
 
 
 def test_a_name_that_is_no_system_is_refused(folder: Path) -> None:
@@ -216,6 +218,16 @@ def test_published_graph_models_learn(folder: Path, tmp_path: Path, benchmarks: 
         assert result.valid > chance
         assert [point.after for point in result.curve] == ["epoch 10", "epoch 20"]
         assert result.curve[1].seconds > result.curve[0].seconds > 0
+
+
+@pytest.mark.parametrize("name", ["ItemCosine", "Ease"])
+def test_closed_forms_find_the_tastes(
+    name: str, folder: Path, tmp_path: Path, benchmarks: Any
+) -> None:
+    closed = benchmarks("peers.closed")
+    given = problem(benchmarks, folder, tmp_path)
+    fitted = getattr(closed, name)().fit(given)
+    assert fitted.valid > 1.2 * closed.Popularity().fit(given).valid
 
 
 @pytest.mark.parametrize("name", ["ALS", "BPR"])
