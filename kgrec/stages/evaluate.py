@@ -175,12 +175,6 @@ def _evaluated(
 def _check(config: EvaluateConfig) -> None:
     if min(config.ks) < 1:
         raise ConfigError("k must be at least 1", value=min(config.ks))
-    unread = config.protocol.model_fields_set - settings_of(config.protocol).keys()
-    if unread:
-        raise ConfigError(
-            f"the protocol {config.protocol.name} does not read {' and '.join(sorted(unread))}",
-            remedy="Leave it out, or name another --protocol.",
-        )
     if config.ablate and config.knowledge != "full":
         raise ConfigError(
             "an ablation takes knowledge away itself",
@@ -196,6 +190,12 @@ def _check(config: EvaluateConfig) -> None:
 
 def read_split(config: EvaluateConfig) -> SplitDataset:
     """Read the files and hold out what the protocol says; raises as `evaluate` does."""
+    unread = config.protocol.model_fields_set - settings_of(config.protocol).keys()
+    if unread:
+        raise ConfigError(
+            f"the protocol {config.protocol.name} does not read {' and '.join(sorted(unread))}",
+            remedy="Leave it out, or name another --protocol.",
+        )
     files = (config.train, config.valid, config.test)
     given = config.protocol.name == "given"
     if config.folder is not None:
