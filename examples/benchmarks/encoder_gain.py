@@ -27,7 +27,7 @@ import numpy as np
 
 from kgrec.agents.base import FitContext
 from kgrec.agents.semantic import SemanticAgent, SemanticConfig
-from kgrec.config import seconds_of
+from kgrec.config import load_toml, seconds_of
 from kgrec.data.atomic import SplitDataset, read_whole
 from kgrec.data.dataset import Dataset, Facts
 from kgrec.data.protocols import ProtocolConfig, hold_out
@@ -72,11 +72,7 @@ def popular(data: SplitDataset, least: int) -> SplitDataset:
 
 def settings(step: str, path: Path | None) -> EncoderConfig:
     """Return what a step adapts to: each adds one thing to the step before."""
-    values: dict[str, Any] = {}
-    if path is not None:
-        import tomllib
-
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    values = {} if path is None else load_toml(path)
     if step == "taken":
         values["facts"] = 0.0
     if step != "masked":

@@ -12,7 +12,6 @@ they occur in the test part alone. The same arguments give the same data.
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from kgrec.data.atomic import SplitDataset
 from kgrec.data.dataset import Dataset, Facts, Interactions
 from kgrec.data.vocabulary import Vocabulary
+from kgrec.evaluation.report import peak_memory
 
 Ints = NDArray[np.int64]
 GENRES = 40
@@ -166,7 +166,7 @@ def describe(data: SplitDataset) -> Iterator[str]:
 
 def peak_gib() -> float:
     """Return the most memory that this process has held, in GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return peak_memory() / 2**30
 
 
 def main() -> None:

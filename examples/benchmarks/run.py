@@ -135,7 +135,8 @@ def write_page(path: Path, text: str) -> None:
     before, after = "", ""
     if path.is_file():
         before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
+        _, end, after = rest.partition(END)
+        after = after if end else rest  # a page that lost its second mark loses nothing more
     path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after or chr(10)}", encoding="utf-8")
 
 

@@ -117,6 +117,26 @@ def test_a_name_that_is_no_system_is_refused(folder: Path) -> None:
     assert "there is no system eese; there are kgrec, popularity" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("page", "written"),
+    [
+        ("a\n<!-- measured -->\nold\n<!-- /measured -->\nb\n", "a\n{}\nb\n"),
+        ("a\n<!-- measured -->\nb\n", "a\n{}\nb\n"),
+        ("a\n", "a\n{}\n"),
+        (None, "{}\n"),
+    ],
+)
+def test_tables_stand_between_the_marks_of_a_page(
+    page: str | None, written: str, tmp_path: Path, benchmarks: Any
+) -> None:
+    path = tmp_path / "page.md"
+    if page is not None:
+        path.write_text(page)
+    for _ in range(2):
+        benchmarks("run").write_page(path, "new")
+        assert path.read_text() == written.format("<!-- measured -->\nnew\n<!-- /measured -->")
+
+
 def test_settings_are_searched_one_after_the_other(
     folder: Path, tmp_path: Path, benchmarks: Any
 ) -> None:
