@@ -6,7 +6,7 @@ nothing after it can tell which.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -157,12 +157,4 @@ class Dataset:
 
     def with_interactions(self, interactions: Interactions) -> Dataset:
         """Return the same catalogue with other interactions."""
-        return Dataset(
-            self.users,
-            self.items,
-            interactions,
-            self.entities,
-            self.facts,
-            self.item_texts,
-            self.entity_names,
-        )
+        return replace(self, interactions=interactions)
