@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kgrec.agents.base import FitContext
-from kgrec.agents.coordinator import Coordinator, CoordinatorConfig, choose_coordinator
+from kgrec.agents.coordinator import Coordinator
+from kgrec.agents.coordinator_training import CoordinatorConfig, choose_coordinator
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.ranker import Ranker
 from kgrec.agents.ranker_training import Decided, RankerConfig, learn_ranker

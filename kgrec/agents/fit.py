@@ -13,7 +13,8 @@ from pydantic import BeforeValidator, Field
 
 from kgrec.agents.base import Agent, Encode, FitContext, NothingToLearnError
 from kgrec.agents.choice import Choice, choose_among
-from kgrec.agents.coordinator import Coordinator, CoordinatorConfig
+from kgrec.agents.coordinator import Coordinator
+from kgrec.agents.coordinator_training import CoordinatorConfig
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.ranker_training import RankerConfig
 from kgrec.agents.registry import AGENTS, build_agent, check_names

@@ -14,20 +14,14 @@ from kgrec.data.dataset import FloatArray, IntArray
 FREE_PRODUCTS = 200_000_000
 
 
-def strongest_of_rows(matrix: sp.csr_matrix, size: int, *, by_size: bool = False) -> sp.csr_matrix:
-    """Keep the largest stored entries of each row, CSR of the same shape and type.
-
-    Args:
-        matrix: CSR [N, M].
-        by_size: whether a large negative entry counts as much as a positive one.
-    """
-    rank = np.abs(matrix.data) if by_size else matrix.data
+def strongest_of_rows(matrix: sp.csr_matrix, size: int) -> sp.csr_matrix:
+    """Keep the largest stored entries of each row of CSR [N, M], in the same shape and type."""
     start = matrix.indptr.astype(np.int64)
     kept = np.ones(matrix.nnz, dtype=np.bool_)
     for row in np.flatnonzero(np.diff(start) > size).tolist():
         begin, end = start[row], start[row + 1]
         excess = int(end - begin) - size
-        kept[begin + np.argpartition(rank[begin:end], excess)[:excess]] = False
+        kept[begin + np.argpartition(matrix.data[begin:end], excess)[:excess]] = False
     ends = np.concatenate([[0], np.cumsum(kept)])[start]
     return sp.csr_matrix((matrix.data[kept], matrix.indices[kept], ends), shape=matrix.shape)
 

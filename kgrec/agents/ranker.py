@@ -210,7 +210,9 @@ class Ranker:
     def reorder(
         self, kernels: Sequence[Kernel], histories: Histories, scores: FloatArray
     ) -> FloatArray:
-        """Add to the scores of all items what `added` says, in place; a history's own come last.
+        """Add to the scores of all items what `added` says, in place.
+
+        A history's own items are not reordered; they get what the rest gets.
 
         Args:
             scores: of the team, float32 [B, I].

@@ -1,4 +1,4 @@
-"""The reader of `sequential`: a transformer says how much each item of a history counts."""
+"""The reader of `sequential`: attention says how much each item of a history counts."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 r       = time since the last interaction, hour and weekday, length of the history
 x_h     = W · F_h + order, ages, hour, kind and value of the interaction h
-z       = Transformer([r, x_1 … x_L])
+z       = Transformer([r, x_1 … x_L]), as they are where it has no layers
 a_h     = q(z_r) · k(z_h) / √d + c_h,      c_h a sum over scales of order and age
 w_h     = s · exp(a_h) / (Σ_h' exp(a_h'))^β
 score   = Σ_h w_h · F_h · V_i + gate_i · b_i + (1 − gate_i) · b0

@@ -1,4 +1,4 @@
-"""The sequential agent: a transformer over the order, times and context of a history."""
+"""The sequential agent: attention over the order, times and context of a history."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class SequentialConfig(AgentConfig):
         embedding_dim: size of the item vectors.
         kappa: interactions at which an item is half known by its users.
         drop: share of an item's interactions that it is taken not to have, by chance, in a step.
-        width, layers, heads, dropout: of the transformer.
+        width, layers, heads, dropout: of the transformer; by default it has no layers, so that the
+            request attends to the items of the history and they not to each other.
         batch_size: histories in a step.
         max_cells: at most so many scores in a step; with very many items, some of them are drawn.
         loss: what a wrong score costs, and which items a target is compared with.

@@ -1,4 +1,4 @@
-"""The team: kernels and a coordinator over one catalogue; fits, scores, explains, is stored.
+"""The team: kernels and a coordinator over one catalogue: scores, their parts, vectors, storage.
 
 score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k,h · v_h · S_k(h, i) + b_k,i) + what the ranker adds
 """

@@ -45,7 +45,9 @@ class Histories:
         if sizes != {int(self.start[-1])}:
             raise DataError("columns of histories differ in length", value=sorted(sizes))
         if len(self.now) != len(self):
-            raise DataError("there is not one time of request for each history")
+            raise DataError(
+                f"{len(self)} histories have other times of request", value=len(self.now)
+            )
 
     def __len__(self) -> int:
         return len(self.start) - 1
@@ -97,10 +99,6 @@ class Histories:
         kept[np.arange(len(removed))[:, None], removed] = False
         start = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int64)
         return self._at(kept.nonzero()[1], start, np.repeat(self.now, len(removed)))
-
-    def asked(self, now: IntArray) -> Histories:
-        """Return the same histories at other times of request, int64 [B]."""
-        return self._at(np.arange(len(self.item)), self.start, now)
 
     def _at(self, entry: NDArray[np.int64], start: IntArray, now: IntArray) -> Histories:
         return Histories(

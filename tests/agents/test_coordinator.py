@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from kgrec.agents.coordinator import Coordinator, CoordinatorConfig, choose_weights
+from kgrec.agents.coordinator import Coordinator
+from kgrec.agents.coordinator_training import CoordinatorConfig, choose_weights
 from kgrec.agents.kernel import Kernel
 from kgrec.data.dataset import FloatArray, Interactions
 from kgrec.evaluation.validation import Objective, Validation

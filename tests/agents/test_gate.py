@@ -11,8 +11,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgrec.agents.coordinator import (
-    Coordinator,
+from kgrec.agents.coordinator import Coordinator
+from kgrec.agents.coordinator_training import (
     CoordinatorConfig,
     GateConfig,
     choose_coordinator,

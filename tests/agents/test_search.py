@@ -17,7 +17,7 @@ from tastes import encode_words, tastes
 
 from kgrec.agents.base import Agent, AgentConfig, FitContext
 from kgrec.agents.choice import choose_among
-from kgrec.agents.coordinator import CoordinatorConfig, GateConfig
+from kgrec.agents.coordinator_training import CoordinatorConfig, GateConfig
 from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.linear import LinearConfig

@@ -92,7 +92,7 @@ def test_the_hour_of_the_request_decides() -> None:
     kernel = fitted(left)
     at_the_hour = right_group(kernel, histories, following)
     assert at_the_hour > 0.85
-    turned = histories.asked(histories.now + 12 * HOUR)
+    turned = replace(histories, now=histories.now + 12 * HOUR)
     assert right_group(kernel, turned, following) < at_the_hour - 0.25
 
 

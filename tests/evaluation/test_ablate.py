@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tastes import encode_words, tastes
 
-from kgrec.agents.coordinator import CoordinatorConfig, GateConfig
+from kgrec.agents.coordinator_training import CoordinatorConfig, GateConfig
 from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.ranker_training import RankerConfig
