@@ -123,7 +123,7 @@ def fit_team(
     known, refit = context, config.refit and validation is not None
     if refit:
         known = context.refit()
-        heard = _refitted(heard, kernels, resolved, known, log, config.together)
+        heard = _refitted(heard, choice.kernels, resolved, known, log, config.together)
     settings = {name: agent.config.model_dump(mode="json") for name, agent in resolved.items()}
     shares = [choice.weights[kernel.agent] for kernel in heard]
     return Team(
@@ -245,6 +245,8 @@ def _refitted(
     joined = {kernel.agent for kernel in kernels if "together" in kernel.notes}
     if names & joined:
         names |= joined
+    else:  # a search found better kernels of agents that learn alone
+        together = together.model_copy(update={"use": False})
     again = [agents[kernel.agent] for kernel in kernels if kernel.agent in names]
     fitted = {kernel.agent: kernel for kernel in _fit_all(again, context, log, {}, together)}
     return [replace(fitted[kernel.agent], chosen=kernel.chosen) for kernel in heard]

@@ -15,11 +15,12 @@ from tastes import Tastes, encode_words, tastes
 
 from kgrec.agents.base import FitContext
 from kgrec.agents.collaborative import CollaborativeAgent, CollaborativeConfig
-from kgrec.agents.fit import TeamConfig, fit_team
+from kgrec.agents.fit import TeamConfig, _Log, _refitted, fit_team
 from kgrec.agents.joint_training import Together, _Learning, divergence, fit_together, mixture
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.knowledge import KnowledgeAgent, KnowledgeConfig
 from kgrec.agents.linear import LinearAgent
+from kgrec.agents.registry import build_agent
 from kgrec.agents.relational import KnowledgeNetwork
 from kgrec.agents.together import TogetherConfig
 from kgrec.config import FrozenModel
@@ -261,6 +262,19 @@ def test_the_seconds_of_a_refit_are_added(world: Tastes, monkeypatch: pytest.Mon
     )
     assert once["knowledge"] > 0
     assert twice == {name: 2 * seconds for name, seconds in once.items()}
+
+
+def test_agents_that_were_chosen_alone_are_refitted_alone() -> None:
+    world = tastes(users=60, items=48)
+    few = {"tau": 0.3, "embedding_dim": 4, "schedule": {"steps": 2}}
+    context = FitContext(world.train, None, encode=encode_words)
+    agents = {name: build_agent(name, few) for name in ("collaborative", "knowledge")}
+    alone = [agent.fit(context) for agent in agents.values()]
+    config = TogetherConfig.model_validate(QUICK)
+    for kernel, expected in zip(
+        _refitted(alone, alone, agents, context, _Log(), config), alone, strict=True
+    ):
+        np.testing.assert_array_equal(kernel.item_factors, expected.item_factors)
 
 
 def test_an_agent_in_closed_form_cannot_learn_together(world: Tastes) -> None:
