@@ -246,7 +246,8 @@ def test_a_team_learns_together_where_it_is_asked_to() -> None:
 def test_the_seconds_of_a_refit_are_added(world: Tastes, monkeypatch: pytest.MonkeyPatch) -> None:
     names, clock = ("collaborative", "knowledge"), count()
     rows = sp.csr_matrix(np.eye(world.train.num_items, dtype=np.float32))
-    kernels = [Kernel(name, rows=rows) for name in names]
+    told = {"together": {}}  # as what learned together tells
+    kernels = [Kernel(name, rows=rows, notes=told) for name in names]
     monkeypatch.setattr("kgrec.agents.joint_training.fit_together", lambda *_: kernels)
     monkeypatch.setattr("kgrec.agents.fit.time.perf_counter", lambda: float(next(clock)))
     whole = {"agents": names, "together": QUICK, "ranker": {"use": "never"}}
