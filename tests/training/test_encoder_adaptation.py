@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 from shelves import ITEMS, SHELVES, catalogue, quick, small_model, texts
 from torch import Tensor
 
-from kgrec.errors import DataError, ModelError
+from kgrec.errors import ConfigError, DataError, ModelError
 from kgrec.progress import SilentProgress, Task
 from kgrec.text.encoder import encode, load_transformer
 from kgrec.text.models import Source, content_key, resolve_transformer
@@ -188,3 +189,15 @@ def test_a_contrast_without_pairs_is_an_error(base: Path) -> None:
     nothing = sp.csr_matrix((ITEMS, ITEMS), dtype=np.float32)
     with pytest.raises(DataError, match="no text"):
         adapt_encoder(Catalogue([""] * ITEMS, nothing), quick(base))
+
+
+def test_a_base_that_hides_no_words_is_an_error(base: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(base, folder)
+    path = folder / "tokenizer_config.json"
+    told = json.loads(path.read_text())
+    del told["mask_token"]
+    path.write_text(json.dumps(told | {"tokenizer_class": "PreTrainedTokenizerFast"}))
+    (folder / "special_tokens_map.json").unlink(missing_ok=True)
+    with pytest.raises(ConfigError, match="hides a word"):
+        adapt_encoder(catalogue(), quick(folder))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from kgrec.config import FrozenModel
-from kgrec.errors import DataError
+from kgrec.errors import ConfigError, DataError
 from kgrec.progress import SILENT, Progress
 from kgrec.text.encoder import has_fast_bfloat16, load_transformer
 from kgrec.text.models import resolve_transformer
@@ -103,7 +103,7 @@ def adapt_encoder(
     Raises:
         DataError: there is nothing to learn from: no texts, or no pairs for a contrast.
         ModelError: the base cannot be loaded, a loss is no number, or a state is of another run.
-        ConfigError: peft is missing, or torch cannot use the device.
+        ConfigError: peft is missing, torch cannot use the device, or the base hides no words.
     """
     work = work or Work()
     tokenizer, network = load_transformer(resolve_transformer(config.base), config.device)
@@ -133,7 +133,7 @@ class _Run:
         self._config, self._reader, self._weights = config, reader, weights
         self._generator = np.random.default_rng(config.seed)
         self._problem = Problem(catalogue, reader, config, augmenter, self._generator)
-        _check(self._problem, config)
+        _check(self._problem, config, reader.tokenizer)
 
     def phases(self) -> list[tuple[Phase, PhaseConfig]]:
         """Return what is to be done, in order."""
@@ -237,7 +237,13 @@ class _Run:
         return min(1.0, max(seconds - 2 * step - looks * look, step) / (schedule.steps * step))
 
 
-def _check(problem: Problem, config: EncoderConfig) -> None:
+def _check(problem: Problem, config: EncoderConfig, tokenizer: Any) -> None:
+    if config.masked is not None and tokenizer.mask_token_id is None:
+        raise ConfigError(
+            "the base model has no token that hides a word",
+            value=config.base,
+            remedy="Choose another, or learn from the pairs alone: --no-masked.",
+        )
     if not len(problem.learned):
         raise DataError(
             "there is no text to adapt an encoder to",
