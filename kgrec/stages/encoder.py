@@ -92,12 +92,12 @@ def train_encoder(
     check_free(out)
     catalogue = catalogue_of(dataset, config)
     fingerprint = _fingerprint(catalogue, config, budget, synonyms, model)
-    known = read_json(out / RECORD) if (out / RECORD).is_file() else {}
-    if known.get("fingerprint") == fingerprint and not force:
+    known = read_json(out / RECORD) if (out / RECORD).is_file() and not force else {}
+    if known.get("fingerprint") == fingerprint:
         return EncoderSummary(**{**known["summary"], "folder": out, "trained": False})
     augmenter, said = _augmenter(catalogue, config, synonyms, model, cache, progress)
     folder = out.parent / f".{out.name}.work"
-    work = Work(folder, fingerprint, budget)
+    work = Work(folder / fingerprint, fingerprint, budget)
     adapted = adapt_encoder(catalogue, config, augmenter=augmenter, work=work, progress=progress)
     summary = _summary(out, catalogue, config, adapted, said, begun)
     record = {
