@@ -114,6 +114,7 @@ def train_encoder(
     share: Annotated[
         float | None, typer.Option(help="Of --protocol: share held out to test on.")
     ] = None,
+    cut: Annotated[str | None, typer.Option(help="Of --protocol temporal: global or user.")] = None,
     pipeline: PipelineOption = None,
     domain: DomainOption = None,
     folder: Annotated[
@@ -153,6 +154,8 @@ def train_encoder(
     from kgrec.stages.encoder import train_encoder as run
     from kgrec.text.chat import language_model
 
+    held_out = {"name": protocol, "share": share, "cut": cut}
+    _check_heeded(data, held_out, {"pipeline": pipeline, "domain": domain})
     given = {"base": base, "adapt": adapt, "facts": facts, "device": device, "seed": seed}
     phases = {name: None for name, on in (("masked", masked), ("contrast", contrast)) if not on}
     encoder = _encoder_config(config, given, phases)
@@ -161,10 +164,10 @@ def train_encoder(
     model = _asked(language_model(settings)) if paraphrase else None
     with progress(quiet=as_json) as bars:
         if data is not None:
-            split = _split(data, protocol, share, encoder.seed)
+            split = _split(data, held_out, encoder.seed)
             dataset, name = split.train, split.name
         else:
-            dataset, name = _learned_graph(pipeline, domain, bars)
+            dataset, name = _learned_graph(pipeline, domain, seed, bars)
         done = run(
             dataset,
             folder or settings.home / "encoders" / name,
@@ -212,11 +215,30 @@ def _encoder_config(
     return parse_config(EncoderConfig, {**values, **phases}, origin="options of train encoder")
 
 
-def _split(folder: Path, protocol: str | None, share: float | None, seed: int) -> SplitDataset:
+def _check_heeded(
+    data: Path | None, held_out: dict[str, Any], of_graph: dict[str, str | None]
+) -> None:
+    """Raise ConfigError for an option that would do nothing."""
+    from kgrec.errors import ConfigError
+
+    passed_over = of_graph
+    if data is None:
+        passed_over = {"protocol": held_out["name"], **held_out}
+    elif held_out["name"] is None:
+        passed_over = of_graph | held_out
+    options = [f"--{name}" for name, value in passed_over.items() if value and name != "name"]
+    if options:
+        raise ConfigError(
+            "these options would do nothing",
+            value=", ".join(options),
+            remedy="--protocol, and with it --share and --cut, are of --data; the others of the graph.",
+        )
+
+
+def _split(folder: Path, held_out: dict[str, Any], seed: int) -> SplitDataset:
     """Return what `kgrec evaluate` would make of the files."""
     from kgrec.stages.evaluate import EvaluateConfig, read_split
 
-    held_out = {"name": protocol, "share": share}
     values = {
         "folder": folder,
         "protocol": {name: value for name, value in held_out.items() if value is not None},
@@ -225,12 +247,14 @@ def _split(folder: Path, protocol: str | None, share: float | None, seed: int) -
     return read_split(parse_config(EvaluateConfig, values, origin="options of train encoder"))
 
 
-def _learned_graph(pipeline: str | None, domain: str | None, bars: Progress) -> tuple[Dataset, str]:
-    """Return the graph without what `kgrec train` would choose on, and a name for it."""
+def _learned_graph(
+    pipeline: str | None, domain: str | None, seed: int | None, bars: Progress
+) -> tuple[Dataset, str]:
+    """Return the graph without what `kgrec train` chooses on by this seed, and a name for it."""
     from kgrec.graph.export import read_dataset
     from kgrec.stages.train import held_apart
 
-    config, domain = _config(pipeline, domain, {})
+    config, domain = _config(pipeline, domain, {"seed": seed})
     with open_graph(load_settings()) as store:
         dataset = read_dataset(store, config.selection(domain), progress=bars)
     return held_apart(dataset, config)[0], Path(domain).stem if domain else "all"

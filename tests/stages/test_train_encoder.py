@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from small_tables import Command, Load
 from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.data.atomic import read_folder
 from kgrec.errors import DataError, ModelError
+from kgrec.graph.export import read_dataset
 from kgrec.graph.store import GraphStore
-from kgrec.stages.encoder import train_encoder
-from kgrec.stages.train import TrainConfig, train
+from kgrec.progress import SilentProgress, Task
+from kgrec.stages.encoder import catalogue_of, train_encoder
+from kgrec.stages.train import TrainConfig, held_apart, train
 from kgrec.text.chat import ChatEndpoint
 
 
@@ -150,7 +153,15 @@ def test_the_graph_is_adapted_to_and_its_model_knows_the_encoder(
     second = train(empty_store, "movies", adapted, home=tmp_path)
     assert second.model_id != first.model_id
     assert not train(empty_store, "movies", adapted, home=tmp_path).trained
-    command("train", "encoder", *options, "--seed", "7")
+    _, said, _ = command("train", "encoder", *options, "--seed", "7", "--json")
+    whole = read_dataset(empty_store, plain.selection("movies"))
+    taken = {}
+    for seed in (plain.seed, 7):
+        part, _ = held_apart(whole, TrainConfig(seed=seed))
+        learned = catalogue_of(part, quick(base)).taken
+        taken[seed] = 0 if learned is None else learned.nnz
+    assert (done["taken"], json.loads(said)["taken"]) == (taken[plain.seed], taken[7])
+    assert taken[plain.seed] != taken[7]
     assert train(empty_store, "movies", adapted, home=tmp_path).model_id != second.model_id
 
 
@@ -166,6 +177,8 @@ def test_the_graph_is_adapted_to_and_its_model_knows_the_encoder(
         (["--share", ".2"], 2, "given does not read share"),
         (["--synonyms", "nowhere.txt"], 3, "cannot be read"),
         (["--device", "abacus"], 2, "device"),
+        (["--domain", "movies"], 2, "would do nothing: '--domain'"),
+        (["--cut", "user"], 2, "would do nothing: '--cut'"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -192,3 +205,38 @@ def test_files_that_are_no_encoder_are_never_replaced(
     with pytest.raises(DataError, match="replace"):
         train_encoder(read_folder(data).train, tmp_path, quick(base), cache=tmp_path)
     assert (tmp_path / "precious").exists()
+
+
+@pytest.mark.parametrize("option", [["--protocol", "warm"], ["--share", "0.2"]])
+def test_a_protocol_is_of_files_alone(command: Command, option: list[str]) -> None:
+    code, _, err = command("train", "encoder", *option)
+    assert (code, option[0] in err) == (2, True), err
+
+
+def test_what_a_killed_run_with_other_settings_left_is_in_nobodys_way(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    train, out = read_folder(data).train, tmp_path / "encoder"
+
+    class Killed(SilentProgress):
+        def task(self, name: str, total: float | None = None) -> AbstractContextManager[Task]:
+            if name == "contrast":
+                raise KeyboardInterrupt
+            return super().task(name, total)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_encoder(train, out, quick(base), cache=tmp_path, budget=60, progress=Killed())
+    assert list(tmp_path.glob(".encoder.work/*/masked.safetensors"))
+    done = train_encoder(train, out, quick(base, seed=7, contrast=None), cache=tmp_path)
+    assert done.trained
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
+
+
+def test_a_broken_record_is_overcome_by_force(base: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "encoder"
+    out.mkdir()
+    (out / "kgrec.json").write_text("{")
+    train, config = read_folder(data).train, quick(base, masked=None)
+    with pytest.raises(ModelError, match="broken"):
+        train_encoder(train, out, config, cache=tmp_path)
+    assert train_encoder(train, out, config, cache=tmp_path, force=True).trained
