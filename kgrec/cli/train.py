@@ -231,7 +231,7 @@ def _check_heeded(
         raise ConfigError(
             "these options would do nothing",
             value=", ".join(options),
-            remedy="--protocol, and with it --share and --cut, are of --data; the others of the graph.",
+            remedy="--protocol (with --share and --cut) is of --data, the others are of the graph.",
         )
 
 
