@@ -15,11 +15,11 @@ Sampler = Literal["uniform", "popularity", "batch"]
 def inclusion(
     degree: IntArray, count: int, sampler: Sampler, *, power: float = 0.75
 ) -> NDArray[np.float64]:
-    """Return the probability of each item to be a candidate, float64 [I]; they sum to `count`.
+    """Return the probability of each item to be a candidate, float64 [I].
 
     Args:
         degree: interactions of each item, int64 [I]; one without any counts as one with one.
-        count: candidates to expect; all items are certain where there are no more.
+        count: candidates to expect, the sum; all items are certain where there are no more.
         sampler: `uniform` or `popularity`; for `batch` the count is that of the targets, each
             drawn by popularity.
         power: of the popularity.

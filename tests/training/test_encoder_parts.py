@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kgrec.errors import DataError
 from kgrec.training.encoder.augment import Augmenter, read_synonyms
-from kgrec.training.encoder.config import AugmentConfig
+from kgrec.training.encoder.config import AugmentConfig, EncoderConfig
 from kgrec.training.encoder.contrast import contrastive_loss, reciprocal_rank
 from kgrec.training.encoder.masking import mask_tokens
 from kgrec.training.encoder.pairs import (
@@ -137,6 +137,18 @@ def test_tokens_are_hidden_as_often_as_asked_and_none_that_is_special() -> None:
     assert float((hidden[guessed] == tokens[guessed]).float().mean()) == pytest.approx(
         0.1, abs=0.03
     )
+
+
+def test_a_phase_keeps_what_its_table_does_not_name() -> None:
+    default = EncoderConfig()
+    given = {"masked": {"batch": 8}, "contrast": {"schedule": {"steps": 80}}}
+    config = EncoderConfig.model_validate(given)
+    for phase, known in ((config.masked, default.masked), (config.contrast, default.contrast)):
+        assert phase is not None
+        assert known is not None
+        steps = {"steps": phase.schedule.steps}
+        assert phase.schedule == known.schedule.model_copy(update=steps)
+    assert (config.masked.batch, config.contrast.schedule.steps) == (8, 80)  # type: ignore[union-attr]
 
 
 TEXT = "A quiet film about one small village by the sea"

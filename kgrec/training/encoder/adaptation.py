@@ -40,6 +40,7 @@ class PhaseReport(FrozenModel):
         steps: of the weights that were kept; 0 where none was better than those before.
         before, after: what held-out items measure: minus the loss of hidden words, or the mean
             reciprocal rank of partners; larger is better. None where no item could be held out.
+            Of the words a part is what their head learned, which nothing uses afterwards.
         losses: mean loss of the first and of the last tenth of the steps.
         seconds: wall time.
         texts_per_second: that were learned from.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from kgrec.config import FrozenModel
 from kgrec.text.models import SENTENCE_MODEL
@@ -23,6 +23,27 @@ class PhaseConfig(FrozenModel):
 
     batch: int = Field(default=32, ge=2)
     schedule: Schedule = Schedule()
+
+
+def _over(default: PhaseConfig) -> BeforeValidator:
+    """Complete a table by the default's values: one that names the steps alone keeps the rate."""
+
+    def completed(given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        whole = default.model_dump() | given
+        if isinstance(given.get("schedule"), dict):
+            whole["schedule"] = default.schedule.model_dump() | given["schedule"]
+        return whole
+
+    return BeforeValidator(completed)
+
+
+_FINE = Schedule(rate=3e-4, curve="cosine", decay=0.1, clip=1.0, check_every=25, check_from=25)
+_MASKED = PhaseConfig(schedule=_FINE.model_copy(update={"steps": 100, "warmup": 10, "patience": 2}))
+_CONTRAST = PhaseConfig(
+    schedule=_FINE.model_copy(update={"steps": 300, "warmup": 20, "patience": 3})
+)
 
 
 class AugmentConfig(FrozenModel):
@@ -71,32 +92,8 @@ class EncoderConfig(FrozenModel):
     rank: int = Field(default=16, ge=1)
     layers: int = Field(default=2, ge=1)
     max_tokens: int = Field(default=128, ge=8, le=512)
-    masked: PhaseConfig | None = PhaseConfig(
-        schedule=Schedule(
-            steps=100,
-            rate=3e-4,
-            warmup=10,
-            curve="cosine",
-            decay=0.1,
-            clip=1.0,
-            check_every=25,
-            check_from=25,
-            patience=2,
-        )
-    )
-    contrast: PhaseConfig | None = PhaseConfig(
-        schedule=Schedule(
-            steps=300,
-            rate=3e-4,
-            warmup=20,
-            curve="cosine",
-            decay=0.1,
-            clip=1.0,
-            check_every=25,
-            check_from=25,
-            patience=3,
-        ),
-    )
+    masked: Annotated[PhaseConfig | None, _over(_MASKED)] = _MASKED
+    contrast: Annotated[PhaseConfig | None, _over(_CONTRAST)] = _CONTRAST
     mask: float = Field(default=0.15, gt=0, lt=1)
     tau: float = Field(default=0.05, gt=0)
     facts: float = Field(default=0.25, ge=0, le=1)
