@@ -9,19 +9,40 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kgrec.errors import ConfigError
 
 
 class FrozenModel(BaseModel):
-    """The base of every configuration and record: frozen, and unknown keys are errors."""
+    """The base of every configuration and record: frozen, and unknown keys are errors.
+
+    A table that stands for a field with defaults of its own is completed by those, not by the
+    defaults of the field's type: `schedule = {steps = 80}` leaves an agent's rate as it is.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        defaults = {name: field.default for name, field in cls.model_fields.items()}
+        return {name: _over(defaults.get(name), value) for name, value in given.items()}
+
+
+def _over(default: Any, given: Any) -> Any:
+    """Complete a table, given for a model, by the values of the model that is the default."""
+    if not isinstance(default, FrozenModel) or not isinstance(given, Mapping):
+        return given
+    own = dict(default)
+    return own | {name: _over(own.get(name), value) for name, value in given.items()}
 
 
 class Settings(BaseSettings):

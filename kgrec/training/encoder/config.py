@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.text.models import SENTENCE_MODEL
@@ -23,20 +23,6 @@ class PhaseConfig(FrozenModel):
 
     batch: int = Field(default=32, ge=2)
     schedule: Schedule = Schedule()
-
-
-def _over(default: PhaseConfig) -> BeforeValidator:
-    """Complete a table by the default's values: one that names the steps alone keeps the rate."""
-
-    def completed(given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        whole = default.model_dump() | given
-        if isinstance(given.get("schedule"), dict):
-            whole["schedule"] = default.schedule.model_dump() | given["schedule"]
-        return whole
-
-    return BeforeValidator(completed)
 
 
 _FINE = Schedule(rate=3e-4, curve="cosine", decay=0.1, clip=1.0, check_every=25, check_from=25)
@@ -92,8 +78,8 @@ class EncoderConfig(FrozenModel):
     rank: int = Field(default=16, ge=1)
     layers: int = Field(default=2, ge=1)
     max_tokens: int = Field(default=128, ge=8, le=512)
-    masked: Annotated[PhaseConfig | None, _over(_MASKED)] = _MASKED
-    contrast: Annotated[PhaseConfig | None, _over(_CONTRAST)] = _CONTRAST
+    masked: PhaseConfig | None = _MASKED
+    contrast: PhaseConfig | None = _CONTRAST
     mask: float = Field(default=0.15, gt=0, lt=1)
     tau: float = Field(default=0.05, gt=0)
     facts: float = Field(default=0.25, ge=0, le=1)
