@@ -25,6 +25,7 @@ from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.evaluation.validation import Objective, Validation
 from kgrec.progress import SILENT, Progress
+from kgrec.training.files import TrainingFiles
 from kgrec.training.loop import Schedule, seeded, train
 from kgrec.training.losses import softmax_loss
 from kgrec.training.sparse import aggregate, csr_tensor
@@ -115,6 +116,7 @@ def learn_projection(
     seed: int = 2024,
     device: str = "cpu",
     progress: Progress = SILENT,
+    files: TrainingFiles | None = None,
 ) -> Projected:
     """Learn by predicting hidden interactions from those that are left, over all items.
 
@@ -126,14 +128,16 @@ def learn_projection(
             that are kept from a first training, then learns from all. 0 where that gains nothing
             over the untrained map.
         objective: metric of the unseen items.
+        files: where the trainings log and keep their state.
     """
+    told = progress, files
     if steps is None:
-        steps = _steps(vectors, matrix, config, history_power, objective, seed, device, progress)
+        steps = _steps(vectors, matrix, config, history_power, objective, seed, device, *told)
     if not steps or not matrix.nnz:
         return untrained(vectors, config)
     with seeded(seed):
         problem = _Problem(vectors, Edges.of(matrix), config, history_power, seed, device)
-        learned, _ = problem.train(None, steps, "semantic: project", progress)
+        learned, _ = problem.train(None, steps, "semantic: project", *told)
     return _result(problem.network, learned)
 
 
@@ -146,6 +150,7 @@ def _steps(
     seed: int,
     device: str,
     progress: Progress,
+    files: TrainingFiles | None,
 ) -> int:
     """Return after how many steps items are found best that the training never saw."""
     edges = Edges.of(matrix)
@@ -157,7 +162,7 @@ def _steps(
         problem = _Problem(vectors, edges.where(~hidden), config, history_power, seed, device)
         measure = _finds(problem, edges.where(hidden), unseen, objective, seed)
         before = measure()
-        trained = problem.train(measure, None, "semantic: how long", progress)
+        trained = problem.train(measure, None, "semantic: how long", progress, files)
     return trained[0] if trained[1] is not None and trained[1] > before else 0
 
 
@@ -229,6 +234,7 @@ class _Problem:
         steps: int | None,
         name: str,
         progress: Progress,
+        files: TrainingFiles | None,
     ) -> tuple[int, float | None]:
         """Return the steps of the parameters that were kept, and what they measured."""
         losses = self._losses()
@@ -240,6 +246,8 @@ class _Problem:
             stop_after=steps,
             name=name,
             progress=progress,
+            generator=self._rng,
+            files=files,
         )
         return trained.steps, trained.best
 

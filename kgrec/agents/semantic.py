@@ -122,6 +122,7 @@ class SemanticAgent:
             seed=context.seed,
             device=context.device,
             progress=context.progress,
+            files=context.files(config),
         )
         if not found.steps:
             return None

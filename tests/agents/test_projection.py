@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -20,6 +22,7 @@ from kgrec.agents.projection import (
 from kgrec.agents.semantic import SemanticAgent, SemanticConfig
 from kgrec.data.dataset import Dataset, FloatArray, Interactions
 from kgrec.data.vocabulary import Vocabulary
+from kgrec.training.files import TrainingFiles
 from kgrec.training.loop import Schedule
 
 TASTES, ITEMS, USERS = 4, 120, 100
@@ -179,3 +182,17 @@ def test_the_agent_chooses_between_the_vectors_and_their_map(
     held_out = context.held_out(config.objective)
     assert held_out is not None
     assert held_out.measure(kernel.scores) > 1.2 * held_out.measure(plain.scores)
+
+
+def test_both_trainings_are_logged_and_go_on(
+    vectors: FloatArray, matrix: sp.csr_matrix, tmp_path: Path
+) -> None:
+    files = TrainingFiles(tmp_path / "logs", tmp_path / "states", "a", seconds=0.0)
+    known = {"history_power": 0.5, "seed": 1, "files": files}
+    first = learn_projection(vectors, matrix, CONFIG, **known)  # type: ignore[arg-type]
+    assert len(list(files.logs.glob("*.csv"))) == 2  # type: ignore[union-attr]
+    states = {path: path.stat().st_mtime_ns for path in files.checkpoints.iterdir()}  # type: ignore[union-attr]
+    again = learn_projection(vectors, matrix, CONFIG, **known)  # type: ignore[arg-type]
+    assert np.array_equal(first.vectors, again.vectors)
+    assert first.steps == again.steps
+    assert len(states) == 2
