@@ -41,7 +41,7 @@ def _over(default: Any, given: Any) -> Any:
     """Complete a table, given for a model, by the values of the model that is the default."""
     if not isinstance(default, FrozenModel) or not isinstance(given, Mapping):
         return given
-    own = dict(default)
+    own = {name: getattr(default, name) for name in default.model_fields_set}
     return own | {name: _over(own.get(name), value) for name, value in given.items()}
 
 

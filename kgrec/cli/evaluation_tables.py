@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -116,25 +117,27 @@ def _print_groups(report: GroupReport) -> None:
 
 
 def _print_ablation(report: AblationReport) -> None:
+    """Print the ablation in eighty columns; the page and JSON hold every metric and the seconds."""
     k = max(report.rows[0].at)
-    table = Table(title=f"Ablation at {k}", caption="p: paired permutation test, Holm")
+    title = f"Ablation, {_COMPARED}@{k}"
+    table = Table(title=title, caption="p: paired permutation test, Holm", box=SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
-    for name in report.rows[0].at[k]:
-        table.add_column(name, justify="right")
+    table.add_column("all", justify="right")
     cold = bool(report.rows[0].among_cold)
     if cold:
-        table.add_column(f"{_COMPARED} among cold", justify="right")
-    table.add_column(f"{_COMPARED} less the team's", justify="right")
-    table.add_column("seconds", justify="right")
+        table.add_column("cold", justify="right")
+    table.add_column("all, less the team's", justify="right", no_wrap=True)
+    table.add_column("p", justify="right")
     for row in report.rows:
         if row.failed is not None:
             table.add_row(escape(row.name), "none fits")
             continue
-        means = [f"{metric.mean:.4f}" for metric in row.at[k].values()]
+        means = [f"{row.at[k][_COMPARED].mean:.4f}"]
         if cold:
             means.append(f"{row.among_cold[k][_COMPARED].mean:.4f}")
-        less = _difference_cell(row.less_team[k][_COMPARED]) if row.less_team else ""
-        table.add_row(escape(row.name), *means, less, f"{row.seconds:.1f}")
+        less = row.less_team[k][_COMPARED] if row.less_team else None
+        cells = ("", "") if less is None else (_difference(less), f"{less.p_holm:.4f}")
+        table.add_row(escape(row.name), *means, *cells)
     out.print(table)
 
 
@@ -144,8 +147,12 @@ def _with_interval(metric: Metric) -> str:
 
 def _difference_cell(difference: Difference) -> str:
     """Return a difference with its interval and p-value."""
+    return f"{_difference(difference)} p {difference.p_holm:.4f}"
+
+
+def _difference(difference: Difference) -> str:
     mean, low, high = difference.mean, difference.low, difference.high
-    return f"{mean:+.4f} [{low:+.4f}, {high:+.4f}] p {difference.p_holm:.4f}"
+    return f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 def _team(result: EvaluationResult) -> Table:

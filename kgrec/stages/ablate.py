@@ -91,7 +91,7 @@ class AblationReport(FrozenModel):
 def variants(
     agents: tuple[str, ...], *, facts: bool, texts: bool, gate: bool, ranker: bool
 ) -> Iterator[Variant]:
-    """Yield the variants of a team, none of them twice.
+    """Yield the variants of a team, none of them and no name twice.
 
     Args:
         agents: those that found something to learn.
@@ -114,7 +114,9 @@ def variants(
         yield Variant("without facts", agents, "no-facts")
         yield Variant("without texts", agents, "no-text")
     if facts or texts:
-        yield Variant("without knowledge", agents, "none")
+        # An agent has the name "knowledge", so what is left out is named.
+        known = [name for name, there in (("facts", facts), ("texts", texts)) if there]
+        yield Variant(f"without {' and '.join(known)}", agents, "none")
         yield Variant("shuffled knowledge", agents, "shuffled")
 
 

@@ -13,6 +13,7 @@ from kgrec.agents.coordinator_training import CoordinatorConfig, GateConfig
 from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.ranker_training import RankerConfig
+from kgrec.agents.registry import AGENTS as REGISTRY
 from kgrec.agents.team import Team
 from kgrec.data.atomic import SplitDataset
 from kgrec.data.dataset import Dataset, Interactions
@@ -20,6 +21,7 @@ from kgrec.stages.ablate import Variant, ablate, variants
 from kgrec.stages.measure import Asked, measure
 
 AGENTS = ("linear", "semantic")
+AGENT_NAMES = tuple(REGISTRY)
 QUICK = {"semantic": {"steps": 0}}
 FIXED = CoordinatorConfig(gate=GateConfig(use="never"))
 PLAIN = RankerConfig(use="never")
@@ -34,15 +36,17 @@ def test_the_variants_of_a_team() -> None:
     assert [v.name for v in planned("a", "b", "c", facts=True, texts=True)] == [
         *("a alone", "b alone", "c alone", "without a", "without b", "without c"),
         "equal weights",
-        *("without facts", "without texts", "without knowledge", "shuffled knowledge"),
+        *("without facts", "without texts", "without facts and texts", "shuffled knowledge"),
     ]
     assert [v.name for v in planned("a", "b", gate=True, ranker=True)] == [
         *("a alone", "b alone", "without ranker", "weights alike for all", "equal weights"),
     ]
     assert [v.name for v in planned("a", facts=True)] == [
-        "without knowledge",
+        "without facts",
         "shuffled knowledge",
     ]
+    names = [v.name for v in planned(*AGENT_NAMES, facts=True, texts=True, gate=True, ranker=True)]
+    assert len(set(names)) == len(names)
     without = {v.name: v.agents for v in planned("a", "b", "c")}
     assert without["without b"] == ("a", "c")
 
@@ -84,7 +88,7 @@ def test_an_agent_that_is_taken_as_it_is_equals_one_fitted_again() -> None:
         found = measure(again, asked).ranking.at[5]["ndcg"]
         assert rows[f"{name} alone"].at[5]["ndcg"] == found
     # Without facts and texts the semantic agent has nothing to say, and takes no part.
-    assert rows["without knowledge"].failed is None
+    assert rows["without facts and texts"].failed is None
     assert rows["semantic alone"].less_team[5]["recall"].mean < 0
 
 
@@ -98,7 +102,7 @@ def test_a_variant_with_nothing_to_learn_from_says_so() -> None:
     fitted: dict[str, Kernel] = {}
     team = fit_team(data.train, data.valid, config, fitted=fitted, encode=encode_words)
     report = ablate(team, measure(team, asked), asked, config, fitted, encode=encode_words)
-    [row] = [row for row in report.rows if row.name == "without knowledge"]
+    [row] = [row for row in report.rows if row.name == "without facts and texts"]
     assert row.failed is not None
     assert "no agent finds anything" in row.failed
     assert not row.at

@@ -231,7 +231,7 @@ def test_an_ablation_is_one_table(folder: Path, capsys: pytest.CaptureFixture) -
         "team",
         "without facts",
         "without texts",
-        "without knowledge",
+        "without facts and texts",
         "shuffled knowledge",
     ]
     assert rows["team"]["at"]["5"]["recall"] == printed["ranking"]["at"]["5"]["recall"]
