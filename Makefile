@@ -16,7 +16,7 @@ demo: $(VENV)/.demo ## Build the graph from a real catalogue, train, recommend, 
 	@SERVE=$(SERVE) PORT=$(PORT) sh examples/movies/demo.sh
 
 test: $(VENV)/.dev ## Run the tests
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(TESTS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder $(TESTS)
 
 lint: $(VENV)/.dev ## Check style, types and layers
 	$(BIN)/ruff check .

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 import pytest
 
@@ -21,21 +22,23 @@ for library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file in one process, and each Neo4j in one; begin with files that take long."""
-    group = {item: _group(item) for item in items}
-    slow = {group[item] for item in items if item.get_closest_marker("slow")}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group[item]))
-    items.sort(key=lambda item: group[item] not in slow)
+    """Begin with the files that take long, so that no process is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
-def _group(item: pytest.Item) -> str:
-    callspec = getattr(item, "callspec", None)
-    given = callspec.params.values() if callspec else ()
-    outside = [one for one in given if isinstance(one, str) and one.startswith(("bolt", "neo4j"))]
-    return urlsplit(outside[0]).netloc.rpartition("@")[2] if outside else item.path.stem
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep what shares a graph in one process: each file, and all that asks one Neo4j."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGraph(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            address = re.search(r"\[([\w.]+:\d+)", nodeid)
+            return address[1] if address else nodeid.partition("::")[0]
+
+    return ByGraph(config, log)
 
 
 @pytest.fixture(scope="session")
