@@ -1,7 +1,7 @@
 """What a large catalogue costs: seconds and memory of each agent, and what it finds for a sample.
 
     python examples/benchmarks/large.py [--size 1000000x200000x20000000] [--agents linear,...]
-    OMP_NUM_THREADS=1 torchrun --nproc_per_node 2 examples/benchmarks/large.py --agents collaborative
+    torchrun --nproc_per_node 2 examples/benchmarks/large.py --agents collaborative
 
 The graph is generated (`generated.py`). `linear` and `collaborative` are fitted with their defaults
 but for one temperature, `--tau`, so that the second is one training of one epoch: every user is in
