@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from itertools import product
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +17,8 @@ from kgrec.agents.space import Range, Space
 from kgrec.errors import ModelError
 from kgrec.evaluation.validation import Objective, Validation
 
+T = TypeVar("T")
+
 
 class SemanticConfig(AgentConfig):
     """Settings of the semantic agent.
@@ -23,7 +26,8 @@ class SemanticConfig(AgentConfig):
     Attributes:
         embedding_dim: principal directions kept of vectors that are not mapped; None chooses
             among `embedding_dim_choices`.
-        whitening: 0 leaves the directions as long as they are, 1 makes them equally long.
+        whitening: 0 leaves the directions as long as they are, 1 makes them equally long; None
+            chooses among `whitening_choices`.
         steps: how long a map of the vectors is learned, at most for the steps of its schedule;
             0 learns none, None chooses.
         projection: how it is learned.
@@ -38,7 +42,8 @@ class SemanticConfig(AgentConfig):
 
     embedding_dim: int | None = Field(default=None, ge=1)
     embedding_dim_choices: tuple[int, ...] = Field(default=(64, 128, 256, 384), min_length=1)
-    whitening: float = Field(default=0.5, ge=0, le=1)
+    whitening: float | None = Field(default=None, ge=0, le=1)
+    whitening_choices: tuple[float, ...] = Field(default=(1.0, 0.5), min_length=1)
     steps: int | None = Field(default=None, ge=0)
     projection: ProjectionConfig = ProjectionConfig()
     max_names: int = Field(default=24, ge=0)
@@ -73,7 +78,10 @@ class SemanticAgent:
         projected = self._projected(directions, context)
         if projected is not None and (self.config.steps or held_out is None):
             return projected
-        whitened = [self._whitened(directions, size) for size in self._sizes(held_out)]
+        config = self.config
+        sizes = _among(config.embedding_dim, config.embedding_dim_choices, held_out)
+        powers = _among(config.whitening, config.whitening_choices, held_out)
+        whitened = [self._whitened(directions, *both) for both in product(sizes, powers)]
         kernels = whitened if projected is None else [*whitened, projected]
         if held_out is None or len(kernels) == 1:
             return kernels[0]
@@ -90,21 +98,14 @@ class SemanticAgent:
             raise NothingToLearnError(f"the semantic agent has no text encoder ({error})") from None
         return Directions(encoded, spoken, len(texts))
 
-    def _sizes(self, held_out: Validation | None) -> tuple[int, ...]:
-        config = self.config
-        if config.embedding_dim is not None:
-            return (config.embedding_dim,)
-        choices = config.embedding_dim_choices
-        return choices if held_out is not None else (choices[len(choices) // 2],)
-
-    def _whitened(self, directions: Directions, size: int) -> Kernel:
-        vectors = directions.project(size, self.config.whitening)
+    def _whitened(self, directions: Directions, size: int, power: float) -> Kernel:
+        vectors = directions.project(size, power)
         return Kernel(
             self.name,
             history_factors=vectors,
             item_factors=vectors,
             history_power=self.config.history_power,
-            chosen={"embedding_dim": size, "steps": 0},
+            chosen={"embedding_dim": size, "whitening": power, "steps": 0},
         )
 
     def _projected(self, directions: Directions, context: FitContext) -> Kernel | None:
@@ -134,3 +135,10 @@ class SemanticAgent:
             history_power=config.history_power,
             chosen={"steps": found.steps},
         )
+
+
+def _among(given: T | None, choices: tuple[T, ...], held_out: Validation | None) -> tuple[T, ...]:
+    """Return the values that come into question: the middle one where nothing can choose."""
+    if given is not None:
+        return (given,)
+    return choices if held_out is not None else (choices[len(choices) // 2],)
