@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
@@ -20,6 +21,12 @@ from kgrec.graph.store import GraphStore
 # What tests compute is small: threads would wait for each other longer than they work.
 for library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+
+def pytest_configure() -> None:
+    """Make the consoles of the commands before a test sets a width, which they would keep."""
+    os.environ.pop("COLUMNS", None)
+    importlib.import_module("kgrec.cli.console")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

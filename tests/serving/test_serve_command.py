@@ -29,6 +29,11 @@ def _clean() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("KGREC_")}
 
 
+def _listen_to_interrupts() -> None:
+    """Undo that a test run in the background ignores SIGINT, and so do all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_it_serves_until_it_is_told_to_end(team: Team, home: Path) -> None:
     environment = {**_clean(), "KGREC_HOME": str(home), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
@@ -37,6 +42,7 @@ def test_it_serves_until_it_is_told_to_end(team: Team, home: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_listen_to_interrupts,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

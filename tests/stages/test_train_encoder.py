@@ -174,7 +174,7 @@ def test_the_graph_is_adapted_to_and_its_model_knows_the_encoder(
         (["--base", "./nowhere"], 5, "no transformer model"),
         (["--facts", "2"], 2, "facts"),
         (["--protocol", "lukewarm"], 2, "protocol"),
-        (["--share", ".2"], 2, "given does not read share"),
+        (["--share", ".2"], 2, "would do nothing: '--share'"),
         (["--synonyms", "nowhere.txt"], 3, "cannot be read"),
         (["--device", "abacus"], 2, "device"),
         (["--domain", "movies"], 2, "would do nothing: '--domain'"),
