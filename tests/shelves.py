@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from kgrec.text.encoder import load_transformer, quiet
 from kgrec.text.models import SENTENCE_MODEL, resolve_transformer
-from kgrec.training.encoder.config import EncoderConfig, PhaseConfig
+from kgrec.training.encoder.config import ContrastConfig, EncoderConfig, MaskedConfig
 from kgrec.training.encoder.problem import Catalogue
 from kgrec.training.schedule import Schedule
 
@@ -71,8 +71,8 @@ def quick(base: Path, **settings: object) -> EncoderConfig:
     steps = {"rate": 2e-3, "warmup": 2, "check_every": 4, "check_from": 4, "patience": 9}
     values = {
         "base": str(base),
-        "masked": PhaseConfig(batch=16, schedule=Schedule(steps=8, **steps)),
-        "contrast": PhaseConfig(batch=16, schedule=Schedule(steps=16, **steps)),
+        "masked": MaskedConfig(batch=16, schedule=Schedule(steps=8, **steps)),
+        "contrast": ContrastConfig(batch=16, schedule=Schedule(steps=16, **steps)),
         "held_out": 0.2,
         "facts": 0.0,
         "max_tokens": 24,

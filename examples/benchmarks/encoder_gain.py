@@ -75,8 +75,7 @@ def settings(step: str, path: Path | None) -> EncoderConfig:
     values = {} if path is None else load_toml(path)
     if step == "taken":
         values["facts"] = 0.0
-    if step != "masked":
-        values["masked"] = None
+    values["masked"] = values.get("masked", {}) if step == "masked" else None
     return EncoderConfig.model_validate(values)
 
 

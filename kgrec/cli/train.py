@@ -125,7 +125,9 @@ def train_encoder(
     adapt: Annotated[
         Adapt | None, typer.Option(help="lora: low-rank additions; top: the last layers.")
     ] = None,
-    masked: Annotated[bool, typer.Option(help="Learn the words of the catalogue first.")] = True,
+    masked: Annotated[
+        bool | None, typer.Option(help="Learn the words of the catalogue first; off by default.")
+    ] = None,
     contrast: Annotated[bool, typer.Option(help="Learn which items belong together.")] = True,
     facts: Annotated[
         float | None, typer.Option(help="Share of the pairs that rest on facts, not on users.")
@@ -146,8 +148,8 @@ def train_encoder(
 ) -> None:
     """Adapt the sentence encoder to the catalogue; `encoder = "DIR"` in [train] puts it to use.
 
-    It learns the catalogue's words (hidden ones are guessed), then which items are taken
-    together or have rare facts in common. A run that was killed goes on where it was.
+    It learns which items are taken together or have rare facts in common; with --masked the
+    catalogue's words before that, by guessing hidden ones. A run that was killed goes on.
 
     Example: kgrec train encoder --domain movies --budget 10m
     """
@@ -157,8 +159,7 @@ def train_encoder(
     held_out = {"name": protocol, "share": share, "cut": cut}
     _check_heeded(data, held_out, {"pipeline": pipeline, "domain": domain})
     given = {"base": base, "adapt": adapt, "facts": facts, "device": device, "seed": seed}
-    phases = {name: None for name, on in (("masked", masked), ("contrast", contrast)) if not on}
-    encoder = _encoder_config(config, given, phases)
+    encoder = _encoder_config(config, given, masked=masked, contrast=contrast)
     settings = load_settings()
     seconds = None if budget is None else seconds_of(budget)
     model = _asked(language_model(settings)) if paraphrase else None
@@ -206,13 +207,17 @@ def described_encoder(done: EncoderSummary) -> list[str]:
 
 
 def _encoder_config(
-    path: Path | None, given: dict[str, Any], phases: dict[str, None]
+    path: Path | None, given: dict[str, Any], *, masked: bool | None, contrast: bool
 ) -> EncoderConfig:
     from kgrec.training.encoder.config import EncoderConfig
 
     values = load_toml(path) if path is not None else {}
     values |= {name: value for name, value in given.items() if value is not None}
-    return parse_config(EncoderConfig, {**values, **phases}, origin="options of train encoder")
+    if masked is not None:
+        values["masked"] = values.get("masked", {}) if masked else None
+    if not contrast:
+        values["contrast"] = None
+    return parse_config(EncoderConfig, values, origin="options of train encoder")
 
 
 def _check_heeded(

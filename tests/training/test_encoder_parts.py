@@ -11,9 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgrec.cli.train import _encoder_config
 from kgrec.errors import DataError
 from kgrec.training.encoder.augment import Augmenter, read_synonyms
-from kgrec.training.encoder.config import AugmentConfig, EncoderConfig
+from kgrec.training.encoder.config import AugmentConfig, EncoderConfig, MaskedConfig
 from kgrec.training.encoder.contrast import contrastive_loss, reciprocal_rank
 from kgrec.training.encoder.masking import mask_tokens
 from kgrec.training.encoder.pairs import (
@@ -143,12 +144,26 @@ def test_a_phase_keeps_what_its_table_does_not_name() -> None:
     default = EncoderConfig()
     given = {"masked": {"batch": 8}, "contrast": {"schedule": {"steps": 80}}}
     config = EncoderConfig.model_validate(given)
-    for phase, known in ((config.masked, default.masked), (config.contrast, default.contrast)):
+    for phase, known in ((config.masked, MaskedConfig()), (config.contrast, default.contrast)):
         assert phase is not None
         assert known is not None
         steps = {"steps": phase.schedule.steps}
         assert phase.schedule == known.schedule.model_copy(update=steps)
     assert (config.masked.batch, config.contrast.schedule.steps) == (8, 80)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("asked", "table", "batch"),
+    [(None, None, None), (True, None, 32), (True, 8, 8), (None, 8, 8), (False, 8, None)],
+)
+def test_words_are_learned_first_only_where_that_is_asked_for(
+    tmp_path: Path, asked: bool | None, table: int | None, batch: int | None
+) -> None:
+    file = tmp_path / "encoder.toml"
+    file.write_text("" if table is None else f"[masked]\nbatch = {table}\n")
+    config = _encoder_config(file, {}, masked=asked, contrast=True)
+    assert (config.masked and config.masked.batch) == batch
+    assert config.contrast == EncoderConfig().contrast
 
 
 TEXT = "A quiet film about one small village by the sea"

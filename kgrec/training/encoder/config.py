@@ -13,6 +13,9 @@ from kgrec.training.schedule import Schedule
 Adapt = Literal["lora", "top"]
 
 
+_FINE = Schedule(rate=3e-4, curve="cosine", decay=0.1, clip=1.0, check_every=25, check_from=25)
+
+
 class PhaseConfig(FrozenModel):
     """One of the two trainings.
 
@@ -22,14 +25,19 @@ class PhaseConfig(FrozenModel):
     """
 
     batch: int = Field(default=32, ge=2)
-    schedule: Schedule = Schedule()
+    schedule: Schedule = _FINE
 
 
-_FINE = Schedule(rate=3e-4, curve="cosine", decay=0.1, clip=1.0, check_every=25, check_from=25)
-_MASKED = PhaseConfig(schedule=_FINE.model_copy(update={"steps": 100, "warmup": 10, "patience": 2}))
-_CONTRAST = PhaseConfig(
-    schedule=_FINE.model_copy(update={"steps": 300, "warmup": 20, "patience": 3})
-)
+class MaskedConfig(PhaseConfig):
+    """Learning the words of the catalogue."""
+
+    schedule: Schedule = _FINE.model_copy(update={"steps": 100, "warmup": 10, "patience": 2})
+
+
+class ContrastConfig(PhaseConfig):
+    """Learning which items belong together."""
+
+    schedule: Schedule = _FINE.model_copy(update={"steps": 300, "warmup": 20, "patience": 3})
 
 
 class AugmentConfig(FrozenModel):
@@ -59,7 +67,7 @@ class EncoderConfig(FrozenModel):
         rank: of the additions.
         layers: how many of the last layers `top` learns.
         max_tokens: longer texts are cut.
-        masked: masked-language training; None leaves it out.
+        masked: masked-language training before the contrast; None leaves it out.
         contrast: contrastive training on pairs; None leaves it out.
         mask: share of the tokens that are to be guessed.
         tau: temperature of the cosine of a pair.
@@ -78,8 +86,8 @@ class EncoderConfig(FrozenModel):
     rank: int = Field(default=16, ge=1)
     layers: int = Field(default=2, ge=1)
     max_tokens: int = Field(default=128, ge=8, le=512)
-    masked: PhaseConfig | None = _MASKED
-    contrast: PhaseConfig | None = _CONTRAST
+    masked: MaskedConfig | None = None
+    contrast: ContrastConfig | None = ContrastConfig()
     mask: float = Field(default=0.15, gt=0, lt=1)
     tau: float = Field(default=0.05, gt=0)
     facts: float = Field(default=0.25, ge=0, le=1)
