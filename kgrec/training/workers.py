@@ -118,6 +118,7 @@ def joined(compression: Compression = "none", *, device: str = "cpu") -> Iterato
     dist.init_process_group(_backend(device))
     try:
         yield Workers(dist.get_rank(), dist.get_world_size(), compression)
+        dist.barrier()  # who leaves while another still reads from it ends with an abort
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
