@@ -28,7 +28,7 @@ from kgrec.agents.registry import build_agent
 from kgrec.config import load_toml
 from kgrec.data.atomic import SplitDataset
 from kgrec.evaluation.protocol import evaluate_ranking
-from kgrec.training.workers import Workers, joined
+from kgrec.training.workers import Workers, joined, leave
 
 
 def size(text: str) -> tuple[int, ...]:
@@ -96,3 +96,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

@@ -10,7 +10,7 @@ from tastes import tastes
 
 from kgrec.agents.base import FitContext
 from kgrec.agents.collaborative import CollaborativeAgent, CollaborativeConfig
-from kgrec.training.workers import joined
+from kgrec.training.workers import joined, leave
 
 
 def main(folder: Path) -> None:
@@ -38,3 +38,4 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    leave()

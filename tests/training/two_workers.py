@@ -10,7 +10,7 @@ from typing import cast, get_args
 import torch
 
 from kgrec.errors import DataError
-from kgrec.training.workers import Compression, joined
+from kgrec.training.workers import Compression, joined, leave
 
 
 def main(compression: Compression) -> None:
@@ -51,3 +51,4 @@ def refuse() -> None:
 if __name__ == "__main__":
     assert sys.argv[1] in get_args(Compression)
     main(cast(Compression, sys.argv[1]))
+    leave()
