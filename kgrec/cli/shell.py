@@ -43,7 +43,7 @@ def statements_of(text: str) -> list[str]:
     if not found:
         raise ConfigError(
             "there is no statement to run",
-            remedy='For example: kgrec graph shell "MATCH (n) RETURN count(n)"',
+            remedy="See the example of kgrec graph shell --help.",
         )
     return found
 
