@@ -16,21 +16,23 @@ from kgrec.training.workers import ALONE, Workers, joined
 SCRIPT = Path(__file__).with_name("two_workers.py")
 
 
-def run(compression: str, processes: int) -> list[dict[str, Any]]:
-    """Run the script by real processes, and return what each of them says."""
-    said = torchrun(processes, str(SCRIPT), compression)
-    lines = [line for line in said.splitlines() if line.startswith("answer ")]
-    return [json.loads(line.split(" ", 2)[2]) for line in sorted(lines)]
+def run(compression: str, processes: int, folder: Path) -> list[dict[str, Any]]:
+    """Run the script by real processes, and return what each of them writes in a file of its own.
+
+    Printed lines would not do: processes share one output, and long lines of two run together.
+    """
+    torchrun(processes, str(SCRIPT), compression, str(folder))
+    return [json.loads((folder / f"{rank}.json").read_bytes()) for rank in range(processes)]
 
 
 @pytest.fixture(scope="module")
-def both() -> list[dict[str, Any]]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Two processes that send gradients whole."""
-    return run("none", 2)
+    return run("none", 2, tmp_path_factory.mktemp("both"))
 
 
-def test_two_processes_learn_what_one_learns(both: list[dict[str, Any]]) -> None:
-    (alone,) = run("none", 1)
+def test_two_processes_learn_what_one_learns(both: list[dict[str, Any]], tmp_path: Path) -> None:
+    (alone,) = run("none", 1, tmp_path)
     assert len(both) == 2
     np.testing.assert_allclose(both[0]["losses"], alone["losses"], rtol=1e-4)
     np.testing.assert_allclose(both[0]["weight"], alone["weight"], atol=1e-5)
@@ -41,9 +43,9 @@ def test_two_processes_learn_what_one_learns(both: list[dict[str, Any]]) -> None
 
 @pytest.mark.parametrize("compression", ["topk", "powersgd"])
 def test_smaller_gradients_still_learn_and_keep_processes_alike(
-    both: list[dict[str, Any]], compression: str
+    both: list[dict[str, Any]], compression: str, tmp_path: Path
 ) -> None:
-    small = run(compression, 2)
+    small = run(compression, 2, tmp_path)
     np.testing.assert_array_equal(small[0]["weight"], small[1]["weight"])
     assert small[0]["losses"][-1] < 0.2 * small[0]["losses"][0]
     assert not np.allclose(small[0]["losses"], both[0]["losses"], rtol=1e-3)

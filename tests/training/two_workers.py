@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import cast, get_args
 
 import torch
@@ -13,7 +14,7 @@ from kgrec.errors import DataError
 from kgrec.training.workers import Compression, joined, leave
 
 
-def main(compression: Compression) -> None:
+def main(compression: Compression, folder: Path) -> None:
     with joined(compression) as joint:
         workers = replace(joint, matrix_rank=2)
         torch.manual_seed(0)
@@ -41,7 +42,7 @@ def main(compression: Compression) -> None:
         except DataError as error:
             said = error.what
         answer = {"losses": losses, "weight": model.weight.tolist(), "rank": ranks, "said": said}
-        print(f"answer {workers.rank} {json.dumps(answer)}", flush=True)
+        (folder / f"{workers.rank}.json").write_text(json.dumps(answer), encoding="utf-8")
 
 
 def refuse() -> None:
@@ -50,5 +51,5 @@ def refuse() -> None:
 
 if __name__ == "__main__":
     assert sys.argv[1] in get_args(Compression)
-    main(cast(Compression, sys.argv[1]))
+    main(cast(Compression, sys.argv[1]), Path(sys.argv[2]))
     leave()
