@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -179,26 +180,34 @@ class Ranker:
             Reading(strength, np.broadcast_to(differs, strength.shape), usual).totals()[0]
         )
 
+    def chosen(self, candidates: IntArray, scores: Floats) -> IntArray:
+        """Return the positions of the candidates that are reordered, int64 [top] or fewer.
+
+        Args:
+            candidates: rows, [C].
+            scores: of the team, [C].
+        """
+        return best_rows(scores, self.top, tie_order(len(self.popularity))[candidates])
+
     def added(
         self,
         kernels: Sequence[Kernel],
         history: Histories,
         candidates: IntArray,
-        scores: Floats,
+        best: IntArray,
         *,
         with_priors: bool = True,
     ) -> Floats:
         """Return what is added to the scores of candidates, float64 [C].
 
-        It is r for the `top` best of them, and the least of these for all others, which so stay
+        It is r for those that are reordered, and the least of these for all others, which so stay
         below and in their order.
 
         Args:
             candidates: rows, [C].
-            scores: of the team, [C].
+            best: what `chosen` says of them.
             with_priors: False leaves out what speaks for an item whatever the history.
         """
-        best = best_rows(scores, self.top)
         if not len(best):
             return np.zeros(len(candidates))
         reading = self.read(kernels, history, candidates[best])
@@ -222,7 +231,8 @@ class Ranker:
             history = histories[row : row + 1]
             fresh = each.astype(np.float64)
             fresh[history.item] = -np.inf
-            each += self.added(kernels, history, every, fresh).astype(np.float32)
+            best = self.chosen(every, fresh)
+            each += self.added(kernels, history, every, best).astype(np.float32)
         return scores
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -266,10 +276,29 @@ def days_ago(history: Histories) -> Floats:
     return np.where(history.at > 0, (history.at - history.at.max(initial=0)) / DAY, 0.0)
 
 
-def best_rows(scores: FloatArray | Floats, number: int) -> IntArray:
-    """Return rows of the best finite scores, int64, at most `number`, in the order of the rows."""
+@lru_cache(maxsize=4)
+def tie_order(num_items: int) -> IntArray:
+    """Return which of two items of equal score goes first, the one of the lower number, int64 [I].
+
+    It is drawn by chance, since the order of a catalogue often means something (age, popularity).
+    """
+    order = np.random.default_rng(2024).permutation(num_items).astype(np.int64)
+    order.flags.writeable = False
+    return order
+
+
+def best_rows(scores: FloatArray | Floats, number: int, ties: IntArray) -> IntArray:
+    """Return rows of the best finite scores, int64, at most `number`, in the order of the rows.
+
+    Args:
+        scores: [C].
+        ties: of equal scores the lowest of these goes first, [C].
+    """
     finite = np.flatnonzero(np.isfinite(scores))
     if len(finite) <= number:
         return finite.astype(np.int64)
-    best = np.argpartition(-scores[finite], number - 1)[:number]
-    return np.sort(finite[best]).astype(np.int64)
+    known = scores[finite]
+    least = np.partition(known, len(known) - number)[len(known) - number]
+    above, equal = finite[known > least], finite[known == least]
+    equal = equal[np.argsort(ties[equal])[: number - len(above)]]
+    return np.sort(np.concatenate([above, equal])).astype(np.int64)

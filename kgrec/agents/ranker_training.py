@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from kgrec.agents.kernel import Kernel
-from kgrec.agents.ranker import Floats, Ranker, best_rows
+from kgrec.agents.ranker import Floats, Ranker, best_rows, tie_order
 from kgrec.agents.ranker_data import Block, Learned, popularity, ratings_of
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
@@ -179,8 +179,9 @@ class _Problem:
         values: dict[tuple[int, int], float],
     ) -> Block:
         history = self.validation.histories[user : user + 1]
-        best = best_rows(scores, self.config.top)
-        best = best[np.argsort(-scores[best], kind="stable")]
+        ties = tie_order(self.num_items)
+        best = best_rows(scores, self.config.top, ties)
+        best = best[np.lexsort((ties[best], -scores[best]))]
         truth = self.validation.truth[[user]].indices
         name = int(self.validation.users[user])
         target = np.isin(best, truth)

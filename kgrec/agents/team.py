@@ -179,28 +179,42 @@ class Team:
         *,
         with_priors: bool = True,
     ) -> NDArray[np.float64]:
-        """Score candidates as `scores` does, float64 [C], in memory for one row.
+        """Score candidates as `scores` does, float64 [C]; see `standing`."""
+        return self.standing(history, candidates, attention, with_priors=with_priors)[0]
 
-        The best of them are reordered by the ranker, where there is one.
+    def standing(
+        self,
+        history: Histories | ArrayLike,
+        candidates: IntArray,
+        attention: NDArray[np.float64] | None = None,
+        *,
+        with_priors: bool = True,
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Score candidates in memory for one row; the ranker, if there is one, reorders the best.
 
         Args:
             history: one history, or rows of its distinct items, [H]; may be empty.
             candidates: rows of the items to score, [C].
             attention: what `attention` says of this history, where the caller knows it.
             with_priors: False leaves out what speaks for an item whatever the history.
+
+        Returns:
+            the scores, float64 [C], and which candidates the ranker reordered, bool [C].
         """
         given = one_history(history, len(self.items))
         alpha = self.attention(given) if attention is None else attention
-        scores = np.zeros(len(candidates))
+        scores, reordered = np.zeros(len(candidates)), np.zeros(len(candidates), dtype=np.bool_)
         for weight, kernel in zip(alpha, self.kernels, strict=True):
             if weight > 0:
                 said, prior = kernel.totals(given, candidates)
                 scores += weight * (said + prior if with_priors else said)
         if self.ranking is not None:
+            best = self.ranking.chosen(candidates, scores)
+            reordered[best] = True
             scores += self.ranking.added(
-                self.heard, given, candidates, scores, with_priors=with_priors
+                self.heard, given, candidates, best, with_priors=with_priors
             )
-        return scores
+        return scores, reordered
 
     def expected_values(
         self, history: Histories | ArrayLike, candidates: IntArray

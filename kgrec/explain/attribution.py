@@ -16,6 +16,7 @@ from kgrec.data.dataset import IntArray
 from kgrec.data.histories import Histories, one_history
 from kgrec.explain.records import AgentShare, HistoryShare
 from kgrec.retrieval.history import History
+from kgrec.retrieval.scoring import Scored, take_apart
 
 # How many numbers of one kind are held at a time while parts of a history are scored.
 _MOST_CELLS = 2_000_000
@@ -26,11 +27,15 @@ class Rescoring:
     """Scores of candidates once a few items of a history are not counted.
 
     The kernels' numbers are looked up once. For each part of the history the coordinator's
-    attention and the length are taken anew, so the scores are those that the team would give.
+    attention, the length and what the ranker reorders are taken anew, so the scores are those
+    that the team would give.
 
     Attributes:
         team: the team.
         history: the whole history, of H items.
+        rows: of the candidates, int64 [C]: those that are asked for, then those beside which the
+            ranker sees them.
+        asked: so many are asked for.
         raw: what each agent that is heard says, without attention and length, float64 [A, H, C].
         priors: without attention, float64 [A, C].
         moments: of each agent, for its attention.
@@ -41,6 +46,8 @@ class Rescoring:
 
     team: Team
     history: Histories
+    rows: IntArray
+    asked: int
     raw: NDArray[np.float64]
     priors: NDArray[np.float64]
     moments: tuple[Moments, ...]
@@ -55,34 +62,40 @@ class Rescoring:
         history: Histories | IntArray,
         candidates: IntArray,
         moments: tuple[Moments, ...] | None = None,
+        beside: IntArray | None = None,
     ) -> Rescoring:
-        """Look up what the kernels say of candidates (rows, [C]) for a history (or rows, [H]).
+        """Look up what the kernels say of candidates (rows) for a history (or rows, [H]).
 
         Args:
             moments: of this very history, where they are known.
+            beside: rows of further candidates, whose scores are not asked for, but which the
+                ranker may reorder before those that are.
         """
         history = one_history(history, len(team.items))
         known = moments or moments_of(team, history)
         gate = team.coordinator.gate
         probes = np.empty(0, dtype=np.int64) if gate is None else gate.probes
         kernels = [each.kernel for each in known]
-        both = [_looked_up(kernels, history, items) for items in (candidates, probes)]
-        ranker = team.ranking
-        reading = None if ranker is None else ranker.of_said(both[0][0], history, candidates)
-        return cls(team, history, *both[0], known, *both[1], reading)
+        ranker, rows = team.ranking, candidates
+        if ranker is not None and beside is not None:
+            together = np.concatenate([candidates, beside])
+            rows = together if len(together) > ranker.top else candidates
+        both = [_looked_up(kernels, history, items) for items in (rows, probes)]
+        reading = None if ranker is None else ranker.of_said(both[0][0], history, rows)
+        return cls(team, history, rows, len(candidates), *both[0], known, *both[1], reading)
 
     def __len__(self) -> int:
         """H."""
         return len(self.history.item)
 
     def scores(self, removed: IntArray) -> NDArray[np.float64]:
-        """Score the candidates without some of the history.
+        """Score the candidates that are asked for without some of the history.
 
         Args:
             removed: positions in the history, distinct in each row, [S, N]; N may be 0.
 
         Returns:
-            float64 [S, C].
+            float64 [S, asked].
         """
         block = max(1, _MOST_CELLS // max(len(self), self.raw.shape[2]))
         starts = range(0, max(len(removed), 1), block)
@@ -95,7 +108,21 @@ class Rescoring:
         counts = [_counts(each.kernel, left, kept) for each in self.moments]
         said = _said(counts, self.raw, self.priors)
         scores = np.einsum("as,asc->sc", self._attention(left, removed, counts), said)
-        return np.asarray(scores if self.reading is None else scores + self.reading.totals(kept))
+        if self.reading is not None:
+            scores += self._added(scores, self.reading.totals(kept))
+        return np.asarray(scores[:, : self.asked])
+
+    def _added(self, scores: NDArray[np.float64], said: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the ranker adds where it says this of all candidates, [S, C]."""
+        ranker = self.team.ranking
+        if ranker is None or scores.shape[1] <= ranker.top:
+            return said
+        added = np.empty_like(said)
+        for each, row, all_said in zip(added, scores, said, strict=True):
+            best = ranker.chosen(self.rows, row)
+            each[:] = all_said[best].min()
+            each[best] = all_said[best]
+        return added
 
     def _attention(
         self, left: Histories, removed: IntArray, counts: Sequence[NDArray[np.float64]]
@@ -142,20 +169,31 @@ def deletion_effects(
     history: Histories | IntArray,
     item: int,
     moments: tuple[Moments, ...] | None = None,
+    beside: IntArray | None = None,
 ) -> NDArray[np.float64]:
-    """Return how the score of an item changes when a history item is not counted, float64 [H]."""
-    rescoring = Rescoring.of(team, history, np.array([item], dtype=np.int64), moments)
+    """Return how the score of an item changes when a history item is not counted, float64 [H].
+
+    Args:
+        moments, beside: see `Rescoring.of`.
+    """
+    rescoring = Rescoring.of(team, history, np.array([item], dtype=np.int64), moments, beside)
     nothing = np.zeros((1, 0), dtype=np.int64)
     each = np.arange(len(rescoring), dtype=np.int64)[:, None]
     return np.asarray(rescoring.scores(each)[:, 0] - rescoring.scores(nothing)[0, 0])
 
 
 def attribute(
-    team: Team, history: History, item: int, moments: tuple[Moments, ...] | None = None
+    team: Team,
+    history: History,
+    scored: Scored,
+    position: int,
+    moments: tuple[Moments, ...] | None = None,
 ) -> tuple[float, tuple[AgentShare, ...], tuple[HistoryShare, ...]]:
-    """Take the score of an item (a row) apart.
+    """Take the score of an item apart.
 
     Args:
+        scored: the item and the candidates that it was scored with.
+        position: of the item among them.
         moments: of this very history, where they are known.
 
     Returns:
@@ -165,7 +203,7 @@ def attribute(
     heard = team.listen(taken)
     attention = heard.alpha[:, 0]
     listened = dict(zip(team.agents, map(float, heard.shares[:, 0]), strict=True))
-    parts = team.parts(taken, np.array([item], dtype=np.int64), attention=attention)
+    parts = take_apart(team, history, scored, [position], attention=attention).parts
     by_event = parts.contributions[:, :, 0]  # [A, H]
     agents = tuple(
         AgentShare(
@@ -177,7 +215,8 @@ def attribute(
         )
         for k, agent in enumerate(parts.agents)
     )
-    effects = deletion_effects(team, taken, item, moments)
+    beside = np.delete(scored.rows, position)
+    effects = deletion_effects(team, taken, int(scored.rows[position]), moments, beside)
     shares = by_event.sum(axis=0)
     order = np.argsort(-shares, kind="stable")
     events = tuple(
@@ -189,4 +228,4 @@ def attribute(
         )
         for n in order.tolist()
     )
-    return float(parts.total[0]), agents, events
+    return float(scored.scores[position]), agents, events

@@ -85,9 +85,8 @@ class Explainer:
         candidates, _ = self.recommender.candidates(live, history, self.config.k)
         scored = score(live.team, history, {**candidates, item_id: title})
         moments = moments_of(live.team, history.taken(len(live.team.items)))
-        row = live.team.items.row(item_id)
-        total, agents, events = attribute(live.team, history, row, moments)
         rank = scored.ids.index(item_id) + 1
+        total, agents, events = attribute(live.team, history, scored, rank - 1, moments)
         counterfactual = self._counterfactual(live, history, scored, item_id, moments)
         paths = self._paths(live, history, events, NamedItem(item_id=item_id, title=title))
         words = sentences(title, total, rank, len(scored), agents, events, paths, counterfactual)
@@ -151,9 +150,10 @@ class Explainer:
         k = self.config.k
         position = scored.ids.index(item_id)
         others = [n for n in range(len(scored)) if n != position]
-        chosen = [position, *others[: max(self.config.counterfactual.others, 2 * k)]]
-        taken = history.taken(len(live.team.items))
-        rescoring = Rescoring.of(live.team, taken, scored.rows[chosen], moments)
+        most = max(self.config.counterfactual.others, 2 * k)
+        chosen, rest = [position, *others[:most]], others[most:]
+        taken, rows = history.taken(len(live.team.items)), scored.rows
+        rescoring = Rescoring.of(live.team, taken, rows[chosen], moments, rows[rest])
         removal = smallest_removal(rescoring, k=k, config=self.config.counterfactual)
         if removal is None:
             return None

@@ -14,7 +14,8 @@ class AgentShare(FrozenModel):
             which is no agent but stands among them, has none.
         weight: its share over the spread of its scores, which its numbers were multiplied by.
         history: what it says because of the history.
-        prior: what it says whatever the history.
+        prior: what it says whatever the history; of an item below those that the ranker reorders,
+            the least that it adds to one of these, which is added to all below alike.
     """
 
     agent: str

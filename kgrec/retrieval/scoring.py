@@ -21,12 +21,14 @@ class Scored:
         ids, titles: of the candidates, [C].
         rows: int64 [C].
         scores: float64 [C], falling.
+        reordered: whether the ranker reordered the candidate, bool [C].
     """
 
     ids: tuple[str, ...]
     titles: tuple[str, ...]
     rows: IntArray
     scores: NDArray[np.float64]
+    reordered: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -75,10 +77,11 @@ def score(
     ids: Sequence[str] = sorted(candidates)
     rows = team.items.rows(ids)
     taken = history.taken(len(team.items))
-    scores = team.totals(taken, rows, attention, with_priors=with_priors)
+    scores, reordered = team.standing(taken, rows, attention, with_priors=with_priors)
     order = np.argsort(-scores, kind="stable")
     chosen = tuple(ids[n] for n in order)
-    return Scored(chosen, tuple(candidates[i] for i in chosen), rows[order], scores[order])
+    titles = tuple(candidates[i] for i in chosen)
+    return Scored(chosen, titles, rows[order], scores[order], reordered[order])
 
 
 def take_apart(
@@ -102,7 +105,7 @@ def take_apart(
     if not with_priors:
         parts = replace(parts, priors=np.zeros_like(parts.priors))
     if team.ranking is not None:
-        below = place >= team.ranking.top
+        below = ~scored.reordered[place]
         parts.contributions[-1][:, below] = 0.0
         parts.priors[-1, below] += (scored.scores[place] - parts.total)[below]
     return Shares(history, parts)

@@ -90,10 +90,8 @@ def test_contributions_and_priors_sum_to_what_is_added(seed: int, size: int, rat
     history, candidates = random_history(seed, size), np.arange(ITEMS)
     reading = ranker.read(kernels, history, candidates)
     summed = reading.contributions().sum(axis=0) + reading.priors
-    scores = np.zeros(ITEMS)
-    np.testing.assert_allclose(
-        summed, ranker.added(kernels, history, candidates, scores), atol=1e-9
-    )
+    best = ranker.chosen(candidates, np.zeros(ITEMS))
+    np.testing.assert_allclose(summed, ranker.added(kernels, history, candidates, best), atol=1e-9)
 
 
 @settings(deadline=None, max_examples=40)
@@ -131,8 +129,42 @@ def test_only_the_best_are_reordered_and_the_others_stay_below(seed: int, top: i
 
 def test_the_best_rows_leave_out_what_is_masked() -> None:
     scores = np.array([1.0, -np.inf, 3.0, 2.0], dtype=np.float32)
-    np.testing.assert_array_equal(best_rows(scores, 2), [2, 3])
-    np.testing.assert_array_equal(best_rows(scores, 9), [0, 2, 3])
+    ties = np.arange(4)
+    np.testing.assert_array_equal(best_rows(scores, 2, ties), [2, 3])
+    np.testing.assert_array_equal(best_rows(scores, 9, ties), [0, 2, 3])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 100))
+def test_which_of_equal_candidates_is_reordered_says_nothing_of_the_catalogue(
+    seed: int, top: int
+) -> None:
+    """Neither the order in which candidates are given nor their rows decide."""
+    rng = np.random.default_rng(seed)
+    items = 400
+    popularity, prior = rng.normal(size=(2, items)).astype(np.float32)
+    ones = np.ones(2)
+    ranker = Ranker(ones, ones, ones, 0.0, 0.0, popularity, prior, top=top)
+    scores = rng.integers(0, 2, items).astype(float)
+    every = np.arange(items)
+    chosen = ranker.chosen(every, scores)
+    assert len(chosen) == top
+    assert scores[chosen].min() >= np.sort(scores)[-top]
+    shuffled = rng.permutation(items)
+    again = shuffled[ranker.chosen(shuffled, scores[shuffled])]
+    np.testing.assert_array_equal(np.sort(again), chosen)
+
+
+def test_equal_items_are_reordered_from_all_over_the_catalogue() -> None:
+    items, top = 10_000, 500
+    zeros, rising = np.zeros(items, dtype=np.float32), np.arange(items, dtype=np.float32)
+    ranker = Ranker(np.zeros(1), np.zeros(1), np.zeros(2), 0.0, 0.0, zeros, rising, top=top)
+    kernel = Kernel("linear", rows=sp.csr_matrix((items, items), dtype=np.float32))
+    histories = Histories.one([], items)
+    added = ranker.reorder([kernel], histories, np.zeros((1, items), dtype=np.float32))[0]
+    chosen = np.flatnonzero(added > added.min())
+    assert len(chosen) == top - 1
+    assert abs(chosen.mean() / items - 0.5) < 0.1
 
 
 def blocks(seed: int, users: int = 30, candidates: int = 8) -> list[Block]:
@@ -268,6 +300,21 @@ def test_attention_finds_the_nearest_neighbour_that_a_sum_does_not_see() -> None
     ranker = decided.ranker(train, scores.shape[1])
     after = ranker.reorder(kernels, validation.histories, kernels[0].scores(validation.histories))
     assert again.per_user(after).mean() > report["team"]
+
+
+def test_a_team_that_tells_nothing_apart_is_not_measured_by_the_order_of_the_catalogue() -> None:
+    """Everybody takes the first item of the catalogue, and the team scores all items alike."""
+    items = 160
+    held_out = _interactions([(user, 0) for user in range(150)])
+    train = _interactions([(user, 1 + user) for user in range(150)])
+    histories = Histories.of(train, 150, items)
+    validation = Validation(histories, held_out, Objective(k=5))
+    kernels = random_kernels(1, items)
+    scores = np.zeros((150, items), dtype=np.float32)
+    _, report = learn_ranker(
+        kernels, scores, validation, held_out, train, RankerConfig(iterations=1)
+    )
+    assert report["team"] == 0.0
 
 
 def test_values_are_those_of_one_kind_and_targets_may_be_of_another() -> None:

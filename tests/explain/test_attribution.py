@@ -7,20 +7,24 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tastes import encode_words, tastes
 
 from kgrec.agents.coordinator import Coordinator
+from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.ranker import Ranker, Ratings
+from kgrec.agents.ranker_training import RankerConfig
 from kgrec.agents.team import Team
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.explain.attribution import Rescoring, attribute, deletion_effects
 from kgrec.explain.counterfactual import CounterfactualConfig, smallest_removal
-from kgrec.retrieval.history import Event, as_history
+from kgrec.retrieval.history import Event, History, as_history
+from kgrec.retrieval.scoring import Scored, score
 
 ITEMS = 30
 
 
-def random_team(seed: int, *, prior: bool = True, ranked: bool = False) -> Team:
+def random_team(seed: int, *, prior: bool = True, ranked: bool = False, top: int = 200) -> Team:
     rng = np.random.default_rng(seed)
     rows = sp.random_array((ITEMS, ITEMS), density=0.3, rng=rng, data_sampler=rng.normal)
     factors = rng.normal(size=(2, ITEMS, 6)).astype(np.float32)
@@ -38,15 +42,15 @@ def random_team(seed: int, *, prior: bool = True, ranked: bool = False) -> Team:
     )
     weights = [*rng.dirichlet([1.0, 1.0]), 0.0]
     items = Vocabulary(f"i{n}" for n in range(ITEMS))
-    ranker = random_ranker(rng) if ranked else None
+    ranker = random_ranker(rng, top) if ranked else None
     return Team(items, kernels, Coordinator(weights), ranker=ranker)
 
 
-def random_ranker(rng: np.random.Generator) -> Ranker:
+def random_ranker(rng: np.random.Generator, top: int) -> Ranker:
     popularity, prior, usual = rng.normal(size=(3, ITEMS)).astype(np.float32)
     coefficients = rng.normal(size=(3, 2))
     ratings = Ratings(usual, kind=0, trust=0.5, weight=0.5)
-    return Ranker(*coefficients, 0.1, 0.2, popularity, prior, ratings, blend=0.8)
+    return Ranker(*coefficients, 0.1, 0.2, popularity, prior, ratings, blend=0.8, top=top)
 
 
 histories = st.lists(st.integers(0, ITEMS - 1), min_size=0, max_size=12, unique=True)
@@ -58,6 +62,10 @@ def team_score(team: Team, history: list[int], item: int) -> float:
     return float(team.scores(row)[0, item])
 
 
+def scored_alone(team: Team, history: History, item: int) -> Scored:
+    return score(team, history, {f"i{item}": ""})
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), histories, st.integers(0, ITEMS - 1), st.booleans())
 def test_contributions_sum_to_the_score(
@@ -65,12 +73,12 @@ def test_contributions_sum_to_the_score(
 ) -> None:
     team = random_team(seed, prior=prior)
     known = as_history([Event(f"i{n}", f"Item {n}") for n in history], team.items)
-    score, agents, events = attribute(team, known, item)
+    total, agents, events = attribute(team, known, scored_alone(team, known, item), 0)
     near = {"rel": 1e-5, "abs": 1e-5}
-    assert score == pytest.approx(team_score(team, history, item), **near)
+    assert total == pytest.approx(team_score(team, history, item), **near)
     priors = sum(agent.prior for agent in agents)
-    assert sum(event.contribution for event in events) + priors == pytest.approx(score, **near)
-    assert sum(agent.history + agent.prior for agent in agents) == pytest.approx(score, **near)
+    assert sum(event.contribution for event in events) + priors == pytest.approx(total, **near)
+    assert sum(agent.history + agent.prior for agent in agents) == pytest.approx(total, **near)
     for event in events:
         assert sum(event.by_agent.values()) == pytest.approx(event.contribution, **near)
     shares = [event.contribution for event in events]
@@ -93,16 +101,61 @@ def test_deletion_effects_are_those_of_the_team(seed: int, history: list[int], i
 def test_the_ranker_is_a_voice_like_another(seed: int, history: list[int], item: int) -> None:
     team = random_team(seed, ranked=True)
     known = as_history([Event(f"i{n}", f"Item {n}", at=n) for n in history], team.items)
-    score, agents, events = attribute(team, known, item)
+    total, agents, events = attribute(team, known, scored_alone(team, known, item), 0)
     assert agents[-1].agent == "ranker"
-    assert score == pytest.approx(sum(agent.history + agent.prior for agent in agents))
+    assert total == pytest.approx(sum(agent.history + agent.prior for agent in agents))
     taken = known.taken(ITEMS)
-    assert score == pytest.approx(float(team.totals(taken, np.array([item]))[0]))
+    assert total == pytest.approx(float(team.totals(taken, np.array([item]))[0]))
     effects = {event.item_id: event.deletion_effect for event in events}
     for n, number in enumerate(history):
         left = taken.without(np.array([[n]], dtype=np.int64))
         without = float(team.parts(left, [item]).total[0])
-        assert effects[f"i{number}"] == pytest.approx(without - score, rel=1e-6, abs=1e-6)
+        assert effects[f"i{number}"] == pytest.approx(without - total, rel=1e-6, abs=1e-6)
+
+
+def assert_explained(team: Team, history: History, scored: Scored) -> None:
+    """Each candidate's parts sum to its score; a deletion does to it what is told."""
+    taken = history.taken(len(team.items))
+    for position, (item, ranked) in enumerate(zip(scored.ids, scored.reordered, strict=True)):
+        total, agents, events = attribute(team, history, scored, position)
+        assert total == scored.scores[position]
+        priors = sum(agent.prior for agent in agents)
+        assert sum(event.contribution for event in events) + priors == pytest.approx(total)
+        assert sum(agent.history + agent.prior for agent in agents) == pytest.approx(total)
+        if not ranked:
+            assert agents[-1].agent == "ranker"
+            assert agents[-1].history == 0.0
+            assert all(event.by_agent["ranker"] == 0.0 for event in events)
+        effects = {event.item_id: event.deletion_effect for event in events}
+        for n, event in enumerate(history.events):
+            left = taken.without(np.array([[n]], dtype=np.int64))
+            after = team.totals(left, scored.rows)[scored.ids.index(item)]
+            assert effects[event.item_id] == pytest.approx(after - total, rel=1e-6, abs=1e-6)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), histories, st.integers(1, 12))
+def test_below_what_the_ranker_reorders_none_of_its_reading_is_claimed(
+    seed: int, history: list[int], top: int
+) -> None:
+    team = random_team(seed, ranked=True, top=top)
+    known = as_history([Event(f"i{n}", f"Item {n}", at=n) for n in history], team.items)
+    candidates = {f"i{n}": "" for n in range(ITEMS) if n not in history}
+    scored = score(team, known, candidates)
+    assert scored.reordered.sum() == top
+    assert_explained(team, known, scored)
+
+
+def test_a_fitted_team_is_explained_as_it_ranks() -> None:
+    world = tastes()
+    config = TeamConfig(agents=("linear",), ranker=RankerConfig(use="always", iterations=5, top=12))
+    team = fit_team(world.train, world.valid, config, encode=encode_words)
+    assert team.ranking is not None
+    for user in range(3):
+        met = world.train.interactions.item[world.train.interactions.user == user]
+        history = as_history([Event(f"i{n}", "", "rating") for n in met.tolist()], team.items)
+        candidates = {item: "" for item in team.items.ids if item not in history.seen}
+        assert_explained(team, history, score(team, history, candidates))
 
 
 @settings(deadline=None, max_examples=40)

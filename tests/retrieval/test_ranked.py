@@ -73,6 +73,13 @@ def test_contributions_sum_to_the_score_below_what_the_ranker_reorders(ranked: R
     for answer in (long, alike, varied):
         for item in answer.items:
             assert sum(item.contributions.values()) == pytest.approx(item.score, abs=1e-9)
+    explainer = Explainer(ranked)
+    for item in (long.items[0], long.items[39], long.items[40], long.items[55]):
+        told = explainer.explain(user_id(1), item.item_id)
+        assert (told.rank, told.score) == (item.rank, pytest.approx(item.score, abs=1e-9))
+        by_agent = {agent.agent: agent.history + agent.prior for agent in told.agents}
+        assert by_agent == pytest.approx(item.contributions, abs=1e-9)
+        assert (told.agents[-1].history == 0.0) == (item.rank > 40)
     said = [item.contributions["ranker"] for item in long.items]
     assert len(set(np.round(said[40:], 9))) == 1
     assert said[40] == pytest.approx(min(said[:40]))
