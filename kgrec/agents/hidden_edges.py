@@ -211,24 +211,37 @@ class HiddenEdges:
 
     def loss(self, network: HistoryNetwork, batch: Batch, rng: np.random.Generator) -> Tensor:
         """Return the loss of predicting the hidden edges of a batch from the others."""
-        settings = self.config.regularise
-        scored = BatchScores(
-            network,
-            batch,
-            self.by_column,
-            self.config.loss,
-            dropout=settings.history_dropout,
-            rng=rng,
-        )
+        scored = self.scored(network, batch, rng)
         vectors = network.item_vectors(batch.graph)
-        loss = batch.share * scored.loss(vectors)
+        return self.regularised(batch.share * scored.loss(vectors), scored, vectors, rng)
+
+    def scored(
+        self, network: HistoryNetwork, batch: Batch, rng: np.random.Generator
+    ) -> BatchScores:
+        """Return what scores a batch, with a share of the histories left out of their sums."""
+        dropout = self.config.regularise.history_dropout
+        return BatchScores(
+            network, batch, self.by_column, self.config.loss, dropout=dropout, rng=rng
+        )
+
+    def regularised(
+        self, loss: Tensor, scored: BatchScores, vectors: Tensor, rng: np.random.Generator
+    ) -> Tensor:
+        """Return the loss with what is done against learning by heart.
+
+        Args:
+            loss: of these item vectors by `scored`, times the share of the batch.
+            vectors: [I, D].
+        """
+        settings, batch = self.config.regularise, scored.batch
+        whole = loss
         if settings.adversary.weight:
             worst = adversarial_loss(loss, vectors, scored.loss, settings.adversary.epsilon)
-            loss = loss + settings.adversary.weight * batch.share * worst
+            whole = whole + settings.adversary.weight * batch.share * worst
         if settings.contrast.weight:
-            agreement = _contrast(network, batch, vectors, settings.contrast, rng)
-            loss = loss + settings.contrast.weight * agreement
-        return loss
+            agreement = _contrast(scored.network, batch, vectors, settings.contrast, rng)
+            whole = whole + settings.contrast.weight * agreement
+        return whole
 
     def measure(self, network: HistoryNetwork) -> float:
         assert self.held_out is not None  # noqa: S101 - callers ask only when there is one

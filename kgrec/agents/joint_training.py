@@ -10,40 +10,27 @@ the mixture of all in place of each other one): no gradient flows through it to 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from kgrec.agents.base import Agent, FitContext
-from kgrec.agents.batch_scores import BatchScores
 from kgrec.agents.batches import Batch
 from kgrec.agents.convolution import HistoryNetwork
 from kgrec.agents.coordinator import Coordinator
-from kgrec.agents.hidden_edges import HiddenEdges, HiddenEdgesConfig
+from kgrec.agents.ensemble import mean_kernel
+from kgrec.agents.hidden_edges import HiddenEdges
+from kgrec.agents.joint_settings import agreed
 from kgrec.agents.kernel import Kernel
-from kgrec.agents.subgraphs import SampleConfig
 from kgrec.agents.team import Team
 from kgrec.agents.together import TogetherConfig
-from kgrec.errors import ConfigError
 from kgrec.training.loop import seeded, train
 from kgrec.training.losses import softmax_loss
 from kgrec.training.workers import ALONE
-
-
-class HidesEdges(Agent, Protocol):
-    """An agent that learns by predicting hidden edges."""
-
-    @property
-    def config(self) -> HiddenEdgesConfig:
-        """The settings."""
-
-    def problem(self, context: FitContext) -> HiddenEdges:
-        """Return the training problem of a data set."""
 
 
 class Together(nn.Module):
@@ -127,72 +114,84 @@ def fit_together(
 ) -> list[Kernel]:
     """Train the networks of these agents on one loss; return a kernel each.
 
-    Every temperature that the first agent would try is tried, for all of them; the best mixture on
-    the validation part stays. Steps see the whole graph, however large, since what a sample of it
-    remembers is of one network; edges are hidden, and items half known, as the agent with the
-    largest `cold` has it.
+    The temperatures in question are tried by all agents that name none of their own; the best
+    mixture on the validation part stays. Steps see the whole graph, however large, since what a
+    sample of it remembers is of one network.
 
     Raises:
-        ConfigError: one of them does not learn by predicting hidden edges.
+        ConfigError: the settings of one of them do not let it learn together; see `agreed`.
         NothingToLearnError: the data lacks what one of them learns from.
     """
     context = replace(context, workers=ALONE)
-    sized = [_sized(agent, config.embedding_dim) for agent in agents]
-    learning = _Learning([agent.problem(context) for agent in sized], context, config)
-    trials = [learning.train(tau) for tau in learning.problems[0].taus()]
-    return max(trials, key=lambda trial: trial[0])[1]
+    members = agreed(agents, context, config)
+    return _Learning([agent.problem(context) for agent in members], context, config).fit()
 
 
-def _cold(problem: HiddenEdges) -> float:
-    return problem.config.cold
-
-
-def _sized(agent: Agent, embedding_dim: int) -> HidesEdges:
-    if not isinstance(agent.config, HiddenEdgesConfig):
-        raise ConfigError(
-            "this agent does not learn by predicting hidden edges, as those do that learn together",
-            value=agent.name,
-            remedy="Name others in [together].",
-        )
-    sizes = {"embedding_dim", "text_dim"} & set(type(agent.config).model_fields)
-    changed = {**dict.fromkeys(sizes, embedding_dim), "sample": SampleConfig(max_edges=sys.maxsize)}
-    config = agent.config.model_copy(update=changed)
-    kind: Any = type(agent)
-    built: HidesEdges = kind(config)
-    return built
+@dataclass(frozen=True)
+class _Trial:
+    tau: float
+    metric: float
+    steps: int
+    kernels: list[Kernel]
 
 
 class _Learning:
-    """The problems of several agents on one data set."""
+    """The problems of several agents on one data set, with the settings that they agreed on."""
 
     def __init__(
         self, problems: Sequence[HiddenEdges], context: FitContext, config: TogetherConfig
     ) -> None:
         self.problems, self.context, self.config = problems, context, config
 
-    def train(self, tau: float) -> tuple[float, list[Kernel]]:
-        """Return what the mixture measures on the validation part, and the kernels."""
+    def fit(self) -> list[Kernel]:
+        """Train with each temperature in question; return the kernels of the best mixture.
+
+        Where an agent is an ensemble all are trained again with other seeds, and each takes the
+        mean over as many networks as it asks for.
+        """
+        free = [problem for problem in self.problems if problem.config.tau is None]
+        taus = (free or self.problems)[0].taus()
+        best = max((self.train(tau) for tau in taus), key=lambda trial: trial.metric)
+        sizes = [problem.config.ensemble for problem in self.problems]
+        rounds = [best.kernels] + [
+            self.train(best.tau, seed=self.context.seed + number, steps=best.steps).kernels
+            for number in range(1, max(sizes))
+        ]
+        each = zip(*rounds, strict=True)
+        return [mean_kernel(own[:size]) for own, size in zip(each, sizes, strict=True)]
+
+    def train(self, tau: float, *, seed: int | None = None, steps: int | None = None) -> _Trial:
+        """Train all networks from scratch.
+
+        Args:
+            tau: temperature of those that name none.
+            seed: the context's where it is None.
+            steps: ends there without looking at the validation part.
+        """
         context, config, first = self.context, self.config, self.problems[0]
         names = [problem.name for problem in self.problems]
-        with seeded(context.seed):
-            networks = [problem.build(tau) for problem in self.problems]
+        name = f"{' and '.join(names)}: τ {tau:g}" + ("" if seed is None else f", seed {seed}")
+        look = first.held_out is not None and steps is None
+        seed = context.seed if seed is None else seed
+        with seeded(seed):
+            networks = [problem.build(problem.config.tau or tau) for problem in self.problems]
             model = Together(networks, self._fixed(names), share_inputs=config.share_inputs)
-            rng = np.random.default_rng(context.seed)
-            batches = max(self.problems, key=_cold).batches(networks[0])
+            rng = np.random.default_rng(seed)
+            batches = first.batches(networks[0])
             trained = train(
                 model,
                 lambda: self.loss(model, batches.draw(networks[0], rng), rng),
                 config.schedule,
-                measure=(lambda: self.measure(model)) if first.held_out is not None else None,
-                stop_after=first.config.steps,
-                name=f"{' and '.join(names)}: τ {tau:g}",
+                measure=(lambda: self.measure(model)) if look else None,
+                stop_after=steps or first.config.steps,
+                name=name,
                 progress=context.progress,
                 generator=rng,
                 files=context.files(config, *(problem.config for problem in self.problems)),
                 rest_every=batches.rest_every,
             )
-        kernels = self.kernels(model, {"tau": tau, "steps": trained.steps})
-        return trained.best or 0.0, kernels
+        kernels = self.kernels(model, {"steps": trained.steps})
+        return _Trial(tau, trained.best or 0.0, trained.steps, kernels)
 
     def _fixed(self, names: Sequence[str]) -> list[float] | None:
         given = self.config.shares
@@ -205,34 +204,21 @@ class _Learning:
         """Return L on the hidden edges of a batch."""
         losses, scores = [], []
         for problem, network in zip(self.problems, model.networks, strict=True):
-            settings = problem.config
-            scored = BatchScores(
-                network,
-                batch,
-                problem.by_column,
-                settings.loss,
-                dropout=settings.regularise.history_dropout,
-                rng=rng,
-            )
-            if not scored.plain:
-                raise ConfigError(
-                    "agents learn together by the softmax over all items",
-                    value=problem.name,
-                    remedy="Raise max_cells, leave the loss as it is, or let each learn alone.",
-                )
+            scored = problem.scored(network, batch, rng)
             vectors = network.item_vectors(batch.graph)
             scores.append(scored.scores(vectors))
-            losses.append(softmax_loss(scores[-1], scored.row, scored.item))
+            loss = softmax_loss(scores[-1], scored.row, scored.item)
+            losses.append(problem.regularised(loss, scored, vectors, rng))
         return model.loss(losses, scores, batch, self.config.agreement)
 
     def kernels(self, model: Together, chosen: Mapping[str, float | int]) -> list[Kernel]:
-        """Return the kernels; their notes say the shares."""
+        """Return the kernels; their notes say the shares, their choices the temperature too."""
         shares = model.shares.tolist()
         told: dict[str, Any] = {
             "shares": dict(zip((p.name for p in self.problems), shares, strict=True))
         }
         kernels = [
-            problem.kernel(network, dict(chosen))
+            problem.kernel(network, {"tau": network.tau, **chosen})
             for problem, network in zip(self.problems, model.networks, strict=True)
         ]
         return [replace(kernel, notes={**kernel.notes, "together": told}) for kernel in kernels]

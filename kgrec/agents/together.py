@@ -11,7 +11,7 @@ from kgrec.training.schedule import Schedule
 
 
 class TogetherConfig(FrozenModel):
-    """How agents learn together.
+    """How agents learn together; what else they heed are their own settings.
 
     Attributes:
         use: False lets each learn on its own.

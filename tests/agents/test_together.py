@@ -13,9 +13,10 @@ import scipy.sparse as sp
 import torch
 from tastes import Tastes, encode_words, tastes
 
-from kgrec.agents.base import FitContext
+from kgrec.agents.base import Agent, FitContext
 from kgrec.agents.collaborative import CollaborativeAgent, CollaborativeConfig
 from kgrec.agents.fit import TeamConfig, _Log, _refitted, fit_team
+from kgrec.agents.joint_settings import agreed
 from kgrec.agents.joint_training import Together, _Learning, divergence, fit_together, mixture
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.knowledge import KnowledgeAgent, KnowledgeConfig
@@ -197,20 +198,116 @@ def test_an_interrupted_training_goes_on(world: Tastes, tmp_path: Path) -> None:
         fit_together(agents, kept, config)
 
 
+def pair(first: dict[str, Any], second: dict[str, Any]) -> list[Agent]:
+    """The two agents with these settings."""
+    return [
+        CollaborativeAgent(CollaborativeConfig.model_validate({"tau": 0.3} | first)),
+        KnowledgeAgent(KnowledgeConfig.model_validate({"tau": 0.3} | second)),
+    ]
+
+
+def in_few_steps(
+    world: Tastes, first: dict[str, Any], second: dict[str, Any], **together: Any
+) -> list[Kernel]:
+    config = TogetherConfig.model_validate(QUICK | {"schedule": {"steps": 4}} | together)
+    context = FitContext(world.train, None, encode=encode_words)
+    return fit_together(pair(first, second), context, config)
+
+
+@pytest.fixture(scope="module")
+def usual(world: Tastes) -> list[Kernel]:
+    """What is learned without any of the settings below."""
+    return in_few_steps(world, {}, {})
+
+
+@pytest.mark.parametrize("who", [0, 1], ids=["collaborative", "knowledge"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ensemble": 2},
+        {"regularise": {"contrast": {"weight": 0.5}}},
+        {"regularise": {"contrast": {"weight": 0.5, "view": "edges"}}},
+        {"regularise": {"adversary": {"weight": 0.5}}},
+        {"regularise": {"history_dropout": 0.5}},
+        {"kappa": 5.0},
+        {"drop": 0.6},
+        {"cold": 0.4},
+        {"max_cells": 96 * 20, "loss": {"min_rows": 10}},
+        {"steps": 2},
+        {"tau": 0.7},
+        {"history_power": 0.1},
+    ],
+    ids=str,
+)
+def test_a_setting_of_either_agent_changes_what_is_learned(
+    world: Tastes, usual: list[Kernel], who: int, settings: dict[str, Any]
+) -> None:
+    given: list[dict[str, Any]] = [{}, {}]
+    given[who] = settings
+    histories = world.train.matrix()
+    kernel = in_few_steps(world, *given)[who]
+    assert np.abs(kernel.scores(histories) - usual[who].scores(histories)).max() > 1e-4
+
+
+def test_each_takes_the_mean_over_as_many_networks_as_it_asks_for(
+    world: Tastes, usual: list[Kernel]
+) -> None:
+    kernels = in_few_steps(world, {"ensemble": 3}, {"ensemble": 2})
+    for kernel, alone, size in zip(kernels, usual, (3, 2), strict=True):
+        assert kernel.item_factors is not None
+        assert alone.item_factors is not None
+        first, second, *others = np.hsplit(kernel.item_factors, size)
+        assert len(others) == size - 2
+        np.testing.assert_array_equal(first, alone.item_factors)
+        assert not np.allclose(first, second)
+
+
+def test_each_keeps_a_temperature_of_its_own(world: Tastes) -> None:
+    first, second = in_few_steps(world, {"tau": 0.7}, {"tau": None, "tau_choices": (0.4, 0.9)})
+    assert (first.chosen["tau"], second.chosen["tau"]) == (0.7, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ({"embedding_dim": 32}, {}, "collaborative: embedding_dim = 32"),
+        ({}, {"text_dim": 16}, "knowledge: text_dim = 16"),
+        ({}, {"schedule": {"rate": 0.5}}, "knowledge: schedule.rate = 0.5"),
+        ({"sample": {"max_edges": 0}}, {}, "collaborative: sample.max_edges = 0"),
+        ({"loss": {"kind": "bpr"}}, {}, "collaborative: loss.kind = bpr"),
+        ({}, {"loss": {"hard_negatives": 5}}, "knowledge: loss.hard_negatives = 5"),
+        ({}, {"loss": {"smoothing": 0.1}}, "knowledge: loss.smoothing = 0.1"),
+        ({"loss": {"candidates": 5}}, {}, "loss.candidates = 5"),
+        ({"max_cells": 960, "loss": {"drawn": 20}}, {}, "Raise it to 11520"),
+        ({"drop": 0.5}, {"drop": 0.4}, "drop: collaborative 0.5, knowledge 0.4"),
+        ({"steps": 2}, {"steps": 3}, "steps: collaborative 2, knowledge 3"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_cannot_be_heeded_is_refused_before_anything_is_learned(
+    world: Tastes, tmp_path: Path, first: dict[str, Any], second: dict[str, Any], told: str
+) -> None:
+    context = FitContext(world.train, None, encode=encode_words, logs=tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        fit_together(pair(first, second), context, TogetherConfig.model_validate(QUICK))
+    assert told in str(caught.value)
+    assert "[together] use = false" in caught.value.remedy
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_setting_that_says_what_holds_for_all_is_not_refused(
+    world: Tastes, usual: list[Kernel]
+) -> None:
+    same = {"embedding_dim": 8, "schedule": {"steps": 4}, "sample": {"max_edges": 10_000}}
+    kernels = in_few_steps(world, same, same | {"text_dim": 8, "drop": 0.3})
+    for kernel, expected in zip(kernels, usual, strict=True):
+        np.testing.assert_array_equal(kernel.item_factors, expected.item_factors)
+
+
 def test_a_large_graph_is_learned_from_as_a_whole(world: Tastes) -> None:
     context = FitContext(world.train, None, encode=encode_words)
-    config = TogetherConfig.model_validate(QUICK | {"schedule": {"steps": 2}})
-
-    def learned(max_edges: int) -> list[Kernel]:
-        large = {"tau": 0.3, "sample": {"max_edges": max_edges}}
-        agents = [
-            CollaborativeAgent(CollaborativeConfig.model_validate(large)),
-            KnowledgeAgent(KnowledgeConfig.model_validate(large)),
-        ]
-        return fit_together(agents, context, config)
-
-    for large, small in zip(learned(0), learned(1_000_000), strict=True):
-        np.testing.assert_array_equal(large.item_factors, small.item_factors)
+    for agent in agreed(pair({}, {}), context, TogetherConfig.model_validate(QUICK)):
+        assert not agent.config.sample.applies(10**12)
 
 
 def test_the_mixture_and_the_divergence_are_the_formulas() -> None:
@@ -282,11 +379,3 @@ def test_an_agent_in_closed_form_cannot_learn_together(world: Tastes) -> None:
     context = FitContext(world.train, world.valid)
     with pytest.raises(ConfigError, match="hidden edges"):
         fit_together([CollaborativeAgent(), LinearAgent()], context, TogetherConfig(use=True))
-
-
-def test_candidates_that_are_drawn_are_not_enough(world: Tastes) -> None:
-    context = FitContext(world.train, world.valid, encode=encode_words)
-    drawn = KnowledgeConfig.model_validate({"loss": {"candidates": 5}})
-    config = TogetherConfig.model_validate(QUICK)
-    with pytest.raises(ConfigError, match="all items"):
-        fit_together([CollaborativeAgent(), KnowledgeAgent(drawn)], context, config)
