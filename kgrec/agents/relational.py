@@ -17,10 +17,8 @@ of `convolution`.
 from __future__ import annotations
 
 import json
-import sys
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -29,41 +27,64 @@ from torch import Tensor, nn
 from kgrec.agents.convolution import INIT_SCALE, Graph, HistoryNetwork
 from kgrec.agents.sentence_map import SentenceMap
 from kgrec.agents.typed_graph import TypedGraph
+from kgrec.training.sparse_weights import (
+    Pattern,
+    inner_products,
+    weighted_sum,
+    weighted_sum_back,
+)
 
 with warnings.catch_warnings():
     # torch-geometric scripts some of its classes when it is imported, which torch deprecates.
     warnings.simplefilter("ignore")
-    from torch_geometric.nn import MessagePassing
     from torch_geometric.utils import softmax
 
 
 @dataclass(frozen=True)
-class Arrows:
-    """Facts in one direction, on the device.
+class TypedEdges:
+    """Facts as a sparse matrix of items and ends, on the device.
+
+    An end is an entity in a relation: what a relation does to an entity is reckoned once for each
+    end, not once for each fact.
 
     Attributes:
-        edge_index: rows of sources and of targets, int64 [2, F].
-        relation: int64 [F].
-        degree: log of the facts that the source is in, float32 [F].
+        facts: places of the F facts, items by ends, [I, Q].
+        end_entity, end_relation: of each end, int64 [Q].
+        item, entity, relation: of each fact, int64 [F].
+        item_degree, entity_degree: log of the facts that a fact's item and entity are in,
+            float32 [F].
         confidence: log of the confidence, float32 [F].
     """
 
-    edge_index: Tensor
+    facts: Pattern
+    end_entity: Tensor
+    end_relation: Tensor
+    item: Tensor
+    entity: Tensor
     relation: Tensor
-    degree: Tensor
+    item_degree: Tensor
+    entity_degree: Tensor
     confidence: Tensor
 
     @classmethod
-    def of(cls, graph: TypedGraph, *, into_items: bool, device: str) -> Arrows:
-        sides = (graph.entity, graph.item) if into_items else (graph.item, graph.entity)
-        degrees = graph.entity_degree if into_items else graph.item_degree
-        edges, relation = np.stack(sides), graph.relation
-        floats = np.log(degrees[sides[0]]), np.log(graph.confidence)
-        columns = (edges, relation, *floats)
-        return cls(*(torch.from_numpy(column).to(device) for column in columns))
+    def of(cls, graph: TypedGraph, device: str) -> TypedEdges:
+        relations = max(len(graph.relations), 1)
+        ends, end = np.unique(graph.entity * relations + graph.relation, return_inverse=True)
+        columns = (
+            ends // relations,
+            ends % relations,
+            graph.item,
+            graph.entity,
+            graph.relation,
+            np.log(graph.item_degree[graph.item]),
+            np.log(graph.entity_degree[graph.entity]),
+            np.log(graph.confidence),
+        )
+        facts = Pattern.of(graph.item, end, (graph.num_items, len(ends)), device)
+        return cls(facts, *(torch.from_numpy(column).to(device) for column in columns))
 
 
-class RelationAttention(MessagePassing):  # type: ignore[misc]
+class RelationAttention(nn.Module):
     """A step of attention along typed edges (Busbridge et al. 2019, "Relational Graph Attention
     Networks"; scaled products by relation as in Hu et al. 2020, "Heterogeneous Graph
     Transformer").
@@ -78,14 +99,20 @@ class RelationAttention(MessagePassing):  # type: ignore[misc]
         embedding_dim: D.
         attention_dim: size of queries and keys, d.
         slow: see above.
+        into_items: whether entities speak to items, or items to entities.
     """
 
     def __init__(
-        self, num_relations: int, embedding_dim: int, attention_dim: int, slow: float
+        self,
+        num_relations: int,
+        embedding_dim: int,
+        attention_dim: int,
+        slow: float,
+        *,
+        into_items: bool,
     ) -> None:
-        super().__init__(aggr="sum", node_dim=0)
-        _tidy(type(self).__name__)
-        self.slow = slow
+        super().__init__()
+        self.slow, self.into_items = slow, into_items
         start = embedding_dim**-0.5
         self.query = nn.Parameter(start * torch.randn(embedding_dim, attention_dim))
         self.key = nn.Parameter(start * torch.randn(embedding_dim, attention_dim))
@@ -94,41 +121,41 @@ class RelationAttention(MessagePassing):  # type: ignore[misc]
         self.relation_bias = nn.Parameter(torch.zeros(num_relations))
         self.hub = nn.Parameter(torch.zeros(()))
 
-    def attention(self, source: Tensor, target: Tensor, arrows: Arrows) -> Tensor:
+    def attention(self, items: Tensor, entities: Tensor, edges: TypedEdges) -> Tensor:
         """Return a, [F]: it sums to one over the edges into a target."""
-        heads, tails = arrows.edge_index
-        scale = (1 + self.slow * self.relation_key)[arrows.relation]  # [F, d]
-        alike = ((target @ self.query)[tails] * scale * (source @ self.key)[heads]).sum(dim=1)
-        logits = alike * self.query.shape[1] ** -0.5 + arrows.confidence
-        logits = logits + self.slow * self.relation_bias[arrows.relation]
-        logits = logits + (self.slow * self.hub - 0.5) * arrows.degree
-        weights: Tensor = softmax(logits, tails, num_nodes=len(target))
+        of_item, of_entity = self.key, self.query
+        target, degree, size = edges.entity, edges.item_degree, len(entities)
+        if self.into_items:
+            of_item, of_entity = of_entity, of_item
+            target, degree, size = edges.item, edges.entity_degree, len(items)
+        ends = _scaled(entities @ of_entity, self.slow * self.relation_key, edges)  # [Q, d]
+        alike = inner_products(edges.facts, items @ of_item, ends)
+        logits = alike * self.query.shape[1] ** -0.5 + edges.confidence
+        logits = logits + self.slow * self.relation_bias.index_select(0, edges.relation)
+        logits = logits + (self.slow * self.hub - 0.5) * degree
+        weights: Tensor = softmax(logits, target, num_nodes=size)
         return weights
 
-    def forward(self, source: Tensor, target: Tensor, arrows: Arrows) -> Tensor:
-        """Return what the sources tell each target, [N, D].
+    def forward(self, items: Tensor, entities: Tensor, edges: TypedEdges) -> Tensor:
+        """Return what each target is told: items, [I, D], or entities, [N, D].
 
         Args:
-            source: [M, D].
-            target: [N, D].
+            items: [I, D].
+            entities: [N, D].
         """
-        weight = self.attention(source, target, arrows)
-        size = (len(source), len(target))
-        told: Tensor = self.propagate(
-            arrows.edge_index, x=source, weight=weight, relation=arrows.relation, size=size
-        )
-        return told
-
-    def message(self, x_j: Tensor, weight: Tensor, relation: Tensor) -> Tensor:
-        """Return a · (v_r ⊙ x), [F, D]."""
-        return weight[:, None] * (1 + self.slow * self.relation_value)[relation] * x_j
+        weight = self.attention(items, entities, edges)
+        values = self.slow * self.relation_value
+        if self.into_items:
+            return weighted_sum(edges.facts, weight, _scaled(entities, values, edges))
+        told = weighted_sum_back(edges.facts, weight, items)  # [Q, D]
+        told = told * (1 + values).index_select(0, edges.end_relation)
+        return torch.zeros_like(entities).index_add(0, edges.end_entity, told)
 
 
-def _tidy(layer: str) -> None:
-    """Remove the file that torch-geometric leaves in the temporary folder for a layer's class."""
-    module = sys.modules.get(f"{__name__}_{layer}_propagate")
-    if module is not None and module.__file__ is not None:
-        Path(module.__file__).unlink(missing_ok=True)
+def _scaled(entities: Tensor, by_relation: Tensor, edges: TypedEdges) -> Tensor:
+    """Return the entity of each end, its coordinates scaled by one plus the relation's, [Q, D]."""
+    scale = (1 + by_relation).index_select(0, edges.end_relation)
+    return scale * entities.index_select(0, edges.end_entity)
 
 
 class KnowledgeNetwork(HistoryNetwork):
@@ -177,8 +204,12 @@ class KnowledgeNetwork(HistoryNetwork):
         self.graph, self.most_facts = graph, most_facts
         self._rng = np.random.default_rng(int(torch.randint(2**31, (1,))))
         relations = len(graph.relations)
-        self.to_entity = RelationAttention(relations, embedding_dim, attention_dim, slow)
-        self.to_item = RelationAttention(relations, embedding_dim, attention_dim, slow)
+
+        def attention(size: int, *, into_items: bool) -> RelationAttention:
+            return RelationAttention(relations, size, attention_dim, slow, into_items=into_items)
+
+        self.to_entity = attention(embedding_dim, into_items=False)
+        self.to_item = attention(embedding_dim, into_items=True)
         self._keep("gate", gate)
         self.entity: nn.Parameter | None = None
         if entity_kappa is not None:
@@ -188,27 +219,21 @@ class KnowledgeNetwork(HistoryNetwork):
         self.inputs = inputs
         if inputs is not None:
             size = inputs.matrix.shape[1]
-            self.said_of_entity = RelationAttention(relations, size, attention_dim, slow)
-            self.said_of_item = RelationAttention(relations, size, attention_dim, slow)
+            self.said_of_entity = attention(size, into_items=False)
+            self.said_of_item = attention(size, into_items=True)
             # An item that nobody has had stands on its text alone, so that speaks up.
             self.voice = nn.Parameter(torch.tensor([0.7, 1.4]))
-        self._whole = self._arrows(graph)
+        self._whole = TypedEdges.of(graph, device)
         self.to(device)
 
     def _keep(self, name: str, value: Tensor | None) -> None:
         self.register_buffer(name, value, persistent=False)
 
-    def _arrows(self, graph: TypedGraph) -> tuple[Arrows, Arrows]:
-        return (
-            Arrows.of(graph, into_items=False, device=self.device),
-            Arrows.of(graph, into_items=True, device=self.device),
-        )
-
-    def _drawn(self) -> tuple[Arrows, Arrows]:
+    def _drawn(self) -> TypedEdges:
         """Return the facts of a step, or all of them when no step is being learned."""
         if len(self.graph) <= self.most_facts or not torch.is_grad_enabled():
             return self._whole
-        return self._arrows(self.graph.sample(self.most_facts, self._rng))
+        return TypedEdges.of(self.graph.sample(self.most_facts, self._rng), self.device)
 
     def get_extra_state(self) -> Tensor:
         """Return where the draws of facts are, for a training that goes on; bytes."""
@@ -237,14 +262,14 @@ class KnowledgeNetwork(HistoryNetwork):
 
     def item_vectors(self, graph: Graph) -> Tensor:
         """Return A, [I, D + X]; [I, D] where nothing is written."""
-        arrows = self._drawn()
-        taken = _walked(*self.nodes(graph), arrows, self.to_entity, self.to_item, graph.items)
+        edges = self._drawn()
+        taken = _walked(*self.nodes(graph), edges, self.to_entity, self.to_item, graph.items)
         if self.inputs is None:
             return taken
         texts, names = self.inputs(), self.inputs.entities()
         if names is None:
             names = texts.new_zeros(self.graph.num_entities, texts.shape[1])
-        said = _walked(texts, names, arrows, self.said_of_entity, self.said_of_item, graph.items)
+        said = _walked(texts, names, edges, self.said_of_entity, self.said_of_item, graph.items)
         gate, (warm, cold) = graph.gate[:, None], self.voice
         return torch.cat([gate * taken, (warm * gate + cold * (1 - gate)) * said], dim=1)
 
@@ -252,10 +277,10 @@ class KnowledgeNetwork(HistoryNetwork):
     def relation_shares(self, graph: Graph) -> dict[str, float]:
         """Return how much of the attention of items each relation gets; the shares sum to one."""
         items, entities = self.nodes(graph)
-        up, down = self._whole
-        entities = entities + self.to_entity(items, entities, up)
-        weights = self.to_item.attention(entities, items, down).double()
-        summed = weights.new_zeros(len(self.graph.relations)).index_add(0, down.relation, weights)
+        edges = self._whole
+        entities = entities + self.to_entity(items, entities, edges)
+        weights = self.to_item.attention(items, entities, edges).double()
+        summed = weights.new_zeros(len(self.graph.relations)).index_add(0, edges.relation, weights)
         shares = (summed / summed.sum().clamp_min(1e-12)).tolist()
         return dict(zip(self.graph.relations, shares, strict=True))
 
@@ -263,12 +288,12 @@ class KnowledgeNetwork(HistoryNetwork):
 def _walked(
     items: Tensor,
     entities: Tensor,
-    arrows: tuple[Arrows, Arrows],
+    edges: TypedEdges,
     up: RelationAttention,
     down: RelationAttention,
     rows: Tensor | None,
 ) -> Tensor:
     """Return items after a walk to their entities and back, rows of length 1, [I, D]."""
-    entities = entities + up(items, entities, arrows[0])
-    items = items + down(entities, items, arrows[1])
+    entities = entities + up(items, entities, edges)
+    items = items + down(items, entities, edges)
     return nn.functional.normalize(items if rows is None else items[rows], dim=1, eps=1e-6)

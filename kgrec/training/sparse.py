@@ -62,7 +62,7 @@ def aggregate(adjacency: Tensor | Adjacency, features: Tensor) -> Tensor:
     if isinstance(adjacency, Adjacency):
         summed: Tensor = _Aggregate.apply(adjacency, features)  # type: ignore[no-untyped-call]
         return summed
-    return _product(adjacency, features)
+    return multiply(adjacency, features)
 
 
 class _Aggregate(torch.autograd.Function):
@@ -71,11 +71,11 @@ class _Aggregate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, adjacency: Adjacency, features: Tensor) -> Tensor:
         ctx.transposed = adjacency.transposed
-        return _product(adjacency.matrix, features)
+        return multiply(adjacency.matrix, features)
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[None, Tensor]:
-        return None, _product(ctx.transposed, outer[0])
+        return None, multiply(ctx.transposed, outer[0])
 
 
 def _tensor(matrix: sp.csr_matrix, device: str) -> Tensor:
@@ -84,7 +84,8 @@ def _tensor(matrix: sp.csr_matrix, device: str) -> Tensor:
     return csr_tensor(row, matrix.indices.astype(np.int64), value, matrix.shape, device)
 
 
-def _product(adjacency: Tensor, features: Tensor) -> Tensor:
+def multiply(adjacency: Tensor, features: Tensor) -> Tensor:
+    """Return a sparse matrix, CSR [N, M], times features, [M, D]: [N, D]."""
     with warnings.catch_warnings(), torch.autocast(features.device.type, enabled=False):
         warnings.filterwarnings("ignore", message="Sparse")
         # Sparse products have no half precision on every device.

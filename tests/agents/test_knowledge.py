@@ -15,7 +15,7 @@ from kgrec.agents.convolution import Edges, Graph
 from kgrec.agents.hidden_edges import HiddenEdges
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.knowledge import KnowledgeAgent, KnowledgeConfig
-from kgrec.agents.relational import Arrows, KnowledgeNetwork, RelationAttention
+from kgrec.agents.relational import KnowledgeNetwork, RelationAttention, TypedEdges
 from kgrec.agents.sentences import sentence_inputs
 from kgrec.agents.typed_graph import TypedGraph
 from kgrec.data.dataset import Dataset, Facts, FloatArray, Interactions
@@ -82,32 +82,38 @@ def test_a_draw_of_facts_keeps_nodes_and_degrees() -> None:
     assert graph.sample(4, np.random.default_rng(0)) is graph
 
 
-def test_the_attention_is_the_formula() -> None:
+@pytest.mark.parametrize("into_items", [True, False])
+def test_the_attention_is_the_formula(into_items: bool) -> None:
     graph = TypedGraph.of(small((1.0, 0.5, 1.0, 0.25, 1.0)))
-    arrows = Arrows.of(graph, into_items=True, device="cpu")
+    edges = TypedEdges.of(graph, "cpu")
     with seeded(1):
-        layer = RelationAttention(2, 4, 3, slow=0.5)
-        source, target = torch.randn(2, 4), torch.randn(3, 4)
+        layer = RelationAttention(2, 4, 3, slow=0.5, into_items=into_items)
+        entities, items = torch.randn(2, 4), torch.randn(3, 4)
         for parameter in layer.parameters():
             torch.nn.init.normal_(parameter)
     with torch.no_grad():
-        told = layer(source, target, arrows).numpy()
-        weights = layer.attention(source, target, arrows).numpy()
-    expected, sums = np.zeros((3, 4)), np.zeros(3)
+        told = layer(items, entities, edges).numpy()
+        weights = layer.attention(items, entities, edges).numpy()
     parts = {name: value.detach().numpy() for name, value in layer.named_parameters()}
-    entity, item = source.numpy(), target.numpy()
-    for i in range(3):
+    if into_items:
+        targets, target, source = items.numpy(), graph.item, graph.entity
+        sources, degree = entities.numpy(), graph.entity_degree
+    else:
+        targets, target, source = entities.numpy(), graph.entity, graph.item
+        sources, degree = items.numpy(), graph.item_degree
+    expected, sums = np.zeros((len(targets), 4)), np.zeros(len(targets))
+    for t, vector in enumerate(targets):
         logits, values = [], []
-        for f in np.flatnonzero(graph.item == i):
-            r, e = graph.relation[f], graph.entity[f]
+        for f in np.flatnonzero(target == t):
+            r, other = graph.relation[f], sources[source[f]]
             scale = 1 + 0.5 * parts["relation_key"][r]
-            logit = (item[i] @ parts["query"]) @ (scale * (entity[e] @ parts["key"])) / np.sqrt(3)
+            logit = (vector @ parts["query"]) @ (scale * (other @ parts["key"])) / np.sqrt(3)
             logit += 0.5 * parts["relation_bias"][r] + np.log(graph.confidence[f])
-            logits.append(logit + (0.5 * parts["hub"] - 0.5) * np.log(graph.entity_degree[e]))
-            values.append((1 + 0.5 * parts["relation_value"][r]) * entity[e])
+            logits.append(logit + (0.5 * parts["hub"] - 0.5) * np.log(degree[source[f]]))
+            values.append((1 + 0.5 * parts["relation_value"][r]) * other)
         share = np.exp(logits) / np.exp(logits).sum()
-        expected[i] = share @ np.array(values)
-        sums[i] = weights[graph.item == i].sum()
+        expected[t] = share @ np.array(values)
+        sums[t] = weights[target == t].sum()
     np.testing.assert_allclose(told, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(sums, 1.0, rtol=1e-5)
 
