@@ -50,6 +50,7 @@ class Knowledge:
     def add_graph(self, kg: Table, link: Table) -> None:
         """Take the triples that touch an item; those that point at it get the suffix `~`.
 
+        An entity may stand for several items, as editions of one work do: each has its facts.
         A column `confidence` says how far a triple can be trusted; without one it is 1.
         """
         head, relation, tail = (
@@ -57,7 +58,10 @@ class Knowledge:
         )
         confidence = kg.find(("confidence",))
         item, entity = column_of(link, "item_id"), column_of(link, "entity_id")
-        rows = {row[entity]: row[item] for row in link.rows if row[item] in self._items}
+        linked: dict[str, list[int]] = {}
+        for row in link.rows:
+            if row[item] in self._items:
+                linked.setdefault(row[entity], []).append(self._items.row(row[item]))
         for line, row in zip(kg.lines, kg.rows, strict=True):
             try:
                 sure = 1.0 if confidence is None else parse_number(row[confidence], "confidence")
@@ -67,10 +71,10 @@ class Knowledge:
             if sure is None or not 0 < sure <= 1:
                 kg.reject(line, f"a confidence lies above 0 and at most at 1: {row}")
                 continue
-            if row[head] in rows:
-                self._add(self._items.row(rows[row[head]]), row[relation], row[tail], sure)
-            if row[tail] in rows:
-                self._add(self._items.row(rows[row[tail]]), f"{row[relation]}~", row[head], sure)
+            for one in linked.get(row[head], ()):
+                self._add(one, row[relation], row[tail], sure)
+            for one in linked.get(row[tail], ()):
+                self._add(one, f"{row[relation]}~", row[head], sure)
 
     def add_names(self, table: Table) -> None:
         """Take the names of entities, of any number of words."""

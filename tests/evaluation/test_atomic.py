@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from kgrec.data.atomic import read_folder, read_parts, read_whole
+from kgrec.data.dataset import Dataset
 from kgrec.errors import DataError
 
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
@@ -51,6 +52,23 @@ def test_a_folder_is_read(tmp_path: Path) -> None:
     }
     names = dict(zip(train.entities.ids, train.entity_names, strict=True))
     assert names == {"class:Drama": "Drama", "class:Comedy": "Comedy", "p": ""}
+
+
+def test_all_items_of_one_entity_have_its_facts(tmp_path: Path) -> None:
+    """Two editions of one book; the table tells of one of them twice."""
+    train = read_folder(
+        folder(
+            tmp_path,
+            kg="head_id:token\trelation_id:token\ttail_id:token\ne\tmade_by\tp\nq\tlikes\te\n",
+            link="item_id:token\tentity_id:token\na\te\nb\te\na\te\n",
+        )
+    ).train
+    told = [(row, train.facts.relations[n]) for row, n in zip(*_columns(train), strict=True)]
+    assert sorted(told) == [(0, "likes~"), (0, "made_by"), (1, "likes~"), (1, "made_by")]
+
+
+def _columns(train: Dataset) -> tuple[list[int], list[int]]:
+    return train.facts.item.tolist(), train.facts.relation.tolist()
 
 
 def test_a_time_means_the_same_as_in_a_table(tmp_path: Path) -> None:
