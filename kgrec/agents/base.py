@@ -34,9 +34,11 @@ class AgentConfig(FrozenModel):
     Attributes:
         searched: the settings that matter most, the first of them before all, and the values that
             they may take; what a search within a time looks at.
+        reads_texts: whether the agent changes with the text encoder.
     """
 
     searched: ClassVar[Mapping[str, Space]] = {}
+    reads_texts: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class FitContext:
         logs: folder that takes a log of every training, or None.
         checkpoints: folder that takes the state of every training, so that a killed one goes on;
             or None.
+        encoder: says what `encode` encodes with; asked once texts have been encoded, as a model
+            may first have to be fetched.
     """
 
     train: Dataset
@@ -72,6 +76,7 @@ class FitContext:
     logs: Path | None = None
     checkpoints: Path | None = None
     requested: IntArray | None = None
+    encoder: Callable[[], str] = str
 
     @cached_property
     def histories(self) -> Histories:
@@ -113,6 +118,8 @@ class FitContext:
         """Hash the settings and all that a training may read."""
         train, facts = self.train, self.train.facts
         words = [str(self.seed), *(part.model_dump_json() for part in settings)]
+        if any(isinstance(part, AgentConfig) and part.reads_texts for part in settings):
+            words.append(self.encoder())
         words += [*facts.relations, *train.item_texts, *train.entity_names]
         digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
         for taken in (train.interactions, self.given, self.validation or Interactions.empty()):

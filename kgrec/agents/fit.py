@@ -27,7 +27,7 @@ from kgrec.config import FrozenModel, seconds_of
 from kgrec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from kgrec.errors import ConfigError, ModelError
 from kgrec.progress import SILENT, Progress
-from kgrec.text.models import SENTENCE_MODEL, resolve_transformer
+from kgrec.text.models import SENTENCE_MODEL, content_key, resolve_transformer
 from kgrec.training.workers import ALONE, Workers
 
 
@@ -112,6 +112,7 @@ def fit_team(
         logs,
         checkpoints,
         requested,
+        partial(encoder_content, config),
     )
     begun, log = time.perf_counter(), _Log()
     kernels = _fit_all(agents, context, log, {} if fitted is None else fitted, config.together)
@@ -285,6 +286,12 @@ def _fitted(agent: Agent, context: FitContext) -> Kernel:
 
 def _resolved(agent: Agent, chosen: Mapping[str, Mapping[str, float | int]]) -> Agent:
     return build_agent(agent.name, with_settings(agent.config.model_dump(), chosen[agent.name]))
+
+
+def encoder_content(config: TeamConfig) -> str:
+    """Say what texts are encoded with: the same folder may hold another model by now."""
+    found = resolve_transformer(config.encoder)
+    return f"{found.source} {found.name} {content_key(found)}"
 
 
 def encoder_of(

@@ -34,6 +34,8 @@ class KnowledgeConfig(HiddenEdgesConfig):
         most_facts: at most so many facts in a step; more are drawn by chance.
     """
 
+    reads_texts: ClassVar[bool] = True
+
     tau_choices: tuple[float, ...] = Field(default=(0.3,), min_length=1)
     embedding_dim: int = Field(default=64, ge=1)
     cold: float = Field(default=0.15, ge=0, lt=1)

@@ -35,6 +35,7 @@ class SemanticConfig(AgentConfig):
         history_power: p, how a history's length is divided out.
     """
 
+    reads_texts: ClassVar[bool] = True
     searched: ClassVar[Mapping[str, Space]] = {
         "history_power": Range(0.0, 1.0, 0.25),
         "whitening": Range(0.0, 1.0, 0.25),

@@ -52,6 +52,7 @@ class SequentialConfig(AgentConfig):
         loss: what a wrong score costs, and which items a target is compared with.
     """
 
+    reads_texts: ClassVar[bool] = True
     searched: ClassVar[Mapping[str, Space]] = {
         "hidden": Range(0.1, 0.7, 0.2),
         "max_length": Choices((50, 100, 200)),

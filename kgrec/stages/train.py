@@ -18,7 +18,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kgrec import __version__
-from kgrec.agents.fit import TeamConfig, encoder_of, fit_team
+from kgrec.agents.fit import TeamConfig, encoder_content, encoder_of, fit_team
+from kgrec.agents.registry import agent_class
 from kgrec.agents.team import Team
 from kgrec.config import FrozenModel, parse_config
 from kgrec.data.dataset import Dataset, Interactions
@@ -28,11 +29,7 @@ from kgrec.errors import DataError
 from kgrec.graph.export import read_dataset
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
-from kgrec.text.models import content_key, resolve_transformer
 from kgrec.training.workers import ALONE, Workers
-
-_READ_TEXTS = frozenset({"knowledge", "semantic", "sequential"})
-"""Agents that change with the encoder."""
 
 
 class TrainConfig(TeamConfig):
@@ -201,11 +198,9 @@ def _unused(models: Path, model_id: str) -> str:
 
 
 def _encoder(config: TrainConfig) -> str:
-    """Say what texts are encoded with: the same folder may hold another model by now."""
-    if _READ_TEXTS.isdisjoint(config.agents):
-        return ""
-    found = resolve_transformer(config.encoder)
-    return f"{found.source} {found.name} {content_key(found)}"
+    """Say what texts are encoded with, where an agent reads any."""
+    reading = any(agent_class(name).Config.reads_texts for name in config.agents)
+    return encoder_content(config) if reading else ""
 
 
 def _fingerprint(dataset: Dataset, config: TrainConfig, selection: Selection) -> str:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from shelves import small_model
 from tastes import tastes, write_folder
 
 from kgrec.cli.app import main
@@ -125,6 +126,30 @@ def test_trainings_are_logged_and_go_on(folder: Path, tmp_path: Path) -> None:
     ]
     assert steps == [40, 0]
     assert (tmp_path / "first.tsv").read_text() == (tmp_path / "again.tsv").read_text()
+
+
+def test_a_training_does_not_go_on_with_another_encoder(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """The folder that the settings name holds another encoder by now."""
+    encoder = small_model(tmp_path / "encoder", layers=1)
+    config = tmp_path / "quick.toml"
+    schedule = "tau = 0.3\nembedding_dim = 8\nschedule = { steps = 5, check_from = 5 }\n"
+    names = ("collaborative", "knowledge")
+    settings = "".join(f"[settings.{name}]\n{schedule}" for name in names)
+    config.write_text(f'encoder = "{encoder}"\n{settings}')
+
+    def resumed(agent: str) -> int:
+        given = (folder, "--agents", agent, "--config", config)
+        return run(*given, "--resume", tmp_path / agent)
+
+    assert [resumed(name) for name in names] == [0, 0]
+    assert resumed("knowledge") == 0
+    small_model(tmp_path / "encoder", layers=2)
+    assert resumed("collaborative") == 0
+    capsys.readouterr()
+    assert resumed("knowledge") != 0
+    assert "knowledge-tau-0.3.safetensors" in capsys.readouterr().err
 
 
 def test_every_protocol_is_measured(folder: Path, capsys: pytest.CaptureFixture) -> None:
