@@ -41,7 +41,8 @@ class TeamConfig(FrozenModel):
         device: "cpu", or "cuda" for the GPU.
         together: which agents learn on one loss.
         budget: seconds, or text such as "10m", in which settings of the agents are searched on the
-            validation part; it is the time of the whole fit. None searches none.
+            validation part; it is the time of the whole fit. None searches none. Agents that
+            learn on one loss are left out of it.
         search: how they are searched.
         refit: after choosing on the validation part, learn once more from train and validation.
         encoder: what texts are encoded with: a folder, such as `kgrec train encoder` writes, an
@@ -151,7 +152,9 @@ def _searched(
         return choice, {}
     # Trials leave neither logs nor checkpoints, which are those of the fit that they change.
     fit = partial(_fitted, context=replace(context, logs=None, checkpoints=None))
-    search = Search(agents, choice, log.seconds, context, fit, config.search)
+    joined = _joined(choice.kernels)
+    alone = [agent for agent in agents if agent.name not in joined]
+    search = Search(alone, choice, log.seconds, context, fit, config.search)
     return search.improve(choose, begun + config.budget, refit=config.refit)
 
 
@@ -243,14 +246,19 @@ def _refitted(
 ) -> list[Kernel]:
     """Fit those who are heard once more; who learned together with one of them learns along."""
     names = {kernel.agent for kernel in heard}
-    joined = {kernel.agent for kernel in kernels if "together" in kernel.notes}
+    joined = _joined(kernels)
     if names & joined:
         names |= joined
-    else:  # a search found better kernels of agents that learn alone
+    else:  # none of them did when they were chosen, as where a kernel of one was given
         together = together.model_copy(update={"use": False})
     again = [agents[kernel.agent] for kernel in kernels if kernel.agent in names]
     fitted = {kernel.agent: kernel for kernel in _fit_all(again, context, log, {}, together)}
     return [replace(fitted[kernel.agent], chosen=kernel.chosen) for kernel in heard]
+
+
+def _joined(kernels: Sequence[Kernel]) -> set[str]:
+    """Return the agents that learned on one loss."""
+    return {kernel.agent for kernel in kernels if "together" in kernel.notes}
 
 
 def _fit_joined(

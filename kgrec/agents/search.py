@@ -4,7 +4,9 @@ Pattern search (Hooke and Jeeves 1961, "Direct Search Solution of Numerical and 
 Problems"): from the defaults, one setting after another takes a step up or down; what helps stays
 and goes on in that direction; when nothing helps the steps are halved. The agents that the team
 listens to most are searched first. What differs: a step must help by more than noise between users,
-and one that would not end in time, by the time that the agent took before, is not begun.
+and one that would not end in time, by the time that the agent took before, is not begun. Agents
+that learned on one loss are not searched: fitted alone, one of them is another agent than the one
+that it would be compared with.
 """
 
 from __future__ import annotations
@@ -85,8 +87,9 @@ class Search:
     """Looks for better settings of agents that are fitted already.
 
     Args:
-        agents: as configured.
-        choice: their kernels, with the settings that they chose themselves, and their weights.
+        agents: whose settings are searched, as configured.
+        choice: the kernels of all agents, with the settings that they chose themselves, and their
+            weights.
         seconds: how long each took to fit.
         context: what they are fitted on, with a validation part.
         fit: fits an agent.
@@ -150,6 +153,7 @@ class Search:
             "after": after.measured.get("team"),
             "settings": found.settings if after is not before else {},
             "trials": [asdict(trial) for trial in found.trials],
+            "left_out": [name for name in self._scores if name not in self._agents],
         }
 
     def run(self, until: float) -> Found:
@@ -158,7 +162,8 @@ class Search:
         Args:
             until: time by the clock at which the last trial should have ended.
         """
-        order = sorted(self._scores, key=lambda name: -self._weights.get(name, 0.0))
+        names = [name for name in self._scores if name in self._agents]
+        order = sorted(names, key=lambda name: -self._weights.get(name, 0.0))
         heard = [name for name in order if self._weights.get(name, 0.0) > 0]
         with self._context.progress.task("search settings") as task:
             for names in (heard, [name for name in order if name not in heard]):

@@ -196,4 +196,7 @@ def _search(search: Mapping[str, Any]) -> Table:
         )
     if search["after"] is not None:
         table.caption = f"the team: {search['before']:.4f} before, {search['after']:.4f} after"
+    if search.get("left_out"):
+        left_out = f"not searched, since they learn together: {', '.join(search['left_out'])}"
+        table.caption = f"{table.caption or ''}\n{left_out}".lstrip()
     return table

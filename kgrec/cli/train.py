@@ -95,7 +95,9 @@ def described(done: TrainSummary) -> list[str]:
     if search:
         trials = search["trials"]
         kept = sum(trial["kept"] for trial in trials)
-        lines.append(f"{len(trials)} settings tried, {kept} kept.")
+        left_out = ", ".join(search.get("left_out", ()))
+        told = f" Not searched, since they learn together: {left_out}." if left_out else ""
+        lines.append(f"{len(trials)} settings tried, {kept} kept.{told}")
     return [*lines, f"{done.model_id}: {shares}; {done.seconds:.1f} s."]
 
 

@@ -25,11 +25,13 @@ from kgrec.agents.ranker_training import RankerConfig
 from kgrec.agents.registry import AGENTS, agent_class
 from kgrec.agents.search import Search, SearchConfig
 from kgrec.agents.space import Choices, Range, Space, setting_of, with_settings
+from kgrec.cli.train import described
 from kgrec.config import parse_config, seconds_of
 from kgrec.data.dataset import Dataset, Interactions
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ConfigError, ModelError
 from kgrec.evaluation.validation import Objective
+from kgrec.stages.train import TrainSummary
 
 USERS, ITEMS = 60, 30
 
@@ -219,6 +221,46 @@ def test_a_team_is_searched_within_a_budget_and_fitted_again_with_what_was_found
         assert settings.items() <= team.config["settings"][agent].items()
     plain = fit_team(world.train, world.valid, config.model_copy(update={"budget": None}))
     assert plain.metrics["search"] == {}
+
+
+def test_agents_that_learn_together_are_not_searched() -> None:
+    """A trial would fit one of them alone, which is another agent than the one to be bettered."""
+    world = tastes(users=60, items=48)
+    few = {"steps": 6, "check_from": 6}
+    together = {"use": True, "embedding_dim": 4, "schedule": few}
+    names = ("collaborative", "knowledge", "linear")
+    config = TeamConfig.model_validate(
+        {
+            "agents": names,
+            "settings": {name: {"tau": 0.3} for name in names[:2]},
+            "together": together,
+            "coordinator": {"weights": {"collaborative": 3, "knowledge": 2, "linear": 1}},
+            "budget": 600.0,
+            "search": {"most_trials": 3, "standard_errors": 0.0},
+            "ranker": {"use": "never"},
+            "refit": True,
+        }
+    )
+    team = fit_team(world.train, world.valid, config, encode=encode_words)
+    told = team.metrics["search"]
+    assert told["left_out"] == ["collaborative", "knowledge"]
+    assert [trial["agent"] for trial in told["trials"]] == ["linear"] * 3
+    assert ["together" in kernel.notes for kernel in team.kernels] == [True, True, False]
+    done = TrainSummary(
+        model_id="m",
+        trained=True,
+        users=1,
+        items=1,
+        interactions=1,
+        facts=0,
+        metrics=team.metrics,
+        weights=team.weights,
+        seconds=1.0,
+    )
+    assert "since they learn together: collaborative, knowledge." in described(done)[1]
+    only = config.model_copy(update={"agents": names[:2], "coordinator": CoordinatorConfig()})
+    told = fit_team(world.train, world.valid, only, encode=encode_words).metrics["search"]
+    assert (told["left_out"], told["trials"]) == (["collaborative", "knowledge"], [])
 
 
 def test_trials_leave_the_checkpoints_of_the_fit_alone(tmp_path: Path) -> None:

@@ -115,6 +115,22 @@ def test_settings_are_searched_within_a_budget(
     assert run(folder, "--agents", "linear", "--budget", "soon") == 2
 
 
+def test_it_says_who_is_not_searched(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    few = tmp_path / "few.toml"
+    few.write_text(
+        "search = { most_trials = 1 }\n"
+        "[together]\nuse = true\nembedding_dim = 4\n"
+        "schedule = { steps = 2, check_from = 2 }\n"
+    )
+    agents = ("--agents", "collaborative,knowledge,linear")
+    assert run(folder, *agents, "--config", few, "--budget", "2m", "--k", 5) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "1 settings tried" in shown
+    assert "not searched, since they learn together: collaborative, knowledge" in shown
+
+
 def test_trainings_are_logged_and_go_on(folder: Path, tmp_path: Path) -> None:
     given = (folder, "--agents", "collaborative", "--config", folder / "quick.toml")
     for name in ("first", "again"):
