@@ -51,10 +51,12 @@ class Budget:
     Attributes:
         users: rows of the score matrix.
         candidates: its columns; None for all items.
+        cells: what it holds at most.
     """
 
     users: int
     candidates: int | None
+    cells: int
 
     @classmethod
     def of(cls, num_items: int, num_users: int, max_cells: int, loss: LossConfig) -> Budget:
@@ -63,7 +65,7 @@ class Budget:
             count = loss.drawn
         if count is not None and count >= num_items:
             count = None
-        return cls(max(1, max_cells // (count or num_items)), count)
+        return cls(max(1, max_cells // (count or num_items)), count, max_cells)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -117,7 +119,9 @@ class WholeGraph(Batches):
         targets = self.edges.where(hidden).matrix()
         users, share = shared(targets, users, self.workers)
         row, item = positions(targets[users])
-        candidates, log_inclusion = negatives_of(self.degree, item, self.budget, self.loss, rng)
+        candidates, log_inclusion = negatives_of(
+            self.degree, item, len(users), self.budget, self.loss, rng
+        )
         return Batch(
             Graph.of(kept, self.kappa, self.device),
             kept.matrix()[users],
@@ -161,6 +165,7 @@ def hide(edges: Edges, drop: float, cold: float, rng: np.random.Generator) -> ND
 def negatives_of(
     degree: IntArray,
     targets: IntArray,
+    rows: int,
     budget: Budget,
     loss: LossConfig,
     rng: np.random.Generator,
@@ -170,17 +175,27 @@ def negatives_of(
     Args:
         degree: interactions of each item, int64 [I].
         targets: items, int64 [T].
+        rows: histories of the step, all of which are scored with every candidate.
     """
     if budget.candidates is None:
         return None, None
     power = loss.popularity_power
     if loss.sampler == "batch":
         chance = inclusion(degree, len(targets), "batch", power=power)
-        drawn = np.unique(targets)
+        drawn, kept = _thinned(np.unique(targets), budget.cells // max(rows, 1), rng)
+        chance = chance * kept
     else:
         chance = inclusion(degree, budget.candidates, loss.sampler, power=power)
         drawn = draw(chance, rng)
     return drawn, np.log(chance[drawn]).astype(np.float32)
+
+
+def _thinned(items: IntArray, most: int, rng: np.random.Generator) -> tuple[IntArray, float]:
+    """Return at most so many items, at least one, and the chance of each to be among them."""
+    most = max(most, 1)
+    if len(items) <= most:
+        return items, 1.0
+    return np.sort(rng.choice(items, most, replace=False)), most / len(items)
 
 
 def positions(matrix: sp.csr_matrix) -> tuple[IntArray, IntArray]:

@@ -192,7 +192,7 @@ class SequenceProblem:
         """How many histories a step has, and how many candidates where it has not all items."""
         size, cells = self.config.batch_size, self.config.max_cells
         room = Budget.of(len(self.degree), size, cells, self.config.loss)
-        return Budget(min(size, room.users), room.candidates)
+        return replace(room, users=min(size, room.users))
 
     def items(self, degree: IntArray, rows: IntArray | None = None) -> Items:
         """Return items (all, or those in rows) of which so many interactions are known, [I]."""
@@ -205,7 +205,9 @@ class SequenceProblem:
     ) -> Tensor:
         """Return the loss of predicting the targets among the items not in the history."""
         config, histories = self.config.loss, examples.histories
-        drawn, log_inclusion = negatives_of(self.degree, examples.item, self.budget, config, rng)
+        drawn, log_inclusion = negatives_of(
+            self.degree, examples.item, histories.shape[0], self.budget, config, rng
+        )
         rows = None
         if drawn is not None:
             rows = np.unique(np.concatenate([histories.item, examples.item, drawn]))

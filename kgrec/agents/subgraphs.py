@@ -113,7 +113,9 @@ class SampledUsers(Batches):
         users, share = shared(present.hidden, users, self.workers)
         kept, hidden = present.kept[users], present.hidden[users]
         row, target = positions(hidden)
-        candidates, log_inclusion = negatives_of(self.degree, target, self.budget, self.loss, rng)
+        candidates, log_inclusion = negatives_of(
+            self.degree, target, len(users), self.budget, self.loss, rng
+        )
         parts = [kept.indices, target] + ([] if candidates is None else [candidates])
         items = np.unique(np.concatenate(parts))
         if candidates is None:

@@ -24,7 +24,8 @@ class LossConfig(FrozenModel):
         drawn: candidates of a step where not all items fit.
         min_rows: users for whom the rows must fit.
         sampler: what candidates are drawn by: `uniform`, `popularity` (to the power of
-            `popularity_power`), or `batch`, the targets of all users of the step.
+            `popularity_power`), or `batch`, the targets of all users of the step, or a draw of
+            these where not all fit.
         hard_negatives: only so many negatives of each user count, those with the highest scores
             at present; None counts all. Where candidates are drawn, and for `bpr`, whose negative
             is the best of so many, this is dynamic negative sampling (Zhang et al. 2013).

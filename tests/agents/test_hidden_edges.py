@@ -10,7 +10,7 @@ import torch
 from tastes import Tastes, tastes
 
 from kgrec.agents.base import FitContext
-from kgrec.agents.batches import Budget, WholeGraph
+from kgrec.agents.batches import Budget, WholeGraph, negatives_of
 from kgrec.agents.collaborative import CollaborativeAgent, CollaborativeConfig
 from kgrec.agents.convolution import Edges, Graph, HistoryNetwork, convolve
 from kgrec.agents.ensemble import mean_kernel
@@ -19,6 +19,7 @@ from kgrec.agents.kernel import Kernel
 from kgrec.agents.subgraphs import SampledUsers, stretched
 from kgrec.data.dataset import FloatArray
 from kgrec.training.loop import Schedule, seeded
+from kgrec.training.losses import LossConfig
 
 STEPS = {"schedule": {"steps": 6}}
 
@@ -214,11 +215,45 @@ def test_edges_that_are_left_need_no_sorting(world: Tastes) -> None:
 
 def test_candidates_are_drawn_where_not_all_items_fit() -> None:
     loss = CollaborativeConfig().loss
-    assert Budget.of(4_000, 2_000, 16_000_000, loss) == Budget(4_000, None)
-    assert Budget.of(200_000, 1_000_000, 16_000_000, loss) == Budget(3_906, 4_096)
-    assert Budget.of(200_000, 50, 16_000_000, loss) == Budget(80, None)
+    assert Budget.of(4_000, 2_000, 16_000_000, loss) == Budget(4_000, None, 16_000_000)
+    assert Budget.of(200_000, 1_000_000, 16_000_000, loss) == Budget(3_906, 4_096, 16_000_000)
+    assert Budget.of(200_000, 50, 16_000_000, loss) == Budget(80, None, 16_000_000)
     drawn = loss.model_copy(update={"candidates": 100})
-    assert Budget.of(4_000, 2_000, 16_000_000, drawn) == Budget(160_000, 100)
+    assert Budget.of(4_000, 2_000, 16_000_000, drawn) == Budget(160_000, 100, 16_000_000)
+
+
+@pytest.mark.parametrize("max_edges", [0, 1_000_000], ids=["sampled", "whole"])
+def test_targets_as_candidates_stay_within_the_cells(world: Tastes, max_edges: int) -> None:
+    most = 30 * 20
+    loss = {"candidates": 20, "sampler": "batch"}
+    problem = problem_of(world, max_cells=most, loss=loss, sample={"max_edges": max_edges})
+    with seeded(0):
+        network = problem.build(0.3)
+    batches, rng = problem.batches(network), np.random.default_rng(0)
+    for _ in range(5):
+        batch = batches.draw(network, rng)
+        assert batch.candidates is not None
+        assert len(np.unique(batch.item)) > 20  # there was something to leave out
+        assert batch.histories.shape[0] * len(batch.candidates) <= most
+        assert np.isfinite(float(problem.loss(network, batch, rng).detach()))
+
+
+def test_targets_that_are_left_out_are_made_up_for() -> None:
+    """The mean over draws of a sum over the candidates is the sum over all targets of the step."""
+    degree, targets = np.arange(1, 41), np.repeat(np.arange(30), 2)
+    loss = LossConfig(candidates=10, sampler="batch")
+    rng = np.random.default_rng(0)
+
+    def total(cells: int) -> float:
+        budget = Budget(4, 10, cells)
+        drawn, log_inclusion = negatives_of(degree, targets, 4, budget, loss, rng)
+        assert drawn is not None
+        assert log_inclusion is not None
+        assert len(drawn) == min(cells // 4, 30)
+        return float((drawn * np.exp(-log_inclusion)).sum())
+
+    thinned = [total(4 * 12) for _ in range(4000)]
+    assert np.mean(thinned) == pytest.approx(total(4 * 100), rel=0.02)
 
 
 def test_the_schedule_is_stretched_until_all_users_have_had_their_turn() -> None:
