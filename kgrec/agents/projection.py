@@ -10,7 +10,7 @@ is mapped by its text as any other is. `W` begins as the identity: untrained, `Z
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -130,57 +130,68 @@ def learn_projection(
         objective: metric of the unseen items.
         files: where the trainings log and keep their state.
     """
-    told = progress, files
+    learning = _Learning(vectors, config, history_power=history_power, seed=seed, device=device)
+    told = _Told(progress, files)
+    edges = Edges.of(matrix)
     if steps is None:
-        steps = _steps(vectors, matrix, config, history_power, objective, seed, device, *told)
+        steps = learning.steps(edges, objective, told)
     if not steps or not matrix.nnz:
         return untrained(vectors, config)
     with seeded(seed):
-        problem = _Problem(vectors, Edges.of(matrix), config, history_power, seed, device)
-        learned, _ = problem.train(None, steps, "semantic: project", *told)
+        problem = _Problem(learning, edges)
+        learned, _ = problem.train("semantic: project", told, steps=steps)
     return _result(problem.network, learned)
 
 
-def _steps(
-    vectors: FloatArray,
-    matrix: sp.csr_matrix,
-    config: ProjectionConfig,
-    history_power: float,
-    objective: Objective | None,
-    seed: int,
-    device: str,
-    progress: Progress,
-    files: TrainingFiles | None,
-) -> int:
-    """Return after how many steps items are found best that the training never saw."""
-    edges = Edges.of(matrix)
-    unseen = _unseen(matrix, config.unseen, seed)
-    hidden = unseen[edges.item]
-    if not hidden.any() or hidden.all():
-        return 0
-    with seeded(seed):
-        problem = _Problem(vectors, edges.where(~hidden), config, history_power, seed, device)
-        measure = _finds(problem, edges.where(hidden), unseen, objective, seed)
-        before = measure()
-        trained = problem.train(measure, None, "semantic: how long", progress, files)
-    return trained[0] if trained[1] is not None and trained[1] > before else 0
+@dataclass(frozen=True)
+class _Told:
+    """Who is told of a training, and where it keeps its state."""
+
+    progress: Progress
+    files: TrainingFiles | None
 
 
-def _unseen(matrix: sp.csr_matrix, share: float, seed: int) -> NDArray[np.bool_]:
-    """Draw items with interactions, bool [I]."""
-    known = np.unique(matrix.indices)
-    unseen = np.zeros(matrix.shape[1], dtype=np.bool_)
-    rng = np.random.default_rng(seed)
-    unseen[rng.choice(known, int(share * len(known)), replace=False)] = True
-    return unseen
+@dataclass(frozen=True)
+class _Learning:
+    """What the trainings of one map have in common.
+
+    Attributes:
+        vectors: X, float32 [I, D].
+        history_power: p.
+        seed: fixes every random draw of each of them.
+    """
+
+    vectors: FloatArray
+    config: ProjectionConfig
+    _: KW_ONLY
+    history_power: float
+    seed: int
+    device: str = "cpu"
+
+    def steps(self, edges: Edges, objective: Objective | None, told: _Told) -> int:
+        """Return after how many steps items are found best that the training never saw."""
+        unseen = self._unseen(edges)
+        hidden = unseen[edges.item]
+        if not hidden.any() or hidden.all():
+            return 0
+        with seeded(self.seed):
+            problem = _Problem(self, edges.where(~hidden))
+            measure = _finds(problem, edges.where(hidden), unseen, objective)
+            before = measure()
+            steps, best = problem.train("semantic: how long", told, measure=measure)
+        return steps if best is not None and best > before else 0
+
+    def _unseen(self, edges: Edges) -> NDArray[np.bool_]:
+        """Draw items with interactions, bool [I]."""
+        known = np.unique(edges.item)
+        unseen = np.zeros(edges.num_items, dtype=np.bool_)
+        rng = np.random.default_rng(self.seed)
+        unseen[rng.choice(known, int(self.config.unseen * len(known)), replace=False)] = True
+        return unseen
 
 
 def _finds(
-    problem: _Problem,
-    hidden: Edges,
-    unseen: NDArray[np.bool_],
-    objective: Objective | None,
-    seed: int,
+    problem: _Problem, hidden: Edges, unseen: NDArray[np.bool_], objective: Objective | None
 ) -> Callable[[], float]:
     """Return what measures how well the unseen items are ranked among themselves."""
     columns = np.flatnonzero(unseen)
@@ -189,7 +200,7 @@ def _finds(
     place = np.cumsum(unseen) - 1
     wanted = Interactions(hidden.user, place[hidden.item].astype(np.int64), ones, none)
     blank = sp.csr_matrix((hidden.num_users, len(columns)), dtype=np.float32)
-    held_out = Validation(blank, wanted, objective, seed=seed)
+    held_out = Validation(blank, wanted, objective, seed=problem.learning.seed)
     histories = problem.histories(problem.edges)[held_out.users]
 
     def measure() -> float:
@@ -213,28 +224,20 @@ def _result(network: Projection, steps: int) -> Projected:
 class _Problem:
     """One training: a network, the edges it learns from, and its draws."""
 
-    def __init__(
-        self,
-        vectors: FloatArray,
-        edges: Edges,
-        config: ProjectionConfig,
-        history_power: float,
-        seed: int,
-        device: str,
-    ) -> None:
-        self.edges, self.config, self.device = edges, config, device
-        self.network = Projection(vectors, config, device)
-        self._power = history_power
-        self._rng = np.random.default_rng(seed)
+    def __init__(self, learning: _Learning, edges: Edges) -> None:
+        self.learning, self.edges = learning, edges
+        self.config, self.device = learning.config, learning.device
+        self.network = Projection(learning.vectors, learning.config, learning.device)
+        self._rng = np.random.default_rng(learning.seed)
         self._learned = np.unique(edges.item)
 
     def train(
         self,
-        measure: Callable[[], float] | None,
-        steps: int | None,
         name: str,
-        progress: Progress,
-        files: TrainingFiles | None,
+        told: _Told,
+        *,
+        steps: int | None = None,
+        measure: Callable[[], float] | None = None,
     ) -> tuple[int, float | None]:
         """Return the steps of the parameters that were kept, and what they measured."""
         losses = self._losses()
@@ -245,15 +248,15 @@ class _Problem:
             measure=measure,
             stop_after=steps,
             name=name,
-            progress=progress,
+            progress=told.progress,
             generator=self._rng,
-            files=files,
+            files=told.files,
         )
         return trained.steps, trained.best
 
     def histories(self, edges: Edges) -> sp.csr_matrix:
         """Return |H|^-p for each item of a history, CSR float32 [U, I]."""
-        return powered(edges.matrix(), self._power)
+        return powered(edges.matrix(), self.learning.history_power)
 
     def _losses(self) -> Iterator[Tensor]:
         while True:

@@ -15,6 +15,7 @@ from kgrec.agents.projection import (
     Projected,
     Projection,
     ProjectionConfig,
+    _Learning,
     _Problem,
     learn_projection,
     untrained,
@@ -137,7 +138,7 @@ def test_the_loss_is_the_softmax_over_items_outside_the_kept_history() -> None:
     vectors = np.array([[1, 0], [0.6, 0.8], [0, 1]], dtype=np.float32)
     edges = Edges(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 2]), 2, 3)
     config = ProjectionConfig(dropout=0.0, tau=0.5, dim=2)
-    problem = _Problem(vectors, edges, config, 0.5, 1, "cpu")
+    problem = _Problem(_Learning(vectors, config, history_power=0.5, seed=1), edges)
     loss = problem.loss(np.array([False, True, False, True]), np.array([0, 1]))
     first = np.log(np.exp([1.2, 0.0]).sum()) - 1.2
     second = np.log(np.exp([1.2, 1.6]).sum()) - 1.6
