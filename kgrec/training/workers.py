@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from kgrec.data.dataset import IntArray
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 Compression = Literal["none", "powersgd", "topk"]
 """How gradients are made smaller: not at all, to a low rank, or to their largest entries."""
+
+PATIENCE = timedelta(days=1)
+"""How long processes wait for the first while it does something alone, such as to learn agents
+together; torch's own limits are 30 minutes, and 10 on GPUs. One that ends is not waited for:
+torchrun ends the others with it."""
 
 T = TypeVar("T")
 
@@ -116,7 +122,7 @@ def joined(compression: Compression = "none", *, device: str = "cpu") -> Iterato
             value=", ".join(missing),
             remedy="Start them with torchrun --nproc_per_node N -m kgrec.training ...",
         )
-    dist.init_process_group(_backend(device))
+    dist.init_process_group(_backend(device), timeout=PATIENCE)
     try:
         yield Workers(dist.get_rank(), dist.get_world_size(), compression)
         if dist.is_initialized():

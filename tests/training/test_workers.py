@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torchrun import torchrun
 
 from kgrec.errors import ConfigError
 from kgrec.training.compression import TopK, _done
-from kgrec.training.workers import ALONE, Workers, joined
+from kgrec.training.workers import ALONE, PATIENCE, Workers, joined
 
 SCRIPT = Path(__file__).with_name("two_workers.py")
 
@@ -72,8 +73,13 @@ def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv(name, str(value))
     taken: list[int] = []
     spoken: list[str] = []
+
+    def join(backend: str, *, timeout: timedelta) -> None:
+        assert timeout == PATIENCE
+        spoken.append(backend)
+
     monkeypatch.setattr(torch.cuda, "set_device", taken.append)
-    monkeypatch.setattr(torch.distributed, "init_process_group", spoken.append)
+    monkeypatch.setattr(torch.distributed, "init_process_group", join)
     for name, value in (("get_rank", 3), ("get_world_size", 4), ("destroy_process_group", None)):
         monkeypatch.setattr(torch.distributed, name, lambda value=value: value)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
