@@ -57,7 +57,8 @@ class FitContext:
         device: "cpu" or "cuda".
         encode: the text encoder, or None where there is none.
         workers: the processes that train together; agents that learn by gradients share the
-            batches among them, the others are fitted by the first.
+            batches among them, the others, and agents that learn on one loss, are fitted by the
+            first.
         logs: folder that takes a log of every training, or None.
         checkpoints: folder that takes the state of every training, so that a killed one goes on;
             or None.

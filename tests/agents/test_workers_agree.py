@@ -28,3 +28,12 @@ def test_two_processes_learn_what_one_does(folder: Path, name: str) -> None:
         assert np.corrcoef(first.ravel(), alone.ravel())[0, 1] > 0.95
     logs = [path.name for path in (folder / "2" / name / "logs").glob("*.csv")]
     assert sorted(logs) == ["collaborative-tau-0.3.csv", "collaborative-tau-0.5.csv"]
+
+
+def test_agents_that_learn_together_are_the_same_in_all_processes(folder: Path) -> None:
+    """The first process learns them; what it refuses, all of them raise."""
+    alone = np.load(folder / "1" / "joint-0-of-1.npy")
+    for rank in (0, 1):
+        np.testing.assert_array_equal(np.load(folder / "2" / f"joint-{rank}-of-2.npy"), alone)
+        told = (folder / "2" / f"refused-{rank}.txt").read_text(encoding="utf-8")
+        assert "collaborative: embedding_dim = 3" in told

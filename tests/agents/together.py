@@ -1,4 +1,4 @@
-"""Run by torchrun in `test_workers_agree.py`: an agent that several processes fit together."""
+"""Run by torchrun in `test_workers_agree.py`: what several processes fit together."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from tastes import tastes
+from tastes import Tastes, encode_words, tastes
 
 from kgrec.agents.base import FitContext
 from kgrec.agents.collaborative import CollaborativeAgent, CollaborativeConfig
-from kgrec.training.workers import joined, leave
+from kgrec.agents.fit import TeamConfig, fit_team
+from kgrec.data.dataset import FloatArray
+from kgrec.errors import ConfigError
+from kgrec.training.workers import Workers, joined, leave
 
 
 def main(folder: Path) -> None:
@@ -34,6 +37,28 @@ def main(folder: Path) -> None:
             )
             scores = CollaborativeAgent(config).fit(context).scores(world.train.matrix())
             np.save(folder / f"{name}-{workers.rank}-of-{workers.world}.npy", scores)
+        scores = joint(world, workers, {})
+        np.save(folder / f"joint-{workers.rank}-of-{workers.world}.npy", scores)
+        try:
+            joint(world, workers, {"embedding_dim": 3})
+        except ConfigError as error:
+            (folder / f"refused-{workers.rank}.txt").write_text(str(error), encoding="utf-8")
+
+
+def joint(world: Tastes, workers: Workers, settings: dict[str, int]) -> FloatArray:
+    """Return the scores of a team, two agents of which learn on one loss."""
+    few = {"steps": 8, "check_from": 4, "check_every": 4}
+    config = TeamConfig.model_validate(
+        {
+            "agents": ("collaborative", "knowledge", "linear"),
+            "settings": {"collaborative": settings},
+            "together": {"use": True, "embedding_dim": 4, "schedule": few},
+            "ranker": {"use": "never"},
+            "refit": True,
+        }
+    )
+    team = fit_team(world.train, world.valid, config, encode=encode_words, workers=workers)
+    return team.scores(world.train.matrix())
 
 
 if __name__ == "__main__":
