@@ -28,7 +28,7 @@ def user_metrics(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> dict[s
     """
     found = hits[:, :k].astype(np.float64)
     count = found.sum(axis=1)
-    precision = count / k
+    precision = count / float(k)
     recall = count / num_right
     both = precision + recall
     return {
@@ -42,6 +42,8 @@ def user_metrics(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> dict[s
 
 
 def _ndcg(found: Values, num_right: IntArray, k: int) -> Values:
+    # A list ends where the items do, however long it was asked for.
+    k = min(k, max(found.shape[1], int(num_right.max(initial=0))))
     discount = 1.0 / np.log2(np.arange(2, k + 2))
     best = np.concatenate([[0.0], np.cumsum(discount)])
     gain = found @ discount[: found.shape[1]]

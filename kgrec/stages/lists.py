@@ -58,7 +58,7 @@ def list_report(found: Measurement, asked: Asked, relation: str | None = None) -
         values: dict[str, Values] = {}
         if features is not None:
             unit = features[1]
-            width = k * int(np.diff(unit.indptr).max(initial=1))
+            width = top.shape[1] * int(np.diff(unit.indptr).max(initial=1))
             parts = [intra_list_diversity(top[rows], unit) for rows in _blocks(len(top), width)]
             values["diversity"] = np.concatenate(parts)
         if kinds is not None:

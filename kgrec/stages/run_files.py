@@ -31,10 +31,11 @@ def read_run(path: Path, train: Dataset, users: IntArray, length: int) -> tuple[
     Args:
         path: lines of user, item and score, in any order; equal scores keep the order of lines.
         users: rows of the users that are asked for, [B].
-        length: so many of the best are taken.
+        length: so many of the best are taken, at most.
 
     Returns:
-        item rows, best first, int64 [B, length], -1 for none, and how many of the users the run
+        item rows, best first, int64 [B, k], -1 for none, where k is the length, or as many items
+        as there are; and how many of the users the run
         has.
 
     Raises:
@@ -64,6 +65,7 @@ def read_run(path: Path, train: Dataset, users: IntArray, length: int) -> tuple[
             value=str(path),
             remedy="Compare runs on the same data, the same protocol and the same seed.",
         )
+    length = min(length, train.num_items)
     top = np.full((len(users), length), -1, dtype=np.int64)
     for row, user in enumerate(users):
         ranked = sorted(found[int(user)], key=lambda pair: pair[0])
