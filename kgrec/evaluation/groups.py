@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrec.config import FrozenModel
+from kgrec.data.values import NULL_KEYS
 from kgrec.errors import ConfigError
 from kgrec.evaluation.bootstrap import resampled
 from kgrec.evaluation.metrics import Values
@@ -141,6 +142,7 @@ def groups_of(column: str, values: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: nothing is known of any user, or there are too many groups.
     """
+    values = [_known(value) for value in values]
     distinct = {value for value in values if value}
     if not distinct:
         raise ConfigError(
@@ -174,6 +176,12 @@ def _quarters(values: Sequence[str]) -> list[str]:
         last = bin_ >= len(ends) - 2
         labels.append(f"{low:.15g} to {high:.15g}" if last else f"{low:.15g} to under {high:.15g}")
     return labels
+
+
+def _known(value: str) -> str:
+    """Return what a cell says, nothing where it holds a word for nothing, such as NaN."""
+    text = value.strip()
+    return "" if text.casefold() in NULL_KEYS else text
 
 
 def _number(value: str) -> float | None:
