@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ def main(args: Sequence[str] | None = None) -> None:
     0 done, 1 failed, 2 wrong use or configuration, 3 unusable data, 4 not found, 5 a model that
     does not fit, 6 the graph database, 130 stopped.
     """
+    _take_all_letters()
     arguments = list(sys.argv[1:] if args is None else args)
     if not arguments or arguments[0] in ("-h", "--help"):
         typer.echo(usage())
@@ -58,6 +60,13 @@ def main(args: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
         sys.exit(130)
+
+
+def _take_all_letters() -> None:
+    """Escape what a terminal or a pipe of another encoding cannot show, rather than fail at it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def usage() -> str:
