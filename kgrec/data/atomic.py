@@ -18,7 +18,7 @@ import numpy as np
 from kgrec.data.dataset import Dataset, IntArray, Interactions
 from kgrec.data.item_files import ITEM_COLUMNS, Knowledge
 from kgrec.data.tsv import Table, missing_column, read_table
-from kgrec.data.values import CellError, parse_number, parse_time
+from kgrec.data.values import CellError, parse_time, parse_value
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 
@@ -159,6 +159,10 @@ def _facts(items: Vocabulary, more: Mapping[str, Table]) -> Knowledge:
         knowledge.add_items(more["item"])
     if "kg" in more and "link" in more:
         knowledge.add_graph(more["kg"], more["link"])
+    elif "kg" in more:
+        path = more["kg"].path
+        missing = path.with_suffix(".link").name
+        more["kg"].rejects.append(f"{path.name}: no row is read, as there is no {missing}")
     if "entity" in more:
         knowledge.add_names(more["entity"])
     return knowledge
@@ -197,7 +201,7 @@ def _interaction_rows(table: Table) -> Iterator[tuple[str, str, float, int]]:
             table.reject(line, "the user or the item is empty")
             continue
         try:
-            number = 1.0 if value is None else parse_number(row[value], table.columns[value])
+            number = 1.0 if value is None else parse_value(row[value], table.columns[value])
             at = 0 if time is None else parse_time(row[time], table.columns[time])
         except CellError as error:
             table.reject(line, f"{error.reason}: {row}")

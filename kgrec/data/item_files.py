@@ -60,9 +60,12 @@ class Knowledge:
         item, entity = column_of(link, "item_id"), column_of(link, "entity_id")
         linked: dict[str, list[int]] = {}
         for row in link.rows:
-            if row[item] in self._items:
+            if row[item] in self._items and row[entity]:
                 linked.setdefault(row[entity], []).append(self._items.row(row[item]))
         for line, row in zip(kg.lines, kg.rows, strict=True):
+            if not (row[head] and row[relation] and row[tail]):
+                kg.reject(line, "the head, the relation or the tail is empty")
+                continue
             try:
                 sure = 1.0 if confidence is None else parse_number(row[confidence], "confidence")
             except CellError as error:

@@ -20,10 +20,10 @@ from kgrec.data.sources import Source
 from kgrec.data.values import (
     CellError,
     parse_id,
-    parse_number,
     parse_property,
     parse_text,
     parse_time,
+    parse_value,
     split_values,
 )
 
@@ -68,7 +68,7 @@ class RowParser:
         """Return the interaction of a row; raises CellError when any of its cells is of no use."""
         value = 1.0
         if "value" in self.plan.roles:
-            number = parse_number(self._cell(cells, "value"), "value")
+            number = parse_value(self._cell(cells, "value"), "value")
             if number is None:
                 raise CellError("value is missing", "")
             value = self._in_range(number)

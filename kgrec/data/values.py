@@ -13,7 +13,10 @@ from kgrec.data.records import Value, tidy
 MAX_ID = 512
 """Characters of an id; more is the trace of a wrong delimiter, and no index would hold it."""
 
-_NULL_KEYS = frozenset({"", "null", "nan", "none", "\\n", "<na>"})
+MAX_VALUE = 1e15
+"""Of an interaction: sums of such values and of their squares fit in single precision."""
+
+NULL_KEYS = frozenset({"", "null", "nan", "none", "\\n", "<na>"})
 _NULL_TEXTS = frozenset({"", "\\N", "NaN"})
 _DAY = 86_400_000
 _WHOLE = re.compile(r"[+-]?[0-9]+")
@@ -39,7 +42,7 @@ def parse_id(value: Any, role: str) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = "" if value is None else str(_decoded(value, role)).strip()
-    if text.casefold() in _NULL_KEYS:
+    if text.casefold() in NULL_KEYS:
         raise CellError(f"{role} is missing", value)
     if len(text) > MAX_ID:
         raise CellError(f"{role} is longer than {MAX_ID} characters", text[:80])
@@ -62,6 +65,14 @@ def parse_number(value: Any, role: str) -> float | None:
         number = math.inf
     if not math.isfinite(number):
         raise CellError(f"{role} is not a finite number", value)
+    return number
+
+
+def parse_value(value: Any, role: str) -> float | None:
+    """Return the value of an interaction; one so large that its square is none is of no use."""
+    number = parse_number(value, role)
+    if number is not None and abs(number) > MAX_VALUE:
+        raise CellError(f"{role} is too large a number", value)
     return number
 
 
