@@ -33,6 +33,8 @@ def print_result(result: EvaluationResult) -> None:
         f"{asked} test users, {ranking.items:,} items ranked, protocol {protocol['name']}, "
         f"knowledge {protocol['knowledge']}, history {protocol['history']}"
     )
+    if ranking.repeated:
+        out.print(f"{ranking.repeated:,} test interactions left out: the user had had the item")
     out.print(_metrics(ranking))
     if result.among_cold is not None:
         out.print(f"Among the {result.among_cold.items:,} cold items alone:")
@@ -44,7 +46,8 @@ def print_result(result: EvaluationResult) -> None:
         _print_groups(result.groups)
     if result.ablation is not None:
         _print_ablation(result.ablation)
-    out.print("Chosen on the validation part:")
+    nothing = "Nothing new in the validation part to choose on; taken as usual:"
+    out.print("Chosen on the validation part:" if result.team["validation"] else nothing)
     out.print(_team(result))
     if result.team.get("search"):
         out.print(_search(result.team["search"]))

@@ -56,7 +56,10 @@ class Questions:
         truth.eliminate_zeros()
         users = np.flatnonzero(np.diff(truth.indptr)).astype(np.int64)
         if not len(users):
-            raise DataError("no test user has an item to find that is not seen before")
+            raise DataError(
+                "no test user has an item to find that is not seen before",
+                remedy="Test on interactions that stand in no other part.",
+            )
         eligible = len(users)
         if max_users is not None and eligible > max_users:
             drawn = np.random.default_rng(seed).choice(users, max_users, replace=False)
