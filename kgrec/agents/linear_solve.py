@@ -22,8 +22,9 @@ def closed_form(gram: FloatArray) -> FloatArray:
     inverse, status = scipy.linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
     if status:
         raise _singular("a zero on the diagonal")
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
-    weights = inverse / -np.diag(inverse)
+    diagonal = np.diag(inverse).copy()
+    weights = inverse + inverse.T  # above the diagonal the factor and its inverse are zero
+    weights /= -diagonal
     np.fill_diagonal(weights, 0.0)
     return np.asarray(weights, dtype=np.float32)
 
@@ -55,7 +56,7 @@ def last_columns(gram: FloatArray, count: int) -> FloatArray:
 def _cholesky(gram: FloatArray) -> FloatArray:
     try:
         # A symmetric matrix is its own transpose, and LAPACK works in place on that order.
-        factor, _ = scipy.linalg.cho_factor(gram.T, lower=True, overwrite_a=True)
+        factor = scipy.linalg.cholesky(gram.T, lower=True, overwrite_a=True)
     except scipy.linalg.LinAlgError as error:
         raise _singular(str(error)) from None
     return np.asarray(factor)

@@ -48,7 +48,7 @@ class TopK:
 
         Items scored minus infinity (seen ones, where fewer than `k` are left) get the row -1.
         """
-        shuffled = scores[:, self._order]
+        shuffled = np.take(scores, self._order, axis=1)  # several times faster than an index
         if self.k < shuffled.shape[1]:
             near = np.argpartition(-shuffled, self.k - 1, axis=1)[:, : self.k]
         else:
