@@ -126,6 +126,8 @@ class FitContext:
         for taken in (train.interactions, self.given, self.validation or Interactions.empty()):
             for column in (taken.user, taken.item, taken.value, taken.at, taken.kind):
                 digest.update(column.tobytes())
+        if self.requested is not None:
+            digest.update(self.requested.tobytes())
         for column in (facts.item, facts.relation, facts.entity, facts.confidence):
             digest.update(column.tobytes())
         return digest.hexdigest()

@@ -248,3 +248,12 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> No
 def test_names_that_no_agent_has_are_refused(world: Tastes, wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="Did you mean 'linear'"):
         fit_team(world.train, None, parse_config(TeamConfig, wrong, origin="team"))
+
+
+def test_a_state_belongs_to_the_time_that_is_asked_for(tmp_path: Path) -> None:
+    """When users ask for the validation part decides what their histories say."""
+    world, config = tastes(), agent_class("sequential").Config()
+    untimed = FitContext(world.train, world.valid, encode=encode_words, checkpoints=tmp_path)
+    later = np.full(world.train.num_users, 10**12, dtype=np.int64)
+    contexts = untimed, replace(untimed, requested=later), replace(untimed, requested=later + 1)
+    assert len({context.files(config).fingerprint for context in contexts}) == 3

@@ -66,6 +66,23 @@ def test_all_ways_to_ask_agree(ranked: Recommender) -> None:
         assert parts + sum(agent.prior for agent in told.agents) == pytest.approx(told.score)
 
 
+@pytest.mark.parametrize("rank", [1, 40, 41])
+def test_a_deletion_has_the_effect_that_was_told(ranked: Recommender, rank: int) -> None:
+    """Also of an item that leaves or enters what the ranker reorders."""
+    user, explainer = user_id(1), Explainer(ranked)
+    item = ranked.recommend(user, 60).items[rank - 1].item_id
+    before = explainer.explain(user, item)
+    event = before.history[0]
+    ranked.store.query(
+        "MATCH (u)-[x]->(i) WHERE u.user_id = $user AND i.item_id = $item "
+        "SET x.value = 1.0",  # met, but not liked: it is not counted and not recommended
+        {"user": user, "item": event.item_id},
+        writing=True,
+    )
+    after = explainer.explain(user, item)
+    assert after.score - before.score == pytest.approx(event.deletion_effect, rel=1e-5)
+
+
 def test_contributions_sum_to_the_score_below_what_the_ranker_reorders(ranked: Recommender) -> None:
     long = ranked.recommend(user_id(1), 60)
     alike = ranked.similar(long.items[0].item_id, 60)
