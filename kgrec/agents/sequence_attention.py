@@ -14,13 +14,13 @@ from kgrec.data.dataset import FloatArray
 from kgrec.data.histories import Histories
 
 if TYPE_CHECKING:
-    from kgrec.agents.sequence_network import SequenceReader
+    from kgrec.agents.sequence_reader import SequenceReader
 
 _CONTENT = "items"
 
 
 class SequenceAttention:
-    """The weights of `kgrec.agents.sequence_network.SequenceReader`, ready to be stored.
+    """The weights of `kgrec.agents.sequence_reader.SequenceReader`, ready to be stored.
 
     Args:
         settings: sizes of the transformer and how histories are read.
@@ -58,7 +58,7 @@ class SequenceAttention:
         # torch takes seconds to import, which a command that reads no history must not wait for.
         import torch
 
-        from kgrec.agents.sequence_network import TensorTokens
+        from kgrec.agents.sequence_reader import TensorTokens
 
         tokens = Tokens.of(histories, self._settings)
         weights = np.zeros(len(histories.item), dtype=np.float32)
@@ -72,7 +72,7 @@ class SequenceAttention:
     def _network(self) -> SequenceReader:
         import torch
 
-        from kgrec.agents.sequence_network import SequenceReader
+        from kgrec.agents.sequence_reader import SequenceReader
 
         reader = SequenceReader(self._settings)
         reader.load_state_dict({n: torch.from_numpy(a) for n, a in self._parameters.items()})

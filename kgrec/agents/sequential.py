@@ -17,7 +17,8 @@ from kgrec.agents.features import degree_features
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.sequence_attention import SequenceAttention
 from kgrec.agents.sequence_examples import Examples, ExampleSource, has_order
-from kgrec.agents.sequence_network import Items, SequenceNetwork, TensorTokens
+from kgrec.agents.sequence_network import Items, SequenceNetwork
+from kgrec.agents.sequence_reader import TensorTokens
 from kgrec.agents.sequence_tokens import ReaderSettings, Tokens, squashed
 from kgrec.agents.space import Choices, Range, Space
 from kgrec.data.dataset import FloatArray, IntArray

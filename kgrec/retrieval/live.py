@@ -96,9 +96,8 @@ class LiveModels:
         team = Team.load(folder)
         given = team.config.get("selection") or {}
         selection = parse_config(Selection, dict(given), origin=f"selection of model {model_id!r}")
-        team.attention(
-            np.empty(0, dtype=np.int64)
-        )  # takes what is taken once, before the first user
+        # What is reckoned or imported once is done before the first user: a history is read.
+        team.attention(np.arange(min(1, len(team.items)), dtype=np.int64))
         has_vectors = team.item_vectors().shape[1] > 1
         index = self.store.dialect.vector_index(slot) if has_vectors else None
         meanings = meanings_of(selection.domain)

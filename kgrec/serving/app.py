@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -57,7 +58,10 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        preparing = threading.Thread(target=service.prepare, name="prepare", daemon=True)
+        preparing.start()
         yield
+        await to_thread.run_sync(preparing.join)
         await to_thread.run_sync(service.close)
 
     app = FastAPI(

@@ -69,6 +69,16 @@ class Service:
                 self._engine = self._open()
             return self._engine
 
+    def prepare(self) -> None:
+        """Open the graph and load the live model, so that the first request need not wait for it.
+
+        What fails here is told to the requests that need it.
+        """
+        try:
+            self.open().recommender.live.current()
+        except KGRecError as error:
+            logger.info("not ready for recommendations yet: %s", error)
+
     def look_again(self) -> None:
         """Forget an embedded server that is gone: the one after it listens elsewhere.
 

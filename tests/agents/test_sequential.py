@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from kgrec.agents.base import FitContext, NothingToLearnError
 from kgrec.agents.coordinator import Coordinator
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.sequence_examples import ExampleSource, ranks
-from kgrec.agents.sequence_network import TensorTokens
+from kgrec.agents.sequence_reader import TensorTokens
 from kgrec.agents.sequence_tokens import UNKNOWN, ReaderSettings, Tokens
 from kgrec.agents.sequence_tokens import cycles as waves
 from kgrec.agents.sequential import SequenceProblem, SequentialAgent, SequentialConfig
@@ -332,3 +334,9 @@ def test_the_hour_and_the_weekday_come_round() -> None:
     np.testing.assert_allclose(known[1], known[2], atol=1e-4)
     assert np.abs(known[1] - known[3]).max() > 0.3
     assert np.abs(known[1] - known[4]).max() > 0.9
+
+
+def test_serving_imports_no_graph_library() -> None:
+    """The first request waits for what reads a history; torch-geometric alone takes seconds."""
+    code = "import sys, kgrec.agents.sequence_reader; sys.exit('torch_geometric' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -23,6 +23,7 @@ from kgrec.graph.home import GraphHome
 from kgrec.graph.launch import free_ports
 from kgrec.graph.locks import is_held
 from kgrec.serving.config import ServingConfig
+from kgrec.serving.service import Service
 
 PATH = f"/v1/users/{user_id(1)}/recommendations?k=5"
 
@@ -49,6 +50,22 @@ def test_the_answer_is_the_same_for_many_at_once(api: httpx.Client) -> None:
     with ThreadPoolExecutor(12) as pool:
         together = list(pool.map(ask, users))
     assert together == [alone[user] for user in users]
+
+
+def test_the_model_is_loaded_before_anybody_asks(own: Settings) -> None:
+    service = Service(own, time_limit_s=20)
+    try:
+        service.prepare()
+        (own.home / "models" / "first").rename(own.home / "elsewhere")
+        assert service.open().recommender.recommend(user_id(1), k=3).items
+    finally:
+        service.close()
+
+
+def test_a_server_without_a_graph_starts_all_the_same(tmp_path: Path) -> None:
+    nowhere = Settings(home=tmp_path, graph_uri="bolt://127.0.0.1:1")
+    with served(nowhere, ServingConfig(time_limit_s=2)) as url:
+        assert httpx.get(url + PATH, timeout=30).status_code == 503
 
 
 def test_a_killed_graph_is_503_and_comes_back(own: Settings) -> None:
