@@ -64,6 +64,7 @@ def recommend(
 
     with open_graph(settings) as store:
         recommender = Recommender(store, settings.home / "models")
+        recommender.live.current()  # a server has loaded it long before, so its time is not told
         found = recommender.recommend(user, k, filters=tuple(filters or ()), diversity=diversity)
     if as_json:
         print_json(found.model_dump(mode="json"))
