@@ -73,8 +73,7 @@ def weighted_sum(pattern: Pattern, weight: Tensor, features: Tensor) -> Tensor:
         weight: [E].
         features: of the columns, [M, D].
     """
-    summed: Tensor = _WeightedSum.apply(pattern, weight, features)  # type: ignore[no-untyped-call]
-    return summed
+    return _summed(pattern, weight, features, back=False)
 
 
 def weighted_sum_back(pattern: Pattern, weight: Tensor, features: Tensor) -> Tensor:
@@ -84,8 +83,12 @@ def weighted_sum_back(pattern: Pattern, weight: Tensor, features: Tensor) -> Ten
         weight: [E].
         features: of the rows, [N, D].
     """
-    function = _WeightedSumBack
-    summed: Tensor = function.apply(pattern, weight, features)  # type: ignore[no-untyped-call]
+    return _summed(pattern, weight, features, back=True)
+
+
+def _summed(pattern: Pattern, weight: Tensor, features: Tensor, *, back: bool) -> Tensor:
+    function = _WeightedSum
+    summed: Tensor = function.apply(pattern, weight, features, back)  # type: ignore[no-untyped-call]
     return summed
 
 
@@ -105,30 +108,18 @@ class _InnerProducts(torch.autograd.Function):
 
 class _WeightedSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, pattern: Pattern, weight: Tensor, features: Tensor) -> Tensor:
-        ctx.pattern = pattern
+    def forward(ctx: Any, pattern: Pattern, weight: Tensor, features: Tensor, back: bool) -> Tensor:
+        ctx.pattern, ctx.back = pattern, back
         ctx.save_for_backward(weight, features)
-        return multiply(pattern.matrix(weight), features)
+        return multiply(pattern.transposed(weight) if back else pattern.matrix(weight), features)
 
     @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> tuple[None, Tensor, Tensor]:
+    def backward(ctx: Any, *outer: Tensor) -> tuple[None, Tensor, Tensor, None]:
         weight, features = ctx.saved_tensors
-        to_weight = _sampled(ctx.pattern, outer[0], features)
-        return None, to_weight, multiply(ctx.pattern.transposed(weight), outer[0])
-
-
-class _WeightedSumBack(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, pattern: Pattern, weight: Tensor, features: Tensor) -> Tensor:
-        ctx.pattern = pattern
-        ctx.save_for_backward(weight, features)
-        return multiply(pattern.transposed(weight), features)
-
-    @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> tuple[None, Tensor, Tensor]:
-        weight, features = ctx.saved_tensors
-        to_weight = _sampled(ctx.pattern, features, outer[0])
-        return None, to_weight, multiply(ctx.pattern.matrix(weight), outer[0])
+        pattern, back = ctx.pattern, ctx.back
+        ends = (features, outer[0]) if back else (outer[0], features)
+        other_way = pattern.matrix(weight) if back else pattern.transposed(weight)
+        return None, _sampled(pattern, *ends), multiply(other_way, outer[0]), None
 
 
 def _filled(places: Tensor, value: Tensor) -> Tensor:
