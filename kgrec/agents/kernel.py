@@ -94,13 +94,18 @@ class Kernel:
             scores += self.prior
         return scores
 
-    def spread(self, histories: Histories | sp.csr_matrix) -> NDArray[np.float64]:
+    def spread(
+        self, histories: Histories | sp.csr_matrix, weights: FloatArray | None = None
+    ) -> NDArray[np.float64]:
         """Return the standard deviation of each history's scores over all items, float64 [B].
 
         Exact, from the moments of the factors, without scoring the items: O(D²) and the sparse
         rows that the history touches.
+
+        Args:
+            weights: what `weights` says of the histories, where the caller knows it.
         """
-        weighted = self._weighted(histories)
+        weighted = self._weighted(histories, weights)
         query = self._query(weighted)  # [B, D + 1]
         square = np.einsum("bd,de,be->b", query, self.second_moment, query, optimize=True)
         if self.rows is None:
@@ -119,9 +124,11 @@ class Kernel:
         summed = sp.csr_matrix(weighted @ self.rows, dtype=np.float64)
         return np.asarray(summed.multiply(summed).sum(axis=1)).ravel()
 
-    def _weighted(self, histories: Histories | sp.csr_matrix) -> sp.csr_matrix:
+    def _weighted(
+        self, histories: Histories | sp.csr_matrix, weights: FloatArray | None = None
+    ) -> sp.csr_matrix:
         given = as_histories(histories)
-        return given.weighted(self.weights(given))
+        return given.weighted(self.weights(given) if weights is None else weights)
 
     def _query(self, weighted: sp.csr_matrix) -> NDArray[np.float64]:
         ones = np.ones((weighted.shape[0], 1))

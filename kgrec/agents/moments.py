@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kgrec.agents.kernel import Kernel
-from kgrec.data.dataset import IntArray
+from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.data.histories import Histories, one_history
 
 Floats = NDArray[np.float64]
@@ -55,14 +55,22 @@ class Moments:
         whole, prior = float(with_whole.sum()), float(last[-1])
         return cls(kernel, history, whole, prior, with_whole, with_prior, voices.squares())
 
-    def spreads(self, removed: IntArray) -> Floats:
+    def spreads(
+        self,
+        removed: IntArray,
+        left: Histories | None = None,
+        weights: FloatArray | None = None,
+    ) -> Floats:
         """Return the standard deviation of the scores over all items, [S].
 
         Args:
             removed: positions in the history that are taken out, distinct in each row, [S, N].
+            left: the histories without them, and what the kernel's `weights` says of these, where
+                the caller knows it.
         """
         if self.kernel.attention is not None:  # what is left counts otherwise than before
-            return self.kernel.spread(self.history.without(removed))
+            left = self.history.without(removed) if left is None else left
+            return self.kernel.spread(left, weights)
         count = len(self.history.item) - removed.shape[1]
         scale = max(count, 1) ** -self.kernel.history_power
         summed = self.whole - 2.0 * self.with_whole[removed].sum(axis=1) + self._among(removed)

@@ -12,7 +12,7 @@ from kgrec.agents.kernel import Kernel
 from kgrec.agents.moments import Moments
 from kgrec.agents.ranker import Reading
 from kgrec.agents.team import Team
-from kgrec.data.dataset import IntArray
+from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.data.histories import Histories, one_history
 from kgrec.explain.records import AgentShare, HistoryShare
 from kgrec.retrieval.history import History
@@ -105,9 +105,12 @@ class Rescoring:
         left = self.history.without(removed)
         kept = np.ones((len(removed), len(self)), dtype=np.bool_)
         kept[np.arange(len(removed))[:, None], removed] = False
-        counts = [_counts(each.kernel, left, kept) for each in self.moments]
+        weights = [each.kernel.weights(left) for each in self.moments]
+        counts = [_counts(weight, kept) for weight in weights]
         said = _said(counts, self.raw, self.priors)
-        scores = np.einsum("as,asc->sc", self._attention(left, removed, counts), said)
+        heard = zip(self.moments, weights, strict=True)
+        spreads = [moments.spreads(removed, left, weight) for moments, weight in heard]
+        scores = np.einsum("as,asc->sc", self._attention(left, spreads, counts), said)
         if self.reading is not None:
             scores += self._added(scores, self.reading.totals(kept))
         return np.asarray(scores[:, : self.asked])
@@ -125,20 +128,23 @@ class Rescoring:
         return added
 
     def _attention(
-        self, left: Histories, removed: IntArray, counts: Sequence[NDArray[np.float64]]
+        self,
+        left: Histories,
+        spreads: Sequence[NDArray[np.float64]],
+        counts: Sequence[NDArray[np.float64]],
     ) -> NDArray[np.float64]:
         """Return α of the agents that are heard, [A, S]."""
         coordinator = self.team.coordinator
-        spreads = np.zeros((len(self.team.kernels), len(removed)))
-        spreads[coordinator.heard] = [each.spreads(removed) for each in self.moments]
+        every = np.zeros((len(self.team.kernels), left.shape[0]))
+        every[coordinator.heard] = spreads
         probed = _said(counts, self.probed, self.probed_priors)
-        return coordinator.hear(spreads, left, probed).alpha[coordinator.heard]
+        return coordinator.hear(every, left, probed).alpha[coordinator.heard]
 
 
-def _counts(kernel: Kernel, left: Histories, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _counts(weights: FloatArray, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return how much each item of the history counts where only some are left, [S, H]."""
     counts = np.zeros(kept.shape)
-    counts[kept] = kernel.weights(left)
+    counts[kept] = weights
     return counts
 
 

@@ -17,12 +17,12 @@ from kgrec.agents.base import FitContext, NothingToLearnError
 from kgrec.agents.coordinator import Coordinator
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.sequence_examples import ExampleSource, ranks
-from kgrec.agents.sequence_reader import TensorTokens
+from kgrec.agents.sequence_reader import SequenceReader, TensorTokens
 from kgrec.agents.sequence_tokens import UNKNOWN, ReaderSettings, Tokens
 from kgrec.agents.sequence_tokens import cycles as waves
 from kgrec.agents.sequential import SequenceProblem, SequentialAgent, SequentialConfig
 from kgrec.agents.team import Team
-from kgrec.data.dataset import Dataset
+from kgrec.data.dataset import Dataset, Interactions
 from kgrec.data.histories import Histories
 from kgrec.data.splits import split_by_time
 from kgrec.training.loop import Schedule, seeded
@@ -340,3 +340,22 @@ def test_serving_imports_no_graph_library() -> None:
     """The first request waits for what reads a history; torch-geometric alone takes seconds."""
     code = "import sys, kgrec.agents.sequence_reader; sys.exit('torch_geometric' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_reader_at_rest_says_what_one_in_training_says() -> None:
+    """In training the vector of each item is made; at rest its parts are asked one by one."""
+    settings = ReaderSettings(
+        kinds=3, max_length=4, width=8, layers=0, heads=2, value_mean=0.5, value_deviation=0.3
+    )
+    rng = np.random.default_rng(0)
+    user, item = np.repeat(np.arange(5), 4), rng.integers(0, 9, 20)
+    at = 1_700_000_000_000 + rng.integers(0, 10**10, 20)
+    rows = Interactions(user, item, rng.random(20).astype(np.float32), at, rng.integers(0, 3, 20))
+    tokens = TensorTokens(Tokens.of(Histories.of(rows, 5, 9), settings), settings.kinds)
+    torch.manual_seed(0)
+    reader = SequenceReader(settings)
+    with torch.no_grad():
+        for parameter in reader.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+        content = torch.randn(9, 8)[tokens.item]
+        torch.testing.assert_close(reader.eval()(tokens, content), reader.train()(tokens, content))
