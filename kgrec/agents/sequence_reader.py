@@ -164,7 +164,7 @@ class SequenceReader(nn.Module):
         """
         query, row = self.query(request), tokens.row
         asked = query @ self.key.weight  # [B, d]
-        alike: Tensor = (asked[row] * content).sum(dim=1) + (query @ self.key.bias)[row]
+        alike = (asked[row] * content).sum(dim=1) + (query @ self.key.bias)[row]
         alike = alike + (asked @ self.kind.weight.T)[row, tokens.kind]
         alike = alike + tokens.value * (asked @ self.value.weight)[row, 0]
         alike = alike + ((asked @ self.cycle.weight)[row] * tokens.cycle).sum(dim=1)
@@ -172,7 +172,8 @@ class SequenceReader(nn.Module):
         places = (tokens.age, tokens.wait, tokens.gap, tokens.order)
         for scale, place in zip(scales, places, strict=True):
             alike = alike + scale.asked(asked, row, place)
-        return alike * self.settings.width**-0.5
+        scaled: Tensor = alike * self.settings.width**-0.5
+        return scaled
 
     def _token(self, tokens: TensorTokens, content: Tensor) -> Tensor:
         token = content + self.kind(tokens.kind) + self.value(tokens.value[:, None])
