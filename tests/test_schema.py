@@ -55,8 +55,7 @@ def test_every_statement_is_called_and_every_call_has_its_statement() -> None:
 
 def test_no_cypher_outside_the_statement_files() -> None:
     clause = re.compile(r"\b(?:MATCH|MERGE|UNWIND|CREATE|DELETE) ?\(")
-    told = re.compile(r'(?:""".*?"""|#[^\n]*|kgrec graph shell [^\n]*)', re.DOTALL)
-    found = [path.name for path in SOURCES if clause.search(told.sub("", path.read_text("utf-8")))]
+    found = [path.name for path in SOURCES if clause.search(path.read_text("utf-8"))]
     assert found == []
 
 

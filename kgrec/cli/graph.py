@@ -126,7 +126,7 @@ def shell(
 ) -> None:
     """Run Cypher on the graph, read-only unless --write.
 
-    Example: kgrec graph shell "MATCH (i:Item) RETURN i.title LIMIT 5"
+    Example: kgrec graph shell --limit 20 < question.cypher
     """
     bounds = Bounds(limit=limit, timeout=timeout, writing=write)
     with open_graph(load_settings()) as store:

@@ -43,7 +43,7 @@ def statements_of(text: str) -> list[str]:
     if not found:
         raise ConfigError(
             "there is no statement to run",
-            remedy="See the example of kgrec graph shell --help.",
+            remedy="Give one as the argument, on standard input, or at the prompt; README has one.",
         )
     return found
 
