@@ -212,9 +212,7 @@ class Ranker:
             return np.zeros(len(candidates))
         reading = self.read(kernels, history, candidates[best])
         added = reading.totals()[0] - (0.0 if with_priors else reading.priors)
-        everything = np.full(len(candidates), added.min())
-        everything[best] = added
-        return everything
+        return least_below(added, best, len(candidates))
 
     def reorder(
         self, kernels: Sequence[Kernel], histories: Histories, scores: FloatArray
@@ -274,6 +272,18 @@ class Ranker:
 def days_ago(history: Histories) -> Floats:
     """Return days from the last known time of a history, 0 or below, [H]; 0 where unknown."""
     return np.where(history.at > 0, (history.at - history.at.max(initial=0)) / DAY, 0.0)
+
+
+def least_below(added: Floats, best: IntArray, count: int) -> Floats:
+    """Return what is added to each of so many candidates, float64 [count].
+
+    Args:
+        added: to the best, [N]; all others get the least of these.
+        best: their positions, int64 [N], N > 0.
+    """
+    everything = np.full(count, added.min())
+    everything[best] = added
+    return everything
 
 
 @lru_cache(maxsize=4)

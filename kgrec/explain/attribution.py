@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kgrec.agents.kernel import Kernel
 from kgrec.agents.moments import Moments
-from kgrec.agents.ranker import Reading
+from kgrec.agents.ranker import Reading, least_below
 from kgrec.agents.team import Team
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.data.histories import Histories, one_history
@@ -123,8 +123,7 @@ class Rescoring:
         added = np.empty_like(said)
         for each, row, all_said in zip(added, scores, said, strict=True):
             best = ranker.chosen(self.rows, row)
-            each[:] = all_said[best].min()
-            each[best] = all_said[best]
+            each[:] = least_below(all_said[best], best, len(row))
         return added
 
     def _attention(
