@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from kgrec.agents.coordinator import Coordinator
-from kgrec.agents.kernel import Kernel
-from kgrec.agents.team import Team
 from kgrec.data.dataset import Dataset
 from kgrec.data.records import entity_id
 from kgrec.data.selection import Selection
-from kgrec.graph.export import read_dataset
 from kgrec.graph.setup import clear_graph, ensure_schema
 from kgrec.graph.store import GraphStore
+from kgrec.graph.training_data import read_dataset
+from kgrec.model.coordinator import Coordinator
+from kgrec.model.kernel import Kernel
+from kgrec.model.team import Team
 from kgrec.retrieval.history import read_history
 from kgrec.stages.publish import publish
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from kgrec.learning.encoder.config import ContrastPhaseConfig, EncoderConfig, MaskedConfig
+from kgrec.learning.encoder.objective import Catalogue
 from kgrec.text.encoder import load_transformer, quiet
 from kgrec.text.models import SENTENCE_MODEL, resolve_transformer
-from kgrec.training.encoder.config import ContrastConfig, EncoderConfig, MaskedConfig
-from kgrec.training.encoder.problem import Catalogue
-from kgrec.training.schedule import Schedule
+from kgrec.training.optimisation import Schedule
 
 SHELVES = 4
 ITEMS = 60
@@ -49,7 +49,7 @@ def matrix() -> sp.csr_matrix:
 
 
 def catalogue() -> Catalogue:
-    from kgrec.training.encoder.pairs import co_consumption
+    from kgrec.learning.encoder.pairs import co_consumption
 
     return Catalogue(texts(), co_consumption(matrix(), 14))
 
@@ -72,7 +72,7 @@ def quick(base: Path, **settings: object) -> EncoderConfig:
     values = {
         "base": str(base),
         "masked": MaskedConfig(batch=16, schedule=Schedule(steps=8, **steps)),
-        "contrast": ContrastConfig(batch=16, schedule=Schedule(steps=16, **steps)),
+        "contrast": ContrastPhaseConfig(batch=16, schedule=Schedule(steps=16, **steps)),
         "held_out": 0.2,
         "facts": 0.0,
         "max_tokens": 24,

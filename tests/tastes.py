@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kgrec.data.dataset import Dataset, Facts, FloatArray, Interactions
-from kgrec.data.splits import split_by_ratio
+from kgrec.data.protocols import split_by_ratio
 from kgrec.data.vocabulary import Vocabulary
 
 TASTES = 4

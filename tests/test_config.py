@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kgrec.agents.registry import AGENTS, build_agent
 from kgrec.errors import ConfigError
-from kgrec.training.schedule import Schedule
+from kgrec.learning.registry import AGENTS, build_agent
+from kgrec.training.optimisation import Schedule
 
 
 @pytest.mark.parametrize("agent", [name for name in AGENTS if name != "linear"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from peers.registry import OURS, is_ours
 from results import Result
 
-from kgrec.evaluation.significance import Difference, compare
+from kgrec.metrics.intervals import Difference, compare
 
 Leads = dict[str, dict[str, Difference]]
 """System to metric to how far kgrec is ahead of it."""

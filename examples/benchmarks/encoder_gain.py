@@ -25,8 +25,6 @@ from typing import Any
 
 import numpy as np
 
-from kgrec.agents.base import FitContext
-from kgrec.agents.semantic import SemanticAgent, SemanticConfig
 from kgrec.config import load_toml, seconds_of
 from kgrec.data.atomic import SplitDataset, read_whole
 from kgrec.data.dataset import Dataset, Facts
@@ -35,10 +33,12 @@ from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import KGRecError
 from kgrec.evaluation.protocol import evaluate_ranking
 from kgrec.evaluation.report import peak_memory
+from kgrec.learning.agent import FitContext
+from kgrec.learning.encoder.config import EncoderConfig
+from kgrec.learning.semantic.agent import SemanticAgent, SemanticConfig
 from kgrec.stages.encoder import train_encoder
 from kgrec.text.encoder import encode
 from kgrec.text.models import SENTENCE_MODEL
-from kgrec.training.encoder.config import EncoderConfig
 
 STEPS = ("base", "taken", "facts", "masked")
 SHARE, K, SEED = 0.15, 20, 2024

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 from generated import describe, generate, peak_gib
 
-from kgrec.agents.base import FitContext
-from kgrec.agents.kernel import Kernel
-from kgrec.agents.registry import build_agent
 from kgrec.config import load_toml
 from kgrec.data.atomic import SplitDataset
 from kgrec.evaluation.protocol import evaluate_ranking
+from kgrec.learning.agent import FitContext
+from kgrec.learning.registry import build_agent
+from kgrec.model.kernel import Kernel
 from kgrec.training.workers import Workers, joined, leave
 
 

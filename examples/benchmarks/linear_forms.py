@@ -22,13 +22,13 @@ from pathlib import Path
 import numpy as np
 from generated import generate, peak_gib
 
-from kgrec.agents.base import FitContext
-from kgrec.agents.linear import LinearAgent, LinearConfig
 from kgrec.data.atomic import SplitDataset, read_folder
 from kgrec.data.dataset import Dataset, Facts, Interactions
-from kgrec.data.splits import split_by_ratio
+from kgrec.data.protocols import split_by_ratio
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.evaluation.protocol import evaluate_ranking
+from kgrec.learning.agent import FitContext
+from kgrec.learning.linear.agent import LinearAgent, LinearConfig
 
 USERS = 2_000
 LISTS = {"GENRE": "genres", "KEYWORD": "keywords", "DIRECTOR": "director", "ACTOR": "actors"}

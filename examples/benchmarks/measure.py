@@ -22,10 +22,9 @@ from results import METRICS, Accuracy, Result, Times
 
 from kgrec.data.atomic import SplitDataset, read_folder
 from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.evaluation.protocol import evaluate_ranking
-from kgrec.evaluation.questions import Questions
+from kgrec.evaluation.protocol import TestTargets, evaluate_ranking
 from kgrec.evaluation.report import peak_memory
-from kgrec.evaluation.validation import Objective, Validation
+from kgrec.metrics.validation import Objective, Validation
 
 SEED = 2024
 
@@ -72,7 +71,7 @@ def rank_test(
         popularity=np.bincount(train.indices, minlength=train.shape[1]),
         seed=SEED,
     )
-    values = Questions.of(seen, data.test).values(lists.items, ks)
+    values = TestTargets.of(seen, data.test).values(lists.items, ks)
     accuracy = {
         k: Accuracy(
             mean={name: report.at[k][name] for name in METRICS},

@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 
 from kgrec.data.dataset import Interactions
-from kgrec.data.splits import Rounding, core, split_in_order
-from kgrec.data.tsv import Table, read_table
+from kgrec.data.item_files import AtomicTable, read_table
+from kgrec.data.protocols import Rounding, core, split_in_order
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import KGRecError
 
@@ -30,7 +30,7 @@ RATIOS = (0.8, 0.1, 0.1)
 SEED = 2024
 
 
-def read_interactions(table: Table) -> tuple[Vocabulary, Vocabulary, Interactions]:
+def read_interactions(table: AtomicTable) -> tuple[Vocabulary, Vocabulary, Interactions]:
     """Return users, items and the ratings of `ml-100k.inter`."""
     import numpy as np
 

@@ -8,7 +8,7 @@ from comparison import Leads, best_peer, leads_of, ours, time_to_quality
 from peers.registry import is_ours
 from results import METRICS, Result
 
-from kgrec.evaluation.significance import Difference
+from kgrec.metrics.intervals import Difference
 
 Rows = list[list[str]]
 
@@ -114,9 +114,9 @@ def _notes(results: Sequence[Result]) -> Iterator[str]:
             f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in each.chosen.items()
         )
-        said = "; ".join(filter(None, [chosen, *each.notes]))
-        if said:
-            yield f"- {each.system}: {said}"
+        told = "; ".join(filter(None, [chosen, *each.notes]))
+        if told:
+            yield f"- {each.system}: {told}"
     busy = [f"{each.system} {_others(each)}" for each in results if not each.times.quiet]
     if busy:
         yield f"- * other processes kept cores busy meanwhile (how many: {', '.join(busy)})"

@@ -11,12 +11,12 @@ import typer
 from kgrec.cli.console import print_json, progress
 from kgrec.cli.evaluation_tables import print_result
 from kgrec.config import load_toml, parse_config
-from kgrec.stages.evaluate import EvaluateConfig, evaluate
+from kgrec.evaluation.evaluate import EvaluateConfig, evaluate
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-class Knowledge(StrEnum):
+class KnowledgeOption(StrEnum):
     FULL = "full"
     NONE = "none"
     SHUFFLED = "shuffled"
@@ -37,7 +37,7 @@ class Cut(StrEnum):
     USER = "user"
 
 
-class History(StrEnum):
+class HistoryOption(StrEnum):
     TRAIN = "train"
     BOTH = "train+valid"
 
@@ -82,15 +82,16 @@ def evaluate_command(
         str | None, typer.Option(help="Only these agents, separated by commas.")
     ] = None,
     knowledge: Annotated[
-        Knowledge,
+        KnowledgeOption,
         typer.Option(
             help="none: without facts and texts; no-facts, no-text: without one of them; "
             "shuffled: each item has another's."
         ),
-    ] = Knowledge.FULL,
+    ] = KnowledgeOption.FULL,
     history: Annotated[
-        History, typer.Option(help="What the team knows of a user when it ranks for the test.")
-    ] = History.TRAIN,
+        HistoryOption,
+        typer.Option(help="What the team knows of a user when it ranks for the test."),
+    ] = HistoryOption.TRAIN,
     config: Annotated[
         Path | None, typer.Option(help="TOML of the team: agents, settings, coordinator.")
     ] = None,

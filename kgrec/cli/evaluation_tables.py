@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from kgrec.cli.console import err, out
+from kgrec.evaluation.ablation import AblationReport
 from kgrec.evaluation.groups import GroupReport
 from kgrec.evaluation.report import Metric, RankingReport
-from kgrec.evaluation.significance import Difference
-from kgrec.stages.ablate import AblationReport
-from kgrec.stages.evaluation_result import BaselineReport, EvaluationResult
+from kgrec.evaluation.result import BaselineReport, EvaluationResult
+from kgrec.metrics.intervals import Difference
 
 _COMPARED = "ndcg"
 _DECIMALS = {"novelty": ".2f"}

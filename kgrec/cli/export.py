@@ -77,9 +77,9 @@ def _refuse_to_replace(path: Path, form: Format) -> None:
 
 
 def _pyg(store: GraphStore, path: Path, domain: str | None, bars: Progress) -> dict[str, int]:
-    from kgrec.data.hetero import save_hetero, vocabularies
     from kgrec.data.selection import Selection
-    from kgrec.graph.export import read_dataset
+    from kgrec.export.pyg import save_hetero, vocabularies
+    from kgrec.graph.training_data import read_dataset
 
     dataset = read_dataset(store, Selection(domain=domain), progress=bars)
     save_hetero(dataset, path)
@@ -88,13 +88,13 @@ def _pyg(store: GraphStore, path: Path, domain: str | None, bars: Progress) -> d
 
 
 def _parquet(store: GraphStore, path: Path, domain: str | None, bars: Progress) -> dict[str, int]:
-    from kgrec.graph.parquet import write_parquet
+    from kgrec.export.parquet import write_parquet
 
     return write_parquet(store, path, domain=domain, progress=bars)
 
 
 def _networkx(store: GraphStore, path: Path, domain: str | None, bars: Progress) -> dict[str, int]:
-    from kgrec.graph.networks import to_networkx, write_node_link
+    from kgrec.export.networkx import to_networkx, write_node_link
 
     graph = to_networkx(store, domain=domain, progress=bars)
     write_node_link(graph, path)
@@ -102,7 +102,7 @@ def _networkx(store: GraphStore, path: Path, domain: str | None, bars: Progress)
 
 
 def _graphml(store: GraphStore, path: Path, domain: str | None, bars: Progress) -> dict[str, int]:
-    from kgrec.graph.networks import to_networkx, write_graphml
+    from kgrec.export.networkx import to_networkx, write_graphml
 
     graph = to_networkx(store, domain=domain, progress=bars)
     write_graphml(graph, path)

@@ -35,7 +35,7 @@ def publish(
 
     Example: kgrec publish --list
     """
-    from kgrec.agents.team import Team
+    from kgrec.model.team import Team
     from kgrec.stages import models as trained
     from kgrec.stages.publish import publish as run
 

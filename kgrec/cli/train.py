@@ -15,10 +15,10 @@ from kgrec.graph import open_graph
 if TYPE_CHECKING:
     from kgrec.data.atomic import SplitDataset
     from kgrec.data.dataset import Dataset
+    from kgrec.learning.encoder.config import EncoderConfig
     from kgrec.progress import Progress
     from kgrec.stages.encoder import EncoderSummary
     from kgrec.stages.train import TrainConfig, TrainSummary
-    from kgrec.training.encoder.config import EncoderConfig
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -156,7 +156,7 @@ def train_encoder(
     Example: kgrec train encoder --domain movies --budget 10m
     """
     from kgrec.stages.encoder import train_encoder as run
-    from kgrec.text.chat import language_model
+    from kgrec.text.language_model import language_model
 
     held_out = {"name": protocol, "share": share, "cut": cut}
     _check_heeded(data, held_out, {"pipeline": pipeline, "domain": domain})
@@ -211,7 +211,7 @@ def described_encoder(done: EncoderSummary) -> list[str]:
 def _encoder_config(
     path: Path | None, given: dict[str, Any], *, masked: bool | None, contrast: bool
 ) -> EncoderConfig:
-    from kgrec.training.encoder.config import EncoderConfig
+    from kgrec.learning.encoder.config import EncoderConfig
 
     values = load_toml(path) if path is not None else {}
     values |= {name: value for name, value in given.items() if value is not None}
@@ -244,7 +244,7 @@ def _check_heeded(
 
 def _split(folder: Path, held_out: dict[str, Any], seed: int) -> SplitDataset:
     """Return what `kgrec evaluate` would make of the files."""
-    from kgrec.stages.evaluate import EvaluateConfig, read_split
+    from kgrec.evaluation.evaluate import EvaluateConfig, read_split
 
     values = {
         "folder": folder,
@@ -258,7 +258,7 @@ def _learned_graph(
     pipeline: str | None, domain: str | None, seed: int | None, bars: Progress
 ) -> tuple[Dataset, str]:
     """Return the graph without what `kgrec train` chooses on by this seed, and a name for it."""
-    from kgrec.graph.export import read_dataset
+    from kgrec.graph.training_data import read_dataset
     from kgrec.stages.train import held_apart
 
     config, domain = _config(pipeline, domain, {"seed": seed})

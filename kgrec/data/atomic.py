@@ -16,8 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from kgrec.data.dataset import Dataset, IntArray, Interactions
-from kgrec.data.item_files import ITEM_COLUMNS, Knowledge
-from kgrec.data.tsv import Table, missing_column, read_table
+from kgrec.data.item_files import (
+    ITEM_COLUMNS,
+    AtomicTable,
+    ItemKnowledge,
+    missing_column,
+    read_table,
+)
 from kgrec.data.values import CellError, parse_time, parse_value
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
@@ -127,12 +132,14 @@ def _name_of(folder: Path, *, split: bool) -> str:
     return trains[0]
 
 
-def _knowledge(folder: Path, name: str) -> dict[str, Table]:
+def _knowledge(folder: Path, name: str) -> dict[str, AtomicTable]:
     paths = {kind: folder / f"{name}.{kind}" for kind in _KNOWLEDGE}
     return {kind: read_table(path) for kind, path in paths.items() if path.is_file()}
 
 
-def _assemble(name: str, parts: Sequence[Table], more: Mapping[str, Table]) -> SplitDataset:
+def _assemble(
+    name: str, parts: Sequence[AtomicTable], more: Mapping[str, AtomicTable]
+) -> SplitDataset:
     pairs = [list(_interaction_rows(table)) for table in parts]
     for table, rows in zip(parts, pairs, strict=True):
         if not rows:
@@ -153,8 +160,8 @@ def _assemble(name: str, parts: Sequence[Table], more: Mapping[str, Table]) -> S
     return SplitDataset(name, dataset, valid, test, rejects, user_columns=columns)
 
 
-def _facts(items: Vocabulary, more: Mapping[str, Table]) -> Knowledge:
-    knowledge = Knowledge(items)
+def _facts(items: Vocabulary, more: Mapping[str, AtomicTable]) -> ItemKnowledge:
+    knowledge = ItemKnowledge(items)
     if "item" in more:
         knowledge.add_items(more["item"])
     if "kg" in more and "link" in more:
@@ -168,7 +175,7 @@ def _facts(items: Vocabulary, more: Mapping[str, Table]) -> Knowledge:
     return knowledge
 
 
-def _ids(table: Table | None, what: str, names: Sequence[str]) -> list[str]:
+def _ids(table: AtomicTable | None, what: str, names: Sequence[str]) -> list[str]:
     """Return the ids that a table of users or items lists, none of them empty."""
     if table is None:
         return []
@@ -178,7 +185,7 @@ def _ids(table: Table | None, what: str, names: Sequence[str]) -> list[str]:
     return [row[column] for row in table.rows if row[column]]
 
 
-def _user_columns(table: Table, users: Vocabulary) -> dict[str, tuple[str, ...]]:
+def _user_columns(table: AtomicTable, users: Vocabulary) -> dict[str, tuple[str, ...]]:
     key = table.find(_USERS)
     values = {row[key]: row for row in table.rows if key is not None and row[key]}
     nothing = [""] * len(table.columns)
@@ -189,7 +196,7 @@ def _user_columns(table: Table, users: Vocabulary) -> dict[str, tuple[str, ...]]
     }
 
 
-def _interaction_rows(table: Table) -> Iterator[tuple[str, str, float, int]]:
+def _interaction_rows(table: AtomicTable) -> Iterator[tuple[str, str, float, int]]:
     user, item = table.find(_USERS), table.find(ITEM_COLUMNS)
     if user is None:
         raise missing_column(table, "user", _USERS)

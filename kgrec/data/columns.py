@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kgrec.config import FrozenModel
-from kgrec.data import guesses
+from kgrec.data import sources as guesses
 from kgrec.data.sources import Kind, Source
 from kgrec.data.tables import Table
 from kgrec.errors import ConfigError, DataError
@@ -22,7 +22,7 @@ REQUIRED: dict[Kind, tuple[str, ...]] = {
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
-class Role(FrozenModel):
+class ColumnRole(FrozenModel):
     """One column and what it becomes.
 
     Attributes:
@@ -68,8 +68,8 @@ class ColumnPlan(FrozenModel):
     """
 
     kind: Kind
-    roles: dict[str, Role]
-    properties: tuple[Role, ...] = ()
+    roles: dict[str, ColumnRole]
+    properties: tuple[ColumnRole, ...] = ()
     relations: tuple[RelationColumn, ...] = ()
     interaction: str = "view"
     unused: tuple[str, ...] = ()
@@ -118,10 +118,10 @@ def plan_columns(table: Table, source: Source, domain: Domain, core: Core) -> Co
     )
 
 
-def _roles(table: Table, source: Source, domain: Domain) -> dict[str, Role]:
+def _roles(table: Table, source: Source, domain: Domain) -> dict[str, ColumnRole]:
     words = guesses.role_names(source.kind, domain)
     given = {role: column for role, column in source.columns.items() if role in words}
-    roles = {role: Role(column=column, becomes=role) for role, column in given.items()}
+    roles = {role: ColumnRole(column=column, becomes=role) for role, column in given.items()}
     taken = {*source.columns.values(), *_given_relation_columns(source)}
     free = [column for column in table.columns if column not in taken]
     for role, names in words.items():
@@ -129,7 +129,7 @@ def _roles(table: Table, source: Source, domain: Domain) -> dict[str, Role]:
             continue
         column = guesses.by_name(free, names) or guesses.by_values(role, free, table.sample)
         if column is not None and not (role == "description" and _is_relation(column, domain)):
-            roles[role] = Role(column=column, becomes=role, guessed=True)
+            roles[role] = ColumnRole(column=column, becomes=role, guessed=True)
             free.remove(column)
     return {role: roles[role] for role in words if role in roles}
 
@@ -181,7 +181,7 @@ def _split_relation(text: str, table: Table) -> tuple[str, str | None]:
 
 def _properties(
     table: Table, source: Source, domain: Domain, core: Core, taken: set[str]
-) -> tuple[Role, ...]:
+) -> tuple[ColumnRole, ...]:
     if source.kind == "interactions":
         return ()
     known = domain.item_properties if source.kind == "catalog" else {}
@@ -213,9 +213,9 @@ def _properties(
 
 def _property(
     table: Table, column: str, name: str, known: Mapping[str, str], *, guessed: bool
-) -> Role:
+) -> ColumnRole:
     kind = known.get(name) or guesses.value_type([row.get(column) for row in table.sample])
-    return Role(column=column, becomes=name, type=kind, guessed=guessed)
+    return ColumnRole(column=column, becomes=name, type=kind, guessed=guessed)
 
 
 def _check_given(table: Table, source: Source, domain: Domain, core: Core) -> None:

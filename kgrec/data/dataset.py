@@ -1,12 +1,13 @@
 """What the agents learn from, as columns: interactions, facts and texts, by row index.
 
-A `Dataset` comes from the graph (`kgrec.graph.export`) or from files (`kgrec.data.atomic`);
+A `Dataset` comes from the graph (`kgrec.graph.training_data`) or from files (`kgrec.data.atomic`);
 nothing after it can tell which.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -122,11 +123,74 @@ class Facts:
         return matrix[:, np.flatnonzero(held_by >= min_degree)].tocsr()
 
 
+class LinkType(NamedTuple):
+    """A relation type between two kinds of node: `user`, `item` or `entity`."""
+
+    head: str
+    relation: str
+    tail: str
+
+
+@dataclass(frozen=True)
+class Links:
+    """Typed edges of the graph beside facts: one row an edge.
+
+    Entity to entity, item to item, user to user, user to entity: whatever leads further than from
+    an item to its own entities.
+
+    Attributes:
+        head, tail: row indices into the vocabulary of their kind, int64 [L].
+        relation: index into `types`, int64 [L].
+        confidence: float32 [L] in (0, 1].
+        types: what the edges are.
+    """
+
+    head: IntArray
+    relation: IntArray
+    tail: IntArray
+    confidence: FloatArray
+    types: tuple[LinkType, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.head)
+
+    @classmethod
+    def empty(cls) -> Links:
+        none = np.empty(0, dtype=np.int64)
+        return cls(none, none, none, np.empty(0, dtype=np.float32))
+
+    def of(self, head: str, tail: str) -> Links:
+        """Return the edges between these two kinds of node; `types` stays as it is."""
+        wanted = [n for n, kind in enumerate(self.types) if (kind.head, kind.tail) == (head, tail)]
+        rows = np.flatnonzero(np.isin(self.relation, wanted))
+        return Links(
+            self.head[rows], self.relation[rows], self.tail[rows], self.confidence[rows], self.types
+        )
+
+
+@dataclass(frozen=True)
+class Column:
+    """A declared property of all users, typed.
+
+    Attributes:
+        name: of the property.
+        values: float32 [U] of a number, NaN where it is unknown; int64 [U] of a category, the row
+            in `categories`, -1 where it is unknown.
+        categories: the distinct values of a category, sorted; None for a number.
+    """
+
+    name: str
+    values: FloatArray | IntArray
+    categories: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Vocabularies, interactions, facts and texts of one catalogue and its users.
 
     Attributes:
+        links: edges that lead further than facts do.
+        user_columns: declared properties of the users.
         item_texts: title and description of each item, [I]; empty strings where there is none.
         entity_names: names in row order of `entities`, [N]; empty where entities have ids only.
     """
@@ -138,6 +202,8 @@ class Dataset:
     facts: Facts = field(default_factory=Facts.empty)
     item_texts: tuple[str, ...] = ()
     entity_names: tuple[str, ...] = ()
+    links: Links = field(default_factory=Links.empty)
+    user_columns: tuple[Column, ...] = ()
 
     @property
     def num_users(self) -> int:

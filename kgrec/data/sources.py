@@ -1,13 +1,20 @@
-"""A source: one table, what it holds, and how its columns are to be read."""
+"""A source: one table, what it holds, and how its columns are to be read.
+
+Guesses at what a column is, from its name and from its first values.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from kgrec.data.tables import TableFormat
+from kgrec.data.values import CellError, parse_number, parse_time
+from kgrec.schema import Domain
 
 Kind = Literal["catalog", "users", "interactions"]
 
@@ -69,3 +76,122 @@ class Source(TableFormat):
     def layout(self) -> TableFormat:
         """How the file is laid out."""
         return TableFormat(**{name: getattr(self, name) for name in TableFormat.model_fields})
+
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_OTHER = re.compile(r"[^a-z0-9]+")
+_USER_IDS = ("user_id", "user", "userid", "uid", "customer_id", "customer", "reviewer_id")
+_ITEM_IDS = ("item_id", "item", "itemid", "iid", "product_id", "product", "asin", "sku")
+_KIND_OF_VALUE = {
+    "rating": ("rating", "ratings", "stars", "score"),
+    "play": ("plays", "play_count", "listens", "listen_count"),
+}
+_SEPARATORS = ("|", ";", ",")
+_LONGEST = 10**15
+_CODE = re.compile(r"0\d|[+-]?\d{16,}$")
+_LONG_TEXT = 80
+_LONG_NAME = 40
+_SECONDS = (1e8, 4e9)
+
+
+def snake(name: str) -> str:
+    """Return a name in lower case with underscores: `movieId` is `movie_id`."""
+    return _OTHER.sub("_", _CAMEL.sub("_", name.strip()).lower()).strip("_")
+
+
+def role_names(kind: Kind, domain: Domain) -> dict[str, tuple[str, ...]]:
+    """Return the roles of a kind of table, and how columns that play them are called."""
+    words = {snake(domain.item_label), snake(domain.item_word)}
+    item_ids = (*_ITEM_IDS, *(f"{word}_id" for word in sorted(words)))
+    if kind == "users":
+        return {"user_id": (*_USER_IDS, "id")}
+    if kind == "interactions":
+        return {
+            "user_id": _USER_IDS,
+            "item_id": (*item_ids, *sorted(words)),
+            "value": ("value", *(name for names in _KIND_OF_VALUE.values() for name in names)),
+            "at": ("at", "timestamp", "time", "datetime", "date", "ts", "created_at", "event_time"),
+            "kind": ("kind", "event", "event_type", "action", "behavior", "behaviour"),
+        }
+    titles = tuple(f"{word}_{end}" for word in sorted(words) for end in ("title", "name"))
+    return {
+        "item_id": (*item_ids, "id"),
+        "title": ("title", "name", "item_title", "item_name", "product_name", *titles),
+        "description": ("description", "overview", "summary", "plot", "synopsis", "abstract"),
+    }
+
+
+def by_name(columns: Sequence[str], names: Sequence[str]) -> str | None:
+    """Return the column that is called by the first name that any is called by."""
+    known = {snake(column): column for column in reversed(columns)}
+    return next((known[name] for name in names if name in known), None)
+
+
+def by_values(role: str, columns: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the only column whose values look like a time or a text, for these two roles."""
+    looks = {"at": _is_time, "description": _is_long_text}.get(role)
+    if looks is None or not sample:
+        return None
+    found = [column for column in columns if looks([row.get(column) for row in sample])]
+    return found[0] if len(found) == 1 else None
+
+
+def separator(values: Sequence[Any]) -> str | None:
+    """Return what stands between the values of cells, None where each holds one or a list."""
+    texts = [value for value in values if isinstance(value, str) and value.strip()]
+    for mark in _SEPARATORS:
+        holding = [text for text in texts if mark in text]
+        parts = [part for text in holding for part in text.split(mark)]
+        short = not parts or sum(map(len, parts)) / len(parts) <= _LONG_NAME
+        if len(holding) * 10 >= max(len(texts), 1) and holding and short:
+            return mark
+    return None
+
+
+def property_name(column: str, known: Mapping[str, str]) -> str:
+    """Return the property of the domain that a column holds: `release_year` is `year`."""
+    name = snake(column)
+    return next((one for one in known if name == one or name.endswith(f"_{one}")), name)
+
+
+def value_type(values: Sequence[Any]) -> str:
+    """Return the type of a property by its values: integer, float or string."""
+    filled = [value for value in values if str(value if value is not None else "").strip()]
+    if not filled or any(_is_code(value) for value in filled):
+        return "string"
+    try:
+        numbers = [parse_number(value, "") for value in filled]
+    except CellError:
+        return "string"
+    whole = all(n is None or (n.is_integer() and abs(n) < _LONGEST) for n in numbers)
+    return "integer" if whole else "float"
+
+
+def interaction_kind(column: str | None) -> str:
+    """Return the kind that interactions with a value of this name are, `view` without one."""
+    if column is None:
+        return "view"
+    name = snake(column)
+    return next((kind for kind, names in _KIND_OF_VALUE.items() if name in names), "rating")
+
+
+def _is_code(value: Any) -> bool:
+    """Say whether digits are no number: a leading zero, or more than a number would have."""
+    if isinstance(value, bool):
+        return True
+    if isinstance(value, int):
+        return abs(value) >= _LONGEST
+    return isinstance(value, str) and bool(_CODE.match(value.strip()))
+
+
+def _is_time(values: Sequence[Any]) -> bool:
+    try:
+        times = [parse_time(value, "") for value in values]
+    except CellError:
+        return False
+    return all(_SECONDS[0] <= at / 1000 <= _SECONDS[1] for at in times)
+
+
+def _is_long_text(values: Sequence[Any]) -> bool:
+    texts = [value for value in values if isinstance(value, str) and value.strip()]
+    return bool(texts) and sum(map(len, texts)) / len(texts) >= _LONG_TEXT

@@ -1,4 +1,7 @@
-"""All-ranking: every item that a user has not had is ranked, for every user of the test part."""
+"""What a ranker is asked: which users, and which items are right for each of them.
+
+All-ranking: every item that a user has not had is ranked, for every user of the test part.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,97 @@ import numpy as np
 import scipy.sparse as sp
 
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
-from kgrec.data.histories import Histories, as_histories
-from kgrec.errors import ConfigError, ModelError
-from kgrec.evaluation.metrics import list_metrics
-from kgrec.evaluation.questions import Questions
-from kgrec.evaluation.ranking import TopK, mask_others, mask_seen
+from kgrec.errors import ConfigError, DataError, ModelError
 from kgrec.evaluation.report import RankingReport, metrics_of
+from kgrec.metrics.ranking import (
+    TopLists,
+    Values,
+    hits_of,
+    list_metrics,
+    mask_others,
+    mask_seen,
+    user_metrics,
+)
+from kgrec.model.histories import Histories, as_histories
 from kgrec.progress import SILENT, Progress
 
 
-class Ranker(Protocol):
+@dataclass(frozen=True)
+class TestTargets:
+    """The users that are asked for, and what is right for them.
+
+    Attributes:
+        users: rows, int64 [B].
+        truth: nonzero where an item is right, CSR [B, I].
+        eligible: users who have something to find; more than B where a sample is asked.
+        repeated: interactions left out, since the user had had the item before.
+    """
+
+    users: IntArray
+    truth: sp.csr_matrix
+    eligible: int
+    repeated: int
+
+    @classmethod
+    def of(
+        cls,
+        seen: sp.csr_matrix,
+        test: Interactions,
+        *,
+        max_users: int | None = None,
+        seed: int = 2024,
+    ) -> TestTargets:
+        """Ask for the test interactions that are not seen.
+
+        Args:
+            seen: items that are not ranked for a user, CSR [U, I].
+            test: interactions to find.
+            max_users: where more users have something to find, so many are drawn from them.
+            seed: of the draw.
+
+        Raises:
+            DataError: no test user has anything to find.
+        """
+        truth = test.matrix(*seen.shape)
+        repeated = sp.csr_matrix(truth.multiply(seen != 0))
+        truth = sp.csr_matrix(truth - repeated)
+        truth.eliminate_zeros()
+        users = np.flatnonzero(np.diff(truth.indptr)).astype(np.int64)
+        if not len(users):
+            raise DataError(
+                "no test user has an item to find that is not seen before",
+                remedy="Test on interactions that stand in no other part.",
+            )
+        eligible = len(users)
+        if max_users is not None and eligible > max_users:
+            drawn = np.random.default_rng(seed).choice(users, max_users, replace=False)
+            users = np.sort(drawn)
+        return cls(users, truth[users], eligible, int(repeated.nnz))
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @property
+    def num_right(self) -> IntArray:
+        """How many items are right for each user, int64 [B]."""
+        return np.asarray(np.diff(self.truth.indptr), dtype=np.int64)
+
+    def values(self, items: IntArray, ks: Sequence[int]) -> dict[int, dict[str, Values]]:
+        """Measure lists of items: `k` to metric to one value a user, float64 [B].
+
+        Args:
+            items: item rows of each user's list, best first, int64 [B, >= max(ks)], -1 for none.
+
+        Raises:
+            ConfigError: a `k` is not positive.
+        """
+        if not ks or min(ks) < 1:
+            raise ConfigError("k must be at least 1", value=list(ks))
+        hits = hits_of(items, self.truth)
+        return {k: user_metrics(hits, self.num_right, k) for k in ks}
+
+
+class Scorer(Protocol):
     """Anything that scores all items for a batch of histories."""
 
     def scores(self, histories: Any) -> FloatArray:
@@ -43,7 +127,7 @@ class Lists:
 
 
 def rank_all(
-    ranker: Ranker,
+    ranker: Scorer,
     histories: Histories | sp.csr_matrix,
     seen: sp.csr_matrix,
     users: IntArray,
@@ -70,7 +154,7 @@ def rank_all(
         ModelError: a score is not a number.
     """
     num_items = histories.shape[1]
-    top = TopK(num_items, k, seed=seed)
+    top = TopLists(num_items, k, seed=seed)
     lists = [(np.empty((0, top.k), np.int64), np.empty((0, top.k), np.float32))]
     with progress.task("rank all items", len(users)) as task:
         for batch in _batches(users, max(1, max_cells // max(num_items, 1))):
@@ -86,7 +170,7 @@ def rank_all(
 
 
 def evaluate_ranking(
-    ranker: Ranker,
+    ranker: Scorer,
     histories: Histories | sp.csr_matrix,
     seen: sp.csr_matrix,
     test: Interactions,
@@ -122,7 +206,7 @@ def evaluate_ranking(
     """
     if not ks or min(ks) < 1:
         raise ConfigError("k must be at least 1", value=list(ks))
-    asked = Questions.of(seen, test, max_users=max_users, seed=seed)
+    asked = TestTargets.of(seen, test, max_users=max_users, seed=seed)
     begun = time.perf_counter()
     lists = rank_all(
         ranker, histories, seen, asked.users, max(ks), among=among, seed=seed, progress=progress

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrec.config import FrozenModel
-from kgrec.evaluation.bootstrap import resampled
-from kgrec.evaluation.metrics import Values
+from kgrec.metrics.intervals import resampled
+from kgrec.metrics.ranking import Values
 
 
 class Metric(FrozenModel):

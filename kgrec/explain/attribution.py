@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrec.agents.kernel import Kernel
-from kgrec.agents.moments import Moments
-from kgrec.agents.ranker import Reading, least_below
-from kgrec.agents.team import Team
 from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.data.histories import Histories, one_history
 from kgrec.explain.records import AgentShare, HistoryShare
+from kgrec.model.histories import Histories, one_history
+from kgrec.model.kernel import Kernel
+from kgrec.model.moments import Moments
+from kgrec.model.ranker import CandidateAttention, least_below
+from kgrec.model.team import Team
 from kgrec.retrieval.history import History
 from kgrec.retrieval.scoring import Scored, take_apart
 
@@ -53,7 +53,7 @@ class Rescoring:
     moments: tuple[Moments, ...]
     probed: NDArray[np.float64]
     probed_priors: NDArray[np.float64]
-    reading: Reading | None
+    reading: CandidateAttention | None
 
     @classmethod
     def of(
@@ -81,7 +81,7 @@ class Rescoring:
             together = np.concatenate([candidates, beside])
             rows = together if len(together) > ranker.top else candidates
         both = [_looked_up(kernels, history, items) for items in (rows, probes)]
-        reading = None if ranker is None else ranker.of_said(both[0][0], history, rows)
+        reading = None if ranker is None else ranker.from_similarity(both[0][0], history, rows)
         return cls(team, history, rows, len(candidates), *both[0], known, *both[1], reading)
 
     def __len__(self) -> int:
@@ -107,21 +107,23 @@ class Rescoring:
         kept[np.arange(len(removed))[:, None], removed] = False
         weights = [each.kernel.weights(left) for each in self.moments]
         counts = [_counts(weight, kept) for weight in weights]
-        said = _said(counts, self.raw, self.priors)
-        heard = zip(self.moments, weights, strict=True)
-        spreads = [moments.spreads(removed, left, weight) for moments, weight in heard]
-        scores = np.einsum("as,asc->sc", self._attention(left, spreads, counts), said)
+        similarity = _said(counts, self.raw, self.priors)
+        active = zip(self.moments, weights, strict=True)
+        spreads = [moments.spreads(removed, left, weight) for moments, weight in active]
+        scores = np.einsum("as,asc->sc", self._attention(left, spreads, counts), similarity)
         if self.reading is not None:
             scores += self._added(scores, self.reading.totals(kept))
         return np.asarray(scores[:, : self.asked])
 
-    def _added(self, scores: NDArray[np.float64], said: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _added(
+        self, scores: NDArray[np.float64], similarity: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """Return what the ranker adds where it says this of all candidates, [S, C]."""
         ranker = self.team.ranking
         if ranker is None or scores.shape[1] <= ranker.top:
-            return said
-        added = np.empty_like(said)
-        for each, row, all_said in zip(added, scores, said, strict=True):
+            return similarity
+        added = np.empty_like(similarity)
+        for each, row, all_said in zip(added, scores, similarity, strict=True):
             best = ranker.chosen(self.rows, row)
             each[:] = least_below(all_said[best], best, len(row))
         return added
@@ -135,9 +137,9 @@ class Rescoring:
         """Return α of the agents that are heard, [A, S]."""
         coordinator = self.team.coordinator
         every = np.zeros((len(self.team.kernels), left.shape[0]))
-        every[coordinator.heard] = spreads
+        every[coordinator.active] = spreads
         probed = _said(counts, self.probed, self.probed_priors)
-        return coordinator.hear(every, left, probed).alpha[coordinator.heard]
+        return coordinator.blend_spreads(every, left, probed).alpha[coordinator.active]
 
 
 def _counts(weights: FloatArray, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -152,14 +154,17 @@ def _said(
 ) -> NDArray[np.float64]:
     """Return what each agent says of each candidate, [A, S, C]."""
     return np.stack(
-        [count @ said + prior for count, said, prior in zip(counts, raw, priors, strict=True)]
+        [
+            count @ similarity + prior
+            for count, similarity, prior in zip(counts, raw, priors, strict=True)
+        ]
     )
 
 
 def _looked_up(
     kernels: Sequence[Kernel], history: Histories, items: IntArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    raw = np.stack([kernel.said(history.item, items) for kernel in kernels])
+    raw = np.stack([kernel.similarity(history.item, items) for kernel in kernels])
     return raw, np.stack([kernel.priors(items) for kernel in kernels])
 
 
@@ -205,9 +210,9 @@ def attribute(
         the score, the agents, and the history items, the largest contribution first.
     """
     taken = history.taken(len(team.items))
-    heard = team.listen(taken)
-    attention = heard.alpha[:, 0]
-    listened = dict(zip(team.agents, map(float, heard.shares[:, 0]), strict=True))
+    active = team.blend(taken)
+    attention = active.alpha[:, 0]
+    listened = dict(zip(team.agents, map(float, active.shares[:, 0]), strict=True))
     parts = take_apart(team, history, scored, [position], attention=attention).parts
     by_event = parts.contributions[:, :, 0]  # [A, H]
     agents = tuple(

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from pydantic import Field
 
-from kgrec.agents.moments import Moments
 from kgrec.config import FrozenModel
 from kgrec.errors import NotFoundError
 from kgrec.explain.attribution import Rescoring, attribute, moments_of
@@ -22,6 +21,7 @@ from kgrec.explain.records import (
     PathReason,
 )
 from kgrec.explain.sentences import sentences
+from kgrec.model.moments import Moments
 from kgrec.retrieval.history import Event, History, read_history
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths

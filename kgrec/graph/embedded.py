@@ -17,7 +17,7 @@ from kgrec.graph.address import Address, Login
 from kgrec.graph.arcade import accepts_reader, ensure_reader, is_ready
 from kgrec.graph.home import GraphHome, ServerState
 from kgrec.graph.launch import ServerConfig, is_listening, package_folder
-from kgrec.graph.locks import FileLock, exclusive, is_held
+from kgrec.graph.processes import FileLock, exclusive, is_held
 
 _SOURCE = Path(__file__).resolve().parents[2]
 _READER = "kgrec_reader"

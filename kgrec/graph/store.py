@@ -16,8 +16,8 @@ from kgrec.errors import GraphConstraintError, GraphTimeoutError, SchemaError
 from kgrec.graph.address import Address, Login, shown
 from kgrec.graph.dialects import Dialect, dialect_of
 from kgrec.graph.failures import bad_address, sensible, translated
-from kgrec.graph.locks import in_turn
-from kgrec.graph.values import row
+from kgrec.graph.processes import in_turn
+from kgrec.graph.statements import row
 from kgrec.schema import load_schema
 
 Row: TypeAlias = dict[str, Any]

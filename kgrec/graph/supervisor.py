@@ -17,7 +17,7 @@ from types import FrameType
 
 from kgrec.graph.home import GraphHome, ServerState
 from kgrec.graph.launch import ServerConfig, command, free_ports, is_listening, write_groups
-from kgrec.graph.locks import FileLock
+from kgrec.graph.processes import FileLock
 
 _PAUSE = 0.2
 _RESTARTS = 5

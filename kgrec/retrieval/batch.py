@@ -12,12 +12,12 @@ import scipy.sparse as sp
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
-from kgrec.data.histories import Histories
 from kgrec.data.selection import kind_codes, standing
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ConfigError
-from kgrec.graph.columns import Page, interaction_pages, item_pages, user_pages
+from kgrec.graph.pages import Page, interaction_pages, item_pages, user_pages
 from kgrec.graph.store import GraphStore
+from kgrec.model.histories import Histories
 from kgrec.progress import SILENT, Progress
 from kgrec.retrieval.history import asked_now
 from kgrec.retrieval.live import LiveModel
@@ -131,11 +131,11 @@ def _matrices(live: LiveModel, page: Page) -> tuple[Histories, sp.csr_matrix, In
     rows = np.unique(taken.user[speaks])
     shape = (len(rows), len(items))
     met = taken.take(np.isin(taken.user, rows))
-    heard = taken.take(speaks)
-    met, heard = (replace(part, user=np.searchsorted(rows, part.user)) for part in (met, heard))
+    active = taken.take(speaks)
+    met, active = (replace(part, user=np.searchsorted(rows, part.user)) for part in (met, active))
     latest = np.full(len(rows), asked_now(), dtype=np.int64)
-    np.maximum.at(latest, heard.user, heard.at)
-    return Histories.of(heard, *shape, now=latest), met.matrix(*shape), rows
+    np.maximum.at(latest, active.user, active.at)
+    return Histories.of(active, *shape, now=latest), met.matrix(*shape), rows
 
 
 def _top(scores: FloatArray, k: int) -> IntArray:

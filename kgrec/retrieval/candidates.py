@@ -50,10 +50,10 @@ def gather(
     found: dict[str, str] = {}
     seen = sorted(history.seen) if len(history.seen) <= config.seen else []
     taken = history.taken(len(live.team.items))
-    heard = live.team.attention(taken) if attention is None else attention
-    rows = _nearest(store, live, history, heard, seen, max(config.neighbours, 10 * k))
+    active = live.team.attention(taken) if attention is None else attention
+    rows = _nearest(store, live, history, active, seen, max(config.neighbours, 10 * k))
     suggested = max(config.suggested, 10 * k)
-    rows += _suggested(store, live, history, heard, seen, suggested, config.history)
+    rows += _suggested(store, live, history, active, seen, suggested, config.history)
     for row in rows:
         for item_id, title in zip(row["items"], row["titles"], strict=True):
             if item_id in live.team.items and item_id not in history.seen:
@@ -94,18 +94,18 @@ def _suggested(
     newest: int,
 ) -> list[dict[str, list[str]]]:
     team = live.team
-    heard = {
+    active = {
         kernel.agent: weight * len(history) ** -kernel.history_power
         for kernel, weight in zip(team.kernels, attention.tolist(), strict=True)
         if kernel.rows is not None and weight > 0
     }
-    if not heard:
+    if not active:
         return []
     return store.read(
         "recommend/suggested",
         history=history.ids[:newest],
         seen=seen,
         model_id=live.model_id,
-        attention=heard,
+        attention=active,
         limit=number if seen else number + len(history.seen),
     )

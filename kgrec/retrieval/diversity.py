@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrec.agents.team import Team
 from kgrec.data.dataset import IntArray
+from kgrec.model.team import Team
 from kgrec.retrieval.records import Move
 from kgrec.retrieval.scoring import Scored
 

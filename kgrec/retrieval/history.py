@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kgrec.data.dataset import IntArray
-from kgrec.data.histories import Histories
 from kgrec.data.selection import Selection, kind_codes
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.graph.store import GraphStore
+from kgrec.model.histories import Histories
 
 MINUTE = 60_000
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kgrec.agents.team import Team
 from kgrec.config import parse_config
 from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError
 from kgrec.graph.store import GraphStore
+from kgrec.model.team import Team
 from kgrec.retrieval.paths import meanings_of
 
 

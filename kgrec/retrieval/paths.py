@@ -23,7 +23,7 @@ class PathConfig(FrozenModel):
     catalogue: int = 10_000
 
 
-class Fact(FrozenModel):
+class PathFact(FrozenModel):
     """One relation of the graph, as it was found.
 
     Attributes:
@@ -53,8 +53,8 @@ class KnowledgePath(FrozenModel):
         weight: rarity of the entity, log(items / degree), times both confidences.
     """
 
-    history: Fact
-    item: Fact
+    history: PathFact
+    item: PathFact
     degree: int
     weight: float
 
@@ -119,7 +119,7 @@ def _path(
         "entity": row["entity"],
         "entity_type": _type_of(row["labels"]),
     }
-    item = Fact(
+    item = PathFact(
         item_id=row["item_id"],
         title=items[row["item_id"]],
         relation=row["relation"],
@@ -129,7 +129,7 @@ def _path(
         evidence=row["evidence"],
         **entity,
     )
-    met = Fact(
+    met = PathFact(
         item_id=row["history_id"],
         title=history[row["history_id"]],
         relation=row["history_relation"],

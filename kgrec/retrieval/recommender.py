@@ -200,10 +200,10 @@ class Recommender:
         with_priors: bool = True,
     ) -> RecommendationList:
         taken = history.taken(len(live.team.items))
-        listening = live.team.listen(taken)
-        heard = listening.alpha[:, 0]
-        options: _Options = {"attention": heard, "with_priors": with_priors}
-        candidates, filtered = self.candidates(live, history, k, filters, heard)
+        blend = live.team.blend(taken)
+        active = blend.alpha[:, 0]
+        options: _Options = {"attention": active, "with_priors": with_priors}
+        candidates, filtered = self.candidates(live, history, k, filters, active)
         scored = score(live.team, history, candidates, **options)
         pool = k * self.config.pool
         picks = varied(live.team, scored, k, diversity, pool) if diversity else in_order(scored, k)
@@ -227,7 +227,7 @@ class Recommender:
             )
             for rank, pick in enumerate(picks, start=1)
         )
-        shares = map(float, listening.shares[:, 0])
+        shares = map(float, blend.shares[:, 0])
         return _list(
             live,
             items,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrec.agents.team import Team, TeamParts
 from kgrec.data.dataset import IntArray
+from kgrec.model.team import Team, TeamParts
 from kgrec.retrieval.history import Event, History
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kgrec.retrieval.history import Event
-from kgrec.retrieval.paths import Fact, KnowledgePath
+from kgrec.retrieval.paths import KnowledgePath, PathFact
 
 _DID = {
     "rating": "rated",
@@ -27,7 +27,7 @@ def did(event: Event) -> str:
     return f"you {verb} {event.title}{value}"
 
 
-def fact_words(fact: Fact) -> str:
+def fact_words(fact: PathFact) -> str:
     """Say one fact: `Fargo was directed by Joel Coen`."""
     return fact.meaning.format(item=fact.title, entity=fact.entity)
 

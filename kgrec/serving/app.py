@@ -1,25 +1,51 @@
-"""The HTTP application: routes, errors, limits, keys and the page."""
+"""The explorer page: files of this package, served as they are.
+
+The HTTP application: routes, errors, limits, keys and the page.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
 from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import Response
+from starlette.types import Scope
 
 from kgrec import __version__
 from kgrec.config import Settings, load_settings
 from kgrec.serving import feedback, health, items, recommendations, users
 from kgrec.serving.config import ServingConfig
-from kgrec.serving.headers import LoopbackOnly, SecurityHeaders
 from kgrec.serving.limits import Limits
-from kgrec.serving.page import add_page
 from kgrec.serving.problems import MEDIA_TYPE, Problem, add_handlers
-from kgrec.serving.security import KeyRing
+from kgrec.serving.security import KeyRing, LoopbackOnly, SecurityHeaders
 from kgrec.serving.service import Service
+
+_STATIC = Path(__file__).resolve().parent / "static"
+_REVALIDATE = {"Cache-Control": "no-cache"}
+
+
+class _Files(StaticFiles):
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(_REVALIDATE)
+        return response
+
+
+def add_page(app: FastAPI) -> None:
+    """Serve the page at `/` and its files below `/static`."""
+    app.mount("/static", _Files(directory=_STATIC), name="static")
+
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(_STATIC / "index.html", headers=_REVALIDATE)
+
 
 _DESCRIPTION = """
 Recommendations from a knowledge graph, each with the reasons for it. Every answer that is not a

@@ -10,8 +10,8 @@ from typing import Any
 from kgrec.errors import NotFoundError
 from kgrec.graph.store import GraphStore
 from kgrec.schema import load_schema
-from kgrec.serving import cursor as cursors
-from kgrec.serving.answers import HistoryEntry, Item, ItemFact, ItemSummary, Page, User, Value
+from kgrec.serving import parameters as cursors
+from kgrec.serving.schemas import HistoryEntry, Item, ItemFact, ItemSummary, Page, User, Value
 
 _LATEST = 2**53
 """Milliseconds; after every time there is."""

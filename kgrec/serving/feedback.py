@@ -10,10 +10,9 @@ from fastapi import APIRouter, Depends, Header, Response
 
 from kgrec.data.records import interaction_key
 from kgrec.serving import catalogue
-from kgrec.serving.answers import Feedback, Withdrawn
-from kgrec.serving.errors import InvalidRequestError
 from kgrec.serving.parameters import ItemId, UserId
-from kgrec.serving.requests import FeedbackRequest
+from kgrec.serving.problems import InvalidRequestError
+from kgrec.serving.schemas import Feedback, FeedbackRequest, Withdrawn
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
 

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Query
 
 from kgrec.retrieval.records import RecommendationList
 from kgrec.serving import catalogue
-from kgrec.serving.answers import Item, ItemSummary, Page
 from kgrec.serving.config import MAX_PAGE
 from kgrec.serving.parameters import Cursor, Filters, ItemId, K
+from kgrec.serving.schemas import Item, ItemSummary, Page
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
 

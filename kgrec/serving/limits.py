@@ -11,13 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kgrec.errors import KGRecError
 from kgrec.serving.config import ServingConfig
-from kgrec.serving.errors import (
+from kgrec.serving.problems import (
     MediaTypeError,
     OverloadedError,
     RequestTimeoutError,
     RequestTooLargeError,
+    plain_problem,
+    problem_response,
 )
-from kgrec.serving.problems import plain_problem, problem_response
 
 logger = logging.getLogger("kgrec.serving")
 

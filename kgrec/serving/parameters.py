@@ -1,15 +1,67 @@
-"""Parameters that several endpoints take."""
+"""Where a list goes on: an opaque text that holds the last entry of the page before.
+
+Parameters that several endpoints take.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TypeGuard
 
 from fastapi import Path, Query
 from pydantic import AfterValidator
 
 from kgrec.serving.config import MAX_K
-from kgrec.serving.requests import Condition, without_controls
+from kgrec.serving.problems import InvalidRequestError
+from kgrec.serving.schemas import Condition, without_controls
+
+_FAR = 2**63
+
+
+def encode(position: Sequence[str | int]) -> str:
+    """Return the cursor of a position."""
+    text = json.dumps(list(position), ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode(cursor: str | None, first: Sequence[str | int]) -> list[str | int]:
+    """Return the position of a cursor, or `first` without one.
+
+    Raises:
+        InvalidRequestError: the cursor did not come from a list of this kind.
+    """
+    if cursor is None:
+        return list(first)
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        position: list[str | int] | None = json.loads(
+            base64.b64decode(padded, altchars=b"-_", validate=True)
+        )
+    except (ValueError, RecursionError, binascii.Error):
+        position = None
+    if not _fits(position, first):
+        raise InvalidRequestError(
+            "the cursor is not one of this list",
+            value=cursor,
+            remedy="Send `next` of the page before as it came, or leave it out.",
+        )
+    return position
+
+
+def _fits(position: object, first: Sequence[str | int]) -> TypeGuard[list[str | int]]:
+    """Tell whether a position has the parts of its list, each of which a database can hold."""
+    if not isinstance(position, list) or [type(p) for p in position] != [type(p) for p in first]:
+        return False
+    return all(_is_text(p) if isinstance(p, str) else -_FAR <= p < _FAR for p in position)
+
+
+def _is_text(part: str) -> bool:
+    """Tell whether a text can be encoded: half a surrogate pair cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in part)
+
 
 UserId = Annotated[
     str, Path(min_length=1, max_length=200, examples=["42"]), AfterValidator(without_controls)

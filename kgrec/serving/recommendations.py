@@ -10,7 +10,7 @@ from kgrec.explain.records import Explanation
 from kgrec.retrieval.records import RecommendationList
 from kgrec.serving import catalogue
 from kgrec.serving.parameters import Diversity, Filters, ItemId, K, UserId
-from kgrec.serving.requests import AnonymousRequest
+from kgrec.serving.schemas import AnonymousRequest
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
 

@@ -1,21 +1,97 @@
-"""Who may do what: API keys with roles, compared in constant time."""
+"""What every answer carries against misuse, and who may ask a server that has no keys.
+
+Who may do what: API keys with roles, compared in constant time.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kgrec.config import Settings
 from kgrec.errors import ConfigError
-from kgrec.serving.errors import ForbiddenError, UnauthenticatedError
+from kgrec.serving.problems import ForbiddenError, UnauthenticatedError, problem_response
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+_HEADERS: Iterable[tuple[str, str]] = (
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+
+
+class SecurityHeaders:
+    """ASGI middleware: the headers above on every answer; answers of the API are not stored."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS:
+                    headers[name] = value
+                if "cache-control" not in headers:
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+class LoopbackOnly:
+    """ASGI middleware of a server without keys: it answers this machine alone.
+
+    The name in the Host header must be one of this machine too: a page of elsewhere whose name
+    was made to point here (DNS rebinding) is refused.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _from_here(scope):
+            await self.app(scope, receive, send)
+            return
+        error = ForbiddenError(
+            "a server without API keys answers its own machine only",
+            remedy="Ask at http://127.0.0.1, or set KGREC_API_KEYS on the server.",
+        )
+        await problem_response(error, scope["path"])(scope, receive, send)
+
+
+def _from_here(scope: Scope) -> bool:
+    client = scope.get("client")
+    host = Headers(scope=scope).get("host", "")
+    name = host if host.endswith("]") else host.rsplit(":", 1)[0]
+    return (client is None or is_loopback(client[0])) and is_loopback(name)
+
 
 _FORMAT = "Write role:key pairs with commas between them, such as read:KEY1,write:KEY2,admin:KEY3."
 

@@ -19,7 +19,7 @@ from kgrec.graph import open_graph
 from kgrec.graph.embedded import running
 from kgrec.graph.store import GraphStore, StoreConfig
 from kgrec.retrieval.recommender import Recommender
-from kgrec.serving.errors import NotReadyError
+from kgrec.serving.problems import NotReadyError
 
 logger = logging.getLogger("kgrec.serving")
 

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from kgrec.serving import catalogue
-from kgrec.serving.answers import HistoryEntry, Page, User
 from kgrec.serving.config import MAX_PAGE
 from kgrec.serving.parameters import Cursor, UserId
+from kgrec.serving.schemas import HistoryEntry, Page, User
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
 

@@ -16,16 +16,16 @@ from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset
 from kgrec.errors import ConfigError
 from kgrec.evaluation.report import peak_memory
+from kgrec.learning.encoder.config import EncoderConfig
+from kgrec.model.checkpoint import read_json
 from kgrec.progress import SILENT, Progress
-from kgrec.text.chat import LanguageModel
+from kgrec.text.language_model import LanguageModel
 from kgrec.text.models import content_key, resolve_transformer
-from kgrec.training.checkpoint import read_json
-from kgrec.training.encoder.config import EncoderConfig
 
 if TYPE_CHECKING:
-    from kgrec.training.encoder.adaptation import Adapted
-    from kgrec.training.encoder.augment import Augmenter
-    from kgrec.training.encoder.problem import Catalogue
+    from kgrec.learning.encoder.adaptation import Adapted
+    from kgrec.learning.encoder.objective import Catalogue
+    from kgrec.learning.encoder.pairs import Augmenter
 
 
 class EncoderSummary(FrozenModel):
@@ -82,8 +82,13 @@ def train_encoder(
         ModelError: the base cannot be loaded, or the folder cannot be written.
         ConfigError: the device or peft is missing, or neither phase is to be run.
     """
-    from kgrec.training.encoder.adaptation import Work, adapt_encoder
-    from kgrec.training.encoder.folder import RECORD, check_free, save_encoder
+    from kgrec.learning.encoder.adaptation import (
+        RECORD,
+        Work,
+        adapt_encoder,
+        check_free,
+        save_encoder,
+    )
 
     begun = time.perf_counter()
     config = config or EncoderConfig()
@@ -95,11 +100,11 @@ def train_encoder(
     known = read_json(out / RECORD) if (out / RECORD).is_file() and not force else {}
     if known.get("fingerprint") == fingerprint:
         return EncoderSummary(**{**known["summary"], "folder": out, "trained": False})
-    augmenter, said = _augmenter(catalogue, config, synonyms, model, cache, progress)
+    augmenter, similarity = _augmenter(catalogue, config, synonyms, model, cache, progress)
     folder = out.parent / f".{out.name}.work"
     work = Work(folder / fingerprint, fingerprint, budget)
     adapted = adapt_encoder(catalogue, config, augmenter=augmenter, work=work, progress=progress)
-    summary = _summary(out, catalogue, config, adapted, said, begun)
+    summary = _summary(out, catalogue, config, adapted, similarity, begun)
     record = {
         "format": 1,
         "kgrec": __version__,
@@ -116,11 +121,11 @@ def train_encoder(
 
 def catalogue_of(dataset: Dataset, config: EncoderConfig) -> Catalogue:
     """Return the texts as the semantic agent reads them, and which items belong together."""
-    from kgrec.agents.features import cosine_rows
-    from kgrec.agents.semantic import SemanticConfig
-    from kgrec.agents.sentences import item_texts
-    from kgrec.training.encoder.pairs import co_consumption
-    from kgrec.training.encoder.problem import Catalogue
+    from kgrec.learning.encoder.objective import Catalogue
+    from kgrec.learning.encoder.pairs import co_consumption
+    from kgrec.learning.knowledge_features import cosine_rows
+    from kgrec.learning.semantic.agent import SemanticConfig
+    from kgrec.learning.sentence_vectors import item_texts
 
     texts = item_texts(dataset, SemanticConfig().max_names)
     if config.contrast is None:
@@ -141,17 +146,17 @@ def _augmenter(
     progress: Progress,
 ) -> tuple[Augmenter, int]:
     """Return what changes texts, and how many paraphrases it has."""
+    from kgrec.learning.encoder.pairs import Augmenter, read_synonyms
     from kgrec.text.paraphrases import paraphrased
-    from kgrec.training.encoder.augment import Augmenter, read_synonyms
 
     others = read_synonyms(synonyms) if synonyms is not None else {}
-    said: dict[str, list[str]] = {}
+    similarity: dict[str, list[str]] = {}
     if model is not None and config.augment.paraphrases:
         count = config.augment.paraphrases
-        said = paraphrased(
+        similarity = paraphrased(
             catalogue.texts, model, count, cache / "paraphrases.sqlite", progress=progress
         )
-    return Augmenter(config.augment, others, said), sum(map(len, said.values()))
+    return Augmenter(config.augment, others, similarity), sum(map(len, similarity.values()))
 
 
 def _summary(

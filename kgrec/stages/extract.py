@@ -20,14 +20,13 @@ from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.data.records import FactRecord, display_title
-from kgrec.graph.columns import item_pages
+from kgrec.graph.pages import item_pages
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain
 from kgrec.stages.loading.facts import fact_changes
-from kgrec.text.facts import Fact
 from kgrec.text.models import SPACY_MODEL
-from kgrec.text.pipeline import Extractor, ItemText, extractor_version
+from kgrec.text.pipeline import Extractor, ItemText, TextFact, extractor_version
 
 SOURCE = "text:description"
 """The source that facts from descriptions carry."""
@@ -184,7 +183,7 @@ def _mark(title: str, text: str, version: str) -> str:
 
 
 def _write(
-    store: GraphStore, batch: Sequence[tuple[ItemText, list[Fact]]], version: str, run_id: str
+    store: GraphStore, batch: Sequence[tuple[ItemText, list[TextFact]]], version: str, run_id: str
 ) -> int:
     """Write one batch in one transaction; return how many earlier facts were withdrawn."""
     records = [_record(item, fact) for item, facts in batch for fact in facts]
@@ -198,7 +197,7 @@ def _write(
     return changes.withdrawn
 
 
-def _record(item: ItemText, fact: Fact) -> FactRecord:
+def _record(item: ItemText, fact: TextFact) -> FactRecord:
     return FactRecord(
         item_id=item.item_id,
         relation=fact.relation,

@@ -19,12 +19,11 @@ from typing import Any, TypeVar
 
 from kgrec.config import FrozenModel
 from kgrec.data.columns import ColumnPlan, plan_columns
-from kgrec.data.guesses import snake
 from kgrec.data.parsing import Report, RowParser
 from kgrec.data.public import dataset_table
 from kgrec.data.records import InteractionRecord, ItemRecord, UserRecord
 from kgrec.data.rejects import Rejects
-from kgrec.data.sources import Kind, Source
+from kgrec.data.sources import Kind, Source, snake
 from kgrec.data.spool import InteractionSpool
 from kgrec.data.tables import Table, fingerprint, open_table
 from kgrec.data.values import CellError
@@ -33,10 +32,9 @@ from kgrec.graph.setup import ensure_schema
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress, Task
 from kgrec.schema import Domain, load_schema
+from kgrec.stages.loading.facts import Tally, batched
 from kgrec.stages.loading.interactions import InteractionLoader
-from kgrec.stages.loading.items import ITEMS_A_BATCH, ItemLoader
-from kgrec.stages.loading.tally import Tally, batched
-from kgrec.stages.loading.users import USERS_A_BATCH, UserLoader
+from kgrec.stages.loading.items import ITEMS_A_BATCH, USERS_A_BATCH, ItemLoader, UserLoader
 
 _MOST_REASONS = 10
 RecordT = TypeVar("RecordT", ItemRecord, UserRecord)

@@ -9,8 +9,8 @@ from kgrec.config import FrozenModel
 from kgrec.data.selection import Selection
 from kgrec.errors import NotFoundError
 from kgrec.graph.store import GraphStore
+from kgrec.model.checkpoint import read_json
 from kgrec.stages.publish import published_models
-from kgrec.training.checkpoint import read_json
 
 
 class ModelEntry(FrozenModel):

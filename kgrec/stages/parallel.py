@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.config import load_settings, load_toml, parse_config
 from kgrec.data.atomic import SplitDataset, read_folder
 from kgrec.errors import ConfigError, KGRecError
+from kgrec.learning.fit_team import fit_team
+from kgrec.learning.team_config import TeamConfig
 from kgrec.training.workers import Workers, joined
 
 

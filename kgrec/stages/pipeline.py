@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from kgrec.agents.fit import check_agents
 from kgrec.config import FrozenModel, load_toml, parse_config
 from kgrec.data.sources import Source
 from kgrec.errors import ConfigError, ModelError
+from kgrec.learning.team_config import check_agents
 from kgrec.resources import resource_dir
 from kgrec.schema import load_schema
 from kgrec.stages.train import TrainConfig

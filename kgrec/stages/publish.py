@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from kgrec.agents.team import Suggestions, Team
 from kgrec.config import FrozenModel, parse_config
 from kgrec.data.selection import Selection
 from kgrec.errors import ModelError
-from kgrec.graph.columns import item_pages, vector_pages
+from kgrec.graph.pages import item_pages, vector_pages
 from kgrec.graph.setup import ensure_vector_index
 from kgrec.graph.store import GraphStore, Step
+from kgrec.model.team import Suggestions, Team
 from kgrec.progress import SILENT, Progress
 
 SLOTS = ("vector_a", "vector_b")

@@ -93,7 +93,7 @@ class _Run:
         self._note("train", summary.trained, summary.model_dump(mode="json"), begun)
 
     def publish(self) -> None:
-        from kgrec.agents.team import Team
+        from kgrec.model.team import Team
         from kgrec.stages.models import choose_model
         from kgrec.stages.publish import publish
 

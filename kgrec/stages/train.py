@@ -18,16 +18,17 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kgrec import __version__
-from kgrec.agents.fit import TeamConfig, encoder_content, encoder_of, fit_team
-from kgrec.agents.registry import agent_class
-from kgrec.agents.team import Team
 from kgrec.config import FrozenModel, parse_config
 from kgrec.data.dataset import Dataset, Interactions
+from kgrec.data.protocols import split_by_ratio, split_by_time
 from kgrec.data.selection import Selection
-from kgrec.data.splits import split_by_ratio, split_by_time
 from kgrec.errors import DataError
-from kgrec.graph.export import read_dataset
 from kgrec.graph.store import GraphStore
+from kgrec.graph.training_data import read_dataset
+from kgrec.learning.fit_team import fit_team
+from kgrec.learning.registry import agent_class
+from kgrec.learning.team_config import TeamConfig, encoder_content, encoder_of
+from kgrec.model.team import Team
 from kgrec.progress import SILENT, Progress
 from kgrec.training.workers import ALONE, Workers
 

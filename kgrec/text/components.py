@@ -16,8 +16,8 @@ from spacy.tokens import Doc, Span, Token
 from spacy.util import filter_spans
 
 from kgrec.schema import Domain, Rule
+from kgrec.text.entity_names import Namer, surnames
 from kgrec.text.mentions import Mention, Origin, find_mentions
-from kgrec.text.naming import Namer, surnames
 from kgrec.text.roles import ROLES
 from kgrec.text.view import TextView
 
@@ -57,7 +57,7 @@ class KnownNames:
         return doc
 
 
-class Mentions:
+class MentionComponent:
     """Settles which words are names of what."""
 
     def __init__(self, domain: Domain) -> None:
@@ -70,7 +70,7 @@ class Mentions:
         return doc
 
 
-class Facts:
+class FactComponent:
     """Applies the domain's rules and known terms to a text."""
 
     def __init__(self, domain: Domain) -> None:
@@ -138,15 +138,15 @@ def make_known(nlp: Language, name: str) -> KnownNames:
 
 
 @Language.factory("kgrec_mentions", default_config={"domain": None})
-def make_mentions(nlp: Language, name: str, domain: dict[str, Any]) -> Mentions:
+def make_mentions(nlp: Language, name: str, domain: dict[str, Any]) -> MentionComponent:
     """Register the component that settles names; `domain` is a domain file's content."""
-    return Mentions(Domain.model_validate(domain))
+    return MentionComponent(Domain.model_validate(domain))
 
 
 @Language.factory("kgrec_facts", default_config={"domain": None})
-def make_facts(nlp: Language, name: str, domain: dict[str, Any]) -> Facts:
+def make_facts(nlp: Language, name: str, domain: dict[str, Any]) -> FactComponent:
     """Register the component that applies rules; `domain` is a domain file's content."""
-    return Facts(Domain.model_validate(domain))
+    return FactComponent(Domain.model_validate(domain))
 
 
 def _rows(spans: Iterable[Span]) -> list[list[Any]]:

@@ -1,10 +1,15 @@
-"""Texts to unit vectors by a sentence transformer, each text computed once."""
+"""Vectors of texts on disk, found again by what the text says.
+
+Texts to unit vectors by a sentence transformer, each text computed once.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,19 +19,106 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kgrec.errors import ConfigError
+from kgrec.errors import ConfigError, DataError
 from kgrec.progress import SILENT, Progress
 from kgrec.text.models import (
     SENTENCE_MODEL,
+    ModelSource,
     ResolvedModel,
-    Source,
     content_key,
     missing_on_hub,
     resolve_transformer,
 )
-from kgrec.text.vector_cache import VectorCache, text_key
 
 logger = logging.getLogger(__name__)
+
+_LOOKUP = 500
+"""Keys in one query; SQLite of old allows 999 parameters."""
+
+
+def text_key(text: str) -> bytes:
+    """Return the 20-byte content hash under which a text's vector is kept."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).digest()
+
+
+class VectorCache:
+    """One SQLite file for one model: key to float32 vector.
+
+    A write is a transaction, so a killed process loses at most its last batch and two processes
+    may share the file. A damaged file is set aside and begun again.
+
+    Args:
+        folder: made when absent.
+        model: identifies weights and precision; each gets a file of its own.
+
+    Raises:
+        DataError: the folder or file cannot be written.
+    """
+
+    def __init__(self, folder: Path, model: str) -> None:
+        self.path = folder / f"{hashlib.blake2b(model.encode(), digest_size=8).hexdigest()}.sqlite"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._prepare()
+        except (OSError, sqlite3.OperationalError) as error:
+            raise _unusable(self.path, error) from None
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """Return the vectors that are known, each float32 [D]."""
+        found: dict[bytes, NDArray[np.float32]] = {}
+        try:
+            with closing(self._connect()) as connection:
+                for start in range(0, len(keys), _LOOKUP):
+                    part = keys[start : start + _LOOKUP]
+                    marks = ",".join("?" * len(part))
+                    query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"  # noqa: S608
+                    for key, blob in connection.execute(query, part):
+                        found[key] = np.frombuffer(blob, dtype=np.float32)
+        except sqlite3.OperationalError as error:
+            raise _unusable(self.path, error) from None
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+            return {}
+        return found
+
+    def write(self, keys: Iterable[bytes], vectors: NDArray[np.float32]) -> None:
+        """Keep the rows of `vectors`, float32 [N, D], under `keys`."""
+        rows = [(key, vector.tobytes()) for key, vector in zip(keys, vectors, strict=True)]
+        try:
+            with closing(self._connect()) as connection, connection:
+                connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+        except sqlite3.DatabaseError as error:
+            raise _unusable(self.path, error) from None
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=60)
+
+    def _prepare(self) -> None:
+        with closing(self._connect()) as connection, connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
+                " WITHOUT ROWID"
+            )
+
+    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
+        aside = self.path.with_suffix(".damaged")
+        logger.warning("the vector cache %s is damaged (%s); set aside", self.path, error)
+        try:
+            self.path.replace(aside)
+            self._prepare()
+        except (OSError, sqlite3.DatabaseError) as again:
+            raise _unusable(self.path, again) from None
+
+
+def _unusable(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"the cache of text vectors cannot be used ({error})",
+        value=str(path),
+        remedy="Make its folder writable, or choose another.",
+    )
+
 
 DEFAULT = SENTENCE_MODEL
 MAX_TOKENS = 256
@@ -138,7 +230,7 @@ def load_transformer(resolved: ResolvedModel, device: str) -> tuple[Any, Any]:
         place = torch.device(device)
     except RuntimeError:
         raise ConfigError("torch knows no such device", value=device, remedy="Use cpu.") from None
-    local = resolved.source is not Source.HUB
+    local = resolved.source is not ModelSource.HUB
     with quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(resolved.location, local_files_only=local)

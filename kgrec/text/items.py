@@ -8,7 +8,7 @@ from spacy.tokens import Doc, Token
 
 from kgrec.schema import Reading
 from kgrec.text.mentions import ITEM, Mention
-from kgrec.text.names import NameView
+from kgrec.text.name_parts import NameView
 
 _YEAR = re.compile(r"(?:18|19|20)\d\d")
 

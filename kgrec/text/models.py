@@ -39,7 +39,7 @@ _CONTENT = frozenset({".safetensors", ".bin", ".txt"})
 """Endings of weights and vocabularies."""
 
 
-class Source(StrEnum):
+class ModelSource(StrEnum):
     """Where a model comes from."""
 
     PATH = "path"
@@ -56,7 +56,7 @@ class ResolvedModel(FrozenModel):
     """
 
     name: str
-    source: Source
+    source: ModelSource
     location: str
 
 
@@ -78,7 +78,7 @@ def resolve_transformer(name: str) -> ResolvedModel:
             value=name,
             remedy="It needs a config.json and weights beside it. Check the path.",
         )
-    return _chosen(ResolvedModel(name=name, source=Source.HUB, location=name))
+    return _chosen(ResolvedModel(name=name, source=ModelSource.HUB, location=name))
 
 
 def resolve_spacy(name: str) -> ResolvedModel:
@@ -103,7 +103,7 @@ def content_key(model: ResolvedModel) -> str | None:
 
     Of a model of the hub, the commit that lies in the local cache; None where none does yet.
     """
-    if model.source is Source.HUB:
+    if model.source is ModelSource.HUB:
         from huggingface_hub import try_to_load_from_cache
 
         found = try_to_load_from_cache(model.name, "config.json")
@@ -141,12 +141,14 @@ def missing_on_hub(model: ResolvedModel, reason: object) -> ModelError:
 def _local(name: str, holds: Callable[[Path], bool]) -> ResolvedModel | None:
     path = Path(name).expanduser()
     if path.is_dir() and holds(path):
-        return _chosen(ResolvedModel(name=name, source=Source.PATH, location=str(path)))
+        return _chosen(ResolvedModel(name=name, source=ModelSource.PATH, location=str(path)))
     candidates = PACKAGES.get(name, (name,)) if not _looks_like_path(name) else ()
     for package in candidates:
         folder = _folder_in_package(package, holds)
         if folder is not None:
-            return _chosen(ResolvedModel(name=name, source=Source.PACKAGE, location=str(folder)))
+            return _chosen(
+                ResolvedModel(name=name, source=ModelSource.PACKAGE, location=str(folder))
+            )
     return None
 
 

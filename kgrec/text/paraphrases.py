@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kgrec.errors import DataError
 from kgrec.progress import SILENT, Progress
-from kgrec.text.chat import LanguageModel, Message
+from kgrec.text.language_model import LanguageModel, Message
 
 _ORDER = (
     "Say the following description of an item in other words. Keep all names and facts, add "

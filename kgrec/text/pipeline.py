@@ -1,4 +1,7 @@
-"""Item texts in, facts out: one spaCy pipeline, built for a domain."""
+"""A fact that a text states, with the words that state it.
+
+Item texts in, facts out: one spaCy pipeline, built for a domain.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,33 @@ from spacy.tokens import Doc
 from kgrec.errors import ModelError
 from kgrec.schema import Domain, Reading
 from kgrec.text import components
-from kgrec.text.facts import Fact
 from kgrec.text.models import SPACY_MODEL, resolve_spacy
+
+
+@dataclass(frozen=True, slots=True)
+class TextFact:
+    """One relation from an item to an entity, found in one text of the item.
+
+    Attributes:
+        relation: a relation type of the domain.
+        entity_type, entity_name: what it points to; the name stands in the text as it is.
+        confidence: in (0, 1]; how far the rule that found it can be trusted.
+        extractor: the component and rule, such as `rules/agent`.
+        evidence: the words that say it, `text[start:end]`.
+        source: the property of the item that holds the text.
+    """
+
+    item_id: str
+    relation: str
+    entity_type: str
+    entity_name: str
+    confidence: float
+    extractor: str
+    evidence: str
+    start: int
+    end: int
+    source: str = "description"
+
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +99,7 @@ class Extractor:
 
     def read(
         self, texts: Iterable[ItemText], *, n_process: int = 1, batch_size: int = 64
-    ) -> Iterator[tuple[ItemText, list[Fact]]]:
+    ) -> Iterator[tuple[ItemText, list[TextFact]]]:
         """Read texts in a stream and yield each with its facts, in the order they came.
 
         Args:
@@ -149,9 +177,9 @@ def _join_words(nlp: Language, reading: Reading) -> None:
                     ruler.add([[{"ORTH": text}]], {"LEMMA": lemma})
 
 
-def _facts(item: ItemText, doc: Doc) -> Iterator[Fact]:
+def _facts(item: ItemText, doc: Doc) -> Iterator[TextFact]:
     for relation, kind, name, confidence, extractor, start, end in doc.user_data[components.FACTS]:
-        yield Fact(
+        yield TextFact(
             item_id=item.item_id,
             relation=relation,
             entity_type=kind,

@@ -1,4 +1,6 @@
-"""The parts that an entity may play beside a rule's trigger, one function a part.
+"""Noun phrases that name what a text is about.
+
+The parts that an entity may play beside a rule's trigger, one function a part.
 
 Each yields `(trigger, argument)`: the word that triggered, and the mention that fills the part.
 A new part is one function here and its name in `kgrec.schema.Rule.role`.
@@ -24,11 +26,61 @@ from kgrec.text.arguments import (
     prepositions,
 )
 from kgrec.text.mentions import ITEM, Mention, Origin
-from kgrec.text.phrases import phrases_at
 from kgrec.text.view import TextView
 
+_KEEP = frozenset(["compound", "amod", "nmod", "poss", "case", "punct", "npadvmod", "nummod"])
+_LONGEST = 4
+
+
+def phrases_at(view: TextView, token: Token) -> Iterator[Mention]:
+    """Yield the phrase that a noun heads, and those coordinated to it, without articles.
+
+    "the friendship between a boy and a dog" gives "friendship"; what hangs behind the noun is
+    left out, so that different texts meet at one subject.
+    """
+    for head in [token, *token.conjuncts]:
+        if head.pos_ not in ("NOUN", "PROPN") or head.i < token.i:
+            continue
+        mention = view.mention(head.i)
+        if mention is not None:
+            continue
+        start = _start(view, head)
+        lemma = head.lemma_.lower()
+        empty = start == head.i or lemma in view.reading.item_nouns
+        if empty and lemma in view.reading.not_phrases:
+            yield from _within(view, head)
+            continue
+        if head.i - start < _LONGEST:
+            yield Mention(start, head.i + 1, view.reading.phrases[0], Origin.RUN)
+
+
+def _within(view: TextView, head: Token) -> Iterator[Mention]:
+    """Yield what an empty noun is of: "a team of experts"."""
+    for child in head.rights:
+        if child.lower_ == "of":
+            for token in child.rights:
+                if token.dep_ == "pobj" and token.i != head.i:
+                    yield from phrases_at(view, token)
+
+
+def _start(view: TextView, head: Token) -> int:
+    start = head.i
+    while start > 0:
+        before = view.doc[start - 1]
+        joined = before.dep_ in _KEEP or before.tag_ in ("JJ", "NN", "HYPH", "VBN", "VBG")
+        inside = before in head.subtree and view.mention(before.i) is None
+        if not (joined and inside) or before.text in (",", ";") or before.tag_ in ("CD", "PRP$"):
+            break
+        start -= 1
+    while start > 1 and view.doc[start - 1].text == "-":
+        start -= 2
+    while (view.doc[start].is_punct or view.doc[start].tag_ == "POS") and start < head.i:
+        start += 1
+    return start
+
+
 Found = tuple[Token, Mention]
-Role = Callable[[TextView, Rule, str], Iterator[Found]]
+RoleFinder = Callable[[TextView, Rule, str], Iterator[Found]]
 
 
 def agent(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
@@ -201,7 +253,7 @@ def embodied(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
             yield view.doc[mention.end], mention
 
 
-ROLES: dict[str, Role] = {
+ROLES: dict[str, RoleFinder] = {
     "agent": agent,
     "patient": patient,
     "prep": prep,

@@ -31,11 +31,11 @@ def register(step: DistributedDataParallel, workers: Workers) -> None:
         step.register_comm_hook(low_rank, powerSGD_hook.powerSGD_hook)
     elif workers.compression == "topk":
         # Torch reads a hook's annotations and does not take them as strings.
-        state = TopK(workers.density, workers.world)
+        state = TopKCompression(workers.density, workers.world)
         step.register_comm_hook(state, lambda state, bucket: top_k_hook(state, bucket))
 
 
-class TopK:
+class TopKCompression:
     """What `top_k_hook` keeps between steps.
 
     Args:
@@ -65,7 +65,7 @@ class TopK:
         return position, value
 
 
-def top_k_hook(state: TopK, bucket: Any) -> torch.futures.Future[Tensor]:
+def top_k_hook(state: TopKCompression, bucket: Any) -> torch.futures.Future[Tensor]:
     """Share the largest entries of a bucket of gradients; all processes send equally many.
 
     Args:

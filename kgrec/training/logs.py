@@ -1,17 +1,52 @@
-"""The log of a training: a CSV file, and TensorBoard events and a plot where there are extras."""
+"""Where a training writes: its logs and the state it goes on from when it was killed.
+
+The log of a training: a CSV file, and TensorBoard events and a plot where there are extras.
+
+A training in one picture: loss and validation metric over the steps.
+"""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
+import re
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
 from kgrec.errors import ModelError
-from kgrec.training.files import slug
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """Folders of a training; where one is None nothing is written.
+
+    Attributes:
+        logs: takes `<name>.csv`, and a plot and TensorBoard events where these are installed.
+        checkpoints: takes `<name>.safetensors`.
+        fingerprint: of the data and the settings; a checkpoint of others is an error.
+        seconds: between two checkpoints, at least.
+        first: whether this process writes; of several that train together one does, all read.
+    """
+
+    logs: Path | None = None
+    checkpoints: Path | None = None
+    fingerprint: str = ""
+    seconds: float = 10.0
+    first: bool = True
+
+    def checkpoint(self, name: str) -> Path | None:
+        """Return the file of the state of the training of this name."""
+        return None if self.checkpoints is None else self.checkpoints / f"{slug(name)}.safetensors"
+
+
+def slug(name: str) -> str:
+    """Return a name of letters, digits, dots and dashes: `collaborative: τ 0.3` has one too."""
+    latin = name.replace("τ", "tau")
+    return re.sub(r"[^A-Za-z0-9.]+", "-", latin).strip("-.") or "training"
 
 
 @dataclass(frozen=True)
@@ -87,7 +122,7 @@ class TrainingLog:
         if self._events is not None:
             self._events.close()
         if importlib.util.find_spec("matplotlib") is not None:
-            from kgrec.training.plots import plot_training
+            from kgrec.training.logs import plot_training
 
             for suffix in (".png", ".svg"):
                 plot_training(read_log(self.path), self.path.with_suffix(suffix))
@@ -122,3 +157,31 @@ def _events(folder: Path, after: int) -> Any | None:
         from torch.utils.tensorboard import SummaryWriter
 
         return SummaryWriter(str(folder), purge_step=after + 1)
+
+
+def plot_training(records: Sequence[StepRecord], path: Path) -> None:
+    """Draw loss and validation metric over the steps.
+
+    Args:
+        records: the steps of a log.
+        path: takes the picture, in the format of its suffix: .png, .svg or .pdf.
+    """
+    # matplotlib is an extra, and slow to import.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    left = figure.add_subplot()
+    steps = [record.step for record in records]
+    left.plot(steps, [record.loss for record in records], color="tab:blue", linewidth=1)
+    left.set_xlabel("step")
+    left.set_ylabel("loss", color="tab:blue")
+    looked = [record for record in records if record.validation is not None]
+    if looked:
+        right = left.twinx()
+        measured = [record.validation or 0.0 for record in looked]
+        right.plot([record.step for record in looked], measured, "o-", color="tab:orange")
+        best = max(looked, key=lambda record: record.validation or 0.0)
+        right.axvline(best.step, color="tab:orange", linestyle=":", linewidth=1)
+        right.set_ylabel("validation", color="tab:orange")
+    left.set_title(path.stem)
+    figure.savefig(path)

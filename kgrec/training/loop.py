@@ -15,12 +15,11 @@ from torch import Tensor, nn
 
 from kgrec.errors import ModelError
 from kgrec.progress import SILENT, Progress
-from kgrec.training.files import TrainingFiles
-from kgrec.training.keeper import Keeper
-from kgrec.training.logs import StepRecord, TrainingLog
-from kgrec.training.optimisers import clip_gradient, optimisers_of
+from kgrec.training.logs import StepRecord, TrainingFiles, TrainingLog
+from kgrec.training.optimisation import Schedule, clip_gradient, optimisers_of
 from kgrec.training.resume import (
     FORMAT,
+    Keeper,
     load_parameters,
     optimiser_state,
     prefixed,
@@ -31,7 +30,6 @@ from kgrec.training.resume import (
     under,
     write_state,
 )
-from kgrec.training.schedule import Schedule
 
 __all__ = ["Schedule", "Trained", "seeded", "train"]
 

@@ -1,4 +1,11 @@
-"""Bipartite message passing on torch-geometric's sparse matrices."""
+"""Bipartite message passing on torch-geometric's sparse matrices.
+
+Sparse matrices whose entries are learned: products with them, and inner products at them.
+
+Along the edges of a graph these are what an attention needs: logits are inner products of an edge's
+two ends, and messages are summed with the weights that come of them. Nothing of the size of edges ×
+vector is held, which is where a step that gathers both ends of every edge spends its time.
+"""
 
 from __future__ import annotations
 
@@ -91,3 +98,125 @@ def multiply(adjacency: Tensor, features: Tensor) -> Tensor:
         # Sparse products have no half precision on every device.
         summed: Tensor = spmm(adjacency, features.to(adjacency.dtype))
     return summed
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The places of E entries in a sparse matrix [N, M], by rows and, for gradients, by columns.
+
+    Attributes:
+        by_row: CSR [N, M], its values are 0.
+        by_column: CSR [M, N], the same places in the transposed matrix.
+        order: which entry of `by_row` each one of `by_column` is, int64 [E].
+    """
+
+    by_row: Tensor
+    by_column: Tensor
+    order: Tensor
+
+    @classmethod
+    def of(
+        cls, row: IntArray, column: IntArray, size: tuple[int, int], device: str = "cpu"
+    ) -> Pattern:
+        """Take places that are sorted by row, int64 [E] each."""
+        order = np.argsort(column, kind="stable")
+        zeros = torch.zeros(len(row))
+        return cls(
+            csr_tensor(row, column, zeros, size, device),
+            csr_tensor(column[order], row[order], zeros, size[::-1], device),
+            torch.from_numpy(order).to(device),
+        )
+
+    def matrix(self, weight: Tensor) -> Tensor:
+        """Return the matrix with these entries, float32 [E]: CSR [N, M]."""
+        return _filled(self.by_row, weight)
+
+    def transposed(self, weight: Tensor) -> Tensor:
+        """Return the transposed matrix with these entries, float32 [E]: CSR [M, N]."""
+        return _filled(self.by_column, weight[self.order])
+
+
+def inner_products(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
+    """Return ⟨left_i, right_j⟩ at each place (i, j) of the pattern, [E].
+
+    Args:
+        left: [N, D].
+        right: [M, D].
+    """
+    products: Tensor = _InnerProducts.apply(pattern, left, right)  # type: ignore[no-untyped-call]
+    return products
+
+
+def weighted_sum(pattern: Pattern, weight: Tensor, features: Tensor) -> Tensor:
+    """Return the matrix with these entries times the features, [N, D].
+
+    Args:
+        weight: [E].
+        features: of the columns, [M, D].
+    """
+    return _summed(pattern, weight, features, back=False)
+
+
+def weighted_sum_back(pattern: Pattern, weight: Tensor, features: Tensor) -> Tensor:
+    """Return the transposed matrix with these entries times the features, [M, D].
+
+    Args:
+        weight: [E].
+        features: of the rows, [N, D].
+    """
+    return _summed(pattern, weight, features, back=True)
+
+
+def _summed(pattern: Pattern, weight: Tensor, features: Tensor, *, back: bool) -> Tensor:
+    function = _WeightedSum
+    summed: Tensor = function.apply(pattern, weight, features, back)  # type: ignore[no-untyped-call]
+    return summed
+
+
+class _InnerProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
+        ctx.pattern = pattern
+        ctx.save_for_backward(left, right)
+        return _sampled(pattern, left, right)
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[None, Tensor, Tensor]:
+        left, right = ctx.saved_tensors
+        to_left = multiply(ctx.pattern.matrix(outer[0]), right)
+        return None, to_left, multiply(ctx.pattern.transposed(outer[0]), left)
+
+
+class _WeightedSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, pattern: Pattern, weight: Tensor, features: Tensor, back: bool) -> Tensor:
+        ctx.pattern, ctx.back = pattern, back
+        ctx.save_for_backward(weight, features)
+        return multiply(pattern.transposed(weight) if back else pattern.matrix(weight), features)
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[None, Tensor, Tensor, None]:
+        weight, features = ctx.saved_tensors
+        pattern, back = ctx.pattern, ctx.back
+        ends = (features, outer[0]) if back else (outer[0], features)
+        other_way = pattern.matrix(weight) if back else pattern.transposed(weight)
+        return None, _sampled(pattern, *ends), multiply(other_way, outer[0]), None
+
+
+def _filled(places: Tensor, value: Tensor) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(
+            places.crow_indices(),
+            places.col_indices(),
+            value.to(places.dtype),
+            size=places.shape,
+            check_invariants=False,
+        )
+
+
+def _sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
+    with torch.autocast(left.device.type, enabled=False):
+        left, right = (part.to(pattern.by_row.dtype) for part in (left, right))
+        found: Tensor = torch.sparse.sampled_addmm(pattern.by_row, left, right.T, beta=0.0)
+    return found.values()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgrec.data.guesses import value_type
+from kgrec.data.sources import value_type
 from kgrec.data.values import (
     CellError,
     parse_id,

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from tastes import encode_words, tastes
 
-from kgrec.agents.coordinator_training import CoordinatorConfig, GateConfig
-from kgrec.agents.fit import TeamConfig, fit_team
-from kgrec.agents.kernel import Kernel
-from kgrec.agents.ranker_training import RankerConfig
-from kgrec.agents.registry import AGENTS as REGISTRY
-from kgrec.agents.team import Team
 from kgrec.data.atomic import SplitDataset
 from kgrec.data.dataset import Dataset, Interactions
-from kgrec.stages.ablate import Variant, ablate, variants
-from kgrec.stages.measure import Asked, measure
+from kgrec.evaluation.ablation import Variant, ablate, variants
+from kgrec.evaluation.measure import TestQueries, measure
+from kgrec.learning.blending.ranker import RankerConfig
+from kgrec.learning.blending.weights import CoordinatorConfig, GateConfig
+from kgrec.learning.fit_team import fit_team
+from kgrec.learning.registry import AGENTS as REGISTRY
+from kgrec.learning.team_config import TeamConfig
+from kgrec.model.kernel import Kernel
+from kgrec.model.team import Team
 
 AGENTS = ("linear", "semantic")
 AGENT_NAMES = tuple(REGISTRY)
@@ -68,7 +69,7 @@ def test_an_agent_that_is_taken_as_it_is_equals_one_fitted_again() -> None:
     world = tastes()
     data = SplitDataset("tastes", world.train, world.valid, world.test)
     asked, config = (
-        Asked(data, "train", (5,)),
+        TestQueries(data, "train", (5,)),
         TeamConfig(agents=AGENTS, settings=QUICK, coordinator=FIXED, ranker=PLAIN),
     )
     fitted: dict[str, Kernel] = {}
@@ -96,7 +97,7 @@ def test_a_variant_with_nothing_to_learn_from_says_so() -> None:
     world = tastes()
     data = SplitDataset("tastes", world.train, world.valid, world.test)
     asked, config = (
-        Asked(data, "train", (5,)),
+        TestQueries(data, "train", (5,)),
         TeamConfig(agents=("semantic",), settings=QUICK, coordinator=FIXED, ranker=PLAIN),
     )
     fitted: dict[str, Kernel] = {}
@@ -113,7 +114,7 @@ def test_what_a_search_found_holds_for_every_variant_and_none_searches(
 ) -> None:
     world = tastes()
     data = SplitDataset("tastes", world.train, world.valid, world.test)
-    asked = Asked(data, "train", (5,))
+    asked = TestQueries(data, "train", (5,))
     config = TeamConfig(
         agents=AGENTS, settings=QUICK, coordinator=FIXED, ranker=PLAIN, budget=600.0
     )
@@ -128,7 +129,7 @@ def test_what_a_search_found_holds_for_every_variant_and_none_searches(
         tried.append((config, dict(more["fitted"] or {})))
         return fit_team(train, valid, config, **more)
 
-    monkeypatch.setattr("kgrec.stages.ablate.fit_team", noted)
+    monkeypatch.setattr("kgrec.evaluation.ablation.fit_team", noted)
     report = ablate(team, measure(team, asked), asked, config, fitted, encode=encode_words)
     assert len(tried) == len(report.rows) - 1
     for variant, known in tried:

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from kgrec.data.dataset import Interactions
-from kgrec.evaluation.breakdown import by_history, by_popularity
-from kgrec.evaluation.questions import Questions
+from kgrec.evaluation.groups import by_history, by_popularity
+from kgrec.evaluation.protocol import TestTargets
 
 
-def questions() -> Questions:
+def questions() -> TestTargets:
     """User 0 is asked for items 1, 2 and 3, user 1 for item 3; neither has seen anything."""
     user, item = np.array([0, 0, 0, 1]), np.array([1, 2, 3, 3])
     test = Interactions(user, item, np.ones(4, np.float32), user * 0)
     none = np.empty(0, np.int64)
     seen = Interactions(none, none, np.empty(0, np.float32), none).matrix(2, 5)
-    return Questions.of(seen, test)
+    return TestTargets.of(seen, test)
 
 
 def test_targets_are_counted_by_how_many_had_them() -> None:

@@ -11,11 +11,11 @@ from tastes import tastes
 
 from kgrec.cli.evaluation_tables import print_result
 from kgrec.data.dataset import Interactions
+from kgrec.evaluation.ablation import AblationReport
+from kgrec.evaluation.evaluate import EvaluateConfig, evaluate
+from kgrec.evaluation.html_page import page
 from kgrec.evaluation.plots import Interval, bars, whiskers
-from kgrec.stages.ablate import AblationReport
-from kgrec.stages.evaluate import EvaluateConfig, evaluate
-from kgrec.stages.evaluation_result import EvaluationResult
-from kgrec.stages.page import page
+from kgrec.evaluation.result import EvaluationResult
 
 VOID = {"meta", "path", "use", "link", "br"}
 

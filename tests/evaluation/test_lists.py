@@ -11,14 +11,14 @@ from tastes import tastes
 
 from kgrec.data.atomic import SplitDataset
 from kgrec.data.dataset import Facts, FloatArray
-from kgrec.data.histories import Histories
 from kgrec.errors import ConfigError
-from kgrec.evaluation.audit import audited
-from kgrec.evaluation.calibration import kinds_of, miscalibration
-from kgrec.evaluation.diversity import intra_list_diversity, item_features, unit_rows, word_counts
+from kgrec.evaluation import measure as lists
+from kgrec.evaluation.ablation import audited
 from kgrec.evaluation.groups import group_report, groups_of
-from kgrec.stages import lists
-from kgrec.stages.measure import Asked, measure
+from kgrec.evaluation.measure import TestQueries, measure
+from kgrec.metrics.calibration import kinds_of, miscalibration
+from kgrec.metrics.diversity import intra_list_diversity, item_features, unit_rows, word_counts
+from kgrec.model.histories import Histories
 
 # Items 0 and 1 are alike, 2 is unlike both, 3 is half way, of 4 nothing is known.
 UNIT = sp.csr_matrix(np.array([[1, 0], [1, 0], [0, 1], [0.6, 0.8], [0, 0]], dtype=np.float64))
@@ -63,7 +63,7 @@ def test_items_are_told_apart_by_facts_or_by_words() -> None:
 def test_blocks_of_users_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     world = tastes()
     data = SplitDataset("tastes", world.train, world.valid, world.test)
-    asked = Asked(data, "train", (5,))
+    asked = TestQueries(data, "train", (5,))
     train = world.train.matrix()
 
     class Overlap:
@@ -79,7 +79,9 @@ def test_blocks_of_users_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_what_no_list_tells_is_left_out() -> None:
     world = tastes()
-    asked = Asked(SplitDataset("tastes", world.train, world.valid, world.test), "train", (1, 5))
+    asked = TestQueries(
+        SplitDataset("tastes", world.train, world.valid, world.test), "train", (1, 5)
+    )
 
     class Alike:
         def scores(self, histories: Histories) -> FloatArray:

@@ -9,11 +9,10 @@ from tastes import tastes
 
 from kgrec.data.dataset import FloatArray, Interactions
 from kgrec.errors import ConfigError, DataError, ModelError
-from kgrec.evaluation.audit import audited
-from kgrec.evaluation.protocol import evaluate_ranking, rank_all
-from kgrec.evaluation.questions import Questions
-from kgrec.evaluation.ranking import TopK
-from kgrec.evaluation.validation import Objective, Validation
+from kgrec.evaluation.ablation import audited
+from kgrec.evaluation.protocol import TestTargets, evaluate_ranking, rank_all
+from kgrec.metrics.ranking import TopLists
+from kgrec.metrics.validation import Objective, Validation
 
 
 class Fixed:
@@ -66,12 +65,12 @@ def test_a_sample_of_users_is_drawn_by_the_seed() -> None:
     world = tastes()
     seen = world.train.matrix()
 
-    def drawn(seed: int) -> Questions:
-        return Questions.of(seen, world.test, max_users=20, seed=seed)
+    def drawn(seed: int) -> TestTargets:
+        return TestTargets.of(seen, world.test, max_users=20, seed=seed)
 
     assert (len(drawn(1)), drawn(1).eligible) == (20, 120)
     assert drawn(1).users.tolist() == drawn(1).users.tolist() != drawn(2).users.tolist()
-    whole = Questions.of(seen, world.test)
+    whole = TestTargets.of(seen, world.test)
     kept = np.searchsorted(whole.users, drawn(1).users)
     assert (drawn(1).truth != whole.truth[kept]).nnz == 0
     assert drawn(1).num_right.tolist() == whole.num_right[kept].tolist()
@@ -109,18 +108,18 @@ def test_batches_do_not_change_the_lists() -> None:
 
 def test_ties_follow_no_order_of_the_rows() -> None:
     flat = np.zeros((1, 500), dtype=np.float32)
-    first = TopK(500, 50, seed=1)(flat)[0][0]
-    second = TopK(500, 50, seed=2)(flat)[0][0]
+    first = TopLists(500, 50, seed=1)(flat)[0][0]
+    second = TopLists(500, 50, seed=2)(flat)[0][0]
     assert 150 < first.mean() < 350
     assert set(first) != set(second)
-    np.testing.assert_array_equal(first, TopK(500, 50, seed=1)(flat)[0][0])
+    np.testing.assert_array_equal(first, TopLists(500, 50, seed=1)(flat)[0][0])
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 12))
 def test_top_k_is_the_sorted_head(seed: int, k: int) -> None:
     scores = np.random.default_rng(seed).permutation(12).astype(np.float32)[None]
-    items, values = TopK(12, k, seed=seed)(scores)
+    items, values = TopLists(12, k, seed=seed)(scores)
     np.testing.assert_array_equal(values[0], np.arange(11, 11 - k, -1))
     np.testing.assert_array_equal(scores[0, items[0]], values[0])
 

@@ -11,7 +11,7 @@ from kgrec.data.dataset import Dataset, Interactions
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 from kgrec.evaluation.protocol import Lists
-from kgrec.stages.run_files import read_run, run_lines, write_text
+from kgrec.evaluation.run_files import read_run, run_lines, write_text
 
 USERS = np.array([0, 2])
 

@@ -13,7 +13,7 @@ from tastes import tastes, write_folder
 
 from kgrec.data.atomic import SplitDataset, read_folder
 from kgrec.evaluation.protocol import evaluate_ranking
-from kgrec.evaluation.validation import Validation
+from kgrec.metrics.validation import Validation
 
 PEERS = os.environ.get("KGREC_TEST_PEERS", "")
 BENCHMARKS = Path(__file__).parents[2] / "examples" / "benchmarks"

@@ -9,15 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tastes import encode_words, tastes
 
-from kgrec.agents.coordinator import Coordinator
-from kgrec.agents.fit import TeamConfig, fit_team
-from kgrec.agents.kernel import Kernel
-from kgrec.agents.ranker import Ranker, Ratings
-from kgrec.agents.ranker_training import RankerConfig
-from kgrec.agents.team import Team
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.explain.attribution import Rescoring, attribute, deletion_effects
 from kgrec.explain.counterfactual import CounterfactualConfig, smallest_removal
+from kgrec.learning.blending.ranker import RankerConfig
+from kgrec.learning.fit_team import fit_team
+from kgrec.learning.team_config import TeamConfig
+from kgrec.model.coordinator import Coordinator
+from kgrec.model.kernel import Kernel
+from kgrec.model.ranker import Ranker, Ratings
+from kgrec.model.team import Team
 from kgrec.retrieval.history import Event, History, as_history
 from kgrec.retrieval.scoring import Scored, score
 

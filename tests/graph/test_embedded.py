@@ -22,8 +22,7 @@ from kgrec.graph import arcade, embedded, open_graph
 from kgrec.graph.address import Address, Login
 from kgrec.graph.home import GraphHome, ServerState
 from kgrec.graph.launch import ServerConfig
-from kgrec.graph.locks import exclusive
-from kgrec.graph.processes import is_alive
+from kgrec.graph.processes import exclusive, is_alive
 from kgrec.graph.setup import ensure_schema
 from kgrec.graph.store import GraphStore
 

@@ -12,13 +12,13 @@ import pytest
 import torch
 from planted import GENRES, START, item_id, plant, user_id, write_interactions
 
-from kgrec.data.hetero import VOCABULARY_FILE, load_hetero, save_hetero
 from kgrec.data.selection import Selection
 from kgrec.errors import DataError
-from kgrec.graph.export import read_dataset
-from kgrec.graph.networks import to_networkx, write_graphml, write_node_link
-from kgrec.graph.parquet import write_parquet
+from kgrec.export.networkx import to_networkx, write_graphml, write_node_link
+from kgrec.export.parquet import write_parquet
+from kgrec.export.pyg import VOCABULARY_FILE, load_hetero, save_hetero
 from kgrec.graph.store import GraphStore
+from kgrec.graph.training_data import read_dataset
 
 USERS, ITEMS, EACH = 30, 60, 8
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from kgrec.errors import ConfigError, GraphTimeoutError
-from kgrec.graph.locks import FileLock, exclusive, in_turn, is_held
+from kgrec.graph.processes import FileLock, exclusive, in_turn, is_held
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from kgrec.graph.locks import FileLock
+from kgrec.graph.processes import FileLock
 lock = FileLock(Path(sys.argv[1]))
 assert lock.try_acquire()
 print("held", flush=True)

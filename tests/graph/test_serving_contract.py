@@ -8,7 +8,7 @@ import pytest
 from planted import TASTES, exact_top, item_id, planted, user_id, write_interactions, write_items
 
 from kgrec.explain.explainer import Explainer
-from kgrec.graph.parquet import write_parquet
+from kgrec.export.parquet import write_parquet
 from kgrec.graph.setup import count_graph
 from kgrec.graph.store import GraphStore
 from kgrec.retrieval.batch import write_recommended

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from planted import item_id, plant, train
 
-from kgrec.agents.coordinator import Coordinator
-from kgrec.agents.team import Team
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError, NotFoundError
-from kgrec.graph.columns import vector_pages
+from kgrec.graph.pages import vector_pages
 from kgrec.graph.setup import count_graph
 from kgrec.graph.store import GraphStore
+from kgrec.model.coordinator import Coordinator
+from kgrec.model.team import Team
 from kgrec.progress import SilentProgress
 from kgrec.retrieval.live import LiveModels
 from kgrec.stages.models import choose_model, list_models

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from planted import plant, train, user_id
 
-from kgrec.agents.ranker import Ranker
-from kgrec.agents.ranker_data import ratings_of
 from kgrec.explain.explainer import Explainer
 from kgrec.graph.store import GraphStore
+from kgrec.learning.blending.ranker_loss import ratings_of
+from kgrec.model.ranker import Ranker
 from kgrec.retrieval.batch import recommend_all
 from kgrec.retrieval.recommender import Recommender
 from kgrec.stages.publish import publish
@@ -27,9 +27,9 @@ def ranked(empty_store: GraphStore, tmp_path: Path) -> Recommender:
     ratings = ratings_of(dataset.interactions, dataset.num_items)
     assert ratings is not None
     ranker = Ranker(
-        attend=np.ones(2),
-        say=np.array([0.5, 0.2]),
-        alike=np.array([0.0, -0.5]),
+        attention_weights=np.ones(2),
+        value_weights=np.array([0.5, 0.2]),
+        popularity_weights=np.array([0.0, -0.5]),
         recency=0.0,
         liking=0.1,
         popularity=popularity,
@@ -97,6 +97,6 @@ def test_contributions_sum_to_the_score_below_what_the_ranker_reorders(ranked: R
         by_agent = {agent.agent: agent.history + agent.prior for agent in told.agents}
         assert by_agent == pytest.approx(item.contributions, abs=1e-9)
         assert (told.agents[-1].history == 0.0) == (item.rank > 40)
-    said = [item.contributions["ranker"] for item in long.items]
-    assert len(set(np.round(said[40:], 9))) == 1
-    assert said[40] == pytest.approx(min(said[:40]))
+    similarity = [item.contributions["ranker"] for item in long.items]
+    assert len(set(np.round(similarity[40:], 9))) == 1
+    assert similarity[40] == pytest.approx(min(similarity[:40]))

@@ -22,10 +22,10 @@ from planted import (
     write_items,
 )
 
-from kgrec.agents.coordinator import Coordinator
 from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError, NotFoundError
 from kgrec.graph.store import GraphStore
+from kgrec.model.coordinator import Coordinator
 from kgrec.retrieval.candidates import CandidateConfig
 from kgrec.retrieval.filters import parse_filter
 from kgrec.retrieval.history import read_history

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kgrec.retrieval.history import Event
-from kgrec.retrieval.paths import Fact, KnowledgePath, meanings_of
+from kgrec.retrieval.paths import KnowledgePath, PathFact, meanings_of
 from kgrec.retrieval.words import did, path_words, shared_words, short_reasons
 
 
@@ -13,14 +13,14 @@ def path(relation: str, history_relation: str | None = None, name: str = "Jo Coe
     entity = {"entity_id": "e", "entity": name, "entity_type": "Person", "confidence": 1.0}
     meanings = meanings_of("movies") | {"MADE_IN": "{item} made in {entity}."}
     other = history_relation or relation
-    item = Fact(
+    item = PathFact(
         item_id="i",
         title="Ice",
         relation=relation,
         meaning=meanings[relation].rstrip("."),
         **entity,
     )
-    met = Fact(
+    met = PathFact(
         item_id="h", title="Hat", relation=other, meaning=meanings[other].rstrip("."), **entity
     )
     return KnowledgePath(history=met, item=item, degree=2, weight=1.0)

@@ -12,9 +12,9 @@ from planted import plant
 from pydantic import SecretStr
 from servers import served, train
 
-from kgrec.agents.team import Team
 from kgrec.config import Settings
 from kgrec.graph.store import GraphStore
+from kgrec.model.team import Team
 
 KEYS = "read:reader-key,write:writer-key,admin:admin-key"
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import uvicorn
 
-from kgrec.agents.fit import TeamConfig, fit_team
-from kgrec.agents.team import Team
 from kgrec.config import Settings
 from kgrec.data.selection import Selection
-from kgrec.graph.export import read_dataset
 from kgrec.graph.store import GraphStore
+from kgrec.graph.training_data import read_dataset
+from kgrec.learning.fit_team import fit_team
+from kgrec.learning.team_config import TeamConfig
+from kgrec.model.team import Team
 from kgrec.serving.app import create_app
 from kgrec.serving.config import ServingConfig
 from kgrec.serving.server import listen, url_of

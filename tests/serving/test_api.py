@@ -10,7 +10,7 @@ import httpx
 import pytest
 from planted import TASTES, item_id, user_id
 
-from kgrec.agents.team import Team
+from kgrec.model.team import Team
 
 USER = user_id(1)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgrec.serving.cursor import decode, encode
-from kgrec.serving.errors import InvalidRequestError
+from kgrec.serving.parameters import decode, encode
+from kgrec.serving.problems import InvalidRequestError
 
 positions = st.lists(st.one_of(st.text(), st.integers(-(2**63), 2**63 - 1)), min_size=1, max_size=4)
 

@@ -13,8 +13,13 @@ from planted import item_id, user_id
 
 from kgrec.config import Settings
 from kgrec.errors import ConfigError
-from kgrec.serving.headers import CONTENT_SECURITY_POLICY
-from kgrec.serving.security import KeyRing, Role, check_address, is_loopback
+from kgrec.serving.security import (
+    CONTENT_SECURITY_POLICY,
+    KeyRing,
+    Role,
+    check_address,
+    is_loopback,
+)
 from kgrec.serving.server import serve
 
 Locked = Callable[[str | None], httpx.Client]

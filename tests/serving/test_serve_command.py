@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from kgrec.agents.team import Team
+from kgrec.model.team import Team
 
 COMMAND = (sys.executable, "-c", "from kgrec.cli import main; main()", "serve")
 

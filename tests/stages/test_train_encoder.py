@@ -11,15 +11,16 @@ from chat_server import chat_server, reply
 from shelves import matrix, quick, small_model, texts
 from small_tables import Command, Load
 
-from kgrec.agents.fit import TeamConfig, fit_team
 from kgrec.data.atomic import read_folder
 from kgrec.errors import DataError, ModelError
-from kgrec.graph.export import read_dataset
 from kgrec.graph.store import GraphStore
+from kgrec.graph.training_data import read_dataset
+from kgrec.learning.fit_team import fit_team
+from kgrec.learning.team_config import TeamConfig
 from kgrec.progress import SilentProgress, Task
 from kgrec.stages.encoder import catalogue_of, train_encoder
 from kgrec.stages.train import TrainConfig, held_apart, train
-from kgrec.text.chat import ChatEndpoint
+from kgrec.text.language_model import ChatEndpoint
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ from shelves import small_model
 from small_tables import FILMS, RATINGS, Command, Load
 from tastes import tastes
 
-from kgrec.agents.fit import fit_team
-from kgrec.agents.registry import AGENTS
-from kgrec.agents.team import Team
 from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, DataError, NotFoundError
 from kgrec.graph.store import GraphStore
+from kgrec.learning.fit_team import fit_team
+from kgrec.learning.registry import AGENTS
+from kgrec.model.team import Team
 from kgrec.stages.models import choose_model
 from kgrec.stages.train import TrainConfig, _fingerprint, train
 from kgrec.training.logs import read_log

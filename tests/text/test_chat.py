@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from kgrec.config import Settings
 from kgrec.errors import ConfigError, DataError, ModelError
-from kgrec.text.chat import ChatEndpoint, Message, language_model
+from kgrec.text.language_model import ChatEndpoint, Message, language_model
 from kgrec.text.paraphrases import paraphrased
 
 SECRET = "sk-very-secret"

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 
 from kgrec.errors import ConfigError, DataError, ModelError
-from kgrec.text.encoder import encode
+from kgrec.text.encoder import VectorCache, encode, text_key
 from kgrec.text.models import (
     SENTENCE_MODEL,
-    Source,
+    ModelSource,
     content_key,
     resolve_spacy,
     resolve_transformer,
 )
-from kgrec.text.vector_cache import VectorCache, text_key
 
 TEXTS = [
     "A shark terrorises a beach resort.",
@@ -85,14 +84,14 @@ def test_unknown_device() -> None:
 def test_the_resolver_takes_the_package_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     found = resolve_transformer(SENTENCE_MODEL)
-    assert found.source is Source.PACKAGE
+    assert found.source is ModelSource.PACKAGE
     assert "package" in caplog.text
-    assert resolve_transformer(found.location).source is Source.PATH
-    assert resolve_spacy("en_core_web_sm").source is Source.PACKAGE
+    assert resolve_transformer(found.location).source is ModelSource.PATH
+    assert resolve_spacy("en_core_web_sm").source is ModelSource.PACKAGE
 
 
 def test_the_resolver_leaves_unknown_names_to_the_hub() -> None:
-    assert resolve_transformer("somebody/some-model").source is Source.HUB
+    assert resolve_transformer("somebody/some-model").source is ModelSource.HUB
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/no/such/model", "en_core_web_xx"])

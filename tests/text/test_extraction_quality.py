@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from kgrec.schema import load_schema
-from kgrec.text.facts import Fact
-from kgrec.text.pipeline import Extractor, ItemText
+from kgrec.text.pipeline import Extractor, ItemText, TextFact
 
 _FILE = Path(__file__).parent / "annotated_movies.toml"
 _FLOORS = {"DIRECTED_BY": (0.95, 0.85), "STARS": (0.95, 0.85)}
@@ -26,7 +25,7 @@ def annotated() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def read(annotated: dict[str, Any]) -> list[tuple[ItemText, list[Fact], set[tuple[str, str]]]]:
+def read(annotated: dict[str, Any]) -> list[tuple[ItemText, list[TextFact], set[tuple[str, str]]]]:
     extractor = Extractor(load_schema().domain("movies"))
     texts = [ItemText(str(i), t["title"], t["text"]) for i, t in enumerate(annotated["texts"])]
     gold = [{tuple(f.split(" ", 1)) for f in t["facts"]} for t in annotated["texts"]]

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from kgrec.errors import ModelError, SchemaError
 from kgrec.schema import Domain, Rule, load_domain, load_schema
-from kgrec.text.facts import Fact
+from kgrec.text.entity_names import surnames
 from kgrec.text.mentions import title_forms
-from kgrec.text.naming import surnames
-from kgrec.text.pipeline import Extractor, ItemText, build_pipeline, extractor_version
+from kgrec.text.pipeline import Extractor, ItemText, TextFact, build_pipeline, extractor_version
 from kgrec.text.roles import ROLES
 
 
@@ -27,12 +26,12 @@ def extractor(movies: Domain) -> Extractor:
     return Extractor(movies, names=names)
 
 
-def facts(extractor: Extractor, title: str, text: str) -> list[Fact]:
+def facts(extractor: Extractor, title: str, text: str) -> list[TextFact]:
     ((_, found),) = extractor.read([ItemText("1", title, text)])
     return found
 
 
-def pairs(found: list[Fact]) -> set[tuple[str, str]]:
+def pairs(found: list[TextFact]) -> set[tuple[str, str]]:
     return {(fact.relation, fact.entity_name) for fact in found}
 
 

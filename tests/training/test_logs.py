@@ -9,10 +9,8 @@ import torch
 from torch import nn
 
 from kgrec.errors import ModelError
-from kgrec.training.files import TrainingFiles
-from kgrec.training.logs import StepRecord, TrainingLog, read_log
+from kgrec.training.logs import StepRecord, TrainingFiles, TrainingLog, plot_training, read_log
 from kgrec.training.loop import Schedule, train
-from kgrec.training.plots import plot_training
 
 
 def test_a_training_leaves_its_log_its_events_and_its_picture(tmp_path: Path) -> None:

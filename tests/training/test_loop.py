@@ -8,7 +8,7 @@ from torch import nn
 
 from kgrec.errors import ModelError
 from kgrec.training.loop import Schedule, seeded, train
-from kgrec.training.optimisers import clip_gradient
+from kgrec.training.optimisation import clip_gradient
 
 
 class Point(nn.Module):

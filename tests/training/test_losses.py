@@ -6,8 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgrec.training.candidates import draw, inclusion
-from kgrec.training.losses import LossConfig, bpr_loss, ranking_loss, softmax_loss
+from kgrec.training.losses import LossConfig, bpr_loss, draw, inclusion, ranking_loss, softmax_loss
 
 
 def scored(rows: int, columns: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

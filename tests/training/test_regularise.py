@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from kgrec.agents.batch_scores import powered, thinned
+from kgrec.learning.link_prediction.batch_scores import powered, thinned
 from kgrec.training.regularise import adversarial_loss, info_nce, noisy
 
 

@@ -13,8 +13,7 @@ import torch
 from torch import nn
 
 from kgrec.errors import ModelError
-from kgrec.training.files import TrainingFiles, slug
-from kgrec.training.logs import read_log
+from kgrec.training.logs import TrainingFiles, read_log, slug
 from kgrec.training.loop import Schedule, Trained, seeded, train
 from kgrec.training.resume import read_state, write_state
 

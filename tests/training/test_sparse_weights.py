@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kgrec.training.sparse_weights import (
+from kgrec.training.sparse import (
     Pattern,
     inner_products,
     weighted_sum,

@@ -11,7 +11,7 @@ import torch
 from torchrun import torchrun
 
 from kgrec.errors import ConfigError
-from kgrec.training.compression import TopK, _done
+from kgrec.training.compression import TopKCompression, _done
 from kgrec.training.workers import ALONE, PATIENCE, Workers, joined
 
 SCRIPT = Path(__file__).with_name("two_workers.py")
@@ -53,7 +53,7 @@ def test_smaller_gradients_still_learn_and_keep_processes_alike(
 
 
 def test_the_largest_entries_are_sent_and_the_rest_waits() -> None:
-    state = TopK(density=0.5, world=1)
+    state = TopKCompression(density=0.5, world=1)
     position, value = state.select(0, torch.tensor([3.0, -1.0, 0.5, -4.0]))
     assert sorted(zip(position.tolist(), value.tolist(), strict=True)) == [(0, 3.0), (3, -4.0)]
     position, value = state.select(0, torch.tensor([0.0, -1.5, 0.0, 0.1]))

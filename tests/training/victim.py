@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from tastes import tastes
 
-from kgrec.agents.base import FitContext
-from kgrec.agents.collaborative import CollaborativeAgent, CollaborativeConfig
 from kgrec.config import FrozenModel
-from kgrec.training.files import TrainingFiles
+from kgrec.learning.agent import FitContext
+from kgrec.learning.collaborative.agent import CollaborativeAgent, CollaborativeConfig
+from kgrec.training.logs import TrainingFiles
 
 
 @dataclass(frozen=True)

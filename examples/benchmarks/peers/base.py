@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kgrec.data.atomic import SplitDataset
 from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.evaluation.validation import Validation
+from kgrec.metrics.validation import Validation
 
 Settings = dict[str, float | int | str]
 Grid = Mapping[str, Sequence[float | int | str]]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kgrec.data.dataset import FloatArray, Interactions
-from kgrec.data.tsv import read_table
+from kgrec.data.item_files import read_table
 from kgrec.data.vocabulary import Vocabulary
 from peers.base import Fitted, Grid, Problem, Settings, Unavailable, Vectors, fit_in_steps, search
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from kgrec.agents.fit import TeamConfig, fit_team
-from kgrec.agents.registry import AGENTS
-from kgrec.agents.team import Team
 from kgrec.config import load_toml, parse_config
 from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.data.histories import Histories
-from kgrec.evaluation.audit import audited
+from kgrec.evaluation.ablation import audited
+from kgrec.learning.fit_team import fit_team
+from kgrec.learning.registry import AGENTS
+from kgrec.learning.team_config import TeamConfig
+from kgrec.model.histories import Histories
+from kgrec.model.team import Team
 from peers.base import Fitted, Point, Problem, Settings, Unavailable, valid_of
 
 

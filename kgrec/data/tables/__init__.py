@@ -4,8 +4,7 @@ What cannot be a row goes to `set_aside` with its line and a reason; what cannot
 DataError. A further format is one module here and one line in `kgrec.data.tables.table`.
 """
 
-from kgrec.data.tables.files import Fingerprint, fingerprint
-from kgrec.data.tables.layout import Row, SetAside, TableFormat
+from kgrec.data.tables.files import Fingerprint, Row, SetAside, TableFormat, fingerprint
 from kgrec.data.tables.table import Table, open_table
 
 __all__ = [

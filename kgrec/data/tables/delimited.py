@@ -10,8 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kgrec.data.tables.files import binary, unbroken
-from kgrec.data.tables.layout import Row, SetAside, TableFormat, check_distinct, ignore
+from kgrec.data.tables.files import (
+    Row,
+    SetAside,
+    TableFormat,
+    binary,
+    check_distinct,
+    ignore,
+    unbroken,
+)
 from kgrec.data.tables.rows import (
     DELIMITERS,
     BrokenRow,

@@ -7,8 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from kgrec.data.tables.files import binary, unbroken
-from kgrec.data.tables.layout import Row, SetAside, TableFormat, ignore
+from kgrec.data.tables.files import Row, SetAside, TableFormat, binary, ignore, unbroken
 from kgrec.errors import DataError
 
 _LOOKED_AT = 200

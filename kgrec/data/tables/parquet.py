@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kgrec.data.tables.layout import Row, SetAside, TableFormat, check_distinct
+from kgrec.data.tables.files import Row, SetAside, TableFormat, check_distinct
 from kgrec.errors import DataError
 
 _BATCH = 8192

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from kgrec.data.tables import delimited, jsonl, parquet
-from kgrec.data.tables.files import readable
-from kgrec.data.tables.layout import Reader, Row, SetAside, TableFormat, ignore
+from kgrec.data.tables.files import Row, SetAside, TableFormat, TableReader, ignore, readable
 from kgrec.errors import ConfigError, DataError
 
-READERS: dict[str, Reader] = {
-    "csv": cast(Reader, delimited),
-    "tsv": cast(Reader, delimited),
-    "jsonl": cast(Reader, jsonl),
-    "parquet": cast(Reader, parquet),
+READERS: dict[str, TableReader] = {
+    "csv": cast(TableReader, delimited),
+    "tsv": cast(TableReader, delimited),
+    "jsonl": cast(TableReader, jsonl),
+    "parquet": cast(TableReader, parquet),
 }
 
 _SUFFIXES = {

@@ -10,8 +10,8 @@ from typing import Any
 from kgrec.data.records import InteractionRecord
 from kgrec.data.spool import Spooled
 from kgrec.graph.store import GraphStore, Step
+from kgrec.stages.loading.facts import Tally, batched
 from kgrec.stages.loading.items import OF_ANOTHER_DOMAIN, Refuse
-from kgrec.stages.loading.tally import Tally, batched
 
 INTERACTIONS_A_BATCH = 5_000
 

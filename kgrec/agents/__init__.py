@@ -1,1 +1,0 @@
-"""Kernels, the agents that learn them, and the coordinator that weighs them."""

@@ -1,0 +1,234 @@
+"""One measurement on the test part: what a ranker may know, what it is asked, what it finds.
+
+What an evaluation says of the lists and of those who get them, beyond accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from kgrec.config import FrozenModel
+from kgrec.data.atomic import SplitDataset
+from kgrec.data.dataset import Dataset, IntArray, Interactions
+from kgrec.errors import ConfigError
+from kgrec.evaluation.groups import (
+    GroupReport,
+    TargetGroup,
+    by_history,
+    by_popularity,
+    group_report,
+    groups_of,
+)
+from kgrec.evaluation.protocol import Lists, Scorer, TestTargets, evaluate_ranking
+from kgrec.evaluation.report import Metric, RankingReport, metrics_of
+from kgrec.metrics.calibration import kinds_of, miscalibration
+from kgrec.metrics.diversity import intra_list_diversity, item_features
+from kgrec.metrics.ranking import Values
+from kgrec.model.histories import Histories
+from kgrec.progress import SILENT, Progress
+
+KnownHistory = Literal["train", "train+valid"]
+
+
+@dataclass(frozen=True)
+class TestQueries:
+    """The test part as a ranker meets it; the same for every ranker.
+
+    Attributes:
+        data: the split.
+        history: `train+valid` adds the validation part to what is known of a user.
+        ks: lengths of the lists.
+        max_users: a sample of so many users is asked where there are more.
+        seed: of ties, samples and resamples.
+    """
+
+    data: SplitDataset
+    history: KnownHistory
+    ks: tuple[int, ...]
+    max_users: int | None = None
+    seed: int = 2024
+
+    @property
+    def known(self) -> Interactions:
+        """What is known of the users when the test part is asked for."""
+        known = self.data.train.interactions.concat(self.data.test_given)
+        return known.concat(self.data.valid) if self.history == "train+valid" else known
+
+    @property
+    def seen(self) -> Interactions:
+        """What is left out of the lists."""
+        data = self.data
+        return data.train.interactions.concat(data.valid_given, data.valid, data.test_given)
+
+    @cached_property
+    def popularity(self) -> IntArray:
+        """How many users had each item in training, int64 [I]."""
+        train = self.data.train
+        return np.bincount(train.matrix().indices, minlength=train.num_items)
+
+    @cached_property
+    def questions(self) -> TestTargets:
+        """Who is asked for what."""
+        shape = (self.data.train.num_users, self.data.train.num_items)
+        return TestTargets.of(
+            self.seen.matrix(*shape), self.data.test, max_users=self.max_users, seed=self.seed
+        )
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a ranker found.
+
+    Attributes:
+        ranking: the metrics.
+        lists: the best max(ks) items of each user.
+        values: `k` to metric to one value a user of `lists`, float64 [B].
+        among_cold: the metrics where the cold items alone are ranked, if the split has such.
+    """
+
+    ranking: RankingReport
+    lists: Lists
+    values: dict[int, dict[str, Values]]
+    among_cold: RankingReport | None = None
+
+
+def measure(ranker: Scorer, asked: TestQueries, progress: Progress = SILENT) -> Measurement:
+    """Rank all items for every test user; cold items also among themselves.
+
+    Raises:
+        DataError: no test user has anything to find.
+    """
+    train = asked.data.train
+    shape = (train.num_users, train.num_items)
+    histories = Histories.of(asked.known, *shape, now=asked.data.requests(asked.data.test))
+    seen = asked.seen.matrix(*shape)
+
+    def rank(cold_only: bool) -> tuple[RankingReport, Lists]:
+        return evaluate_ranking(
+            ranker,
+            histories,
+            seen,
+            asked.data.test,
+            asked.ks,
+            popularity=asked.popularity,
+            among=asked.data.cold if cold_only else None,
+            max_users=asked.max_users,
+            seed=asked.seed,
+            progress=progress,
+        )
+
+    ranking, lists = rank(cold_only=False)
+    found = Measurement(ranking, lists, asked.questions.values(lists.items, asked.ks))
+    if asked.data.cold is None:
+        return found
+    return replace(found, among_cold=rank(cold_only=True)[0])
+
+
+_SHOWN = ("recall", "ndcg", "mrr")
+_MAX_CELLS = 4_000_000
+
+
+class ListReport(FrozenModel):
+    """Measures of single lists.
+
+    Attributes:
+        features: by what items are told apart for diversity: `facts` or `texts`.
+        relation: of which a list should hold each kind as the history does.
+        at: `k` to `diversity` and `miscalibration`, where they can be told of any list.
+    """
+
+    features: str | None
+    relation: str | None
+    at: dict[int, dict[str, Metric]]
+
+
+class Breakdown(FrozenModel):
+    """Accuracy by quarters of the length of the history, and by how known the targets are."""
+
+    k: int
+    history: GroupReport
+    popularity: tuple[TargetGroup, ...]
+
+
+def list_report(found: Measurement, asked: TestQueries, relation: str | None = None) -> ListReport:
+    """Measure diversity and calibration of the lists.
+
+    Args:
+        relation: see `kgrec.metrics.calibration.kinds_of`.
+    """
+    train = asked.data.train
+    features, kinds = item_features(train), kinds_of(train, relation)
+    known = asked.known.matrix(train.num_users, train.num_items)[found.lists.users]
+    at: dict[int, dict[str, Metric]] = {}
+    for k in asked.ks:
+        top = found.lists.items[:, :k]
+        values: dict[str, Values] = {}
+        if features is not None:
+            unit = features[1]
+            width = top.shape[1] * int(np.diff(unit.indptr).max(initial=1))
+            parts = [intra_list_diversity(top[rows], unit) for rows in _blocks(len(top), width)]
+            values["diversity"] = np.concatenate(parts)
+        if kinds is not None:
+            shares = kinds[1]
+            parts = [
+                miscalibration(top[rows], known[rows], shares)
+                for rows in _blocks(len(top), shares.shape[1])
+            ]
+            values["miscalibration"] = np.concatenate(parts)
+        told = {name: each for name, each in values.items() if not np.isnan(each).all()}
+        at[k] = metrics_of(told, seed=asked.seed) if told else {}
+    return ListReport(features=features and features[0], relation=kinds and kinds[0], at=at)
+
+
+def _blocks(num_users: int, width: int) -> Iterator[slice]:
+    """Yield users in blocks, so that what `width` numbers a user take is bounded."""
+    size = max(1, _MAX_CELLS // max(width, 1))
+    for start in range(0, num_users, size):
+        yield slice(start, start + size)
+
+
+def check_relation(train: Dataset, relation: str | None) -> None:
+    """Raise ConfigError for a relation that the data lacks, before the work begins."""
+    if relation is not None:
+        kinds_of(train, relation)
+
+
+def group_labels(asked: TestQueries, column: str) -> list[str]:
+    """Return the group of each user that is asked for.
+
+    Raises:
+        ConfigError: `NAME.user` has no such column, or it makes no groups.
+    """
+    columns = asked.data.user_columns
+    if column not in columns:
+        raise ConfigError(
+            "nothing is known of the users by that name",
+            value=column,
+            remedy=f"Columns of NAME.user: {', '.join(columns) or 'none, or there is no file'}.",
+        )
+    return groups_of(column, [columns[column][user] for user in asked.questions.users])
+
+
+def by_group(found: Measurement, asked: TestQueries, column: str, labels: list[str]) -> GroupReport:
+    """Measure groups of users at the longest lists."""
+    k = max(asked.ks)
+    values = {name: found.values[k][name] for name in _SHOWN}
+    return group_report(column, k, labels, values, seed=asked.seed)
+
+
+def breakdown(found: Measurement, asked: TestQueries) -> Breakdown:
+    """Break the accuracy at the longest lists down."""
+    k, train = max(asked.ks), asked.data.train
+    known = asked.known.matrix(train.num_users, train.num_items)
+    lengths = np.diff(known.indptr)[found.lists.users]
+    values = {name: found.values[k][name] for name in _SHOWN}
+    targets = by_popularity(
+        asked.questions, found.lists.items, asked.popularity, k, seed=asked.seed
+    )
+    history = by_history(lengths, k, values, seed=asked.seed)
+    return Breakdown(k=k, history=history, popularity=tuple(targets))

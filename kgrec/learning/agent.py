@@ -1,0 +1,153 @@
+"""What every agent is: a name, a frozen config, and a fit that returns a kernel."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import Dataset, FloatArray, IntArray, Interactions
+from kgrec.errors import ModelError
+from kgrec.learning.search_space import Space
+from kgrec.metrics.validation import Objective, Validation
+from kgrec.model.histories import Histories
+from kgrec.model.kernel import Kernel
+from kgrec.progress import SILENT, Progress
+from kgrec.training.logs import TrainingFiles
+from kgrec.training.workers import ALONE, Workers
+
+Encode = Callable[[Sequence[str]], FloatArray]
+"""Texts to unit vectors, float32 [N, D]."""
+
+
+class NothingToLearnError(ModelError):
+    """The data has nothing that this agent learns from; a team goes on without it."""
+
+
+class AgentConfig(FrozenModel):
+    """Settings of an agent; one left at None is chosen on the validation part.
+
+    Attributes:
+        searched: the settings that matter most, the first of them before all, and the values that
+            they may take; what a search within a time looks at.
+        reads_texts: whether the agent changes with the text encoder.
+    """
+
+    searched: ClassVar[Mapping[str, Space]] = {}
+    reads_texts: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """What an agent may use to learn.
+
+    Attributes:
+        train: catalogue, facts, texts and the interactions to learn from.
+        validation: interactions that are not learned from, to choose settings on; without them
+            an agent takes the settings it knows to be sound.
+        given: what else is known of users when the validation part is asked for: the histories
+            of users of whom nothing is learned.
+        requested: when the validation part is asked for, milliseconds since 1970, int64 [U], 0
+            where that is unknown; None where it is unknown of all users.
+        seed: fixes every random draw.
+        device: "cpu" or "cuda".
+        encode: the text encoder, or None where there is none.
+        workers: the processes that train together; agents that learn by gradients share the
+            batches among them, the others, and agents that learn on one loss, are fitted by the
+            first.
+        logs: folder that takes a log of every training, or None.
+        checkpoints: folder that takes the state of every training, so that a killed one goes on;
+            or None.
+        encoder: says what `encode` encodes with; asked once texts have been encoded, as a model
+            may first have to be fetched.
+    """
+
+    train: Dataset
+    validation: Interactions | None = None
+    seed: int = 2024
+    device: str = "cpu"
+    progress: Progress = SILENT
+    encode: Encode | None = None
+    given: Interactions = field(default_factory=Interactions.empty)
+    workers: Workers = ALONE
+    logs: Path | None = None
+    checkpoints: Path | None = None
+    requested: IntArray | None = None
+    encoder: Callable[[], str] = str
+
+    @cached_property
+    def histories(self) -> Histories:
+        """What is known of every user, learned from or given, when validation is asked for."""
+        known = self.train.interactions.concat(self.given)
+        return Histories.of(known, self.train.num_users, self.train.num_items, now=self.requested)
+
+    def held_out(self, objective: Objective) -> Validation | None:
+        """Return what settings are chosen by, or None where nothing new is held out of anybody."""
+        if self.validation is None or not len(self.validation):
+            return None
+        found = Validation(self.histories, self.validation, objective, seed=self.seed)
+        return found if len(found) else None
+
+    def refit(self) -> FitContext:
+        """Return the context in which all that is known is learned from."""
+        if self.validation is None:
+            return self
+        known = self.train.interactions.concat(self.given, self.validation)
+        return replace(
+            self,
+            train=self.train.with_interactions(known),
+            validation=None,
+            given=Interactions.empty(),
+            requested=None,
+            logs=self.logs and self.logs / "refit",
+            checkpoints=self.checkpoints and self.checkpoints / "refit",
+        )
+
+    def files(self, *settings: FrozenModel) -> TrainingFiles:
+        """Return where a training with these settings logs and keeps its state."""
+        if self.checkpoints is None:
+            return TrainingFiles(self.logs, first=self.workers.first)
+        return TrainingFiles(
+            self.logs, self.checkpoints, self._fingerprint(settings), first=self.workers.first
+        )
+
+    def _fingerprint(self, settings: Sequence[FrozenModel]) -> str:
+        """Hash the settings and all that a training may read."""
+        train, facts = self.train, self.train.facts
+        words = [str(self.seed), *(part.model_dump_json() for part in settings)]
+        if any(isinstance(part, AgentConfig) and part.reads_texts for part in settings):
+            words.append(self.encoder())
+        words += [*facts.relations, *train.item_texts, *train.entity_names]
+        digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
+        for taken in (train.interactions, self.given, self.validation or Interactions.empty()):
+            for column in (taken.user, taken.item, taken.value, taken.at, taken.kind):
+                digest.update(column.tobytes())
+        if self.requested is not None:
+            digest.update(self.requested.tobytes())
+        for column in (facts.item, facts.relation, facts.entity, facts.confidence):
+            digest.update(column.tobytes())
+        return digest.hexdigest()
+
+
+class Agent(Protocol):
+    """Learns one kernel. A new agent is one module and one line in `kgrec.learning.registry`.
+
+    An agent whose class has `shares_batches = True` is fitted by all processes together.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def config(self) -> AgentConfig:
+        """The settings."""
+
+    def fit(self, context: FitContext) -> Kernel:
+        """Learn a kernel; its `chosen` names the settings that validation decided.
+
+        Raises:
+            NothingToLearnError: the data lacks what this agent learns from.
+        """

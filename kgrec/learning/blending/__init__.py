@@ -1,0 +1,1 @@
+"""Blending fitted agents: shares, gate, ranker, and the search of settings."""

@@ -1,0 +1,298 @@
+"""How the ranker learns: on held-out interactions, measured on users that it did not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import FloatArray, IntArray, Interactions
+from kgrec.learning.blending.ranker_loss import Learned, RankedUser, popularity, ratings_of
+from kgrec.metrics.ranking import Values, mask_seen, user_metrics
+from kgrec.metrics.validation import Validation
+from kgrec.model.kernel import Kernel
+from kgrec.model.ranker import Floats, Ranker, best_rows, tie_order
+from kgrec.progress import SILENT, Progress, Task
+
+
+class RankerConfig(FrozenModel):
+    """Settings of the ranker.
+
+    Attributes:
+        use: `auto` keeps the ranker where it beats the team on users that it was not learned
+            from; `always` and `never` do not ask.
+        top: so many of the team's best are reordered.
+        negatives: so many of these are what a target must stand out from.
+        blends: how much of it may be added; the best is taken.
+        value_weights: what an expected value may be worth in the order; 0 unless more helps.
+        folds: of the validation users, each measured by a ranker learned on the others.
+        repeats: so many times they are drawn anew, as the gain is small beside the luck of a draw.
+        ridge: how strongly the numbers are pulled to 0.
+        iterations: of the optimiser.
+        cells: pairs of history item and candidate to learn from; users beyond are left out.
+        most_cells: the same for measuring, times the agents.
+        standard_errors: it must beat the team by so many, of the paired difference.
+        least_users: with fewer validation users there is no ranker.
+    """
+
+    use: Literal["auto", "always", "never"] = "auto"
+    top: int = Field(default=200, ge=1)
+    negatives: int = Field(default=60, ge=2)
+    blends: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(0.25, 0.5, 1.0), min_length=1
+    )
+    value_weights: tuple[Annotated[float, Field(gt=0)], ...] = (0.1, 0.3)
+    folds: int = Field(default=4, ge=2)
+    repeats: int = Field(default=2, ge=1)
+    ridge: float = Field(default=1e-3, ge=0)
+    iterations: int = Field(default=25, ge=1)
+    cells: int = Field(default=700_000, ge=1)
+    most_cells: int = Field(default=40_000_000, ge=1)
+    standard_errors: float = Field(default=1.0, ge=0)
+    least_users: int = Field(default=100, ge=10)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was learned and how much of it is used; builds a ranker over any interactions.
+
+    Attributes:
+        learned: the numbers.
+        blend, value_weight, top: see `Ranker` and `Ratings`.
+    """
+
+    learned: Learned
+    blend: float
+    value_weight: float
+    top: int
+
+    def ranker(self, known: Interactions, num_items: int) -> Ranker:
+        """Return the ranker whose popularities and usual values are those of `known`."""
+        learned, popular = self.learned, popularity(known, num_items)
+        ratings = ratings_of(known, num_items)
+        if ratings is not None:
+            ratings = replace(ratings, trust=learned.trust, weight=self.value_weight)
+        return Ranker(
+            learned.attention_weights,
+            learned.value_weights,
+            learned.popularity_weights,
+            learned.recency,
+            learned.liking,
+            popular,
+            (learned.prior[0] * popular + learned.prior[1] * popular**2).astype(np.float32),
+            ratings if learned.rated else None,
+            self.blend,
+            self.top,
+        )
+
+
+def learn_ranker(
+    kernels: Sequence[Kernel],
+    scores: FloatArray,
+    validation: Validation,
+    held_out: Interactions,
+    train: Interactions,
+    config: RankerConfig | None = None,
+    *,
+    seed: int = 2024,
+    progress: Progress = SILENT,
+) -> tuple[Decided | None, dict[str, float]]:
+    """Learn a ranker and keep it if users that it has not seen are served better by it.
+
+    The kernels have seen the interactions of `train`, and there an item speaks better for its
+    neighbours than it ever will again; so the ranker learns from held-out ones alone. Its users
+    are split into folds, and each fold is measured with numbers learned on the others.
+
+    Args:
+        kernels: of the agents that are heard, [A].
+        scores: of the team for the histories of `validation`, float32 [B, I]; is changed.
+        held_out: what `validation` was made of, with values.
+        train: what the kernels learned from.
+
+    Returns:
+        what was decided, or None; and the metrics of the same users by the `team` and with the
+        `ranker`, the standard `error` of the difference, `users`, and where values are known
+        the root mean squared errors `value_error` and, by the items' averages alone,
+        `usual_error`.
+    """
+    config = config or RankerConfig()
+    if config.use == "never" or len(validation) < config.least_users:
+        return None, {}
+    problem = _Problem(kernels, scores, validation, held_out, train, config, seed)
+    return problem.decide(progress)
+
+
+@dataclass(frozen=True)
+class _Crossed:
+    """What rankers that have not seen a user add, and the values they expect, float64 [C] each."""
+
+    added: list[Floats]
+    expected: list[Floats]
+
+
+class _Problem:
+    """The validation users with their best candidates."""
+
+    def __init__(
+        self,
+        kernels: Sequence[Kernel],
+        scores: FloatArray,
+        validation: Validation,
+        held_out: Interactions,
+        train: Interactions,
+        config: RankerConfig,
+        seed: int,
+    ) -> None:
+        self.config, self.validation, self.train = config, validation, train
+        self.num_items = scores.shape[1]
+        self.popularity = popularity(train, self.num_items)
+        self.ratings = ratings_of(train, self.num_items)
+        histories = validation.histories
+        mask_seen(scores, histories.matrix)
+        cost = np.maximum(histories.lengths, 1) * config.top
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(len(validation))
+        fits = np.cumsum(cost[order] * len(kernels)) <= config.most_cells
+        fits[: config.least_users] = True
+        self.users = order[fits]
+        self.folds = [
+            rng.permutation(len(self.users)) % config.folds for _ in range(config.repeats)
+        ]
+        given = held_out.take(np.isin(held_out.user, validation.users[self.users]))
+        if self.ratings is not None:
+            given = given.take(given.kind == self.ratings.kind)
+        columns = given.user.tolist(), given.item.tolist(), given.value.tolist()
+        values = {(user, item): value for user, item, value in zip(*columns, strict=True)}
+        self.blocks = [self._block(kernels, int(user), scores[user], values) for user in self.users]
+
+    def _block(
+        self,
+        kernels: Sequence[Kernel],
+        user: int,
+        scores: FloatArray,
+        values: dict[tuple[int, int], float],
+    ) -> RankedUser:
+        history = self.validation.histories[user : user + 1]
+        ties = tie_order(self.num_items)
+        best = best_rows(scores, self.config.top, ties)
+        best = best[np.lexsort((ties[best], -scores[best]))]
+        truth = self.validation.truth[[user]].indices
+        name = int(self.validation.users[user])
+        target = np.isin(best, truth)
+        similarity = np.stack([kernel.similarity(history.item, best) for kernel in kernels])
+        value = [values.get((name, int(i)), np.nan) for i in best]
+        return RankedUser(
+            history, best, scores[best], target, np.asarray(value), similarity.astype(np.float32)
+        )
+
+    def decide(self, progress: Progress) -> tuple[Decided | None, dict[str, float]]:
+        config = self.config
+        plain = self._measure([block.scores for block in self.blocks])
+        with progress.task("learn the ranker", config.folds * config.repeats) as task:
+            crossed = [self._crossed(fold, task) for fold in self.folds]
+        blends = [(blend, 0.0) for blend in config.blends]
+        tried = {each: self._mixed(crossed, *each) for each in blends}
+        chosen = max(blends, key=lambda each: float(tried[each].mean()))
+        for weight in config.value_weights if self.ratings is not None else ():
+            more = self._mixed(crossed, chosen[0], weight)
+            if _beats(more, tried[chosen], config.standard_errors):
+                tried[chosen[0], weight] = more
+                chosen = chosen[0], weight
+        report = self._report(plain, tried[chosen], crossed[0].expected)
+        kept = config.use == "always" or _beats(tried[chosen], plain, config.standard_errors)
+        if not kept:
+            chosen = 0.0, 0.0
+        report["blend"] = chosen[0]
+        if not kept and self.ratings is None:
+            return None, report
+        return Decided(self._learn(np.arange(len(self.users))), *chosen, config.top), report
+
+    def _crossed(self, fold: NDArray[np.intp], task: Task) -> _Crossed:
+        """Read each user's history by a ranker of the other folds."""
+        nothing = [np.zeros(0)] * len(self.blocks)
+        found = _Crossed(list(nothing), list(nothing))
+        for number in range(self.config.folds):
+            learned = self._learn(np.flatnonzero(fold != number))
+            ranker = Decided(learned, 1.0, 0.0, self.config.top).ranker(self.train, self.num_items)
+            for n in np.flatnonzero(fold == number):
+                block = self.blocks[n]
+                similarity = block.similarity.astype(np.float64)
+                found.added[n] = ranker.from_similarity(
+                    similarity, block.history, block.items
+                ).totals()[0]
+                value = ranker.expected_of(similarity, block.history, block.items)
+                if value is not None:
+                    found.expected[n] = value
+            task.advance()
+        return found
+
+    def _learn(self, positions: IntArray | NDArray[np.intp]) -> Learned:
+        """Learn from blocks, as many as fit."""
+        cells = np.cumsum([self.blocks[n].similarity[0].shape[0] for n in positions])
+        most = max(1, int(np.searchsorted(cells * self.config.negatives, self.config.cells)))
+        blocks = [self.blocks[n].first(self.config.negatives) for n in positions[:most]]
+        from kgrec.learning.blending.ranker_loss import (
+            learn,  # brings torch, which only training needs
+        )
+
+        return learn(
+            blocks,
+            self.popularity,
+            self.ratings,
+            ridge=self.config.ridge,
+            iterations=self.config.iterations,
+        )
+
+    def _mixed(self, crossed: Sequence[_Crossed], blend: float, weight: float) -> Values:
+        """Return the metric of each user with so much of the ranker, the mean over the draws."""
+        measured = []
+        for each in crossed:
+            scores = []
+            for n, block in enumerate(self.blocks):
+                more = each.added[n] + weight * each.expected[n] if weight else each.added[n]
+                scores.append(block.scores + blend * more)
+            measured.append(self._measure(scores))
+        return np.asarray(np.mean(measured, axis=0))
+
+    def _measure(self, scores: Sequence[Floats | FloatArray]) -> Values:
+        """Return the metric of each user by the order of these scores, [N] each."""
+        objective = self.validation.objective
+        hits = np.zeros((len(self.blocks), objective.k), dtype=np.bool_)
+        for n, (block, each) in enumerate(zip(self.blocks, scores, strict=True)):
+            found = block.target[np.argsort(-each, kind="stable")[: objective.k]]
+            hits[n, : len(found)] = found
+        right = np.diff(self.validation.truth.indptr)[self.users].astype(np.int64)
+        return user_metrics(hits, right, objective.k)[objective.metric]
+
+    def _report(self, plain: Values, ranked: Values, expected: list[Floats]) -> dict[str, float]:
+        gain = ranked - plain
+        report = {
+            "users": float(len(plain)),
+            "team": float(plain.mean()),
+            "ranker": float(ranked.mean()),
+            "error": float(gain.std() / np.sqrt(len(gain))),
+        }
+        if self.ratings is None:
+            return report
+        rated = [block.target & np.isfinite(block.value) for block in self.blocks]
+        value = np.concatenate([b.value[r] for b, r in zip(self.blocks, rated, strict=True)])
+        guess = np.concatenate([e[r] for e, r in zip(expected, rated, strict=True)])
+        item_mean = np.concatenate(
+            [self.ratings.item_mean[b.items[r]] for b, r in zip(self.blocks, rated, strict=True)]
+        )
+        if not len(value):
+            return report
+        return report | {
+            "value_error": float(np.sqrt(np.mean((guess - value) ** 2))),
+            "usual_error": float(np.sqrt(np.mean((item_mean - value) ** 2))),
+        }
+
+
+def _beats(ranked: Values, plain: Values, standard_errors: float) -> bool:
+    gain = ranked - plain
+    return bool(gain.mean() > standard_errors * gain.std() / np.sqrt(len(gain)))

@@ -1,0 +1,325 @@
+"""What the ranker learns from, a user at a time, and what it learns.
+
+The ranker's loss: which candidate is taken, and what value it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kgrec.data.dataset import FloatArray, IntArray, Interactions
+from kgrec.model.histories import Histories
+from kgrec.model.ranker import Floats, Ratings, days_ago
+
+_SCALE = range(2, 21)
+"""Values are ratings when so many different ones occur; counts of plays are not."""
+
+
+@dataclass(frozen=True, eq=False)
+class RankedUser:
+    """One user with the candidates that are reordered, the best first.
+
+    Attributes:
+        history: of the user, H items.
+        items: rows of the candidates, int64 [C].
+        scores: the team's, float32 [C].
+        target: whether the user took the candidate, bool [C].
+        value: that it was given, float64 [C]; NaN where it is no target or was given none.
+        said: S_k(h, i) of each agent, float32 [A, H, C].
+    """
+
+    history: Histories
+    items: IntArray
+    scores: FloatArray
+    target: NDArray[np.bool_]
+    value: Floats
+    similarity: FloatArray
+
+    def first(self, number: int) -> RankedUser:
+        """Return the block of the first candidates."""
+        return replace(
+            self,
+            items=self.items[:number],
+            scores=self.scores[:number],
+            target=self.target[:number],
+            value=self.value[:number],
+            similarity=self.similarity[:, :, :number],
+        )
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The numbers of a ranker, named as there.
+
+    Attributes:
+        prior: of p and of p², float64 [2].
+        trust: of `Ratings`, unread unless `rated`.
+    """
+
+    attention_weights: Floats
+    value_weights: Floats
+    popularity_weights: Floats
+    prior: Floats
+    recency: float
+    liking: float
+    trust: float
+    rated: bool
+
+
+def popularity(known: Interactions, num_items: int) -> FloatArray:
+    """Return the logarithm of 1 + each item's users, of mean 0 and variance 1, float32 [I].
+
+    An item that nobody has had yet gets 0: nothing is known of how popular it will be.
+    """
+    users = known.matrix(int(known.user.max(initial=0)) + 1, num_items).getnnz(axis=0)
+    popular = np.zeros(num_items, dtype=np.float32)
+    met = users > 0
+    if met.any():
+        logs = np.log1p(users[met].astype(np.float64))
+        popular[met] = (logs - logs.mean()) / max(float(logs.std()), 1e-9)
+    return popular
+
+
+def ratings_of(known: Interactions, num_items: int, *, damping: float = 10.0) -> Ratings | None:
+    """Return what values items usually get, or None where interactions give no marks.
+
+    The kind that is most frequent is looked at. Its values are marks where they lie on a scale of
+    a few steps; one value for all is none, and counts are none either. The mean of each item is
+    drawn to the mean of all by `damping` values.
+    """
+    if not len(known):
+        return None
+    kind = int(np.bincount(known.kind).argmax())
+    given = known.take(known.kind == kind)
+    if len(np.unique(given.value)) not in _SCALE:
+        return None
+    mean = float(given.value.mean(dtype=np.float64))
+    total = np.bincount(given.item, weights=given.value, minlength=num_items)
+    count = np.bincount(given.item, minlength=num_items)
+    item_mean = ((total + damping * mean) / (count + damping)).astype(np.float32)
+    return Ratings(item_mean, kind, trust=1.0)
+
+
+_LEAST_LOSS = 1e-6
+
+
+def learn(
+    blocks: Sequence[RankedUser],
+    popularity: FloatArray,
+    ratings: Ratings | None,
+    *,
+    ridge: float,
+    iterations: int,
+) -> Learned:
+    """Minimise the loss of both tasks by L-BFGS.
+
+    Interest is a softmax over the candidates, which are the team's own best and so hard to tell
+    apart; the value is a squared error. They are weighed by their uncertainty (Kendall et al. 2018,
+    "Multi-Task Learning Using Uncertainty to Weigh Losses"); its weights at their optimum make the
+    sum of the logarithms of the losses.
+
+    Args:
+        popularity: p, float32 [I].
+        ratings: of the items; None where there are no values.
+        ridge: of the squares of all numbers.
+    """
+    data = _Tensors.of(blocks, popularity, ratings)
+    network = _Network(len(data.similarity), ratings is not None)
+    if not data.targets:
+        return network.learned(data)
+    optimiser = torch.optim.LBFGS(
+        network.parameters(), max_iter=iterations, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss = network.loss(data) + ridge * network.square()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    return network.learned(data)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tensors:
+    """All blocks together: E history entries of B users, C candidates each.
+
+    Attributes:
+        owner: int64 [E].
+        said: of variance 1, A of [E, C]; `scale` is what they were divided by, [A].
+        days, liked: times and `residual` of variance 1, [E]; `units` are what they were divided by.
+        met, wanted: popularities, [E] and [B, C].
+        scores, target: [B, C]; a candidate that is not there scores -1e9.
+        surprise: value less the usual one, [E]; usual, value: [B, C], NaN where not asked.
+    """
+
+    owner: Tensor
+    similarity: list[Tensor]
+    scale: Floats
+    days: Tensor
+    liked: Tensor
+    units: tuple[float, float]
+    met: Tensor
+    wanted: Tensor
+    scores: Tensor
+    target: Tensor
+    residual: Tensor
+    item_mean: Tensor
+    value: Tensor
+
+    @property
+    def targets(self) -> bool:
+        return bool(self.target.any())
+
+    @classmethod
+    def of(
+        cls, blocks: Sequence[RankedUser], popularity: FloatArray, ratings: Ratings | None
+    ) -> _Tensors:
+        width = max(len(block.items) for block in blocks)
+
+        def wide(name: str, fill: float) -> FloatArray:
+            rows = np.full((len(blocks), width), fill, dtype=np.float32)
+            for row, block in zip(rows, blocks, strict=True):
+                row[: len(block.items)] = getattr(block, name)
+            return rows
+
+        owner = np.repeat(np.arange(len(blocks)), [len(block.history.item) for block in blocks])
+        similarity = np.zeros((len(blocks[0].similarity), len(owner), width), dtype=np.float32)
+        begun = 0
+        for block in blocks:
+            size = block.similarity.shape[1]
+            similarity[:, begun : begun + size, : block.similarity.shape[2]] = block.similarity
+            begun += size
+        scale = np.array([_deviation(each) for each in similarity])
+        item = np.concatenate([block.history.item for block in blocks])
+        candidates = wide("items", 0).astype(np.int64)
+        age = np.concatenate([days_ago(block.history) for block in blocks])
+        differs = np.zeros(len(item))
+        item_mean = np.zeros(len(popularity), dtype=np.float32)
+        if ratings is not None:
+            differs = np.concatenate([ratings.residual(block.history) for block in blocks])
+            item_mean = ratings.item_mean
+        units = (_deviation(age), _deviation(differs))
+        return cls(
+            torch.from_numpy(owner),
+            [
+                torch.from_numpy(each / np.float32(s))
+                for each, s in zip(similarity, scale, strict=True)
+            ],
+            scale,
+            _tensor(age / units[0]),
+            _tensor(differs / units[1]),
+            units,
+            _tensor(popularity[item]),
+            _tensor(popularity[candidates]),
+            _tensor(wide("scores", -1e9)),
+            _tensor(wide("target", 0.0)),
+            _tensor(differs),
+            _tensor(item_mean[candidates]),
+            _tensor(wide("value", np.nan)),
+        )
+
+
+class _Network(torch.nn.Module):
+    """The ranker over tensors, of the same form as `Ranker`."""
+
+    def __init__(self, agents: int, rated: bool) -> None:
+        super().__init__()
+        self.rated = rated
+        self.attention_weights = torch.nn.Parameter(torch.full((agents,), 0.5 / agents))
+        self.value_weights = torch.nn.Parameter(torch.zeros(agents))
+        self.popularity_weights = torch.nn.Parameter(torch.zeros(2))
+        self.prior = torch.nn.Parameter(torch.zeros(2))
+        self.context = torch.nn.Parameter(torch.zeros(2))
+        self.trust = torch.nn.Parameter(torch.zeros(()))
+        # What the team's score is worth beside r; r is divided by it in the end.
+        self.sharpness = torch.nn.Parameter(torch.zeros(()))
+
+    def loss(self, data: _Tensors) -> Tensor:
+        """Return the sum of the logarithms of the losses, a scalar."""
+        users = len(data.scores)
+        logits = (self.context[0] * data.days + self.context[1] * data.liked)[:, None]
+        met = data.met[:, None]
+        wanted = data.wanted[data.owner]  # [E, C]
+        pooled = (
+            self.popularity_weights[0] * met * wanted
+            + self.popularity_weights[1] * (met - wanted).abs()
+        )
+        for k, similarity in enumerate(data.similarity):
+            logits = logits + self.attention_weights[k] * similarity
+            pooled = pooled + self.value_weights[k] * similarity
+        weights = softmax_within(logits, data.owner, users)
+        r = _summed(weights * pooled, data.owner, users)  # [B, C]
+        r = r + self.prior[0] * data.wanted + self.prior[1] * data.wanted**2
+        scores = self.sharpness.exp() * data.scores + r
+        interest = -(torch.log_softmax(scores, dim=1) * data.target).sum() / data.target.sum()
+        # Where the team is right of everybody there is no loss, and no logarithm of it.
+        interest = interest.clamp(min=_LEAST_LOSS).log()
+        asked = ~torch.isnan(data.value)
+        if not self.rated or not bool(asked.any()):
+            return interest
+        residual = _summed(weights * data.residual[:, None], data.owner, users)
+        guess = data.item_mean + torch.sigmoid(self.trust) * residual
+        error = (guess - data.value)[asked].square().mean()
+        return interest + (error + _LEAST_LOSS).log()
+
+    def square(self) -> Tensor:
+        """Return the sum of the squares that are pulled to 0, a scalar."""
+        held = (
+            self.attention_weights,
+            self.value_weights,
+            self.popularity_weights,
+            self.prior,
+            self.context,
+        )
+        return torch.stack([each.square().sum() for each in held]).sum()
+
+    @torch.no_grad()
+    def learned(self, data: _Tensors) -> Learned:
+        """Return the numbers for kernels, times and values as they are."""
+        worth = float(self.sharpness.exp())
+
+        def plain(parameter: Tensor) -> Floats:
+            return parameter.numpy().astype(np.float64)
+
+        recency, liking = plain(self.context) / data.units
+        return Learned(
+            plain(self.attention_weights) / data.scale,
+            plain(self.value_weights) / data.scale / worth,
+            plain(self.popularity_weights) / worth,
+            plain(self.prior) / worth,
+            float(recency),
+            float(liking),
+            float(torch.sigmoid(self.trust)),
+            self.rated,
+        )
+
+
+def softmax_within(logits: Tensor, owner: Tensor, users: int) -> Tensor:
+    """Return the softmax over the entries of each user, [E, C]."""
+    index = owner[:, None].expand_as(logits)
+    most = torch.full((users, logits.shape[1]), -torch.inf)
+    most = most.scatter_reduce(0, index, logits.detach(), "amax")
+    strength = (logits - most[owner]).exp()
+    return strength / _summed(strength, owner, users)[owner]
+
+
+def _summed(entries: Tensor, owner: Tensor, users: int) -> Tensor:
+    return entries.new_zeros(users, entries.shape[1]).index_add(0, owner, entries)
+
+
+def _deviation(values: NDArray[np.floating]) -> float:
+    """Return the standard deviation; 1 where there is nothing, or nothing that differs."""
+    deviation = float(values.std(dtype=np.float64)) if values.size else 0.0
+    return deviation if deviation > 1e-9 else 1.0
+
+
+def _tensor(array: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

@@ -1,0 +1,244 @@
+"""How the coordinator learns: shares chosen on the validation part, for all users or by a gate.
+
+They are the same for everybody, or moved by a gate that looks at the state of the user where that
+is better by more than noise; an agent that does not help there gets 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import FloatArray
+from kgrec.learning.blending.gate import learn_gate
+from kgrec.metrics.ranking import Values, mask_seen
+from kgrec.metrics.validation import Objective, Validation
+from kgrec.model.coordinator import Coordinator, Floats, standardised
+from kgrec.model.gate import Gate
+from kgrec.model.kernel import Kernel
+from kgrec.model.user_state import user_state
+from kgrec.progress import SILENT, Progress
+
+
+class GateConfig(FrozenModel):
+    """Settings of the gate.
+
+    Attributes:
+        use: `auto` keeps a gate where it beats fixed weights on users that it was not learned
+            from; `always` and `never` do not ask.
+        ridges: how strongly it may be pulled back to the fixed weights; the best is taken.
+        folds: of the validation users, each measured by a gate learned on the others.
+        probes: items by which the agreement of agents is measured.
+        candidates: favourites of each agent that targets must stand out from.
+        floor: share at which an agent may begin that fixed weights do not listen to.
+        least_users: with fewer validation users there is no gate.
+    """
+
+    use: Literal["auto", "always", "never"] = "auto"
+    ridges: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(0.003, 0.03), min_length=1)
+    folds: int = Field(default=5, ge=2)
+    probes: int = Field(default=128, ge=2)
+    candidates: int = Field(default=50, ge=1)
+    floor: float = Field(default=0.05, gt=0, lt=1)
+    least_users: int = Field(default=200, ge=10)
+
+
+class CoordinatorConfig(FrozenModel):
+    """Settings of the coordinator.
+
+    Attributes:
+        weights: weight of each agent by name; None chooses them on the validation part.
+        shares: the shares that an agent may take from the mixture found so far.
+        standard_errors: a mixture must beat the simpler one by so many standard errors of the
+            paired difference between users, or the simpler one stays.
+        gate: of weights that differ from user to user.
+    """
+
+    weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
+    shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = tuple(n / 10 for n in range(1, 10))
+    standard_errors: float = Field(default=1.0, ge=0)
+    gate: GateConfig = GateConfig()
+    objective: Objective = Objective()
+
+
+def choose_coordinator(
+    kernels: Sequence[Kernel],
+    validation: Validation | None,
+    config: CoordinatorConfig,
+    *,
+    seed: int = 2024,
+    progress: Progress = SILENT,
+) -> tuple[Coordinator, dict[str, float]]:
+    """Choose fixed weights, then, where it helps, a gate over the agents that are heard.
+
+    Returns:
+        the coordinator, and the metric on the validation part of each agent alone, of `fixed`
+        weights and of the `team`. With a gate the last is that of users the gate had not seen.
+    """
+    weights, measured = choose_weights(kernels, validation, config, progress)
+    fixed = Coordinator(weights)
+    if "team" not in measured or validation is None:
+        return fixed, measured
+    measured["fixed"] = measured["team"]
+    enough = len(validation) >= config.gate.least_users and len(kernels) > 1
+    if config.gate.use == "never" or not enough:
+        return fixed, measured
+    chosen, value = _Gating(kernels, validation, config, seed).choose(fixed, progress)
+    return chosen, measured | {"team": value}
+
+
+class _Gating:
+    """Learns gates and measures them on users they have not seen."""
+
+    def __init__(
+        self,
+        kernels: Sequence[Kernel],
+        validation: Validation,
+        config: CoordinatorConfig,
+        seed: int,
+    ) -> None:
+        self._config, self._validation, self._seed = config, validation, seed
+        histories, rng = validation.histories, np.random.default_rng(seed)
+        number = min(config.gate.probes, kernels[0].num_items)
+        self._probes = rng.permutation(kernels[0].num_items)[:number].astype(np.int64)
+        self._spreads = np.stack([kernel.spread(histories) for kernel in kernels])
+        probed = np.stack([kernel.over(self._probes).scores(histories) for kernel in kernels])
+        self._probed = probed.astype(np.float64)
+        self._scores = [standardised(kernel, histories) for kernel in kernels]
+        for scores in self._scores:
+            mask_seen(scores, histories.matrix)
+        self._fold = rng.permutation(len(validation)) % config.gate.folds
+
+    def choose(self, fixed: Coordinator, progress: Progress) -> tuple[Coordinator, float]:
+        """Return the best coordinator and its metric; `fixed` where a gate does no better.
+
+        A gate may begin at the fixed weights, or give agents that got none a chance with some
+        users.
+        """
+        gate = self._config.gate
+        floored = np.maximum(fixed.weights, gate.floor)
+        begins = [floored / floored.sum()]
+        if len(fixed.active) > 1:
+            begins.append(fixed.weights)
+        everybody = np.ones(len(self._validation), dtype=np.bool_)
+        plain = self._measured(fixed.weights, np.zeros(self._spreads.shape))
+        tried: list[tuple[Floats, float, Values]] = []
+        with progress.task("learn the gate", len(begins) * len(gate.ridges) * gate.folds) as task:
+            for weights in begins:
+                for ridge in gate.ridges:
+                    logits = np.zeros(self._spreads.shape)
+                    for fold in range(gate.folds):
+                        unseen = self._fold == fold
+                        learned = self._learn(weights, ~unseen, ridge)
+                        active, state = self._state(weights)
+                        logits[np.ix_(active, unseen)] = learned.logits(state[unseen])
+                        task.advance()
+                    tried.append((weights, ridge, self._measured(weights, logits)))
+        weights, ridge, values = max(tried, key=lambda each: float(each[2].mean()))
+        gain = values - plain
+        noise = gain.std() / np.sqrt(len(gain))
+        needed = self._config.standard_errors * noise
+        if gate.use == "auto" and gain.mean() <= needed:
+            return fixed, float(plain.mean())
+        learned = self._learn(weights, everybody, ridge)
+        return Coordinator([float(w) for w in weights], learned), float(values.mean())
+
+    def _state(self, weights: Floats) -> tuple[NDArray[np.intp], Floats]:
+        active = np.flatnonzero(weights > 0)
+        histories = self._validation.histories
+        return active, user_state(histories, self._spreads[active], self._probed[active])
+
+    def _learn(self, weights: Floats, users: NDArray[np.bool_], ridge: float) -> Gate:
+        active, state = self._state(weights)
+        return learn_gate(
+            weights[active],
+            [self._scores[k][users] for k in active],
+            state[users],
+            self._validation.truth[users],
+            self._probes,
+            ridge=ridge,
+            candidates=self._config.gate.candidates,
+            seed=self._seed,
+        )
+
+    def _measured(self, weights: Floats, logits: Floats) -> Values:
+        shares = weights[:, None] * np.exp(logits)
+        shares /= shares.sum(axis=0)
+        mixed = np.zeros_like(self._scores[0])
+        for share, scores in zip(shares, self._scores, strict=True):
+            if share.any():
+                mixed += share.astype(np.float32)[:, None] * scores
+        return self._validation.per_user(mixed)
+
+
+def choose_weights(
+    kernels: Sequence[Kernel],
+    validation: Validation | None,
+    config: CoordinatorConfig,
+    progress: Progress = SILENT,
+) -> tuple[list[float], dict[str, float]]:
+    """Choose the weights by forward selection on the validation part.
+
+    Begins with the best agent alone, then lets one agent after another take the share of the
+    mixture that helps most, as long as the gain is more than noise (Caruana et al. 2004,
+    "Ensemble Selection from Libraries of Models", with shares in place of repeats).
+
+    Returns:
+        weights in the order of `kernels`, summing to one, and the metric of each agent alone and
+        of the `team`.
+    """
+    names = [kernel.agent for kernel in kernels]
+    if config.weights is not None:
+        return _normalised(config.weights, names), {}
+    if validation is None or not len(validation):
+        return [1.0 / len(kernels)] * len(kernels), {}
+    scores = [standardised(kernel, validation.histories) for kernel in kernels]
+    alone = [validation.per_user(each.copy()) for each in scores]
+    with progress.task("weigh the agents", len(kernels) - 1) as task:
+        best = int(np.argmax([values.mean() for values in alone]))
+        weights = np.zeros(len(kernels))
+        weights[best] = 1.0
+        mixed, values = scores[best], alone[best]
+        while (step := _best_step(scores, mixed, values, weights, validation, config)) is not None:
+            agent, share, values = step
+            mixed = (1 - share) * mixed + share * scores[agent]
+            weights *= 1 - share
+            weights[agent] = share
+            task.advance()
+            task.describe(f"{config.objective.metric} {values.mean():.4f}")
+    report = {name: float(each.mean()) for name, each in zip(names, alone, strict=True)}
+    return [float(weight) for weight in weights], {**report, "team": float(values.mean())}
+
+
+def _best_step(
+    scores: Sequence[FloatArray],
+    mixed: FloatArray,
+    values: Values,
+    weights: NDArray[np.float64],
+    validation: Validation,
+    config: CoordinatorConfig,
+) -> tuple[int, float, Values] | None:
+    best: tuple[int, float, Values] | None = None
+    for agent in map(int, np.flatnonzero(weights == 0)):
+        for share in config.shares:
+            mixture = (1 - share) * mixed + share * scores[agent]
+            tried = validation.per_user(mixture.astype(np.float32))
+            if best is None or tried.mean() > best[2].mean():
+                best = agent, share, tried
+    if best is None:
+        return None
+    gain = best[2] - values
+    noise = gain.std() / np.sqrt(len(gain))
+    return best if gain.mean() > config.standard_errors * noise else None
+
+
+def _normalised(given: Mapping[str, float], names: Sequence[str]) -> list[float]:
+    weights = np.array([given.get(name, 0.0) for name in names])
+    if not weights.sum():
+        weights = np.ones(len(names))
+    return [float(weight) for weight in weights / weights.sum()]

@@ -1,0 +1,1 @@
+"""The collaborative agent: light graph convolution with items as histories."""

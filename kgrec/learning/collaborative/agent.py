@@ -1,0 +1,64 @@
+"""The collaborative agent: light graph convolution with items as histories."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from kgrec.learning.agent import FitContext
+from kgrec.learning.knowledge_features import cosine_rows, degree_features
+from kgrec.learning.link_prediction.network import HistoryNetwork
+from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig
+from kgrec.model.kernel import Kernel
+
+
+class CollaborativeConfig(HiddenEdgesConfig):
+    """Settings of the collaborative agent.
+
+    Attributes:
+        row_size: how many items speak for an item by their knowledge, the most alike.
+    """
+
+    row_size: int = Field(default=50, ge=1)
+
+
+class CollaborativeAgent:
+    """Learns item vectors by predicting hidden edges of a history from the edges that are left.
+
+    No vector belongs to a user; a history is the sum of its items. An item that loses all its
+    edges in a step trains as an item nobody has had yet.
+    """
+
+    name: ClassVar[str] = "collaborative"
+    Config: ClassVar[type[CollaborativeConfig]] = CollaborativeConfig
+    shares_batches: ClassVar[bool] = True
+
+    def __init__(self, config: CollaborativeConfig | None = None) -> None:
+        self.config = config or CollaborativeConfig()
+
+    def fit(self, context: FitContext) -> Kernel:
+        """Train the network and return its kernel; see `Agent.fit`."""
+        return self.problem(context).fit()
+
+    def problem(self, context: FitContext) -> HiddenEdges:
+        """Return the training problem of this data set."""
+        config = self.config
+        features = degree_features(context.train)
+        # Processes that train together share dense gradients only.
+        alone = context.workers.world == 1
+        row_wise = alone and config.sample.applies(len(context.train.interactions))
+
+        def build(tau: float) -> HistoryNetwork:
+            return HistoryNetwork(
+                context.train.num_items,
+                features,
+                embedding_dim=config.embedding_dim,
+                tau=tau,
+                history_power=config.history_power,
+                device=context.device,
+                row_wise=row_wise,
+            )
+
+        cosine = cosine_rows(context.train, config.row_size)
+        return HiddenEdges(context, config, name=self.name, build=build, cosine=cosine)

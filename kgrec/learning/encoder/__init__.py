@@ -1,0 +1,1 @@
+"""Adapting a sentence encoder to a catalogue."""

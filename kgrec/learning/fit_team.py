@@ -1,0 +1,241 @@
+"""Fitting a team: one agent after another, the coordinator, then, if asked, again on all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kgrec.data.dataset import Dataset, IntArray, Interactions
+from kgrec.errors import ModelError
+from kgrec.learning.agent import Agent, Encode, FitContext, NothingToLearnError
+from kgrec.learning.blending.blend import Choice, choose_among
+from kgrec.learning.blending.search import SettingsSearch
+from kgrec.learning.registry import build_agent
+from kgrec.learning.search_space import with_settings
+from kgrec.learning.sentence_vectors import remembering
+from kgrec.learning.team_config import (
+    TeamConfig,
+    TogetherConfig,
+    check_agents,
+    check_device,
+    encoder_content,
+    encoder_of,
+)
+from kgrec.model.coordinator import Coordinator
+from kgrec.model.kernel import Kernel
+from kgrec.model.team import Team
+from kgrec.progress import SILENT, Progress
+from kgrec.training.workers import ALONE, Workers
+
+
+def fit_team(
+    train: Dataset,
+    validation: Interactions | None,
+    config: TeamConfig | None = None,
+    *,
+    given: Interactions | None = None,
+    requested: IntArray | None = None,
+    fitted: dict[str, Kernel] | None = None,
+    encode: Encode | None = None,
+    progress: Progress = SILENT,
+    workers: Workers = ALONE,
+    logs: Path | None = None,
+    checkpoints: Path | None = None,
+) -> Team:
+    """Fit agents and coordinator; who gets no share is not in the team, but in its `metrics`.
+
+    Args:
+        train: catalogue, facts, texts and interactions.
+        validation: held-out interactions, for every choice; None takes the
+            settings that agents know to be sound and weighs them alike.
+        config: who is in the team.
+        given: histories of users of whom nothing is learned, for the choices on `validation`.
+        requested: when users ask for `validation`; see `FitContext`.
+        fitted: kernels by agent that were fitted on the same data with the same settings, which
+            are taken as they are; those that are fitted here are added.
+        encode: turns texts into unit vectors; the default is `encoder_of(config)`.
+        workers: the processes that fit together; all return the same team.
+        logs: folder that takes a log of every training.
+        checkpoints: folder that takes the state of every training; one that was killed goes on
+            from there.
+
+    Raises:
+        ConfigError: an agent, a setting or the device is unknown.
+        ModelError: no agent finds anything to learn from.
+    """
+    config = config or TeamConfig()
+    check_device(config.device)
+    check_agents(config)
+    agents = [build_agent(name, config.settings.get(name)) for name in dict.fromkeys(config.agents)]
+    context = FitContext(
+        train,
+        validation,
+        config.seed,
+        config.device,
+        progress,
+        remembering(encode or encoder_of(config, progress=progress)),
+        Interactions.empty() if given is None else given,
+        workers,
+        logs,
+        checkpoints,
+        requested,
+        partial(encoder_content, config),
+    )
+    begun, log = time.perf_counter(), _Log()
+    kernels = _fit_all(agents, context, log, {} if fitted is None else fitted, config.together)
+    choose = partial(choose_among, context=context, team=config.coordinator, ranker=config.ranker)
+    choice, searched = _searched(agents, choose(kernels), choose, context, config, log, begun)
+    chosen = {kernel.agent: dict(kernel.chosen) for kernel in choice.kernels}
+    resolved = {agent.name: _resolved(agent, chosen) for agent in agents if agent.name in chosen}
+    active = [kernel for kernel in choice.kernels if choice.weights[kernel.agent] > 0]
+    known, refit = context, config.refit and validation is not None
+    if refit:
+        known = context.refit()
+        active = _refitted(active, choice.kernels, resolved, known, log, config.together)
+    settings = {name: agent.config.model_dump(mode="json") for name, agent in resolved.items()}
+    shares = [choice.weights[kernel.agent] for kernel in active]
+    return Team(
+        train.items,
+        tuple(active),
+        Coordinator(shares, choice.coordinator.gate),
+        config.model_dump(mode="json") | {"settings": settings},
+        _told(choice, log) | {"search": searched, "refit": refit},
+        choice.ranker(known),
+    )
+
+
+def _searched(
+    agents: Sequence[Agent],
+    choice: Choice,
+    choose: Callable[[Sequence[Kernel]], Choice],
+    context: FitContext,
+    config: TeamConfig,
+    log: _Log,
+    begun: float,
+) -> tuple[Choice, dict[str, Any]]:
+    """Search settings, where there is a budget and something to choose by; say what was tried."""
+    if config.budget is None or context.held_out(choice.objective) is None:
+        return choice, {}
+    # Trials leave neither logs nor checkpoints, which are those of the fit that they change.
+    fit = partial(_fitted, context=replace(context, logs=None, checkpoints=None))
+    joined = _joined(choice.kernels)
+    alone = [agent for agent in agents if agent.name not in joined]
+    search = SettingsSearch(alone, choice, log.seconds, context, fit, config.search)
+    return search.improve(choose, begun + config.budget, refit=config.refit)
+
+
+def _told(choice: Choice, log: _Log) -> dict[str, Any]:
+    """Return what was measured and chosen, as plain values."""
+    return {
+        "objective": choice.objective.model_dump(),
+        "validation": choice.measured,
+        "weights": choice.weights,
+        "gate": choice.coordinator.gate is not None,
+        "ranker": choice.reordered,
+        "chosen": {kernel.agent: dict(kernel.chosen) for kernel in choice.kernels},
+        "notes": {kernel.agent: dict(kernel.notes) for kernel in choice.kernels if kernel.notes},
+        "skipped": log.skipped,
+        "seconds": log.seconds,
+    }
+
+
+@dataclass
+class _Log:
+    """Seconds spent on each agent, and why one of them was left out."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def spent(self, agent: str, seconds: float) -> None:
+        self.seconds[agent] = round(self.seconds.get(agent, 0.0) + seconds, 3)
+
+
+def _fit_all(
+    agents: Sequence[Agent],
+    context: FitContext,
+    log: _Log,
+    fitted: dict[str, Kernel],
+    together: TogetherConfig,
+) -> list[Kernel]:
+    kernels = []
+    _fit_joined(agents, context, log, fitted, together)
+    for agent in agents:
+        begun = time.perf_counter()
+        try:
+            if agent.name not in fitted:
+                fitted[agent.name] = _fitted(agent, context)
+            kernels.append(fitted[agent.name])
+        except NothingToLearnError as error:
+            log.skipped[agent.name] = error.what
+        log.spent(agent.name, time.perf_counter() - begun)
+    if not kernels:
+        raise ModelError(
+            "no agent finds anything to learn from",
+            value="; ".join(log.skipped.values()),
+            remedy="Give interactions, facts or texts.",
+        )
+    return kernels
+
+
+def _refitted(
+    active: Sequence[Kernel],
+    kernels: Sequence[Kernel],
+    agents: Mapping[str, Agent],
+    context: FitContext,
+    log: _Log,
+    together: TogetherConfig,
+) -> list[Kernel]:
+    """Fit those who are heard once more; who learned together with one of them learns along."""
+    names = {kernel.agent for kernel in active}
+    joined = _joined(kernels)
+    if names & joined:
+        names |= joined
+    else:  # none of them did when they were chosen, as where a kernel of one was given
+        together = together.model_copy(update={"use": False})
+    again = [agents[kernel.agent] for kernel in kernels if kernel.agent in names]
+    fitted = {kernel.agent: kernel for kernel in _fit_all(again, context, log, {}, together)}
+    return [replace(fitted[kernel.agent], chosen=kernel.chosen) for kernel in active]
+
+
+def _joined(kernels: Sequence[Kernel]) -> set[str]:
+    """Return the agents that learned on one loss."""
+    return {kernel.agent for kernel in kernels if "together" in kernel.notes}
+
+
+def _fit_joined(
+    agents: Sequence[Agent],
+    context: FitContext,
+    log: _Log,
+    fitted: dict[str, Kernel],
+    together: TogetherConfig,
+) -> None:
+    """Add the kernels of the agents that learn together, where there are such."""
+    joined = [agent for agent in agents if agent.name in together.agents]
+    if not together.use or len(joined) < 2 or any(agent.name in fitted for agent in joined):
+        return
+    # What learns together brings torch, which a team of closed forms does without.
+    from kgrec.learning.joint.training import fit_together
+
+    begun = time.perf_counter()
+    try:
+        kernels = context.workers.once(lambda: fit_together(joined, context, together))
+    except NothingToLearnError:  # which each of them says of itself when it learns alone
+        return
+    spent = time.perf_counter() - begun
+    for kernel in kernels:
+        fitted[kernel.agent] = kernel
+        log.spent(kernel.agent, spent / len(kernels))
+
+
+def _fitted(agent: Agent, context: FitContext) -> Kernel:
+    if getattr(agent, "shares_batches", False):
+        return agent.fit(context)
+    return context.workers.once(lambda: agent.fit(context))
+
+
+def _resolved(agent: Agent, chosen: Mapping[str, Mapping[str, float | int]]) -> Agent:
+    return build_agent(agent.name, with_settings(agent.config.model_dump(), chosen[agent.name]))

@@ -1,0 +1,1 @@
+"""The knowledge agent: relational attention over the typed graph."""

@@ -1,0 +1,130 @@
+"""The knowledge agent: relation-aware attention over the typed graph of items and entities."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+
+from kgrec.data.dataset import FloatArray
+from kgrec.learning.agent import FitContext, NothingToLearnError
+from kgrec.learning.knowledge.network import KnowledgeNetwork
+from kgrec.learning.knowledge.typed_graph import TypedGraph
+from kgrec.learning.link_prediction.network import HistoryNetwork
+from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig
+from kgrec.learning.link_prediction.sentence_map import SentenceMap
+from kgrec.learning.sentence_vectors import item_texts, sentence_inputs
+from kgrec.model.kernel import Kernel
+
+
+class KnowledgeConfig(HiddenEdgesConfig):
+    """Settings of the knowledge agent.
+
+    Attributes:
+        entity_kappa: facts at which an entity is half known by itself; None learns nothing of
+            single entities, which are then what their items are.
+        attention_dim: size of the queries and keys.
+        slow: how much slower than embeddings what belongs to relations is learned.
+        slow_text: how much slower the map of the sentence vectors is learned.
+        text_dim: principal directions of the sentence vectors that are read, at most.
+        whitening: of the sentence vectors, as in `semantic`.
+        max_names: names of entities that are added to an item's text at most, as `semantic` does.
+        most_facts: at most so many facts in a step; more are drawn by chance.
+    """
+
+    reads_texts: ClassVar[bool] = True
+
+    tau_choices: tuple[float, ...] = Field(default=(0.3,), min_length=1)
+    embedding_dim: int = Field(default=64, ge=1)
+    cold: float = Field(default=0.15, ge=0, lt=1)
+    entity_kappa: float | None = Field(default=None, gt=0)
+    attention_dim: int = Field(default=16, ge=1)
+    slow: float = Field(default=0.1, gt=0)
+    slow_text: float = Field(default=0.003, gt=0)
+    text_dim: int = Field(default=128, ge=1)
+    whitening: float = Field(default=0.5, ge=0, le=1)
+    max_names: int = Field(default=24, ge=0)
+    most_facts: int = Field(default=30_000, ge=1)
+
+
+class KnowledgeAgent:
+    """Learns item vectors from the entities that items share and from what is written of them.
+
+    Relational graph attention (Busbridge et al. 2019; the attention over relations towards
+    recommendation is that of Wang et al. 2019, "KGAT") with these differences: there are no user
+    vectors, a user is a history; users' edges are not walked over, which `collaborative` does,
+    but are what is predicted; a share of the items loses all its edges in each step, so that
+    what an item nobody has had looks like is learned as well.
+    """
+
+    name: ClassVar[str] = "knowledge"
+    shares_batches: ClassVar[bool] = True
+    Config: ClassVar[type[KnowledgeConfig]] = KnowledgeConfig
+
+    def __init__(self, config: KnowledgeConfig | None = None) -> None:
+        self.config = config or KnowledgeConfig()
+
+    def fit(self, context: FitContext) -> Kernel:
+        """Train the network and return its kernel; see `Agent.fit`."""
+        return self.problem(context).fit()
+
+    def problem(self, context: FitContext) -> KnownEdges:
+        """Return the training problem of this data set."""
+        config = self.config
+        graph = TypedGraph.of(context.train)
+        if not len(graph):
+            raise NothingToLearnError("the knowledge agent needs facts that items share")
+        texts, names = _sentences(context, graph, config)
+
+        def build(tau: float) -> KnowledgeNetwork:
+            inputs = None
+            if texts is not None:
+                inputs = SentenceMap(
+                    texts, names, embedding_dim=config.text_dim, slow=config.slow_text
+                )
+            return KnowledgeNetwork(
+                graph,
+                problem.graph.gate,
+                inputs,
+                embedding_dim=config.embedding_dim,
+                tau=tau,
+                history_power=config.history_power,
+                entity_kappa=config.entity_kappa,
+                attention_dim=config.attention_dim,
+                slow=config.slow,
+                most_facts=config.most_facts,
+                device=context.device,
+            )
+
+        problem = KnownEdges(context, config, name=self.name, build=build)
+        return problem
+
+
+class KnownEdges(HiddenEdges):
+    """The problem of hidden edges, whose kernel says how the attention went over relations."""
+
+    @torch.no_grad()
+    def kernel(self, network: HistoryNetwork, chosen: dict[str, float | int]) -> Kernel:
+        """Return the kernel of a network over all edges, with `relations` in its notes."""
+        kernel = super().kernel(network, chosen)
+        if not isinstance(network, KnowledgeNetwork):
+            return kernel
+        return replace(kernel, notes={"relations": network.relation_shares(self.graph)})
+
+
+def _sentences(
+    context: FitContext, graph: TypedGraph, config: KnowledgeConfig
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """Return sentence vectors of the items' texts and the entities' names, along one basis."""
+    train = context.train
+    texts = item_texts(train, config.max_names)
+    names = train.entity_names or ("",) * len(train.entities)
+    known = [names[row] for row in graph.entities]
+    vectors = sentence_inputs(
+        [*texts, *known], context.encode, config.text_dim, whitening=config.whitening
+    )
+    if vectors is None:
+        return None, None
+    return vectors[: len(texts)], vectors[len(texts) :] if any(known) else None

@@ -1,0 +1,173 @@
+"""The largest entries of sparse products, row by row, without ever holding a product whole.
+
+Knowledge features of items as the agents weigh them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import Dataset, FloatArray, IntArray
+
+# Small data may take every product.
+FREE_PRODUCTS = 200_000_000
+
+
+def strongest_of_rows(matrix: sp.csr_matrix, size: int) -> sp.csr_matrix:
+    """Keep the largest stored entries of each row of CSR [N, M], in the same shape and type."""
+    start = matrix.indptr.astype(np.int64)
+    kept = np.ones(matrix.nnz, dtype=np.bool_)
+    for row in np.flatnonzero(np.diff(start) > size).tolist():
+        begin, end = start[row], start[row + 1]
+        excess = int(end - begin) - size
+        kept[begin + np.argpartition(matrix.data[begin:end], excess)[:excess]] = False
+    ends = np.concatenate([[0], np.cumsum(kept)])[start]
+    return sp.csr_matrix((matrix.data[kept], matrix.indices[kept], ends), shape=matrix.shape)
+
+
+def strongest_products(
+    left: sp.csr_matrix, right: sp.csr_matrix, size: int, *, max_entries: int = 20_000_000
+) -> sp.csr_matrix:
+    """Keep the largest entries of each row of a product, less its diagonal, CSR float32 [N, M].
+
+    Time and memory grow with the products that are not zero.
+
+    Args:
+        left: CSR [N, D].
+        right: CSR [D, M].
+        size: how many entries of a row are kept at most.
+        max_entries: about so many entries of the product are held at a time.
+    """
+    blocks = [sp.csr_matrix((0, right.shape[1]), dtype=np.float32)]
+    for start, end in _blocks(left, right, max_entries):
+        product = sp.csr_matrix(left[start:end] @ right)
+        row = np.repeat(np.arange(start, end), np.diff(product.indptr))
+        product.data[product.indices == row] = 0.0
+        product.eliminate_zeros()
+        blocks.append(strongest_of_rows(product, size))
+    result = sp.csr_matrix(sp.vstack(blocks), dtype=np.float32)
+    result.sort_indices()
+    return result
+
+
+def _blocks(
+    left: sp.csr_matrix, right: sp.csr_matrix, max_entries: int
+) -> Iterator[tuple[int, int]]:
+    """Cut the rows where the entries of the product, counted with repeats, reach the limit."""
+    per_row = np.minimum(_work(left, right), right.shape[1])
+    place = np.cumsum(per_row) // max(max_entries, 1)
+    edges = np.flatnonzero(np.diff(place, prepend=-1))
+    return zip(edges, [*edges[1:], left.shape[0]], strict=True)
+
+
+def _work(left: sp.csr_matrix, right: sp.csr_matrix) -> NDArray[np.int64]:
+    """Return how many products each row of `left @ right` adds up, int64 [N]."""
+    lengths = np.diff(right.indptr).astype(np.int64)[left.indices]
+    return np.asarray(np.diff(np.concatenate([[0], np.cumsum(lengths)])[left.indptr]))
+
+
+def product_budget(entries: int, per_entry: int) -> int:
+    """Return how many products the search for neighbours may take; small data may take all."""
+    return max(FREE_PRODUCTS, entries * per_entry)
+
+
+def widest_kept(lengths: IntArray, most_products: int) -> int:
+    """Return the longest length of the rows that stay, where longer ones are dropped.
+
+    A row of n entries takes part in n² products of a Gram matrix.
+
+    Args:
+        lengths: of the rows, int64 [N].
+        most_products: Σ n² of the rows that stay is at most this.
+    """
+    distinct, count = np.unique(lengths, return_counts=True)
+    products = np.cumsum(np.square(distinct, dtype=np.float64) * count)
+    within = int(np.searchsorted(products, most_products, side="right"))
+    return int(distinct[within - 1]) if within else 0
+
+
+def longest_kept(lengths: IntArray, most_products: int) -> int:
+    """Return the length L that rows are cut to, so that Σ min(n, L)² stays within a limit."""
+    low, high = 1, int(lengths.max(initial=1))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if np.square(np.minimum(lengths, middle), dtype=np.float64).sum() <= most_products:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def strongest(weights: FloatArray, row_size: int, *, by_size: bool = False) -> sp.csr_matrix:
+    """Keep the largest entries of each row of a dense matrix, CSR float32 of the same shape.
+
+    Args:
+        weights: float32 [N, I].
+        by_size: whether a large negative entry counts as much as a positive one.
+    """
+    size = min(row_size, weights.shape[1])
+    rank = -np.abs(weights) if by_size else -weights
+    near = np.argpartition(rank, size - 1, axis=1)[:, :size]
+    start = np.arange(0, near.size + 1, size)
+    values = np.take_along_axis(weights, near, axis=1).ravel()
+    matrix = sp.csr_matrix((values, near.ravel(), start), shape=weights.shape, dtype=np.float32)
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    return matrix
+
+
+def degree_features(train: Dataset) -> sp.csr_matrix | None:
+    """Return F, item x (relation, entity) with weights 1/√degree, CSR float32 [I, K].
+
+    The degree is the number of items that hold the feature. None where no two items share one.
+    """
+    features = train.features()
+    if not features.nnz:
+        return None
+    held_by = np.maximum(np.bincount(features.indices, minlength=features.shape[1]), 1)
+    return sp.csr_matrix(features @ sp.diags_array(held_by**-0.5), dtype=np.float32)
+
+
+def unit_features(train: Dataset) -> sp.csr_matrix | None:
+    """Return the features with IDF weights and rows of length 1, CSR float32 [I, K], or None."""
+    features = train.features()
+    if not features.nnz:
+        return None
+    held_by = np.maximum(np.bincount(features.indices, minlength=features.shape[1]), 1)
+    weighted = sp.csr_matrix(features @ sp.diags_array(np.log(train.num_items / held_by)))
+    length = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+    scale = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)
+    return sp.csr_matrix(sp.diags_array(scale) @ weighted, dtype=np.float32)
+
+
+def cosine_rows(
+    train: Dataset, row_size: int, *, products_per_entry: int = 300, max_entries: int = 20_000_000
+) -> sp.csr_matrix | None:
+    """Return Kc, the cosine of the items' features, CSR float32 [I, I] with a zero diagonal.
+
+    Time and memory grow with the facts. Features that so many items hold that the products of
+    all pairs would be too many are left out of the sums, though not of the lengths: their IDF is
+    small.
+
+    Args:
+        row_size: for each candidate (column) only so many history items (rows) are kept, the
+            most alike, so that rare items keep theirs.
+        products_per_entry: at most so many products for each entry of the features.
+        max_entries: about so many cosines are held at a time.
+
+    Returns:
+        None where no two items share a feature.
+    """
+    features = unit_features(train)
+    if features is None:
+        return None
+    columns = sp.csr_matrix(features.T)
+    held_by = np.diff(columns.indptr).astype(np.int64)
+    widest = widest_kept(held_by, product_budget(features.nnz, products_per_entry))
+    columns = sp.csr_matrix(columns[held_by <= widest])
+    near = strongest_products(sp.csr_matrix(columns.T), columns, row_size, max_entries=max_entries)
+    return sp.csr_matrix(near.T, dtype=np.float32)

@@ -1,0 +1,144 @@
+"""The linear agent: a closed-form item-to-item filter with knowledge features."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError
+from kgrec.learning.linear.blocks import BlockConfig
+from kgrec.learning.linear.forms import (
+    DenseForm,
+    Form,
+    LinearSearch,
+    LinearTrial,
+    LowRankForm,
+    SparseForm,
+)
+from kgrec.learning.linear.gram import Evidence, WeightConfig
+from kgrec.learning.search_space import Range, Space
+from kgrec.metrics.validation import Objective
+from kgrec.model.kernel import Kernel
+
+FormName = Literal["dense", "sparse", "low-rank"]
+
+
+class LinearConfig(AgentConfig):
+    """Settings of the linear agent.
+
+    Attributes:
+        form: `dense` solves over all items at once; `sparse` block by block of items that go
+            together; `low-rank` over the leading eigenvectors. `auto` is dense up to
+            `dense_items` items, and sparse beyond.
+        dense_items: memory of the dense form grows with the square of the items (8,000 take
+            1 GB), time with their cube.
+        ridge: λ of an item of mean popularity; None begins at `ridge_start` and moves by fours,
+            then by twos, while validation gains.
+        weights: how much users, values and popular items count.
+        knowledge: weight of the knowledge features beside the users; None chooses. At 0 an item
+            that nobody has taken cannot be reached, so the default choices have no 0.
+        row_size: of the dense form, how many of the strongest weights of each history item are
+            kept.
+        blocks: how the sparse form cuts the catalogue.
+        rank: eigenvectors of the low-rank form.
+        search_items: of the dense form, settings are chosen on so many of the most popular items.
+        search_sample: of the other forms, settings are chosen on about so many items, drawn by
+            chance (whole blocks in the sparse form). Among few items all that tells a user's
+            tastes apart looks good, and the ridge comes out too large.
+    """
+
+    searched: ClassVar[Mapping[str, Space]] = {
+        "weights.user_power": Range(0.0, 1.0, 0.25),
+        "weights.ridge_power": Range(0.0, 1.0, 0.2),
+        "weights.value_power": Range(0.0, 1.0, 0.25),
+        "ridge": Range(1.0, 20_000.0, 1.6, log=True),
+    }
+
+    form: Literal["auto", "dense", "sparse", "low-rank"] = "auto"
+    dense_items: int = Field(default=8_000, ge=1)
+    ridge: float | None = Field(default=None, gt=0)
+    ridge_start: float = Field(default=200.0, gt=0)
+    weights: WeightConfig = WeightConfig()
+    knowledge: float | None = Field(default=None, ge=0)
+    knowledge_choices: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(0.1, 3.0), min_length=1
+    )
+    row_size: int = Field(default=500, ge=1)
+    blocks: BlockConfig = BlockConfig()
+    rank: int = Field(default=256, ge=1)
+    search_items: int = Field(default=4_000, ge=1)
+    search_sample: int = Field(default=40_000, ge=1)
+    objective: Objective = Objective()
+
+
+class LinearAgent:
+    """EASE (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data").
+
+    The Gram matrix is augmented with knowledge features as in the collective variant (Jeunen,
+    Van Balen and Goethals 2020), and the ridge is larger for popular items. Items that nobody has
+    taken are reached through their features, in every form. The forms beyond dense are told in
+    `kgrec.learning.linear.blocks` and `kgrec.learning.linear.blocks`.
+    """
+
+    name: ClassVar[str] = "linear"
+    Config: ClassVar[type[LinearConfig]] = LinearConfig
+
+    def __init__(self, config: LinearConfig | None = None) -> None:
+        self.config = config or LinearConfig()
+
+    def fit(self, context: FitContext) -> Kernel:
+        """Solve for the item-to-item weights; see `Agent.fit`."""
+        if not len(context.train.interactions):
+            raise NothingToLearnError("the linear agent needs interactions")
+        evidence = Evidence.of(context.train, self.config.weights)
+        form = self._form(evidence, context)
+        ridge, knowledge = self._choose(form, evidence, context)
+        with context.progress.task(f"linear: solve, {form.name}") as task:
+            parts = form.solve(ridge, knowledge, task)
+        chosen: dict[str, float | int] = {"ridge": ridge, "knowledge": knowledge}
+        return Kernel(self.name, chosen=chosen, **parts)
+
+    def _form(self, evidence: Evidence, context: FitContext) -> Form:
+        config = self.config
+        name = config.form
+        if name == "auto":
+            name = "dense" if evidence.num_items <= config.dense_items else "sparse"
+        if name == "dense":
+            return DenseForm(evidence, config.row_size, config.search_items)
+        if name == "low-rank":
+            return LowRankForm(evidence, config.rank, config.search_sample, context.seed)
+        # Not by what was chosen: the same blocks must come out when it is given.
+        nearness = config.ridge_start, config.knowledge_choices[-1]
+        with context.progress.task("linear: cut into blocks"):
+            return SparseForm(
+                evidence,
+                config.blocks,
+                nearness,
+                config.search_sample,
+                context.seed,
+                workers=os.cpu_count() or 1,
+            )
+
+    def _knowledge_choices(self, evidence: Evidence) -> tuple[float, ...]:
+        if self.config.knowledge is not None or not evidence.features.nnz:
+            return (self.config.knowledge or 0.0,)
+        return self.config.knowledge_choices
+
+    def _choose(self, form: Form, evidence: Evidence, context: FitContext) -> tuple[float, float]:
+        config = self.config
+        weights = self._knowledge_choices(evidence)
+        ridge, knowledge = config.ridge or config.ridge_start, weights[-1]
+        settled = config.ridge is not None and len(weights) == 1
+        if settled or context.validation is None or not len(context.validation):
+            return ridge, knowledge
+        trial = LinearTrial.of(form, context, config.objective)
+        if not len(trial.held_out):
+            return ridge, knowledge
+        with context.progress.task("linear: choose") as task:
+            search = LinearSearch(trial.measure, task)
+            if config.ridge is None:
+                ridge = search.ridge(ridge, knowledge)
+            return max(((ridge, weight) for weight in weights), key=search.measure)

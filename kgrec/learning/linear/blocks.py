@@ -1,0 +1,283 @@
+"""The low-rank form of the linear agent: the closed form over the leading eigenvectors.
+
+The sparse form of the linear agent: the closed form over blocks of items that go together.
+
+As in Steck 2019 ("Markov Random Fields for Collaborative Filtering"), an item is regressed on few
+others, exactly. What differs: the items are cut into blocks along the eigenvectors of the graph of
+nearest neighbours, so that one factorisation solves for hundreds of them, among themselves and
+among the items that are nearest to them. SANSA (Spišák et al. 2023) factorises the whole sparse
+matrix instead, which takes a sparse Cholesky library; this takes LAPACK on small dense matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.learning.knowledge_features import longest_kept, product_budget, strongest_products
+from kgrec.learning.linear.gram import Evidence, last_columns
+
+
+def leading_eigenvectors(
+    multiply: Callable[[FloatArray], FloatArray],
+    size: int,
+    count: int,
+    seed: int,
+    *,
+    rounds: int = 6,
+) -> FloatArray:
+    """Return eigenvectors of a symmetric matrix, strongest last, float32 [N, count].
+
+    Randomised subspace iteration (Halko, Martinsson and Tropp 2011).
+
+    Args:
+        multiply: multiplies the matrix with float32 [N, M].
+        size: N.
+        rounds: multiplications; more of them tell close eigenvalues apart.
+    """
+    return _leading(multiply, size, count, seed, rounds)[0]
+
+
+def _leading(
+    multiply: Callable[[FloatArray], FloatArray], size: int, count: int, seed: int, rounds: int
+) -> tuple[FloatArray, FloatArray]:
+    count = min(count, size)
+    width = min(count + 16, size)
+    basis = np.random.default_rng(seed).standard_normal((size, width), dtype=np.float32)
+    basis, _ = np.linalg.qr(basis)
+    for _ in range(rounds):
+        basis, _ = np.linalg.qr(multiply(basis))
+    values, vectors = np.linalg.eigh(basis.T @ multiply(basis))
+    return np.asarray(basis @ vectors[:, -count:], dtype=np.float32), values[-count:]
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank:
+    """S^-½ G S^-½ ≈ V diag(q) Vᵀ with S the shape of the ridge, so that any ridge follows at once.
+
+    With Λ = r·S and w = q / (q + r), the inverse is Λ^-½ (I - V diag(w) Vᵀ) Λ^-½, and
+
+        B_hj = √(S_j / S_h) · V_h diag(w) V_jᵀ / (1 - V_j diag(w) V_jᵀ)   for h ≠ j.
+
+    Attributes:
+        vectors: V, float32 [I, D].
+        values: q, float32 [D].
+        root: √S, float32 [I].
+    """
+
+    vectors: FloatArray
+    values: FloatArray
+    root: FloatArray
+
+    @classmethod
+    def of(
+        cls, evidence: Evidence, knowledge: float, rank: int, seed: int, *, rounds: int = 4
+    ) -> LowRank:
+        """Decompose the Gram matrix through products with its factors; it is never formed."""
+        root = np.sqrt(evidence.ridge_shape)
+        scale = sp.diags_array(1.0 / root)
+        halves = [sp.csr_matrix(evidence.users @ scale)]
+        if knowledge > 0 and evidence.features.nnz:
+            halves.append(sp.csr_matrix(knowledge**0.5 * (evidence.features @ scale)))
+
+        def multiply(basis: FloatArray) -> FloatArray:
+            return np.asarray(sum(_gram_times(half, basis) for half in halves), dtype=np.float32)
+
+        vectors, values = _leading(multiply, evidence.num_items, rank, seed, rounds)
+        return cls(vectors, np.maximum(values, 0.0), root)
+
+    def factors(self, ridge: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return history factors and item factors, float32 [I, D], and their own products [I].
+
+        B is the product of the factors less its diagonal.
+        """
+        weight = np.sqrt(self.values / (self.values + ridge))
+        weighted = self.vectors * weight  # [I, D]
+        own = np.minimum(np.square(weighted).sum(axis=1), 1.0 - 1e-4)
+        history = weighted / self.root[:, None]
+        item = weighted * (self.root / (1.0 - own))[:, None]
+        return history, item, own / (1.0 - own)
+
+
+def _gram_times(rows: sp.csr_matrix, basis: FloatArray, block: int = 65_536) -> FloatArray:
+    """Return AᵀA·basis, [N, M], holding only so many rows of A·basis at a time."""
+    product = np.zeros_like(basis)
+    for start in range(0, rows.shape[0], block):
+        part = rows[start : start + block]
+        product += part.T @ (part @ basis)
+    return product
+
+
+class BlockConfig(FrozenModel):
+    """How the catalogue is cut.
+
+    Attributes:
+        targets: at most so many items are solved for in a block.
+        context: at most so many further items may speak for them.
+        neighbours: how many of its nearest items each target asks into the context.
+        column_size: how many of the strongest weights of each target are kept.
+        embedding_dim: eigenvectors of the neighbourhood graph that the cut follows.
+        products_per_entry: long histories and wide features are thinned out, for the search of
+            neighbours alone, until it takes no more products than so many an entry.
+    """
+
+    targets: int = Field(default=256, ge=1)
+    context: int = Field(default=512, ge=1)
+    neighbours: int = Field(default=64, ge=1)
+    column_size: int = Field(default=256, ge=1)
+    embedding_dim: int = Field(default=48, ge=1)
+    products_per_entry: int = Field(default=300, ge=1)
+
+
+@dataclass(frozen=True)
+class ItemBlock:
+    """Items that are solved for together.
+
+    Attributes:
+        targets: rows, int64 [T].
+        context: rows of other items that may speak for the targets, int64 [C].
+    """
+
+    targets: IntArray
+    context: IntArray
+
+
+def cut(
+    evidence: Evidence, config: BlockConfig, nearness: tuple[float, float], seed: int
+) -> list[ItemBlock]:
+    """Cut the catalogue into blocks of items that are near each other, each item a target once.
+
+    Args:
+        nearness: ridge and weight of knowledge that nearness is measured with; the solution may
+            use others.
+    """
+    near = neighbourhoods(evidence, config, *nearness, seed)
+    vectors = leading_eigenvectors(*_symmetric(near), config.embedding_dim, seed)
+    return [
+        ItemBlock(targets, _context(near, targets, config.context))
+        for targets in _bisect(_unit(vectors), np.arange(len(vectors)), config.targets)
+    ]
+
+
+def neighbourhoods(
+    evidence: Evidence, config: BlockConfig, ridge: float, knowledge: float, seed: int
+) -> sp.csr_matrix:
+    """Return the nearest items of each, by the cosine under the ridge, CSR float32 [I, I].
+
+    The cosine is G_ij / √((G_ii + λ_i)(G_jj + λ_j)): the ridge keeps rare pairs from the top.
+    """
+    parts = []
+    for matrix, weight in ((evidence.users, 1.0), (evidence.features, knowledge)):
+        rows = sp.csr_matrix(matrix)
+        if rows.nnz and weight > 0:
+            budget = product_budget(rows.nnz, config.products_per_entry)
+            parts.append(_thinned(rows, budget, seed) * np.float32(weight**0.5))
+    stacked = sp.csr_matrix(sp.vstack(parts))
+    scale = sp.diags_array(evidence.diagonal(ridge, knowledge) ** -0.5)
+    scaled = sp.csr_matrix(stacked @ scale)
+    return strongest_products(sp.csr_matrix(scaled.T), scaled, config.neighbours)
+
+
+def _thinned(rows: sp.csr_matrix, budget: int, seed: int) -> sp.csr_matrix:
+    """Thin out long rows by chance; what stays is not weighted up, it only ranks neighbours."""
+    lengths = np.diff(rows.indptr).astype(np.int64)
+    longest = longest_kept(lengths, budget)
+    if lengths.max(initial=0) <= longest:
+        return rows
+    odds = np.minimum(1.0, longest / np.maximum(lengths, 1))
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    kept = np.random.default_rng(seed).random(rows.nnz) < odds[row]
+    entries = (rows.data[kept], (row[kept], rows.indices[kept]))
+    return sp.csr_matrix(entries, shape=rows.shape)
+
+
+def _symmetric(near: sp.csr_matrix) -> tuple[Callable[[FloatArray], FloatArray], int]:
+    """Return multiplication with the symmetric, normalised neighbourhood graph, and its size."""
+    graph = sp.csr_matrix(near + near.T)
+    degree = np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-6)
+    scale = sp.diags_array(degree.astype(np.float32) ** -0.5)
+    normal = sp.csr_matrix(scale @ graph @ scale)
+    return normal.__matmul__, normal.shape[0]
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-12), dtype=np.float32)
+
+
+def _bisect(vectors: FloatArray, rows: IntArray, size: int) -> Iterator[IntArray]:
+    """Halve the items along the direction in which they differ most, until they are few."""
+    if len(rows) <= size:
+        yield np.sort(rows)
+        return
+    centred = vectors[rows] - vectors[rows].mean(axis=0)
+    direction = np.linalg.eigh(centred.T @ centred)[1][:, -1]
+    order = np.argsort(centred @ direction, kind="stable")
+    for half in np.array_split(rows[order], 2):
+        yield from _bisect(vectors, half, size)
+
+
+def _context(near: sp.csr_matrix, targets: IntArray, size: int) -> IntArray:
+    """Return the other items that are nearest to the targets taken together."""
+    voices = near[targets]
+    votes = np.bincount(voices.indices, weights=voices.data, minlength=near.shape[1])
+    votes[targets] = 0.0
+    asked = np.flatnonzero(votes)
+    if len(asked) > size:
+        asked = asked[np.argpartition(-votes[asked], size)[:size]]
+    return np.sort(asked)
+
+
+def solve_blocks(
+    evidence: Evidence,
+    blocks: Sequence[ItemBlock],
+    ridge: float,
+    knowledge: float,
+    column_size: int,
+    *,
+    workers: int = 1,
+    advance: Callable[[], None] = lambda: None,
+) -> sp.csc_matrix:
+    """Solve for the columns of the targets of some blocks; the others stay empty.
+
+    Within a block the weights are those of the closed form over its items, exactly.
+
+    Returns:
+        B, CSC float32 [I, I].
+    """
+
+    def solve(block: ItemBlock) -> tuple[IntArray, IntArray, FloatArray]:
+        items = np.concatenate([block.context, block.targets])
+        gram = evidence.gram(items, ridge, knowledge)
+        return _strongest(items, block.targets, last_columns(gram, len(block.targets)), column_size)
+
+    parts = []
+    # The blocks share the cores; threads of BLAS on top of that would fight over them.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+        for part in pool.map(solve, blocks):
+            parts.append(part)
+            advance()
+    row, column, value = (np.concatenate(each) for each in zip(*parts, strict=True))
+    shape = (evidence.num_items, evidence.num_items)
+    return sp.csc_matrix((value, (row, column)), shape=shape)
+
+
+def _strongest(
+    items: IntArray, targets: IntArray, weights: FloatArray, size: int
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return rows, columns and values of the largest weights of each column."""
+    size = min(size, len(items))
+    near = np.argpartition(-np.abs(weights), size - 1, axis=0)[:size]
+    value = np.take_along_axis(weights, near, axis=0).ravel()
+    row = items[near].ravel().astype(np.int32)
+    column = np.tile(targets.astype(np.int32), size)
+    kept = value != 0
+    return row[kept], column[kept], value[kept]

@@ -1,0 +1,217 @@
+"""The forms in which the linear agent's weights are solved for and kept.
+
+The choice of the linear agent's ridge and weight of knowledge, on a part of the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+
+from kgrec.data.dataset import FloatArray, IntArray, Interactions
+from kgrec.learning.agent import FitContext
+from kgrec.learning.knowledge_features import strongest
+from kgrec.learning.linear.blocks import BlockConfig, ItemBlock, LowRank, cut, solve_blocks
+from kgrec.learning.linear.gram import Evidence, closed_form
+from kgrec.metrics.validation import Objective, Validation
+from kgrec.progress import Task
+
+
+class Form(Protocol):
+    """One way to the weights B.
+
+    Attributes:
+        name: as in the configuration.
+        sample: the items that settings are chosen on, rows, int64 [S].
+    """
+
+    name: ClassVar[str]
+    sample: IntArray
+
+    def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
+        """Return what histories, CSR [B, I], say of the items of `sample`, float32 [B, S]."""
+
+    def solve(self, ridge: float, knowledge: float, task: Task) -> dict[str, Any]:
+        """Return the kernel's parts, by the names of its fields."""
+
+
+class DenseForm:
+    """B as the inverse of the whole Gram matrix gives it; the strongest weights are kept."""
+
+    name: ClassVar[str] = "dense"
+
+    def __init__(self, evidence: Evidence, row_size: int, search_items: int) -> None:
+        self._evidence, self._row_size = evidence, row_size
+        self.sample = _most_popular(evidence, search_items)
+
+    def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
+        weights = closed_form(self._evidence.gram(self.sample, ridge, knowledge))
+        return np.asarray(histories[:, self.sample] @ weights, dtype=np.float32)
+
+    def solve(self, ridge: float, knowledge: float, task: Task) -> dict[str, Any]:
+        everything = np.arange(self._evidence.num_items)
+        weights = closed_form(self._evidence.gram(everything, ridge, knowledge))
+        return {"rows": strongest(weights, self._row_size, by_size=True)}
+
+
+class SparseForm:
+    """B block by block; each item is solved for among the items that go with it."""
+
+    name: ClassVar[str] = "sparse"
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        config: BlockConfig,
+        nearness: tuple[float, float],
+        search_sample: int,
+        seed: int,
+        *,
+        workers: int = 1,
+    ) -> None:
+        self._evidence, self._config, self._workers = evidence, config, workers
+        self._blocks = cut(evidence, config, nearness, seed)
+        self._tried = _some(self._blocks, search_sample, seed)
+        self.sample = np.sort(np.concatenate([block.targets for block in self._tried]))
+
+    def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
+        weights = self._weights(self._tried, ridge, knowledge)
+        return np.asarray((histories @ weights[:, self.sample]).toarray(), dtype=np.float32)
+
+    def solve(self, ridge: float, knowledge: float, task: Task) -> dict[str, Any]:
+        return {"rows": self._weights(self._blocks, ridge, knowledge, task).tocsr()}
+
+    def _weights(
+        self, blocks: list[ItemBlock], ridge: float, knowledge: float, task: Task | None = None
+    ) -> sp.csc_matrix:
+        def advance() -> None:
+            if task is not None:
+                task.advance()
+
+        return solve_blocks(
+            self._evidence,
+            blocks,
+            ridge,
+            knowledge,
+            self._config.column_size,
+            workers=self._workers,
+            advance=advance,
+        )
+
+
+class LowRankForm:
+    """B over the leading eigenvectors, as factors."""
+
+    name: ClassVar[str] = "low-rank"
+
+    def __init__(self, evidence: Evidence, rank: int, search_sample: int, seed: int) -> None:
+        self._evidence = evidence
+        order = np.random.default_rng(seed).permutation(evidence.num_items)
+        self.sample = np.sort(order[:search_sample])
+        self._decomposed = lru_cache(maxsize=1)(
+            lambda knowledge: LowRank.of(evidence, knowledge, rank, seed)
+        )
+
+    def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
+        history, item, _ = self._decomposed(knowledge).factors(ridge)
+        return np.asarray((histories @ history) @ item[self.sample].T, dtype=np.float32)
+
+    def solve(self, ridge: float, knowledge: float, task: Task) -> dict[str, Any]:
+        history, item, own = self._decomposed(knowledge).factors(ridge)
+        # An item says nothing of itself: the product's diagonal is taken away again.
+        rows = sp.csr_matrix(sp.diags_array(-own), dtype=np.float32)
+        return {"history_factors": history, "item_factors": item, "rows": rows}
+
+
+def _most_popular(evidence: Evidence, size: int) -> IntArray:
+    order = np.argsort(-evidence.popularity, kind="stable")
+    return np.sort(order[:size]).astype(np.int64)
+
+
+def _some(blocks: list[ItemBlock], items: int, seed: int) -> list[ItemBlock]:
+    """Draw blocks until they hold about so many targets."""
+    order = np.random.default_rng(seed).permutation(len(blocks))
+    held = np.cumsum([len(blocks[place].targets) for place in order])
+    return [blocks[place] for place in np.sort(order[: 1 + int(np.searchsorted(held, items))])]
+
+
+@dataclass(frozen=True, eq=False)
+class LinearTrial:
+    """Ranks the items of a form's sample for users who took one of them in the validation part.
+
+    Attributes:
+        held_out: the validation part over the sample alone.
+        histories: of its users over all items, CSR [B, I].
+    """
+
+    form: Form
+    held_out: Validation
+    histories: sp.csr_matrix
+
+    @classmethod
+    def of(cls, form: Form, context: FitContext, objective: Objective) -> LinearTrial:
+        """Restrict the validation part of a context to the sample of a form."""
+        assert context.validation is not None  # noqa: S101 - the caller looked
+        matrix = context.histories.matrix
+        held_out = Validation(
+            sp.csr_matrix(matrix[:, form.sample]),
+            _restricted(context.validation, form.sample, matrix.shape[1]),
+            objective,
+            seed=context.seed,
+        )
+        return cls(form, held_out, matrix[held_out.users])
+
+    def measure(self, ridge: float, knowledge: float) -> float:
+        """Return the metric of a ridge and a weight of knowledge."""
+
+        def score(_: object) -> FloatArray:
+            return self.form.scores(self.histories, ridge, knowledge)
+
+        return self.held_out.measure(score)
+
+
+def _restricted(interactions: Interactions, items: IntArray, num_items: int) -> Interactions:
+    place = np.full(num_items, -1, dtype=np.int64)
+    place[items] = np.arange(len(items))
+    kept = interactions.take(place[interactions.item] >= 0)
+    return replace(kept, item=place[kept.item])
+
+
+class LinearSearch:
+    """Measures settings on the validation part, each once.
+
+    Args:
+        measure: takes a ridge and a weight of knowledge.
+    """
+
+    def __init__(self, measure: Callable[[float, float], float], task: Task) -> None:
+        self._measure, self._task = measure, task
+        self._tried: dict[tuple[float, float], float] = {}
+
+    def measure(self, setting: tuple[float, float]) -> float:
+        """Return the metric of a ridge and a weight of knowledge."""
+        if setting not in self._tried:
+            self._tried[setting] = self._measure(*setting)
+            self._task.advance()
+            self._task.describe(f"validation {max(self._tried.values()):.4f}")
+        return self._tried[setting]
+
+    def ridge(self, start: float, knowledge: float, *, most: int = 8) -> float:
+        """Go up or down by fours, then by twos, while that gains; `most` measures at the most."""
+        best = start
+        for factor in (4.0, 2.0):
+            for step in (1.0 / factor, factor):
+                begun = best
+                while len(self._tried) < most and self._gains(best, best * step, knowledge):
+                    best *= step
+                if best != begun:
+                    break
+        return best
+
+    def _gains(self, ridge: float, other: float, knowledge: float) -> bool:
+        return self.measure((other, knowledge)) > self.measure((ridge, knowledge))

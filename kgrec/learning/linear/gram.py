@@ -1,0 +1,172 @@
+"""What the linear agent learns from: who took which items, and the features that items share.
+
+The closed form: item-to-item weights from a Gram matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+from pydantic import Field
+
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import Dataset, FloatArray, IntArray
+from kgrec.errors import ModelError
+from kgrec.learning.knowledge_features import degree_features
+
+
+class WeightConfig(FrozenModel):
+    """How much users, values and popular items count.
+
+    Attributes:
+        user_power: a user of n items weighs n^-power, so that those who take everything do not
+            drown the others.
+        value_power: an interaction counts by its value (rating, play count) to this power,
+            against the mean of the same user.
+        ridge_power: λ_i = λ · (popularity_i / mean)^power.
+    """
+
+    user_power: float = Field(default=0.5, ge=0)
+    value_power: float = Field(default=0.25, ge=0)
+    ridge_power: float = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The two halves of the Gram matrix G = XᵀX + w·FFᵀ, and the shape of its ridge.
+
+    Attributes:
+        users: X, CSC float32 [U, I]; what weighs users and values is in the entries.
+        features: Fᵀ, CSC float32 [K, I]; K is 0 where no two items share a feature.
+        ridge_shape: what the ridge of each item is multiplied by, float32 [I].
+    """
+
+    users: sp.csc_matrix
+    features: sp.csc_matrix
+    ridge_shape: FloatArray
+
+    @classmethod
+    def of(cls, train: Dataset, config: WeightConfig) -> Evidence:
+        """Collect users and features."""
+        users = sp.csc_matrix(_weighted(train, config))
+        features = degree_features(train)
+        if features is None:
+            features = sp.csr_matrix((train.num_items, 0), dtype=np.float32)
+        taken = np.diff(users.indptr)
+        share = np.maximum(taken, 1) / max(taken.mean(), 1e-9)
+        shape = (share**config.ridge_power).astype(np.float32)
+        return cls(users, sp.csc_matrix(features.T), shape)
+
+    @property
+    def num_items(self) -> int:
+        return int(self.users.shape[1])
+
+    @cached_property
+    def popularity(self) -> IntArray:
+        """Users of each item, int64 [I]."""
+        return np.asarray(np.diff(self.users.indptr), dtype=np.int64)
+
+    def diagonal(self, ridge: float, knowledge: float) -> FloatArray:
+        """Return the diagonal of G + Λ, float32 [I]."""
+        square = _squares(self.users) + knowledge * _squares(self.features)
+        return np.asarray(square + ridge * self.ridge_shape, dtype=np.float32)
+
+    def gram(self, items: IntArray, ridge: float, knowledge: float) -> FloatArray:
+        """Return G + Λ over some items (rows, [N]), float32 [N, N], exact."""
+        gram = _gram(self.users[:, items])
+        if knowledge > 0 and self.features.nnz:
+            gram += knowledge * _gram(self.features[:, items])
+        gram[np.diag_indices_from(gram)] += ridge * self.ridge_shape[items]
+        return gram
+
+
+def _gram(columns: sp.csc_matrix) -> FloatArray:
+    return np.asarray((columns.T @ columns).toarray(), dtype=np.float32)
+
+
+def _weighted(train: Dataset, config: WeightConfig) -> sp.csr_matrix:
+    """Return the user-item matrix with its weights, CSR float32 [U, I].
+
+    The trace of XᵀX is the number of entries whatever the weights, so that one ridge means the
+    same under all.
+    """
+    taken = train.interactions
+    value = np.maximum(taken.value, np.finfo(np.float32).tiny)
+    shape = train.num_users, train.num_items
+    matrix = sp.csr_matrix((value, (taken.user, taken.item)), shape=shape, dtype=np.float32)
+    matrix.data **= config.value_power
+    length = np.maximum(np.diff(matrix.indptr), 1)
+    mean = np.maximum(np.asarray(matrix.sum(axis=1)).ravel() / length, 1e-12)
+    root = length ** (-config.user_power / 2)
+    matrix.data *= np.repeat(root / mean, np.diff(matrix.indptr)).astype(np.float32)
+    trace = np.square(matrix.data, dtype=np.float64).sum()
+    matrix.data *= np.float32(np.sqrt(matrix.nnz / max(trace, 1e-12)))
+    return matrix
+
+
+def _squares(columns: sp.csc_matrix) -> FloatArray:
+    """Return the squared length of each column, float32."""
+    square = columns.copy()
+    square.data **= 2
+    return np.asarray(square.sum(axis=0), dtype=np.float32).ravel()
+
+
+def closed_form(gram: FloatArray) -> FloatArray:
+    """Return B of EASE (Steck 2019), float32 [N, N] with a zero diagonal.
+
+    Args:
+        gram: G + Λ, float32 [N, N]; it is overwritten.
+
+    Raises:
+        ModelError: the matrix cannot be inverted.
+    """
+    factor = _cholesky(gram)
+    inverse, status = scipy.linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
+    if status:
+        raise _singular("a zero on the diagonal")
+    diagonal = np.diag(inverse).copy()
+    weights = inverse + inverse.T  # above the diagonal the factor and its inverse are zero
+    weights /= -diagonal
+    np.fill_diagonal(weights, 0.0)
+    return np.asarray(weights, dtype=np.float32)
+
+
+def last_columns(gram: FloatArray, count: int) -> FloatArray:
+    """Return the last columns of `closed_form`, float32 [N, count], in less time.
+
+    Of the inverse's last columns, forward substitution leaves all but the last rows zero.
+
+    Args:
+        gram: G + Λ, float32 [N, N]; it is overwritten.
+        count: how many columns.
+    """
+    factor = _cholesky(gram)
+    size = len(gram)
+    columns = np.zeros((size, count), dtype=np.float32, order="F")
+    corner = factor[size - count :, size - count :]
+    ones = np.eye(count, dtype=np.float32)
+    columns[size - count :] = scipy.linalg.solve_triangular(corner, ones, lower=True)
+    inverse = scipy.linalg.solve_triangular(
+        factor, columns, lower=True, trans="T", overwrite_b=True, check_finite=False
+    )
+    own = np.arange(size - count, size), np.arange(count)
+    weights = inverse / -inverse[own]
+    weights[own] = 0.0
+    return np.asarray(weights, dtype=np.float32)
+
+
+def _cholesky(gram: FloatArray) -> FloatArray:
+    try:
+        # A symmetric matrix is its own transpose, and LAPACK works in place on that order.
+        factor = scipy.linalg.cholesky(gram.T, lower=True, overwrite_a=True)
+    except scipy.linalg.LinAlgError as error:
+        raise _singular(str(error)) from None
+    return np.asarray(factor)
+
+
+def _singular(why: str) -> ModelError:
+    return ModelError(f"the item matrix cannot be inverted ({why})", remedy="Use a larger ridge.")

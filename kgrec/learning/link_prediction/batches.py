@@ -1,0 +1,346 @@
+"""What a step of the hidden-edges problem learns from, drawn from the whole graph.
+
+Steps drawn from a graph that is too large for one: a sample of its users at a time.
+
+The convolution over a sample of an item's users is noisy, and for most items the sample holds no
+user at all. So the values come from one convolution over the whole graph, which is made anew every
+few steps, and the gradient flows through the sample (variance reduction by historical activations,
+Chen et al. 2018, "Stochastic training of graph convolutional networks"; users are drawn whole, as
+the nodes of GraphSAINT, Zeng et al. 2020). With all users in the sample and a fresh convolution
+loss and gradient are those of the whole graph.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.learning.link_prediction.network import Edges, Graph, HistoryNetwork, convolve
+from kgrec.training.losses import LossConfig, draw, inclusion
+from kgrec.training.optimisation import Schedule
+from kgrec.training.workers import ALONE, Workers
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The edges that are left, and the hidden ones to find; items are those of the graph.
+
+    Attributes:
+        graph: of the edges that are left.
+        histories: what is left of the users of the batch, binary CSR [B, I].
+        row, item: the targets, int64 [T].
+        candidates: the negatives, int64 [C]; None takes all items.
+        log_inclusion: logarithm of the probability of each to be a candidate, float32 [C].
+        edges: how many the graph is made of.
+        share: what the mean over these targets counts in the mean over the processes.
+        thinned: makes the graph again of the edges where a mask, bool [edges], is true.
+    """
+
+    graph: Graph
+    histories: sp.csr_matrix
+    row: IntArray
+    item: IntArray
+    candidates: IntArray | None
+    log_inclusion: FloatArray | None
+    edges: int
+    thinned: Callable[[NDArray[np.bool_]], Graph]
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many users and candidates a step has room for.
+
+    Attributes:
+        users: rows of the score matrix.
+        candidates: its columns; None for all items.
+        cells: what it holds at most.
+    """
+
+    users: int
+    candidates: int | None
+    cells: int
+
+    @classmethod
+    def of(cls, num_items: int, num_users: int, max_cells: int, loss: LossConfig) -> Budget:
+        count = loss.candidates
+        if count is None and max_cells // num_items < min(loss.min_rows, num_users):
+            count = loss.drawn
+        if count is not None and count >= num_items:
+            count = None
+        return cls(max(1, max_cells // (count or num_items)), count, max_cells)
+
+
+@dataclass(eq=False, kw_only=True)
+class Batches(ABC):
+    """Draws the steps of a training.
+
+    Attributes:
+        edges: of the training data.
+        kappa: as in `Graph.of`.
+        drop, cold: as in `hide`.
+    """
+
+    edges: Edges
+    budget: Budget
+    loss: LossConfig
+    kappa: float
+    drop: float
+    cold: float = 0.0
+    device: str
+    workers: Workers = ALONE
+
+    @property
+    def rest_every(self) -> int:
+        """After so many draws nothing is remembered from one to the next."""
+        return 1
+
+    @cached_property
+    def degree(self) -> IntArray:
+        """Edges of each item, int64 [I]."""
+        return self.edges.item_degree()
+
+    @abstractmethod
+    def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
+        """Return what the next step learns from."""
+
+
+class WholeGraph(Batches):
+    """Draws steps in which every edge has a part."""
+
+    def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
+        """Hide edges, and take the users who have one, or as many of them as fit."""
+        hidden = hide(self.edges, self.drop, self.cold, rng)
+        users = np.unique(self.edges.user[hidden])
+        if self.budget.users < len(users):
+            users = np.sort(rng.choice(users, self.budget.users, replace=False))
+        return self.batch(hidden, users, rng)
+
+    def batch(self, hidden: NDArray[np.bool_], users: IntArray, rng: np.random.Generator) -> Batch:
+        """Return the step in which these edges, bool [E], are targets of these users, [B]."""
+        kept = self.edges.where(~hidden)
+        targets = self.edges.where(hidden).matrix()
+        users, share = shared(targets, users, self.workers)
+        row, item = positions(targets[users])
+        candidates, log_inclusion = negatives_of(
+            self.degree, item, len(users), self.budget, self.loss, rng
+        )
+        return Batch(
+            Graph.of(kept, self.kappa, self.device),
+            kept.matrix()[users],
+            row,
+            item,
+            candidates,
+            log_inclusion,
+            len(kept),
+            lambda mask: Graph.of(kept.where(mask), self.kappa, self.device),
+            share,
+        )
+
+
+def shared(targets: sp.csr_matrix, users: IntArray, workers: Workers) -> tuple[IntArray, float]:
+    """Return this process's users, and what its targets' mean counts among all processes.
+
+    Args:
+        targets: CSR [U, I].
+        users: of the step, [B].
+    """
+    if workers.world == 1:
+        return users, 1.0
+    mine = workers.share(users)
+    count = np.diff(targets.indptr)
+    return mine, float(count[mine].sum() * workers.world / max(count[users].sum(), 1))
+
+
+def hide(edges: Edges, drop: float, cold: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw the edges to hide, bool [E].
+
+    Args:
+        drop: share of all edges.
+        cold: share of the items all of whose edges are hidden beside those.
+    """
+    hidden = rng.random(len(edges)) < drop
+    if cold:
+        hidden |= (rng.random(edges.num_items) < cold)[edges.item]
+    return hidden
+
+
+def negatives_of(
+    degree: IntArray,
+    targets: IntArray,
+    rows: int,
+    budget: Budget,
+    loss: LossConfig,
+    rng: np.random.Generator,
+) -> tuple[IntArray | None, FloatArray | None]:
+    """Draw the candidates of a step, and return how likely each was to be one.
+
+    Args:
+        degree: interactions of each item, int64 [I].
+        targets: items, int64 [T].
+        rows: histories of the step, all of which are scored with every candidate.
+    """
+    if budget.candidates is None:
+        return None, None
+    power = loss.popularity_power
+    if loss.sampler == "batch":
+        chance = inclusion(degree, len(targets), "batch", power=power)
+        drawn, kept = _thinned(np.unique(targets), budget.cells // max(rows, 1), rng)
+        chance = chance * kept
+    else:
+        chance = inclusion(degree, budget.candidates, loss.sampler, power=power)
+        drawn = draw(chance, rng)
+    return drawn, np.log(chance[drawn]).astype(np.float32)
+
+
+def _thinned(items: IntArray, most: int, rng: np.random.Generator) -> tuple[IntArray, float]:
+    """Return at most so many items, at least one, and the chance of each to be among them."""
+    most = max(most, 1)
+    if len(items) <= most:
+        return items, 1.0
+    return np.sort(rng.choice(items, most, replace=False)), most / len(items)
+
+
+def positions(matrix: sp.csr_matrix) -> tuple[IntArray, IntArray]:
+    """Return rows and columns of the entries, int64 [N] each."""
+    row = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+    return row, matrix.indices.astype(np.int64)
+
+
+class SampleConfig(FrozenModel):
+    """When and how steps see a part of the graph only.
+
+    Attributes:
+        max_edges: a graph with more edges is sampled.
+        refresh: steps between two convolutions over the whole graph; in all of them the same
+            edges are hidden.
+        epochs: how often a user is in a step, at least on average; the schedule is stretched for
+            it.
+    """
+
+    max_edges: int = Field(default=2_000_000, ge=0)
+    refresh: int = Field(default=25, ge=1)
+    epochs: float = Field(default=1.0, gt=0)
+
+    def applies(self, num_edges: int) -> bool:
+        """Whether a graph of so many edges is sampled."""
+        return num_edges > self.max_edges
+
+
+@dataclass(frozen=True)
+class _Round:
+    """What holds until the next convolution over the whole graph.
+
+    Attributes:
+        kept, hidden: binary CSR [U, I].
+        item_degree: of the kept edges, float32 [I].
+        gate: float32 [I].
+        convolved: [I, D].
+        users: who is in the steps to come, one row a step, int64 [refresh, B].
+    """
+
+    kept: sp.csr_matrix
+    hidden: sp.csr_matrix
+    item_degree: FloatArray
+    gate: FloatArray
+    convolved: Tensor
+    users: list[IntArray]
+
+
+@dataclass(eq=False, kw_only=True)
+class SampledUsers(Batches):
+    """Draws steps that see the edges of some users."""
+
+    sample: SampleConfig
+
+    def __post_init__(self) -> None:
+        self._round: _Round | None = None
+        self._place = np.full(self.edges.num_items, -1, dtype=np.int64)
+
+    @property
+    def rest_every(self) -> int:
+        """Draws between two convolutions over the whole graph."""
+        return self.sample.refresh
+
+    def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
+        """Take the next users of the round, or begin a round."""
+        if self._round is None or not self._round.users:
+            hidden = hide(self.edges, self.drop, self.cold, rng)
+            self._round = self._begin(network, hidden, rng)
+        users = self._round.users.pop()
+        return self.batch(self._round, users, rng)
+
+    def _begin(
+        self, network: HistoryNetwork, hidden: NDArray[np.bool_], rng: np.random.Generator
+    ) -> _Round:
+        targets = self.edges.where(hidden)
+        asked = rng.permutation(np.flatnonzero(targets.user_degree()))
+        size = min(self.budget.users, len(asked))
+        chunks = [
+            np.sort(np.take(asked, np.arange(at, at + size), mode="wrap"))
+            for at in size * np.arange(self.rest_every)
+        ]
+        kept = self.edges.where(~hidden)
+        graph = Graph.of(kept, self.kappa, self.device)
+        with torch.no_grad():
+            convolved = convolve(graph, network.base(graph))
+        degree = kept.item_degree().astype(np.float32)
+        gate = degree / (degree + self.kappa)
+        return _Round(kept.matrix(), targets.matrix(), degree, gate, convolved, chunks)
+
+    def batch(self, present: _Round, users: IntArray, rng: np.random.Generator) -> Batch:
+        """Return the step of these users, int64 [B], who are distinct."""
+        users, share = shared(present.hidden, users, self.workers)
+        kept, hidden = present.kept[users], present.hidden[users]
+        row, target = positions(hidden)
+        candidates, log_inclusion = negatives_of(
+            self.degree, target, len(users), self.budget, self.loss, rng
+        )
+        parts = [kept.indices, target] + ([] if candidates is None else [candidates])
+        items = np.unique(np.concatenate(parts))
+        if candidates is None:
+            items = np.arange(self.edges.num_items)
+        self._place[items] = np.arange(len(items))
+        owner, taken = positions(kept)
+        edges = Edges(owner, self._place[taken], len(users), len(items))
+        on_device = torch.from_numpy(items.astype(np.int64)).to(self.device)
+        degree, convolved = present.item_degree[items], present.convolved[on_device]
+
+        def graph_of(mask: NDArray[np.bool_] | None) -> Graph:
+            """Return the graph of the sample, or of some of its edges and without the cache."""
+            some = edges if mask is None else edges.where(mask)
+            scale = np.maximum(degree, 1.0) ** -0.5
+            # The sample's sum over an item's users is scaled up to that over all of them.
+            back = scale * degree / np.maximum(some.item_degree(), 1).astype(np.float32)
+            graph = Graph.weighted(some, scale, back, present.gate[items], self.device)
+            return replace(graph, items=on_device, convolved=convolved if mask is None else None)
+
+        return Batch(
+            graph_of(None),
+            edges.matrix(),
+            row,
+            self._place[target],
+            None if candidates is None else self._place[candidates],
+            log_inclusion,
+            len(edges),
+            graph_of,
+            share,
+        )
+
+
+def stretched(schedule: Schedule, sample: SampleConfig, num_users: int, per_step: int) -> Schedule:
+    """Return the schedule, longer where it has to be for all users to have their turn."""
+    needed = math.ceil(sample.epochs * num_users / per_step)
+    return schedule if needed <= schedule.steps else schedule.stretched(needed / schedule.steps)

@@ -1,0 +1,292 @@
+"""The training problem of the gradient agents: hide edges, predict them from the edges left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError
+from kgrec.learning.link_prediction.batch_scores import BatchScores
+from kgrec.learning.link_prediction.batches import (
+    Batch,
+    Batches,
+    Budget,
+    SampleConfig,
+    SampledUsers,
+    WholeGraph,
+    stretched,
+)
+from kgrec.learning.link_prediction.network import Edges, Graph, HistoryNetwork
+from kgrec.learning.search_space import Choices, Range, Space
+from kgrec.metrics.validation import Objective
+from kgrec.model.kernel import Kernel, mean_kernel
+from kgrec.training.loop import Schedule, seeded, train
+from kgrec.training.losses import LossConfig
+from kgrec.training.regularise import (
+    ContrastConfig,
+    RegulariseConfig,
+    adversarial_loss,
+    info_nce,
+    noisy,
+)
+
+Build = Callable[[float], HistoryNetwork]
+"""Makes a fresh network with this temperature τ; random draws are fixed around the call."""
+
+
+class HiddenEdgesConfig(AgentConfig):
+    """Settings of an agent that learns by predicting hidden edges.
+
+    Attributes:
+        tau: temperature of the cosine; None trains once with each of `tau_choices` and keeps the
+            best; the first of them is taken where there is no validation part.
+        steps: steps to train, at most those of the schedule; None stops early by the validation
+            part.
+        history_power: p, how a history's length is divided out.
+        kappa: interactions at which an item is half known by its users.
+        embedding_dim: size of the vectors.
+        drop: share of the edges that are hidden in a step and are its targets.
+        cold: share of the items all of whose edges are hidden in a step beside those.
+        max_cells: at most so many scores in a step; more users than fit are drawn by chance.
+        ensemble: networks of as many seeds are trained, and their scores averaged; what is chosen
+            is chosen with the first.
+        loss: what a wrong score costs, and which items a target is compared with.
+        regularise: what is done against learning by heart.
+        sample: when and how a step sees a part of the graph only.
+    """
+
+    searched: ClassVar[Mapping[str, Space]] = {
+        "tau": Range(0.05, 2.0, 1.4, log=True),
+        "history_power": Range(0.0, 1.0, 0.15),
+        "drop": Range(0.1, 0.8, 0.15),
+        "kappa": Range(0.05, 20.0, 3.0, log=True),
+        "schedule.rate": Range(0.003, 0.1, 1.7, log=True),
+        "embedding_dim": Choices((32, 64, 128, 256)),
+    }
+
+    tau: float | None = Field(default=None, gt=0)
+    tau_choices: tuple[float, ...] = Field(default=(0.3, 0.5), min_length=1)
+    steps: int | None = Field(default=None, ge=1)
+    history_power: float = Field(default=0.5, ge=0, le=1)
+    kappa: float = Field(default=0.5, gt=0)
+    embedding_dim: int = Field(default=128, ge=1)
+    drop: float = Field(default=0.3, gt=0, lt=1)
+    cold: float = Field(default=0.0, ge=0, lt=1)
+    max_cells: int = Field(default=16_000_000, ge=1)
+    ensemble: int = Field(default=1, ge=1)
+    loss: LossConfig = LossConfig()
+    regularise: RegulariseConfig = RegulariseConfig()
+    sample: SampleConfig = SampleConfig()
+    schedule: Schedule = Schedule()
+    objective: Objective = Objective()
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    kernel: Kernel
+    metric: float
+
+
+def _validated(candidate: _Candidate) -> float:
+    return candidate.metric
+
+
+class HiddenEdges:
+    """One data set and one kind of network, for several trainings.
+
+    Args:
+        context: what there is to learn from.
+        config: how to learn.
+        name: of the agent whose kernel is made.
+        build: makes a network of τ; `config.history_power` and the context's device are its too.
+        cosine: Kc, CSR float32 [I, I], which the network weighs by its `cosine_scale`, or None.
+
+    Raises:
+        NothingToLearnError: there are no interactions.
+    """
+
+    def __init__(
+        self,
+        context: FitContext,
+        config: HiddenEdgesConfig,
+        *,
+        name: str,
+        build: Build,
+        cosine: sp.csr_matrix | None = None,
+    ) -> None:
+        if not len(context.train.interactions):
+            raise NothingToLearnError(f"the {name} agent needs interactions")
+        self.context, self.config, self.name = context, config, name
+        self.build, self.cosine = build, cosine
+        self.matrix = context.train.matrix()
+        self.edges = Edges.of(self.matrix)
+        self.held_out = context.held_out(config.objective)
+        self.by_column = None if cosine is None else cosine.tocsc()
+
+    def fit(self) -> Kernel:
+        """Train with each temperature that comes into question; return the best kernel.
+
+        With an `ensemble` the best is trained again with other seeds.
+        """
+        best = max((self.train(tau) for tau in self.taus()), key=_validated).kernel
+        tau, steps = float(best.chosen["tau"]), int(best.chosen["steps"])
+        others = [
+            self.train(tau, seed=self.context.seed + number, steps=steps).kernel
+            for number in range(1, self.config.ensemble)
+        ]
+        return mean_kernel([best, *others])
+
+    def taus(self) -> tuple[float, ...]:
+        """Return the temperatures that come into question."""
+        if self.config.tau is not None:
+            return (self.config.tau,)
+        choices = self.config.tau_choices
+        return choices[:1] if self.held_out is None else choices
+
+    @cached_property
+    def graph(self) -> Graph:
+        """All edges."""
+        return Graph.of(self.edges, self.config.kappa, self.context.device)
+
+    def train(self, tau: float, *, seed: int | None = None, steps: int | None = None) -> _Candidate:
+        """Train a network with this temperature from scratch.
+
+        Args:
+            seed: the context's where it is None.
+            steps: ends there without looking at the validation part.
+        """
+        context, config, workers = self.context, self.config, self.context.workers
+        look = self.held_out is not None and steps is None
+        name = f"{self.name}: τ {tau:g}" + ("" if seed is None else f", seed {seed}")
+        seed = context.seed if seed is None else seed
+        with seeded(seed):
+            network = self.build(tau)
+            rng = np.random.default_rng(seed)
+            # What a process draws for its share must not move what all of them draw alike.
+            own = rng if workers.world == 1 else np.random.default_rng([seed, workers.rank])
+            batches = self.batches(network)
+            trained = train(
+                network,
+                workers.parallel(
+                    network, lambda: self.loss(network, batches.draw(network, rng), own)
+                ),
+                self._schedule(batches),
+                measure=(lambda: workers.once(lambda: self.measure(network))) if look else None,
+                stop_after=steps or config.steps,
+                name=name,
+                progress=context.progress,
+                generator=rng,
+                row_wise=network.row_wise_parameters(),
+                files=context.files(config),
+                rest_every=batches.rest_every,
+            )
+        kernel = self.kernel(network, {"tau": tau, "steps": trained.steps})
+        return _Candidate(kernel, trained.best or 0.0)
+
+    def batches(self, network: HistoryNetwork) -> Batches:
+        """Return what draws the steps: of the whole graph, or of samples where it is large."""
+        config, edges = self.config, self.edges
+        make: Callable[..., Batches] = WholeGraph
+        if network.subgraphs and config.sample.applies(len(edges)):
+            make = partial(SampledUsers, sample=config.sample)
+        return make(
+            edges=edges,
+            budget=Budget.of(edges.num_items, edges.num_users, config.max_cells, config.loss),
+            loss=config.loss,
+            kappa=config.kappa,
+            drop=config.drop,
+            cold=config.cold,
+            device=self.context.device,
+            workers=self.context.workers,
+        )
+
+    def _schedule(self, batches: Batches) -> Schedule:
+        if not isinstance(batches, SampledUsers):
+            return self.config.schedule
+        users = int((self.edges.user_degree() > 0).sum())
+        schedule, sample = self.config.schedule, self.config.sample
+        return stretched(schedule, sample, users, batches.budget.users)
+
+    def loss(self, network: HistoryNetwork, batch: Batch, rng: np.random.Generator) -> Tensor:
+        """Return the loss of predicting the hidden edges of a batch from the others."""
+        scored = self.scored(network, batch, rng)
+        vectors = network.item_vectors(batch.graph)
+        return self.regularised(batch.share * scored.loss(vectors), scored, vectors, rng)
+
+    def scored(
+        self, network: HistoryNetwork, batch: Batch, rng: np.random.Generator
+    ) -> BatchScores:
+        """Return what scores a batch, with a share of the histories left out of their sums."""
+        dropout = self.config.regularise.history_dropout
+        return BatchScores(
+            network, batch, self.by_column, self.config.loss, dropout=dropout, rng=rng
+        )
+
+    def regularised(
+        self, loss: Tensor, scored: BatchScores, vectors: Tensor, rng: np.random.Generator
+    ) -> Tensor:
+        """Return the loss with what is done against learning by heart.
+
+        Args:
+            loss: of these item vectors by `scored`, times the share of the batch.
+            vectors: [I, D].
+        """
+        settings, batch = self.config.regularise, scored.batch
+        whole = loss
+        if settings.adversary.weight:
+            worst = adversarial_loss(loss, vectors, scored.loss, settings.adversary.epsilon)
+            whole = whole + settings.adversary.weight * batch.share * worst
+        if settings.contrast.weight:
+            agreement = _contrast(scored.network, batch, vectors, settings.contrast, rng)
+            whole = whole + settings.contrast.weight * agreement
+        return whole
+
+    def measure(self, network: HistoryNetwork) -> float:
+        assert self.held_out is not None  # noqa: S101 - callers ask only when there is one
+        return self.held_out.measure(self.kernel(network, {}).scores)
+
+    @torch.no_grad()
+    def kernel(self, network: HistoryNetwork, chosen: dict[str, float | int]) -> Kernel:
+        """Return the kernel of a network over all edges."""
+        vectors = network.item_vectors(self.graph).cpu().numpy()
+        scale = network.cosine_scale(self.graph)
+        rows = None
+        if self.cosine is not None and scale is not None:
+            rows = sp.csr_matrix(self.cosine @ sp.diags_array(scale.cpu().numpy()))
+        return Kernel(
+            self.name,
+            history_factors=np.asarray(vectors / network.tau, dtype=np.float32),
+            item_factors=vectors,
+            rows=rows,
+            prior=network.prior(self.graph).cpu().numpy(),
+            history_power=network.history_power,
+            chosen=chosen,
+        )
+
+
+def _contrast(
+    network: HistoryNetwork,
+    batch: Batch,
+    vectors: Tensor,
+    config: ContrastConfig,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Return how badly two views of items with a hidden edge agree."""
+    items = np.unique(batch.item)
+    if len(items) > config.items:
+        items = rng.choice(items, config.items, replace=False)
+    rows = torch.from_numpy(items).to(vectors.device)
+    if config.view == "noise":
+        views = [noisy(vectors[rows], config.noise) for _ in range(2)]
+    else:
+        masks = [rng.random(batch.edges) >= config.drop for _ in range(2)]
+        views = [network.item_vectors(batch.thinned(mask))[rows] for mask in masks]
+    return info_nce(views[0], views[1], config.temperature)

@@ -1,0 +1,50 @@
+"""Which module holds which agent; nothing is imported before it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from kgrec.config import parse_config
+from kgrec.errors import ConfigError
+from kgrec.learning.agent import Agent
+
+AGENTS: dict[str, str] = {
+    # name: module:class; the class takes its config, whose class is its `Config`
+    "collaborative": "kgrec.learning.collaborative.agent:CollaborativeAgent",
+    "knowledge": "kgrec.learning.knowledge.agent:KnowledgeAgent",
+    "linear": "kgrec.learning.linear.agent:LinearAgent",
+    "semantic": "kgrec.learning.semantic.agent:SemanticAgent",
+    "sequential": "kgrec.learning.sequential.agent:SequentialAgent",
+}
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise ConfigError for a name that no agent has."""
+    for name in names:
+        if name not in AGENTS:
+            near = difflib.get_close_matches(name, AGENTS, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise ConfigError(
+                "there is no such agent", value=name, remedy=f"{hint}Known: {', '.join(AGENTS)}."
+            )
+
+
+def agent_class(name: str) -> type[Any]:
+    """Return the class of an agent; raises ConfigError for an unknown name."""
+    check_names([name])
+    module, _, attribute = AGENTS[name].partition(":")
+    return cast(type[Any], getattr(importlib.import_module(module), attribute))
+
+
+def build_agent(name: str, settings: Mapping[str, Any] | None = None) -> Agent:
+    """Build an agent from plain settings.
+
+    Raises:
+        ConfigError: the agent or one of its settings is unknown, or a value is of no use.
+    """
+    cls = agent_class(name)
+    config = parse_config(cls.Config, dict(settings or {}), origin=f"settings of agent {name!r}")
+    return cast(Agent, cls(config))

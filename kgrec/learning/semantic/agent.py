@@ -1,0 +1,145 @@
+"""The semantic agent: likeness of what is written about items, which new items have too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from typing import ClassVar, TypeVar
+
+import numpy as np
+from pydantic import Field
+
+from kgrec.errors import ModelError
+from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError
+from kgrec.learning.search_space import Range, Space
+from kgrec.learning.semantic.projection import ProjectionConfig, learn_projection
+from kgrec.learning.sentence_vectors import Directions, item_texts
+from kgrec.metrics.validation import Objective, Validation
+from kgrec.model.kernel import Kernel
+
+T = TypeVar("T")
+
+
+class SemanticConfig(AgentConfig):
+    """Settings of the semantic agent.
+
+    Attributes:
+        embedding_dim: principal directions kept of vectors that are not mapped; None chooses
+            among `embedding_dim_choices`.
+        whitening: 0 leaves the directions as long as they are, 1 makes them equally long; None
+            chooses among `whitening_choices`.
+        steps: how long a map of the vectors is learned, at most for the steps of its schedule;
+            0 learns none, None chooses.
+        projection: how it is learned.
+        max_names: names of entities that are added to an item's text at most.
+        history_power: p, how a history's length is divided out.
+    """
+
+    reads_texts: ClassVar[bool] = True
+    searched: ClassVar[Mapping[str, Space]] = {
+        "history_power": Range(0.0, 1.0, 0.25),
+        "whitening": Range(0.0, 1.0, 0.25),
+    }
+
+    embedding_dim: int | None = Field(default=None, ge=1)
+    embedding_dim_choices: tuple[int, ...] = Field(default=(64, 128, 256, 384), min_length=1)
+    whitening: float | None = Field(default=None, ge=0, le=1)
+    whitening_choices: tuple[float, ...] = Field(default=(1.0, 0.5), min_length=1)
+    steps: int | None = Field(default=None, ge=0)
+    projection: ProjectionConfig = ProjectionConfig()
+    max_names: int = Field(default=24, ge=0)
+    history_power: float = Field(default=0.5, ge=0, le=1)
+    objective: Objective = Objective()
+
+
+class SemanticAgent:
+    """Cosine of sentence vectors, whitened or mapped to taste, of each item's text and the names
+    of its entities.
+
+    Whitening as in Su et al. 2021, "Whitening Sentence Representations", by half or in full. The
+    map is learned as in two-tower retrieval (Yi et al. 2019, "Sampling-Bias-Corrected Neural
+    Modeling"), with these differences: both towers are one linear map of frozen vectors, a user
+    is the sum of a history, all items are in the softmax, and what makes an item popular is not
+    corrected for but learned from its text, so that an item nobody has had is given its due.
+    How long to learn is found out on items that are kept from the training.
+
+    An item without a word gets the zero vector: it neither speaks nor is spoken for.
+    """
+
+    name: ClassVar[str] = "semantic"
+    Config: ClassVar[type[SemanticConfig]] = SemanticConfig
+
+    def __init__(self, config: SemanticConfig | None = None) -> None:
+        self.config = config or SemanticConfig()
+
+    def fit(self, context: FitContext) -> Kernel:
+        """Encode the texts and choose what is made of the vectors; see `Agent.fit`."""
+        directions = self._directions(context)
+        held_out = context.held_out(self.config.objective)
+        projected = self._projected(directions, context)
+        if projected is not None and (self.config.steps or held_out is None):
+            return projected
+        config = self.config
+        sizes = _among(config.embedding_dim, config.embedding_dim_choices, held_out)
+        powers = _among(config.whitening, config.whitening_choices, held_out)
+        whitened = [self._whitened(directions, *both) for both in product(sizes, powers)]
+        kernels = whitened if projected is None else [*whitened, projected]
+        if held_out is None or len(kernels) == 1:
+            return kernels[0]
+        return max(kernels, key=lambda kernel: held_out.measure(kernel.scores))
+
+    def _directions(self, context: FitContext) -> Directions:
+        texts = item_texts(context.train, self.config.max_names)
+        spoken = np.flatnonzero([bool(text) for text in texts])
+        if len(spoken) < 2 or context.encode is None:
+            raise NothingToLearnError("the semantic agent needs texts or names of entities")
+        try:
+            encoded = context.encode([texts[row] for row in spoken])
+        except ModelError as error:
+            raise NothingToLearnError(f"the semantic agent has no text encoder ({error})") from None
+        return Directions(encoded, spoken, len(texts))
+
+    def _whitened(self, directions: Directions, size: int, power: float) -> Kernel:
+        vectors = directions.project(size, power)
+        return Kernel(
+            self.name,
+            history_factors=vectors,
+            item_factors=vectors,
+            history_power=self.config.history_power,
+            chosen={"embedding_dim": size, "whitening": power, "steps": 0},
+        )
+
+    def _projected(self, directions: Directions, context: FitContext) -> Kernel | None:
+        """Return the kernel of the learned map, or None where it is of no use."""
+        config = self.config
+        if config.steps == 0 or not len(context.train.interactions):
+            return None
+        found = learn_projection(
+            directions.project(None, config.projection.whitening),
+            context.train.matrix(),
+            config.projection,
+            history_power=config.history_power,
+            steps=config.steps,
+            objective=config.objective,
+            seed=context.seed,
+            device=context.device,
+            progress=context.progress,
+            files=context.files(config),
+        )
+        if not found.steps:
+            return None
+        return Kernel(
+            self.name,
+            history_factors=np.asarray(found.vectors / config.projection.tau, dtype=np.float32),
+            item_factors=found.vectors,
+            prior=found.prior,
+            history_power=config.history_power,
+            chosen={"steps": found.steps},
+        )
+
+
+def _among(given: T | None, choices: tuple[T, ...], held_out: Validation | None) -> tuple[T, ...]:
+    """Return the values that come into question: the middle one where nothing can choose."""
+    if given is not None:
+        return (given,)
+    return choices if held_out is not None else (choices[len(choices) // 2],)

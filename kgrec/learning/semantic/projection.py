@@ -1,0 +1,300 @@
+"""Learning what of a text tells taste: a linear map of sentence vectors, and a prior from them.
+
+    Z       = rownorm(X W),   b = X f
+    score   = |H|^-p · Σ_h Z_h · Z_i / τ + b_i
+
+with `X` the whitened sentence vectors, which never change, so that an item which nobody has had
+is mapped by its text as any other is. `W` begins as the identity: untrained, `Z` is `X`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import FloatArray, IntArray, Interactions
+from kgrec.learning.link_prediction.batch_scores import powered
+from kgrec.learning.link_prediction.network import Edges
+from kgrec.metrics.validation import Objective, Validation
+from kgrec.progress import SILENT, Progress
+from kgrec.training.logs import TrainingFiles
+from kgrec.training.loop import Schedule, seeded, train
+from kgrec.training.losses import softmax_loss
+from kgrec.training.sparse import aggregate, csr_tensor
+
+
+class ProjectionConfig(FrozenModel):
+    """How the map is learned.
+
+    Attributes:
+        whitening: of the sentence vectors that are mapped, as in `SemanticConfig`.
+        dim: size of the mapped vectors at most.
+        tau: temperature τ of the cosine.
+        dropout: share of the coordinates of the sentence vectors that are hidden in a step.
+        prior_rate: how much faster than the map the prior is learned; 0 learns none.
+        drop: share of the interactions that are hidden in a step and are its targets.
+        unseen: share of the items that are kept from the training, on which it is stopped early.
+        max_items: at most so many items are scored in a step, drawn by chance beside its own.
+        max_cells: at most so many scores in a step; more users than fit are drawn by chance.
+    """
+
+    whitening: float = Field(default=0.5, ge=0, le=1)
+    dim: int = Field(default=256, ge=1)
+    tau: float = Field(default=0.5, gt=0)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    prior_rate: float = Field(default=10.0, ge=0)
+    drop: float = Field(default=0.3, gt=0, lt=1)
+    unseen: float = Field(default=0.15, gt=0, lt=1)
+    max_items: int = Field(default=20_000, ge=1)
+    max_cells: int = Field(default=8_000_000, ge=1)
+    schedule: Schedule = Schedule(
+        steps=80, rate=0.001, warmup=5, check_every=10, check_from=10, patience=2, decay_at=1.0
+    )
+
+
+@dataclass(frozen=True)
+class Projected:
+    """What the map makes of the items.
+
+    Attributes:
+        vectors: Z, float32 [I, D].
+        prior: b, float32 [I].
+        steps: of the training that gave it.
+    """
+
+    vectors: FloatArray
+    prior: FloatArray
+    steps: int
+
+
+class Projection(nn.Module):
+    """The map and the prior, over fixed sentence vectors.
+
+    Args:
+        vectors: X, float32 [I, D], the strongest directions first; zero rows stay zero.
+    """
+
+    def __init__(self, vectors: FloatArray, config: ProjectionConfig, device: str = "cpu") -> None:
+        super().__init__()
+        self.config = config
+        self.inputs = torch.from_numpy(vectors).to(device)
+        width = vectors.shape[1]
+        self.map = nn.Parameter(torch.eye(width, min(config.dim, width)))
+        self.taste = nn.Parameter(torch.zeros(width))
+        self.dropout = nn.Dropout(config.dropout)
+        self.to(device)
+
+    def forward(self, items: Tensor | slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Return Z, [N, D], and b, [N], of some items."""
+        known = self.dropout(self.inputs[items])
+        mapped = nn.functional.normalize(known @ self.map, dim=1, eps=1e-6)  # [N, D]
+        prior: Tensor = self.config.prior_rate * (known @ self.taste)
+        return mapped, prior
+
+
+def untrained(vectors: FloatArray, config: ProjectionConfig) -> Projected:
+    """Return the whitened vectors as they are."""
+    return _result(Projection(vectors, config), 0)
+
+
+def learn_projection(
+    vectors: FloatArray,
+    matrix: sp.csr_matrix,
+    config: ProjectionConfig,
+    *,
+    history_power: float,
+    steps: int | None = None,
+    objective: Objective | None = None,
+    seed: int = 2024,
+    device: str = "cpu",
+    progress: Progress = SILENT,
+    files: TrainingFiles | None = None,
+) -> Projected:
+    """Learn by predicting hidden interactions from those that are left, over all items.
+
+    Args:
+        vectors: X, float32 [I, D].
+        matrix: interactions, CSR [U, I].
+        history_power: p.
+        steps: how long to learn, at most for the steps of the schedule; None finds out on items
+            that are kept from a first training, then learns from all. 0 where that gains nothing
+            over the untrained map.
+        objective: metric of the unseen items.
+        files: where the trainings log and keep their state.
+    """
+    learning = _Learning(vectors, config, history_power=history_power, seed=seed, device=device)
+    told = _Told(progress, files)
+    edges = Edges.of(matrix)
+    if steps is None:
+        steps = learning.steps(edges, objective, told)
+    if not steps or not matrix.nnz:
+        return untrained(vectors, config)
+    with seeded(seed):
+        problem = _Problem(learning, edges)
+        learned, _ = problem.train("semantic: project", told, steps=steps)
+    return _result(problem.network, learned)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Who is told of a training, and where it keeps its state."""
+
+    progress: Progress
+    files: TrainingFiles | None
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """What the trainings of one map have in common.
+
+    Attributes:
+        vectors: X, float32 [I, D].
+        history_power: p.
+        seed: fixes every random draw of each of them.
+    """
+
+    vectors: FloatArray
+    config: ProjectionConfig
+    _: KW_ONLY
+    history_power: float
+    seed: int
+    device: str = "cpu"
+
+    def steps(self, edges: Edges, objective: Objective | None, told: _Told) -> int:
+        """Return after how many steps items are found best that the training never saw."""
+        unseen = self._unseen(edges)
+        hidden = unseen[edges.item]
+        if not hidden.any() or hidden.all():
+            return 0
+        with seeded(self.seed):
+            problem = _Problem(self, edges.where(~hidden))
+            measure = _finds(problem, edges.where(hidden), unseen, objective)
+            before = measure()
+            steps, best = problem.train("semantic: how long", told, measure=measure)
+        return steps if best is not None and best > before else 0
+
+    def _unseen(self, edges: Edges) -> NDArray[np.bool_]:
+        """Draw items with interactions, bool [I]."""
+        known = np.unique(edges.item)
+        unseen = np.zeros(edges.num_items, dtype=np.bool_)
+        rng = np.random.default_rng(self.seed)
+        unseen[rng.choice(known, int(self.config.unseen * len(known)), replace=False)] = True
+        return unseen
+
+
+def _finds(
+    problem: _Problem, hidden: Edges, unseen: NDArray[np.bool_], objective: Objective | None
+) -> Callable[[], float]:
+    """Return what measures how well the unseen items are ranked among themselves."""
+    columns = np.flatnonzero(unseen)
+    ones = np.ones(len(hidden.user), dtype=np.float32)
+    none = np.zeros(len(hidden.user), dtype=np.int64)
+    place = np.cumsum(unseen) - 1
+    wanted = Interactions(hidden.user, place[hidden.item].astype(np.int64), ones, none)
+    blank = sp.csr_matrix((hidden.num_users, len(columns)), dtype=np.float32)
+    held_out = Validation(blank, wanted, objective, seed=problem.learning.seed)
+    histories = problem.histories(problem.edges)[held_out.users]
+
+    def measure() -> float:
+        mapped = _result(problem.network, 0)
+        query = histories @ mapped.vectors / problem.config.tau  # [B, D]
+        scores = query @ mapped.vectors[columns].T + mapped.prior[columns]
+        return float(held_out.per_user(np.asarray(scores, dtype=np.float32)).mean())
+
+    return measure
+
+
+@torch.no_grad()
+def _result(network: Projection, steps: int) -> Projected:
+    was = network.training
+    network.eval()
+    vectors, prior = (tensor.cpu().numpy() for tensor in network())
+    network.train(was)
+    return Projected(vectors, prior, steps)
+
+
+class _Problem:
+    """One training: a network, the edges it learns from, and its draws."""
+
+    def __init__(self, learning: _Learning, edges: Edges) -> None:
+        self.learning, self.edges = learning, edges
+        self.config, self.device = learning.config, learning.device
+        self.network = Projection(learning.vectors, learning.config, learning.device)
+        self._rng = np.random.default_rng(learning.seed)
+        self._learned = np.unique(edges.item)
+
+    def train(
+        self,
+        name: str,
+        told: _Told,
+        *,
+        steps: int | None = None,
+        measure: Callable[[], float] | None = None,
+    ) -> tuple[int, float | None]:
+        """Return the steps of the parameters that were kept, and what they measured."""
+        losses = self._losses()
+        trained = train(
+            self.network,
+            lambda: next(losses),
+            self.config.schedule,
+            measure=measure,
+            stop_after=steps,
+            name=name,
+            progress=told.progress,
+            generator=self._rng,
+            files=told.files,
+        )
+        return trained.steps, trained.best
+
+    def histories(self, edges: Edges) -> sp.csr_matrix:
+        """Return |H|^-p for each item of a history, CSR float32 [U, I]."""
+        return powered(edges.matrix(), self.learning.history_power)
+
+    def _losses(self) -> Iterator[Tensor]:
+        while True:
+            hidden = self._rng.random(len(self.edges.user)) < self.config.drop
+            users = np.unique(self.edges.user[hidden])
+            fit = max(1, self.config.max_cells // min(len(self._learned), self.config.max_items))
+            if len(users) > fit:
+                users = np.sort(self._rng.choice(users, fit, replace=False))
+            yield self.loss(hidden, users)
+
+    def loss(self, hidden: NDArray[np.bool_], users: IntArray) -> Tensor:
+        """Return the loss of predicting the hidden edges of these users from their others.
+
+        Args:
+            hidden: which edges are targets, bool [E].
+            users: rows, [B].
+        """
+        histories = self.histories(self.edges.where(~hidden))[users]
+        targets = self.edges.where(hidden).matrix()[users]
+        items = self._items(histories, targets)
+        histories, targets = histories[:, items], targets[:, items]
+        vectors, prior = self.network(torch.from_numpy(items).to(self.device))
+        kept, value = Edges.of(histories), torch.from_numpy(histories.data)
+        weighted = csr_tensor(kept.user, kept.item, value, histories.shape, self.device)
+        scores = aggregate(weighted, vectors) @ vectors.T / self.config.tau + prior  # [B, N]
+        out = torch.tensor(-torch.inf, device=self.device)
+        scores = scores.index_put(self._positions(kept), out)
+        return softmax_loss(scores, *self._positions(Edges.of(targets)))
+
+    def _positions(self, edges: Edges) -> tuple[Tensor, Tensor]:
+        rows, items = torch.from_numpy(edges.user), torch.from_numpy(edges.item)
+        return rows.to(self.device), items.to(self.device)
+
+    def _items(self, kept: sp.csr_matrix, wanted: sp.csr_matrix) -> IntArray:
+        """Return the items of the step: all that are learned from, or a draw of them."""
+        if len(self._learned) <= self.config.max_items:
+            return self._learned
+        own = np.union1d(kept.indices, wanted.indices)
+        rest = np.setdiff1d(self._learned, own, assume_unique=True)
+        room = max(0, min(len(rest), self.config.max_items - len(own)))
+        return np.union1d(own, self._rng.choice(rest, room, replace=False)).astype(np.int64)

@@ -1,0 +1,1 @@
+"""The sequential agent: attention over order, time and kind of a history."""

@@ -1,0 +1,307 @@
+"""The sequential agent: attention over the order, times and context of a history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.errors import ModelError
+from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError
+from kgrec.learning.knowledge_features import degree_features
+from kgrec.learning.link_prediction.batches import Budget, negatives_of
+from kgrec.learning.search_space import Choices, Range, Space
+from kgrec.learning.sequential.examples import Examples, ExampleSource, has_order
+from kgrec.learning.sequential.network import Items, SequenceNetwork
+from kgrec.metrics.validation import Objective
+from kgrec.model.histories import Histories
+from kgrec.model.kernel import Kernel
+from kgrec.model.sequence_reader import SequenceAttention, TensorTokens
+from kgrec.model.sequence_tokens import ReaderSettings, Tokens, squashed
+from kgrec.schema import load_schema
+from kgrec.training.loop import Schedule, seeded, train
+from kgrec.training.losses import LossConfig, ranking_loss, softmax_loss
+
+
+class SequentialConfig(AgentConfig):
+    """Settings of the sequential agent.
+
+    Attributes:
+        fill: share of the examples that ask for hidden items rather than for the next ones; None
+            takes 0 where the validation part is later than what is learned from, and 1 where it
+            lies among it.
+        steps: steps to train; None stops early by the validation part.
+        hidden: share of the items that are hidden to be asked for.
+        horizon: how many of the next items are asked for.
+        timeless: share of the histories that are read without times.
+        max_length: L, so many last items of a history are read; None takes 50 where what comes next
+            is asked for and 200 where hidden items are.
+        embedding_dim: size of the item vectors.
+        kappa: interactions at which an item is half known by its users.
+        drop: share of an item's interactions that it is taken not to have, by chance, in a step.
+        width, layers, heads, dropout: of the transformer; by default it has no layers, so that the
+            request attends to the items of the history and they not to each other.
+        batch_size: histories in a step.
+        max_cells: at most so many scores in a step; with very many items, some of them are drawn.
+        loss: what a wrong score costs, and which items a target is compared with.
+    """
+
+    reads_texts: ClassVar[bool] = True
+    searched: ClassVar[Mapping[str, Space]] = {
+        "hidden": Range(0.1, 0.7, 0.2),
+        "max_length": Choices((50, 100, 200)),
+        "drop": Range(0.0, 0.6, 0.15),
+        "embedding_dim": Choices((32, 64, 128)),
+    }
+
+    fill: float | None = Field(default=None, ge=0, le=1)
+    steps: int | None = Field(default=None, ge=1)
+    hidden: float = Field(default=0.3, gt=0, lt=1)
+    horizon: int = Field(default=1, ge=1)
+    timeless: float = Field(default=0.1, ge=0, le=1)
+    max_length: int | None = Field(default=None, ge=1)
+    embedding_dim: int = Field(default=64, ge=1)
+    kappa: float = Field(default=0.5, gt=0)
+    drop: float = Field(default=0.3, ge=0, lt=1)
+    width: int = Field(default=32, ge=1)
+    layers: int = Field(default=0, ge=0)
+    heads: int = Field(default=2, ge=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    batch_size: int = Field(default=300, ge=1)
+    max_cells: int = Field(default=16_000_000, ge=1)
+    loss: LossConfig = LossConfig()
+    schedule: Schedule = Schedule(steps=200, rate=0.02, check_from=20, check_every=20, patience=3)
+    objective: Objective = Objective()
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of the {self.heads} heads")
+        return self
+
+
+class SequentialAgent:
+    """Weighs the items of a history by order, time and context, to predict what comes next.
+
+    See `kgrec.learning.sequential.network` for the network and its papers. Rows in a file have no
+    order: without times this agent would be a set model, which `collaborative` is better at, so
+    it learns nothing there.
+    """
+
+    name: ClassVar[str] = "sequential"
+    Config: ClassVar[type[SequentialConfig]] = SequentialConfig
+
+    def __init__(self, config: SequentialConfig | None = None) -> None:
+        self.config = config or SequentialConfig()
+
+    def fit(self, context: FitContext) -> Kernel:
+        """Train the network and return its kernel; see `Agent.fit`."""
+        return SequenceProblem(context, self.config).fit()
+
+
+class SequenceProblem:
+    """One data set to learn sequences from.
+
+    Raises:
+        NothingToLearnError: there are no times to tell an order by.
+    """
+
+    def __init__(self, context: FitContext, config: SequentialConfig) -> None:
+        self.context, self.config = context, config
+        self.learned = Histories.of(
+            context.train.interactions, context.train.num_users, context.train.num_items
+        )
+        if not has_order(self.learned):
+            raise NothingToLearnError("the sequential agent needs the times of interactions")
+        self.held_out = context.held_out(config.objective)
+        self.fill = self._fill() if config.fill is None else config.fill
+        self.degree = np.bincount(self.learned.item, minlength=context.train.num_items)
+        self.features = degree_features(context.train)
+        self.text = _text(context)
+        values = squashed(self.learned.value)
+        self.settings = ReaderSettings(
+            kinds=1 + len(load_schema().core.interactions),
+            max_length=config.max_length or (200 if self.fill > 0.5 else 50),
+            width=config.width,
+            layers=config.layers,
+            heads=config.heads,
+            value_mean=float(values.mean()),
+            value_deviation=float(values.std()),
+        )
+
+    def _fill(self) -> float:
+        """Return 1 where most of what is held out is not later than what is learned from."""
+        held_out = self.context.validation
+        if held_out is None or not len(held_out):
+            return 0.0
+        last = np.zeros(len(self.learned), dtype=np.int64)
+        np.maximum.at(last, self.learned.owner, self.learned.at)
+        return float((held_out.at < last[held_out.user]).mean() > 0.5)
+
+    def fit(self) -> Kernel:
+        """Train a network and return its kernel."""
+        context, config = self.context, self.config
+        with seeded(context.seed):
+            network, rng = self.network(), np.random.default_rng(context.seed)
+            source = self.source()
+            trained = train(
+                network,
+                lambda: self.loss(network.train(), source.draw(self.budget.users, rng), rng),
+                config.schedule,
+                measure=(lambda: self.measure(network)) if self.held_out else None,
+                stop_after=config.steps,
+                name="sequential",
+                progress=context.progress,
+                generator=rng,
+                files=context.files(config),
+            )
+        chosen = {"fill": self.fill, "max_length": self.settings.max_length, "steps": trained.steps}
+        return self.kernel(network, chosen)
+
+    def network(self) -> SequenceNetwork:
+        """Return a fresh network."""
+        return SequenceNetwork(
+            self.context.train.num_items,
+            self.features,
+            self.text,
+            self.settings,
+            embedding_dim=self.config.embedding_dim,
+            dropout=self.config.dropout,
+            device=self.context.device,
+        )
+
+    def source(self) -> ExampleSource:
+        """Return where the examples come from."""
+        config = self.config
+        return ExampleSource(
+            self.learned,
+            fill=self.fill,
+            hidden=config.hidden,
+            horizon=config.horizon,
+            timeless=config.timeless,
+        )
+
+    @property
+    def budget(self) -> Budget:
+        """How many histories a step has, and how many candidates where it has not all items."""
+        size, cells = self.config.batch_size, self.config.max_cells
+        room = Budget.of(len(self.degree), size, cells, self.config.loss)
+        return replace(room, users=min(size, room.users))
+
+    def items(self, degree: IntArray, rows: IntArray | None = None) -> Items:
+        """Return items (all, or those in rows) of which so many interactions are known, [I]."""
+        counts = degree if rows is None else degree[rows]
+        gate = (counts / (counts + self.config.kappa)).astype(np.float32)
+        return Items(gate, rows, self.context.device)
+
+    def loss(
+        self, network: SequenceNetwork, examples: Examples, rng: np.random.Generator
+    ) -> Tensor:
+        """Return the loss of predicting the targets among the items not in the history."""
+        config, histories = self.config.loss, examples.histories
+        drawn, log_inclusion = negatives_of(
+            self.degree, examples.item, histories.shape[0], self.budget, config, rng
+        )
+        rows = None
+        if drawn is not None:
+            rows = np.unique(np.concatenate([histories.item, examples.item, drawn]))
+        places = _Places(len(self.degree), rows, drawn, self.context.device)
+        items = self.items(rng.binomial(self.degree, 1.0 - self.config.drop), rows)
+        taken, candidate = network.vectors(items)
+        prior = network.prior(items)
+        tokens = Tokens.of(histories, self.settings)
+        tensors = TensorTokens(
+            replace(tokens, item=places.of(tokens.item)), self.settings.kinds, self.context.device
+        )
+        query = network.queries(tensors, taken)  # [B, D]
+        scores = query @ places.columns(candidate).T + places.columns(prior)  # [B, C]
+        scores[places.cells(histories.owner, histories.item)] = -torch.inf
+        row, item = places.tensor(examples.row), places.tensor(places.of(examples.item))
+        if drawn is None and config == LossConfig():
+            return softmax_loss(scores, row, item)
+        positive = (query[row] * candidate[item]).sum(dim=1) + prior[item]  # [T]
+        scores[places.cells(examples.row, examples.item)] = -torch.inf
+        inclusion = None if log_inclusion is None else places.tensor(log_inclusion)
+        return ranking_loss(positive, row, scores, config, inclusion)
+
+    def measure(self, network: SequenceNetwork) -> float:
+        assert self.held_out is not None  # noqa: S101 - callers ask only when there is one
+        return self.held_out.measure(self.kernel(network, {}).scores)
+
+    @torch.no_grad()
+    def kernel(self, network: SequenceNetwork, chosen: dict[str, float | int]) -> Kernel:
+        """Return the kernel of a network."""
+        network.eval()
+        items = self.items(self.degree)
+        taken, candidate = network.vectors(items)
+        parameters = {
+            name: value.cpu().numpy().copy() for name, value in network.reader.state_dict().items()
+        }
+        content = network.content(taken).cpu().numpy()
+        return Kernel(
+            SequentialAgent.name,
+            history_factors=taken.cpu().numpy(),
+            item_factors=candidate.cpu().numpy(),
+            prior=network.prior(items).cpu().numpy(),
+            attention=SequenceAttention(self.settings, content, parameters),
+            chosen=chosen,
+        )
+
+
+class _Places:
+    """Where the items of a step lie among its vectors and among its candidates.
+
+    Args:
+        num_items: I.
+        rows: the items with vectors, int64 [V]; None for all.
+        drawn: the candidates among them, int64 [C]; None for all.
+    """
+
+    def __init__(
+        self, num_items: int, rows: IntArray | None, drawn: IntArray | None, device: str
+    ) -> None:
+        self._rows, self._device = rows, device
+        self._column = np.arange(num_items)
+        self._drawn = None
+        if drawn is not None:
+            self._column = np.full(num_items, -1, dtype=np.int64)
+            self._column[drawn] = np.arange(len(drawn))
+            self._drawn = self.tensor(self.of(drawn))
+
+    def of(self, items: IntArray) -> IntArray:
+        """Return where the vectors of items are."""
+        return items if self._rows is None else np.searchsorted(self._rows, items)
+
+    def columns(self, values: Tensor) -> Tensor:
+        """Take the candidates out of values of all items with vectors."""
+        return values if self._drawn is None else values[self._drawn]
+
+    def cells(self, row: IntArray, items: IntArray) -> tuple[Tensor, Tensor]:
+        """Return the cells of the score matrix that hold these pairs, where it has them."""
+        column = self._column[items]
+        kept = column >= 0
+        return self.tensor(row[kept]), self.tensor(column[kept])
+
+    def tensor(self, array: IntArray | FloatArray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+
+def _text(context: FitContext) -> FloatArray | None:
+    """Return the sentence vectors of the items' texts, [I, S]; zeros where there is no text."""
+    texts = context.train.item_texts
+    written = np.flatnonzero([bool(text.strip()) for text in texts])
+    if len(written) < 2 or context.encode is None:
+        return None
+    try:
+        encoded = context.encode([texts[row] for row in written])
+    except ModelError:  # text helps this agent, but it does not need any
+        return None
+    vectors = np.zeros((context.train.num_items, encoded.shape[1]), dtype=np.float32)
+    vectors[written] = encoded
+    return vectors

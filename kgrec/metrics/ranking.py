@@ -1,0 +1,183 @@
+"""Ranking metrics, one value a user, and measures of the whole set of lists.
+
+The definitions are those of RecBole and of Herlocker et al. (2004): Recall divides by the number
+of right items, NDCG by the best attainable sum, MRR takes the first hit within `k`.
+
+The best items of each user among all items, with ties broken by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import FloatArray, IntArray
+
+Values = NDArray[np.float64]
+
+
+def user_metrics(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> dict[str, Values]:
+    """Compute each metric at `k` for each user.
+
+    Args:
+        hits: whether the item at each rank is right, bool [B, >= k].
+        num_right: how many items are right for each user, int64 [B], all at least 1.
+
+    Returns:
+        name to float64 [B].
+    """
+    found = hits[:, :k].astype(np.float64)
+    count = found.sum(axis=1)
+    precision = count / float(k)
+    recall = count / num_right
+    both = precision + recall
+    return {
+        "recall": recall,
+        "precision": precision,
+        "f1": np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0),
+        "ndcg": _ndcg(found, num_right, k),
+        "mrr": _reciprocal_rank(found),
+        "hit": (count > 0).astype(np.float64),
+    }
+
+
+def _ndcg(found: Values, num_right: IntArray, k: int) -> Values:
+    # A list ends where the items do, however long it was asked for.
+    k = min(k, max(found.shape[1], int(num_right.max(initial=0))))
+    discount = 1.0 / np.log2(np.arange(2, k + 2))
+    best = np.concatenate([[0.0], np.cumsum(discount)])
+    gain = found @ discount[: found.shape[1]]
+    return np.asarray(gain / best[np.minimum(num_right, k)])
+
+
+def _reciprocal_rank(found: Values) -> Values:
+    if not found.shape[1]:
+        return np.zeros(len(found))
+    first = found.argmax(axis=1)
+    return np.where(found.any(axis=1), 1.0 / (first + 1.0), 0.0)
+
+
+def list_metrics(
+    top: IntArray, popularity: IntArray, num_users: int, *, among: IntArray | None = None
+) -> Mapping[str, float]:
+    """Measure what the lists of all users cover together.
+
+    Args:
+        top: item rows of the lists, int64 [B, k], -1 for none.
+        popularity: how many users had each item in training, int64 [I].
+        num_users: how many users there are.
+        among: rows of the only items that are ranked; all when absent.
+
+    Returns:
+        coverage: share of the items that stand in any list.
+        gini: inequality of how often the items stand in lists, 0 (all alike) to 1.
+        novelty: mean of -log2 of the share of users who had the item, one added to both counts.
+        long_tail: share of what is listed that is not of the most popular fifth of the items
+            (Abdollahpouri et al. 2019).
+    """
+    shown = top[top >= 0]
+    counts = np.bincount(shown, minlength=len(popularity))
+    if among is not None:
+        counts = counts[among]
+    share = (popularity[shown] + 1.0) / (num_users + 1.0)
+    return {
+        "coverage": float((counts > 0).mean()) if len(counts) else 0.0,
+        "gini": gini(counts),
+        "novelty": float(-np.log2(share).mean()) if len(shown) else 0.0,
+        "long_tail": float(in_tail(popularity)[shown].mean()) if len(shown) else 0.0,
+    }
+
+
+def in_tail(popularity: IntArray, head: float = 0.2) -> NDArray[np.bool_]:
+    """Return which items are not among the most popular, bool [I].
+
+    Items as popular as the last of the head belong to it, since nothing tells them apart.
+
+    Args:
+        popularity: users of each item, int64 [I].
+        head: share of the items that are the head.
+    """
+    size = max(1, int(head * len(popularity) + 1e-9))
+    last = np.sort(popularity)[-size] if len(popularity) else 0
+    return np.asarray((popularity < last) | (popularity == 0))
+
+
+def gini(counts: IntArray) -> float:
+    """Return the Gini coefficient of counts; 0 where all are equal or there are none."""
+    total = counts.sum()
+    if not total:
+        return 0.0
+    ordered = np.sort(counts).astype(np.float64)
+    n = len(ordered)
+    rank = np.arange(1, n + 1)
+    return float(((2 * rank - n - 1) * ordered).sum() / (n * total))
+
+
+def mask_seen(scores: FloatArray, seen: sp.csr_matrix) -> None:
+    """Set the scores of seen items to minus infinity, in place.
+
+    Args:
+        scores: float32 [B, I].
+        seen: CSR [B, I], nonzero where a user has had the item.
+    """
+    rows = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr))
+    scores[rows, seen.indices] = -np.inf
+
+
+def mask_others(scores: FloatArray, among: IntArray) -> None:
+    """Set the scores of all items but these to minus infinity, in place.
+
+    Args:
+        scores: float32 [B, I].
+        among: item rows.
+    """
+    others = np.ones(scores.shape[1], dtype=bool)
+    others[among] = False
+    scores[:, others] = -np.inf
+
+
+class TopLists:
+    """Picks the `k` best columns of score matrices.
+
+    Equal scores are ordered by a permutation of the items that is drawn once from `seed`, since
+    the order of ids often means something (first appearance, age) and would leak it.
+    """
+
+    def __init__(self, num_items: int, k: int, *, seed: int = 2024) -> None:
+        self.k = min(k, num_items)
+        self._order = np.random.default_rng(seed).permutation(num_items)
+
+    def __call__(self, scores: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Return item rows, int64 [B, k], best first, and their scores, float32 [B, k].
+
+        Items scored minus infinity (seen ones, where fewer than `k` are left) get the row -1.
+        """
+        shuffled = np.take(scores, self._order, axis=1)  # several times faster than an index
+        if self.k < shuffled.shape[1]:
+            near = np.argpartition(-shuffled, self.k - 1, axis=1)[:, : self.k]
+        else:
+            near = np.broadcast_to(np.arange(self.k), (len(scores), self.k)).copy()
+        near.sort(axis=1)
+        values = np.take_along_axis(shuffled, near, axis=1)
+        best = np.argsort(-values, axis=1, kind="stable")
+        values = np.take_along_axis(values, best, axis=1)
+        items = self._order[np.take_along_axis(near, best, axis=1)]
+        items[np.isneginf(values)] = -1
+        return items.astype(np.int64), values
+
+
+def hits_of(top: IntArray, truth: sp.csr_matrix) -> NDArray[np.bool_]:
+    """Return which of the ranked items are right, bool [B, k].
+
+    Args:
+        top: item rows, int64 [B, k], -1 for none.
+        truth: CSR [B, I], nonzero where the item is right.
+    """
+    num_items = truth.shape[1]
+    rows = np.repeat(np.arange(truth.shape[0], dtype=np.int64), np.diff(truth.indptr))
+    keys = rows * num_items + truth.indices
+    asked = np.arange(len(top), dtype=np.int64)[:, None] * num_items + top
+    return np.isin(asked, keys) & (top >= 0)

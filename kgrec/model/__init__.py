@@ -1,0 +1,1 @@
+"""What serving needs, in NumPy alone: kernels, histories, coordinator, ranker, team, storage."""

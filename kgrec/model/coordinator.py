@@ -1,0 +1,112 @@
+"""How much each agent is listened to: α_k(u) = share_k(u) / spread of the agent's scores for u.
+
+Dividing by the standard deviation over all items makes agents comparable user by user (a z-score;
+the mean moves every item alike, so it is left out). The shares sum to one over the agents that
+have anything to say; how they are chosen is in `kgrec.learning.blending.weights`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import FloatArray
+from kgrec.model.gate import Gate
+from kgrec.model.histories import Histories, as_histories
+from kgrec.model.kernel import Kernel
+from kgrec.model.user_state import user_state
+
+Floats = NDArray[np.float64]
+_LEAST_SPREAD = 1e-9
+
+
+@dataclass(frozen=True)
+class Blend:
+    """How the agents are heard by B users.
+
+    Attributes:
+        shares: [A, B]; they sum to one over the agents that say anything, or are all 0.
+        alpha: shares over spreads, [A, B]; what the agents' scores are multiplied by.
+    """
+
+    shares: Floats
+    alpha: Floats
+
+
+class Coordinator:
+    """Weights of agents, and their attention for a history.
+
+    Args:
+        weights: weight of each kernel, in the order of the kernels, not negative.
+        gate: moves the weights by the state of the user; over the kernels of positive weight.
+    """
+
+    def __init__(self, weights: Sequence[float], gate: Gate | None = None) -> None:
+        self.weights: Floats = np.asarray(weights, dtype=np.float64)
+        self.gate = gate
+
+    @property
+    def active(self) -> NDArray[np.intp]:
+        """Positions of the kernels of positive weight."""
+        return np.flatnonzero(self.weights > 0)
+
+    def blend(
+        self,
+        kernels: Sequence[Kernel],
+        histories: Histories | sp.csr_matrix,
+        probing: Sequence[Kernel] | None = None,
+    ) -> Blend:
+        """Return how each kernel is heard for each history.
+
+        Args:
+            histories: B histories, or CSR [B, I] of weights, without context.
+            probing: what `probing` returns for these kernels, where the caller keeps it.
+        """
+        histories = as_histories(histories)
+        shape = (len(kernels), len(histories))
+        spreads = np.zeros(shape)
+        for k in self.active:
+            spreads[k] = kernels[k].spread(histories)
+        probed: Floats = np.zeros((*shape, 0))
+        if self.gate is not None:
+            asked = self.probing(kernels) if probing is None else probing
+            probed = np.stack([kernel.scores(histories) for kernel in asked]).astype(np.float64)
+        return self.blend_spreads(spreads, histories, probed)
+
+    def probing(self, kernels: Sequence[Kernel]) -> list[Kernel]:
+        """Return the heard kernels over the gate's probes alone; none where there is no gate."""
+        if self.gate is None:
+            return []
+        return [kernels[k].over(self.gate.probes) for k in self.active]
+
+    def blend_spreads(self, spreads: Floats, histories: Histories, probed: Floats) -> Blend:
+        """Return how kernels are heard whose spreads, [A, B], and probe scores are known.
+
+        Args:
+            probed: scores of the gate's probes by the heard kernels, [A', B, P]; unread without
+                a gate.
+        """
+        shares = np.repeat(self.weights[:, None], spreads.shape[1], axis=1)
+        if self.gate is not None:
+            state = user_state(histories, spreads[self.active], probed)
+            shares[self.active] *= np.exp(self.gate.logits(state))
+        shares *= spreads > _LEAST_SPREAD
+        total = shares.sum(axis=0)
+        shares = np.divide(shares, total, out=np.zeros_like(shares), where=total > 0)
+        alpha = np.divide(shares, spreads, out=np.zeros_like(shares), where=shares > 0)
+        return Blend(shares, alpha)
+
+    def attention(self, kernels: Sequence[Kernel], histories: Histories | sp.csr_matrix) -> Floats:
+        """Return α, float64 [A, B]; 0 where an agent says the same of every item."""
+        return self.blend(kernels, histories).alpha
+
+
+def standardised(kernel: Kernel, histories: Histories) -> FloatArray:
+    """Return an agent's scores over their spread, float32 [B, I]; 0 where all are the same."""
+    spread = kernel.spread(histories)
+    alpha = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > _LEAST_SPREAD)
+    return np.asarray(kernel.scores(histories) * alpha[:, None], dtype=np.float32)

@@ -1,0 +1,263 @@
+"""What an agent learns: how much an item in one's history speaks for another item.
+
+The score of agent `k` for a history `H` of `n` items is
+
+    s_k(H, i) = Σ_{h ∈ H} w_h · v_h · S(h, i) + b_i,      S = F Vᵀ + R,      w_h = n^-p
+
+with factors `F`, `V`, sparse rows `R` and a prior `b`, each of which may be absent, and `v_h` the
+weight of the history item (1 unless the caller says otherwise). An agent that reads order and time
+gives `w_h` by an attention of its own. The sum is exact, so that it can be taken apart again
+(`parts`).
+
+Several kernels of one agent as one: the sum of kernels is a kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.errors import ModelError
+from kgrec.model.histories import Histories, as_histories, one_history
+from kgrec.model.readers import HistoryAttention
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An item-to-item kernel.
+
+    Attributes:
+        agent: name of the agent that learned it.
+        history_factors: F, float32 [I, D], rows are items in a history.
+        item_factors: V, float32 [I, D], rows are candidates.
+        rows: R, CSR float32 [I, I]; row `h` holds the strongest weights of a history item.
+        prior: b, float32 [I], what speaks for an item whatever the history.
+        history_power: p.
+        attention: gives w_h in place of n^-p.
+        chosen: settings of the agent that were chosen on the validation part, by name; the agent
+            fits the same kernel again when it is given them.
+        notes: what the agent has to say of what it learned, for reports.
+    """
+
+    agent: str
+    history_factors: FloatArray | None = None
+    item_factors: FloatArray | None = None
+    rows: sp.csr_matrix | None = None
+    prior: FloatArray | None = None
+    history_power: float = 0.0
+    attention: HistoryAttention | None = None
+    chosen: Mapping[str, float | int] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.history_factors is None) != (self.item_factors is None):
+            raise ModelError("a kernel has history factors without item factors, or the reverse")
+        if self.history_factors is None and self.rows is None:
+            raise ModelError("a kernel has neither factors nor rows", value=self.agent)
+
+    @property
+    def num_items(self) -> int:
+        if self.item_factors is not None:
+            return len(self.item_factors)
+        assert self.rows is not None  # noqa: S101 - __post_init__ holds it
+        return int(self.rows.shape[1])
+
+    def weights(self, histories: Histories) -> FloatArray:
+        """Return w_h · v_h of each entry of the histories, float32 [N]."""
+        if self.attention is not None:
+            return np.asarray(self.attention.weights(histories) * histories.weight)
+        count = histories.lengths
+        scale = np.repeat(np.maximum(count, 1).astype(np.float64) ** -self.history_power, count)
+        return np.asarray(histories.weight * scale, dtype=np.float32)
+
+    def scores(self, histories: Histories | sp.csr_matrix) -> FloatArray:
+        """Score every item for a batch of histories.
+
+        Args:
+            histories: B histories, or CSR float32 [B, I] of weights `v_h`, without context.
+
+        Returns:
+            float32 [B, I].
+        """
+        weighted = self._weighted(histories)
+        scores = np.zeros((histories.shape[0], self.num_items), dtype=np.float32)
+        if self.history_factors is not None and self.item_factors is not None:
+            scores += (weighted @ self.history_factors) @ self.item_factors.T
+        if self.rows is not None:
+            scores += (weighted @ self.rows).toarray()
+        if self.prior is not None:
+            scores += self.prior
+        return scores
+
+    def spread(
+        self, histories: Histories | sp.csr_matrix, weights: FloatArray | None = None
+    ) -> NDArray[np.float64]:
+        """Return the standard deviation of each history's scores over all items, float64 [B].
+
+        Exact, from the moments of the factors, without scoring the items: O(D²) and the sparse
+        rows that the history touches.
+
+        Args:
+            weights: what `weights` says of the histories, where the caller knows it.
+        """
+        weighted = self._weighted(histories, weights)
+        query = self._query(weighted)  # [B, D + 1]
+        square = np.einsum("bd,de,be->b", query, self.second_moment, query, optimize=True)
+        if self.rows is None:
+            return np.asarray(np.sqrt(np.maximum(square / self.num_items, 0.0)))
+        square += self._square_of_rows(weighted)
+        square += 2.0 * np.einsum("bd,bd->b", weighted @ self.rows_with_centred, query)
+        mean = (weighted @ self.row_sums) / self.num_items
+        return np.asarray(np.sqrt(np.maximum(square / self.num_items - mean**2, 0.0)))
+
+    def _square_of_rows(self, weighted: sp.csr_matrix) -> NDArray[np.float64]:
+        """Return the squared length of each history's summed rows, float64 [B]."""
+        assert self.rows is not None  # noqa: S101 - the caller looked
+        if weighted.shape[0] == 1:  # a sparse product costs far more than the sum it is here
+            summed = self.rows[weighted.indices].T @ weighted.data
+            return np.array([np.square(summed, dtype=np.float64).sum()])
+        summed = sp.csr_matrix(weighted @ self.rows, dtype=np.float64)
+        return np.asarray(summed.multiply(summed).sum(axis=1)).ravel()
+
+    def _weighted(
+        self, histories: Histories | sp.csr_matrix, weights: FloatArray | None = None
+    ) -> sp.csr_matrix:
+        given = as_histories(histories)
+        return given.weighted(self.weights(given) if weights is None else weights)
+
+    def _query(self, weighted: sp.csr_matrix) -> NDArray[np.float64]:
+        ones = np.ones((weighted.shape[0], 1))
+        if self.history_factors is None:
+            return ones
+        return np.hstack([(weighted @ self.history_factors).astype(np.float64), ones])
+
+    @cached_property
+    def centred(self) -> FloatArray:
+        """Item factors and prior less their means over the items, float32 [I, D + 1]."""
+        prior = np.zeros(self.num_items) if self.prior is None else self.prior
+        columns = prior.astype(np.float32)[:, None]
+        if self.item_factors is not None:
+            columns = np.hstack([self.item_factors, columns])
+        return np.asarray(columns - columns.mean(axis=0, dtype=np.float64), dtype=np.float32)
+
+    @cached_property
+    def second_moment(self) -> NDArray[np.float64]:
+        centred = self.centred.astype(np.float64)
+        return np.asarray(centred.T @ centred)
+
+    @cached_property
+    def rows_with_centred(self) -> NDArray[np.float64]:
+        """The products of the sparse rows with the columns of `centred`, float64 [I, D + 1]."""
+        width = self.centred.shape[1]
+        if self.rows is None:
+            return np.zeros((self.num_items, width))
+        return np.asarray(self.rows @ self.centred.astype(np.float64))
+
+    @cached_property
+    def row_sums(self) -> NDArray[np.float64]:
+        """The sums of the sparse rows, float64 [I]."""
+        if self.rows is None:
+            return np.zeros(self.num_items)
+        return np.asarray(self.rows.sum(axis=1, dtype=np.float64)).ravel()
+
+    def totals(
+        self, history: Histories | IntArray, candidates: IntArray
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sum the contributions of `parts` over the history without holding them.
+
+        Returns:
+            what the history says, float64 [C], and priors, float64 [C].
+        """
+        given = one_history(history, self.num_items)
+        values = self.weights(given).astype(np.float64)
+        similarity = np.zeros(len(candidates))
+        if self.history_factors is not None and self.item_factors is not None:
+            query = values @ self.history_factors[given.item].astype(np.float64)
+            similarity += self.item_factors[candidates].astype(np.float64) @ query
+        if self.rows is not None:
+            similarity += (self.rows[given.item].T @ values)[candidates]
+        return similarity, self.priors(candidates)
+
+    def priors(self, candidates: IntArray) -> NDArray[np.float64]:
+        """Return what speaks for candidates (rows, [C]) whatever the history, float64 [C]."""
+        if self.prior is None:
+            return np.zeros(len(candidates))
+        return self.prior[candidates].astype(np.float64)
+
+    def over(self, candidates: IntArray) -> Kernel:
+        """Return the same kernel over some candidates (rows, [C]) alone: it scores [B, C]."""
+        return replace(
+            self,
+            item_factors=None if self.item_factors is None else self.item_factors[candidates],
+            rows=None if self.rows is None else sp.csr_matrix(self.rows[:, candidates]),
+            prior=None if self.prior is None else self.prior[candidates],
+        )
+
+    def parts(
+        self,
+        history: Histories | IntArray,
+        candidates: IntArray,
+        weights: FloatArray | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Take scores apart by history item.
+
+        Args:
+            history: one history, or rows of its items, [H].
+            candidates: rows of the items to explain, [C].
+            weights: weight of each history item, [H], where only rows are given; 1 when absent.
+
+        Returns:
+            contributions, float64 [H, C], and priors, float64 [C]; the score of a candidate is
+            the sum of its column and its prior.
+        """
+        given = one_history(history, self.num_items, weights)
+        parts = self.similarity(given.item, candidates)
+        parts *= self.weights(given).astype(np.float64)[:, None]
+        return parts, self.priors(candidates)
+
+    def similarity(self, items: IntArray, candidates: IntArray) -> NDArray[np.float64]:
+        """Return S(h, i), what each of some items says for each candidate, float64 [H, C]."""
+        similarity = np.zeros((len(items), len(candidates)))
+        if self.history_factors is not None and self.item_factors is not None:
+            f = self.history_factors[items].astype(np.float64)
+            similarity += f @ self.item_factors[candidates].astype(np.float64).T
+        if self.rows is not None:
+            similarity += self.rows[items][:, candidates].toarray()
+        return similarity
+
+
+def mean_kernel(kernels: Sequence[Kernel]) -> Kernel:
+    """Return the kernel whose scores are the mean of the scores of these.
+
+    Factors are put side by side, rows and priors are averaged; name and choices are the first's.
+
+    Raises:
+        ModelError: they do not read histories in the same way.
+    """
+    first, count = kernels[0], len(kernels)
+    if count == 1:
+        return first
+    if any(k.history_power != first.history_power or k.attention is not None for k in kernels):
+        raise ModelError(
+            "only kernels that read histories alike can be averaged",
+            value=first.agent,
+            remedy="Give all of them one history_power, and none an attention.",
+        )
+    left = [k.history_factors / count for k in kernels if k.history_factors is not None]
+    right = [k.item_factors for k in kernels if k.item_factors is not None]
+    rows = [k.rows for k in kernels if k.rows is not None]
+    priors = [k.prior for k in kernels if k.prior is not None]
+    return replace(
+        first,
+        history_factors=np.hstack(left).astype(np.float32) if left else None,
+        item_factors=np.hstack(right) if right else None,
+        rows=sp.csr_matrix(sum(rows[1:], rows[0]) / count, dtype=np.float32) if rows else None,
+        prior=(np.sum(priors, axis=0) / count).astype(np.float32) if priors else None,
+    )

@@ -1,0 +1,141 @@
+"""How far an agent's scores spread under any part of one history, without scoring the items.
+
+The squared spread is a quadratic form: with s_h what history item h says of every item, less its
+mean, and b the prior less its mean, it is |n^-p · Σ s_h + b|² / I. Taking a few items out of the
+sum needs only inner products with the whole sum and among those few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.model.histories import Histories, one_history
+from kgrec.model.kernel import Kernel
+
+Floats = NDArray[np.float64]
+# Where a square is smaller than this share of what it is the difference of, digits are lost.
+_LOST = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Inner products over all items of what the items of a history say.
+
+    Attributes:
+        kernel: the kernel.
+        history: the whole history, of H items that count alike (v_h = 1).
+        whole: |Σ s_h|².
+        prior: |b|².
+        with_whole, with_prior: s_h · Σ s_h and s_h · b, [H].
+        squares: |s_h|², [H].
+    """
+
+    kernel: Kernel
+    history: Histories
+    whole: float
+    prior: float
+    with_whole: Floats
+    with_prior: Floats
+    squares: Floats
+
+    @classmethod
+    def of(cls, kernel: Kernel, history: Histories | IntArray) -> Moments:
+        """Take the moments of a history (or its rows, [H]): O(H D²) and its sparse rows, once."""
+        history = one_history(history, kernel.num_items)
+        voices = _Voices.of(kernel, history.item)
+        together = voices.summed()
+        with_whole = voices.products(together)[:, 0]
+        last = kernel.second_moment[-1]
+        with_prior = voices.factors @ last[:-1] + voices.crossed[:, -1]
+        whole, prior = float(with_whole.sum()), float(last[-1])
+        return cls(kernel, history, whole, prior, with_whole, with_prior, voices.squares())
+
+    def spreads(
+        self,
+        removed: IntArray,
+        left: Histories | None = None,
+        weights: FloatArray | None = None,
+    ) -> Floats:
+        """Return the standard deviation of the scores over all items, [S].
+
+        Args:
+            removed: positions in the history that are taken out, distinct in each row, [S, N].
+            left: the histories without them, and what the kernel's `weights` says of these, where
+                the caller knows it.
+        """
+        if self.kernel.attention is not None:  # what is left counts otherwise than before
+            left = self.history.without(removed) if left is None else left
+            return self.kernel.spread(left, weights)
+        count = len(self.history.item) - removed.shape[1]
+        scale = max(count, 1) ** -self.kernel.history_power
+        summed = self.whole - 2.0 * self.with_whole[removed].sum(axis=1) + self._among(removed)
+        crossed = self.with_prior.sum() - self.with_prior[removed].sum(axis=1)
+        square = scale**2 * summed + 2.0 * scale * crossed + self.prior
+        size = scale**2 * (self.whole + self.squares[removed].sum(axis=1)) + self.prior
+        spreads = np.sqrt(np.maximum(square / self.kernel.num_items, 0.0))
+        for row in np.flatnonzero((square < _LOST * size) | (count == 0)):
+            spreads[row] = self._afresh(removed[row])
+        return np.asarray(spreads)
+
+    def _among(self, removed: IntArray) -> Floats:
+        """Return |Σ s_h|² of what is taken out, [S]."""
+        if removed.shape[1] == 0:
+            return np.zeros(len(removed))
+        if removed.shape[1] == 1:
+            return self.squares[removed[:, 0]]
+        positions, place = np.unique(removed, return_inverse=True)
+        place = place.reshape(removed.shape)
+        voices = _Voices.of(self.kernel, self.history.item[positions])
+        gram = voices.products(voices)
+        return np.asarray(gram[place[:, :, None], place[:, None, :]].sum(axis=(1, 2)))
+
+    def _afresh(self, removed: IntArray) -> float:
+        return float(self.kernel.spread(self.history.without(removed[None, :]))[0])
+
+
+@dataclass(frozen=True, eq=False)
+class _Voices:
+    """What some history items say: factors [N, D], sparse rows, their sums and products."""
+
+    kernel: Kernel
+    factors: Floats
+    rows: sp.csr_matrix
+    crossed: Floats
+    sums: Floats
+
+    @classmethod
+    def of(cls, kernel: Kernel, history: IntArray) -> _Voices:
+        factors = np.zeros((len(history), 0))
+        if kernel.history_factors is not None:
+            factors = kernel.history_factors[history].astype(np.float64)
+        rows = sp.csr_matrix((len(history), kernel.num_items))
+        if kernel.rows is not None:
+            rows = sp.csr_matrix(kernel.rows[history], dtype=np.float64)
+        crossed, sums = kernel.rows_with_centred[history], kernel.row_sums[history]
+        return cls(kernel, factors, rows, crossed, sums)
+
+    def summed(self) -> _Voices:
+        """Add them up."""
+        rows = sp.csr_matrix(self.rows.sum(axis=0))
+        parts = [part.sum(axis=0, keepdims=True) for part in (self.factors, self.crossed)]
+        return _Voices(self.kernel, parts[0], rows, parts[1], np.array([self.sums.sum()]))
+
+    def products(self, other: _Voices) -> Floats:
+        """Return the inner products with others over the centred items, [N, M]."""
+        products = self.factors @ self.kernel.second_moment[:-1, :-1] @ other.factors.T
+        products += self.crossed[:, :-1] @ other.factors.T + self.factors @ other.crossed[:, :-1].T
+        products += (self.rows @ other.rows.T).toarray()
+        return np.asarray(products - np.outer(self.sums, other.sums) / self.kernel.num_items)
+
+    def squares(self) -> Floats:
+        """Return the squared lengths, [N]."""
+        moment = self.kernel.second_moment[:-1, :-1]
+        squares = np.einsum("nd,nd->n", self.factors @ moment, self.factors)
+        squares += 2.0 * np.einsum("nd,nd->n", self.crossed[:, :-1], self.factors)
+        squares += np.asarray(self.rows.multiply(self.rows).sum(axis=1)).ravel()
+        return np.asarray(squares - self.sums**2 / self.kernel.num_items)

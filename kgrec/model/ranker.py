@@ -1,0 +1,326 @@
+"""The ranker: reads a history once more for each of the best candidates, and reorders these.
+
+    r(u, i) = Σ_h w(h | u, i) · (g(h, i) + η · ρ · (value_h − b_h)) + prior_i + η · b_i
+    w(h | u, i) = v_h · exp ℓ(h, i) / Σ_h' v_h' · exp ℓ(h', i)
+    ℓ(h, i) = Σ_k a_k · S_k(h, i) + recency · at_h + liking · (value_h − b_h)
+    g(h, i) = Σ_k m_k · S_k(h, i) + c_0 · p_h · p_i + c_1 · |p_h − p_i|
+
+with `S_k` the kernels of the agents, so that the weights are a softmax over cosines where these are
+cosines, and `p` the popularity. The score of an item is that of the team and `blend` · r: still a
+sum over the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.model.histories import Histories
+from kgrec.model.kernel import Kernel
+
+Floats = NDArray[np.float64]
+DAY = 86_400_000.0
+_ARRAYS = {  # attribute: name in a stored model
+    "attention_weights": "attend",
+    "value_weights": "say",
+    "popularity_weights": "alike",
+    "popularity": "popularity",
+    "prior": "prior",
+}
+_NUMBERS = ("recency", "liking", "blend", "top")
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateAttention:
+    """One history read for some candidates.
+
+    Attributes:
+        strength: v_h · exp ℓ(h, i), up to a factor of the candidate's own, float64 [H, C].
+        said: what the weights are multiplied by, float64 [H, C].
+        priors: what is added whatever the history, float64 [C].
+    """
+
+    strength: Floats
+    similarity: Floats
+    priors: Floats
+
+    def contributions(self) -> Floats:
+        """Return what each history item adds for each candidate, float64 [H, C]."""
+        total = self.strength.sum(axis=0)
+        parts = self.strength * self.similarity
+        return np.asarray(np.divide(parts, total, out=np.zeros_like(parts), where=total > 0))
+
+    def totals(self, kept: NDArray[np.bool_] | None = None) -> Floats:
+        """Return what is added by those history items that count, and the priors.
+
+        Args:
+            kept: which history items count, bool [S, H]; all of them when absent.
+
+        Returns:
+            float64 [S, C]; S is 1 when `kept` is absent.
+        """
+        mask = np.ones((1, len(self.similarity))) if kept is None else kept.astype(np.float64)
+        total = mask @ self.strength  # [S, C]
+        similarity = mask @ (self.strength * self.similarity)
+        similarity = np.divide(similarity, total, out=np.zeros_like(similarity), where=total > 0)
+        return np.asarray(similarity + self.priors)
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """What the values of a history say of the value of another item.
+
+    Attributes:
+        usual: b, the value that an item gets on average, float32 [I].
+        kind: of the interactions that give values; others say nothing of them.
+        trust: ρ, how much of what a user's values differ by is believed.
+        weight: η, what a value is worth in the order.
+    """
+
+    item_mean: FloatArray
+    kind: int
+    trust: float
+    weight: float = 0.0
+
+    def residual(self, history: Histories) -> Floats:
+        """Return value_h − b_h, float64 [H]; 0 where the interaction gives no value."""
+        return residual(history, self.item_mean, self.kind)
+
+
+def residual(history: Histories, item_mean: FloatArray, kind: int) -> Floats:
+    """Return by how much the values of a history differ from the usual ones; see `Ratings`."""
+    differs = history.value.astype(np.float64) - item_mean[history.item]
+    return np.where(history.kind == kind, differs, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Ranker:
+    """Attention between candidate and history over what the agents' kernels say.
+
+    The attention is the local activation of DIN (Zhou et al. 2018, "Deep Interest Network for
+    Click-Through Rate Prediction") and of NAIS (He et al. 2018, "NAIS: Neural Attentive Item
+    Similarity Model"), an item-based model as this one. What differs: queries and keys are not
+    learned anew but are the kernels' own, so that some ten numbers are all there is to learn; the
+    weights sum to one, as a long history already counts by its length in the team's score, which
+    stays; and what they pool is a number, so that the score can be taken apart.
+
+    Attributes:
+        attend, say: a and m, of each agent that is heard, float64 [A].
+        alike: c, float64 [2].
+        recency: what a day is worth in ℓ.
+        liking: what a unit of value is worth in ℓ.
+        popularity: p, float32 [I].
+        prior: float32 [I].
+        ratings: of the values; None where the data has none.
+        blend: how much of r is added to the team's score.
+        top: so many items of the best scores are reordered.
+    """
+
+    attention_weights: Floats
+    value_weights: Floats
+    popularity_weights: Floats
+    recency: float
+    liking: float
+    popularity: FloatArray
+    prior: FloatArray
+    ratings: Ratings | None = None
+    blend: float = 1.0
+    top: int = 200
+
+    def read(
+        self, kernels: Sequence[Kernel], history: Histories, candidates: IntArray
+    ) -> CandidateAttention:
+        """Read one history for candidates (rows, [C]).
+
+        Args:
+            kernels: of the agents that are heard, in the order of the team, [A].
+        """
+        return self.from_similarity(
+            [k.similarity(history.item, candidates) for k in kernels], history, candidates
+        )
+
+    def from_similarity(
+        self,
+        similarity: Sequence[Floats] | Floats,
+        history: Histories,
+        candidates: IntArray,
+    ) -> CandidateAttention:
+        """Read a history where S_k(h, i) is known, float64 [A, H, C]."""
+        met, wanted = self.popularity[history.item].astype(float), self.popularity[candidates]
+        pooled = self.popularity_weights[0] * np.outer(met, wanted)
+        pooled += self.popularity_weights[1] * np.abs(met[:, None] - wanted)
+        for value_weights, each in zip(self.value_weights, similarity, strict=True):
+            pooled += value_weights * each
+        priors = self.prior[candidates].astype(np.float64)
+        if self.ratings is not None and self.ratings.weight:
+            differs = self.ratings.trust * self.ratings.residual(history)
+            pooled += self.ratings.weight * differs[:, None]
+            priors += self.ratings.weight * self.ratings.item_mean[candidates]
+        return CandidateAttention(
+            self._strength(similarity, history), self.blend * pooled, self.blend * priors
+        )
+
+    def expected(
+        self, kernels: Sequence[Kernel], history: Histories, candidates: IntArray
+    ) -> Floats | None:
+        """Return what value the user would give candidates, float64 [C]; None where unknown.
+
+        What an item gets on average, and how the user's values differed from the average where
+        the ranker looks: an item neighbourhood (Sarwar et al. 2001) with its weights.
+        """
+        similarity = [kernel.similarity(history.item, candidates) for kernel in kernels]
+        return self.expected_of(similarity, history, candidates)
+
+    def expected_of(
+        self, similarity: Sequence[Floats] | Floats, history: Histories, candidates: IntArray
+    ) -> Floats | None:
+        """Return what `expected` does where S_k(h, i) is known, float64 [A, H, C]."""
+        if self.ratings is None:
+            return None
+        strength = self._strength(similarity, history)
+        differs = self.ratings.trust * self.ratings.residual(history)[:, None]
+        item_mean = self.ratings.item_mean[candidates].astype(np.float64)
+        return np.asarray(
+            CandidateAttention(
+                strength, np.broadcast_to(differs, strength.shape), item_mean
+            ).totals()[0]
+        )
+
+    def chosen(self, candidates: IntArray, scores: Floats) -> IntArray:
+        """Return the positions of the candidates that are reordered, int64 [top] or fewer.
+
+        Args:
+            candidates: rows, [C].
+            scores: of the team, [C].
+        """
+        return best_rows(scores, self.top, tie_order(len(self.popularity))[candidates])
+
+    def added(
+        self,
+        kernels: Sequence[Kernel],
+        history: Histories,
+        candidates: IntArray,
+        best: IntArray,
+        *,
+        with_priors: bool = True,
+    ) -> Floats:
+        """Return what is added to the scores of candidates, float64 [C].
+
+        It is r for those that are reordered, and the least of these for all others, which so stay
+        below and in their order.
+
+        Args:
+            candidates: rows, [C].
+            best: what `chosen` says of them.
+            with_priors: False leaves out what speaks for an item whatever the history.
+        """
+        if not len(best):
+            return np.zeros(len(candidates))
+        reading = self.read(kernels, history, candidates[best])
+        added = reading.totals()[0] - (0.0 if with_priors else reading.priors)
+        return least_below(added, best, len(candidates))
+
+    def reorder(
+        self, kernels: Sequence[Kernel], histories: Histories, scores: FloatArray
+    ) -> FloatArray:
+        """Add to the scores of all items what `added` says, in place.
+
+        A history's own items are not reordered; they get what the rest gets.
+
+        Args:
+            scores: of the team, float32 [B, I].
+        """
+        every = np.arange(scores.shape[1], dtype=np.int64)
+        for row, each in enumerate(scores):
+            history = histories[row : row + 1]
+            fresh = each.astype(np.float64)
+            fresh[history.item] = -np.inf
+            best = self.chosen(every, fresh)
+            each += self.added(kernels, history, every, best).astype(np.float32)
+        return scores
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays by name."""
+        item_mean = {} if self.ratings is None else {"usual": self.ratings.item_mean}
+        return {stored: getattr(self, name) for name, stored in _ARRAYS.items()} | item_mean
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `load` needs beside the arrays, as plain values."""
+        ratings = self.ratings
+        rated = None
+        if ratings is not None:
+            rated = {"kind": ratings.kind, "trust": ratings.trust, "weight": ratings.weight}
+        return {name: getattr(self, name) for name in _NUMBERS} | {"ratings": rated}
+
+    @classmethod
+    def load(cls, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Build a ranker again from `settings` and `arrays`."""
+        rated = settings["ratings"]
+        values: dict[str, Any] = {name: arrays[stored] for name, stored in _ARRAYS.items()}
+        values |= {name: settings[name] for name in _NUMBERS}
+        return cls(**values, ratings=rated and Ratings(arrays["usual"], **rated))
+
+    def _strength(self, similarity: Sequence[Floats] | Floats, history: Histories) -> Floats:
+        """Return v_h · exp ℓ(h, i), the largest about 1, [H, C].
+
+        The softmax takes differences, so that no time but those of the history matters.
+        """
+        context = self.recency * days_ago(history)
+        if self.ratings is not None:
+            context += self.liking * self.ratings.residual(history)
+        logits = np.zeros(np.shape(similarity)[1:]) + context[:, None]
+        for attention_weights, each in zip(self.attention_weights, similarity, strict=True):
+            logits += attention_weights * each
+        logits -= logits.max(axis=0, initial=-np.inf) if len(logits) else 0.0
+        return np.asarray(history.weight.astype(np.float64)[:, None] * np.exp(logits))
+
+
+def days_ago(history: Histories) -> Floats:
+    """Return days from the last known time of a history, 0 or below, [H]; 0 where unknown."""
+    return np.where(history.at > 0, (history.at - history.at.max(initial=0)) / DAY, 0.0)
+
+
+def least_below(added: Floats, best: IntArray, count: int) -> Floats:
+    """Return what is added to each of so many candidates, float64 [count].
+
+    Args:
+        added: to the best, [N]; all others get the least of these.
+        best: their positions, int64 [N], N > 0.
+    """
+    everything = np.full(count, added.min())
+    everything[best] = added
+    return everything
+
+
+@lru_cache(maxsize=4)
+def tie_order(num_items: int) -> IntArray:
+    """Return which of two items of equal score goes first, the one of the lower number, int64 [I].
+
+    It is drawn by chance, since the order of a catalogue often means something (age, popularity).
+    """
+    order = np.random.default_rng(2024).permutation(num_items).astype(np.int64)
+    order.flags.writeable = False
+    return order
+
+
+def best_rows(scores: FloatArray | Floats, number: int, ties: IntArray) -> IntArray:
+    """Return rows of the best finite scores, int64, at most `number`, in the order of the rows.
+
+    Args:
+        scores: [C].
+        ties: of equal scores the lowest of these goes first, [C].
+    """
+    finite = np.flatnonzero(np.isfinite(scores))
+    if len(finite) <= number:
+        return finite.astype(np.int64)
+    known = scores[finite]
+    least = np.partition(known, len(known) - number)[len(known) - number]
+    above, equal = finite[known > least], finite[known == least]
+    equal = equal[np.argsort(ties[equal])[: number - len(above)]]
+    return np.sort(np.concatenate([above, equal])).astype(np.int64)

@@ -1,0 +1,224 @@
+"""What the server answers with, apart from recommendations and explanations.
+
+What a client sends.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from kgrec.retrieval.filters import MAX_LENGTH
+from kgrec.schema import load_schema
+from kgrec.serving.config import MAX_HISTORY, MAX_K
+
+EntryT = TypeVar("EntryT")
+Value = str | int | float | bool | list[str]
+
+
+class Answer(BaseModel):
+    """The base of every answer."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+
+class Page(Answer, Generic[EntryT]):
+    """A part of a list; `next` is the cursor of the part after it, null at the end."""
+
+    items: list[EntryT]
+    next: str | None = None
+
+
+class User(Answer):
+    """A user and what is known of them."""
+
+    user_id: str = Field(examples=["42"])
+    interactions: int = Field(examples=[183])
+    properties: dict[str, Value] = Field(default={}, examples=[{"occupation": "administrator"}])
+
+
+class HistoryEntry(Answer):
+    """Something a user did with an item."""
+
+    item_id: str = Field(examples=["50"])
+    title: str = Field(examples=["Star Wars (1977)"])
+    kind: str = Field(examples=["rating"])
+    value: float | None = Field(default=None, examples=[5.0])
+    at: datetime | None = Field(default=None, description="Null where the time is unknown.")
+
+
+class ItemSummary(Answer):
+    """An item in a list."""
+
+    item_id: str = Field(examples=["50"])
+    title: str = Field(examples=["Star Wars (1977)"])
+
+
+class ItemFact(Answer):
+    """One fact of an item, with where it comes from."""
+
+    relation: str = Field(examples=["DIRECTED_BY"])
+    entity_id: str = Field(examples=["person:george-lucas"])
+    name: str = Field(examples=["George Lucas"])
+    type: str = Field(examples=["Person"])
+    confidence: float = Field(examples=[0.9])
+    source: str = ""
+    extractor: str = ""
+    evidence: str = Field(default="", description="The words that say it.")
+
+
+class Item(ItemSummary):
+    """An item and what the graph knows of it."""
+
+    description: str = ""
+    type: str = Field(examples=["Movie"])
+    properties: dict[str, Value] = Field(default={}, examples=[{"year": 1977}])
+    interactions: int = Field(examples=[583])
+    facts: list[ItemFact] = []
+
+
+class Feedback(Answer):
+    """What is now in the graph."""
+
+    user_id: str = Field(examples=["42"])
+    item_id: str = Field(examples=["50"])
+    kind: str = Field(examples=["like"])
+    value: float = Field(examples=[1.0])
+    at: datetime | None
+    created: bool = Field(description="False when the same feedback was there already.")
+
+
+class Withdrawn(Answer):
+    """How many likes and dislikes were taken back."""
+
+    withdrawn: int
+
+
+class Health(Answer):
+    """That the process answers."""
+
+    status: str = Field(default="ok", examples=["ok"])
+    version: str = Field(examples=["0.1.0"])
+
+
+class Readiness(Answer):
+    """That recommendations can be given; by what is told to those with a key."""
+
+    ready: bool
+    parts: dict[str, str] = Field(examples=[{"graph": "ok", "model": "ok"}])
+
+
+class Model(Answer):
+    """What recommendations are made by."""
+
+    engine: str = Field(examples=["arcadedb"])
+    model_id: str
+    agents: dict[str, float] = Field(
+        description="Share of each agent.", examples=[{"linear": 0.6, "semantic": 0.4}]
+    )
+    items: int = Field(description="Items that the model knows.", examples=[1682])
+
+
+_RATING = "rating"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST = 1e6
+"""No scale of ratings and no count is larger."""
+_AHEAD = timedelta(days=1)
+"""Clocks differ; a time further ahead would outlive every later opinion."""
+
+
+def without_controls(text: str) -> str:
+    """Return the text; raises ValueError when it holds a control character or half a pair."""
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise ValueError("there are no control characters in an id or a filter")
+    return text
+
+
+def _name_kinds(described: dict[str, Any]) -> None:
+    described["enum"] = list(load_schema().core.interactions)
+
+
+Id = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(without_controls)]
+"""An id of a user or an item."""
+
+
+Condition = Annotated[str, Field(max_length=MAX_LENGTH), AfterValidator(without_controls)]
+"""A filter."""
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AnonymousRequest(_Request):
+    """A history that no user of the graph stands for, such as a visitor's session."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"history": ["50", "172", "181"], "k": 5}]}
+    )
+
+    history: list[Id] = Field(
+        min_length=1, max_length=MAX_HISTORY, description="Ids of items, the newest first."
+    )
+    k: int = Field(default=10, ge=1, le=MAX_K, strict=True)
+    filters: list[Condition] = Field(
+        default=[], max_length=10, description="Conditions that all must hold, as `genre=Comedy`."
+    )
+    diversity: float = Field(default=0.0, ge=0, le=1, strict=True)
+
+
+class FeedbackRequest(_Request):
+    """What a user did with an item."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"user_id": "42", "item_id": "50", "kind": "like"}]}
+    )
+
+    user_id: Id = Field(description="A user who is unknown comes into being.")
+    item_id: Id
+    kind: str = Field(
+        description="One of the kinds of `[interactions]` in graph_schema/core.toml.",
+        json_schema_extra=_name_kinds,
+    )
+    value: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        ge=-_MOST,
+        le=_MOST,
+        strict=True,
+        description="The rating, or how often, which is 0 or more; 1 when absent.",
+    )
+    at: datetime | None = Field(
+        default=None,
+        description="When it happened, with a time zone; now when absent. The same kind for the"
+        " same item at the same time is the same feedback.",
+    )
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, kind: str) -> str:
+        known = load_schema().core.interactions
+        if kind not in known:
+            raise ValueError(f"a kind is one of {', '.join(known)}")
+        return kind
+
+    @field_validator("value")
+    @classmethod
+    def _fits_kind(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and value < 0 and info.data.get("kind") != _RATING:
+            raise ValueError("only a rating may be below 0")
+        return value
+
+    @field_validator("at")
+    @classmethod
+    def _with_zone(cls, at: datetime | None) -> datetime | None:
+        if at is None:
+            return None
+        if at.tzinfo is None:
+            raise ValueError("a time needs its zone, such as 2026-05-01T12:00:00Z")
+        if not _EPOCH < at < datetime.now(UTC) + _AHEAD:
+            raise ValueError("a time lies after 1970 and not in the future")
+        return at.astimezone(UTC)

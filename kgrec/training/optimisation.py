@@ -1,0 +1,117 @@
+"""How long, how fast and how exactly to learn.
+
+The optimisers of a model: Adam, for parameters with dense and with row-wise gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from kgrec.config import FrozenModel
+
+_Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Schedule(FrozenModel):
+    """The settings of the training loop.
+
+    Attributes:
+        steps: optimiser steps at most.
+        rate: learning rate of Adam after warm-up.
+        betas: decay of Adam's two moments.
+        weight_decay: of AdamW.
+        warmup: steps in which the rate rises linearly from 0.
+        curve: `step` multiplies the rate by `decay` after `decay_at`; `cosine` lets it fall from
+            the end of the warm-up to `decay` times the rate (Loshchilov and Hutter 2017).
+        decay_at: share of `steps` after which the rate is multiplied by `decay`.
+        decay: what is left of the rate at the end.
+        accumulate: losses that are drawn and averaged for one optimiser step.
+        clip: the gradient is shortened to this length where it is longer; None leaves it.
+        precision: `bfloat16` computes the dense products of a step in half the bits (autocast).
+        check_every: steps between two looks at the validation part; none before `check_from`.
+        patience: looks without an improvement after which training stops.
+    """
+
+    steps: int = Field(default=120, ge=1)
+    rate: float = Field(default=0.03, gt=0)
+    betas: tuple[_Decay, _Decay] = (0.9, 0.99)
+    weight_decay: float = Field(default=0.0, ge=0)
+    warmup: int = Field(default=10, ge=0)
+    curve: Literal["step", "cosine"] = "step"
+    decay_at: float = Field(default=0.7, gt=0, le=1)
+    decay: float = Field(default=0.3, gt=0, le=1)
+    accumulate: int = Field(default=1, ge=1)
+    clip: float | None = Field(default=None, gt=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    check_every: int = Field(default=20, ge=1)
+    check_from: int = Field(default=60, ge=0)
+    patience: int = Field(default=2, ge=1)
+
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        risen = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        return self.rate * risen * self._fallen(step)
+
+    def _fallen(self, step: int) -> float:
+        if self.curve == "step":
+            return self.decay if step >= self.decay_at * self.steps else 1.0
+        gone = (step - self.warmup) / max(self.steps - 1 - self.warmup, 1)
+        wave = 0.5 * (1.0 + math.cos(math.pi * min(max(gone, 0.0), 1.0)))
+        return self.decay + (1.0 - self.decay) * wave
+
+    def stretched(self, factor: float) -> Schedule:
+        """Return the schedule with `factor` times the steps, and everything in proportion."""
+        names = ("steps", "warmup", "check_every", "check_from")
+        return self.model_copy(
+            update={name: math.ceil(getattr(self, name) * factor) for name in names}
+        )
+
+
+def optimisers_of(
+    model: nn.Module, schedule: Schedule, row_wise: Sequence[nn.Parameter] = ()
+) -> dict[str, torch.optim.Optimizer]:
+    """Return the optimisers by name.
+
+    Args:
+        row_wise: parameters whose gradient is sparse: only the rows that a step touched move,
+            and their weight does not decay.
+    """
+    rows = {id(parameter) for parameter in row_wise}
+    dense = [parameter for parameter in model.parameters() if id(parameter) not in rows]
+    made: dict[str, torch.optim.Optimizer] = {}
+    if dense:
+        made["adam"] = torch.optim.AdamW(
+            dense, lr=schedule.rate, betas=schedule.betas, weight_decay=schedule.weight_decay
+        )
+    if rows:
+        made["rows"] = torch.optim.SparseAdam(
+            list(row_wise), lr=schedule.rate, betas=schedule.betas
+        )
+    return made
+
+
+def clip_gradient(parameters: Iterable[nn.Parameter], length: float) -> float:
+    """Shorten the gradient of all parameters together to a length; return what it was."""
+    values = [_values(parameter) for parameter in parameters if parameter.grad is not None]
+    if not values:
+        return 0.0
+    norm = float(torch.linalg.vector_norm(torch.stack([value.norm() for value in values])))
+    if norm > length:
+        for value in values:
+            value.mul_(length / norm)
+    return norm
+
+
+def _values(parameter: nn.Parameter) -> Tensor:
+    gradient = parameter.grad
+    assert gradient is not None  # noqa: S101 - the caller looked
+    if gradient.is_sparse:
+        parameter.grad = gradient.coalesce()
+        return parameter.grad._values()
+    return gradient

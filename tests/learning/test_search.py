@@ -1,0 +1,284 @@
+"""Searching settings: what helps by more than noise stays, and the time that is given holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+from tastes import encode_words, tastes
+
+from kgrec.cli.train import described
+from kgrec.config import parse_config, seconds_of
+from kgrec.data.dataset import Dataset, Interactions
+from kgrec.data.vocabulary import Vocabulary
+from kgrec.errors import ConfigError, ModelError
+from kgrec.learning.agent import Agent, AgentConfig, FitContext
+from kgrec.learning.blending.blend import choose_among
+from kgrec.learning.blending.ranker import RankerConfig
+from kgrec.learning.blending.search import SearchConfig, SettingsSearch
+from kgrec.learning.blending.weights import CoordinatorConfig, GateConfig
+from kgrec.learning.fit_team import fit_team
+from kgrec.learning.linear.agent import LinearConfig
+from kgrec.learning.registry import AGENTS, agent_class
+from kgrec.learning.search_space import Choices, Range, Space, setting_of, with_settings
+from kgrec.learning.team_config import TeamConfig
+from kgrec.metrics.validation import Objective
+from kgrec.model.kernel import Kernel
+from kgrec.stages.train import TrainSummary
+
+USERS, ITEMS = 60, 30
+
+
+class NeedleConfig(AgentConfig):
+    """What the needle looks at: right at `place` 3 and `width` 0.1, wrong the further away."""
+
+    searched: ClassVar[Mapping[str, Space]] = {
+        "place": Choices((0, 1, 2, 3, 4)),
+        "width": Range(0.1, 10.0, 10.0, log=True),
+    }
+
+    place: int = 1
+    width: float = Field(default=1.0, gt=0)
+    unsearched: int = 7
+
+
+@dataclass
+class Needle:
+    """An agent whose kernel is right in the more cases the better its settings are."""
+
+    config: NeedleConfig = field(default_factory=NeedleConfig)
+    name: ClassVar[str] = "needle"
+    Config: ClassVar[type[NeedleConfig]] = NeedleConfig
+
+    def fit(self, context: FitContext) -> Kernel:
+        if self.config.place == 0:
+            raise ModelError("no place for a needle")
+        miss = abs(self.config.place - 3) + np.log10(self.config.width / 0.1)
+        right = np.roll(np.eye(ITEMS, dtype=np.float32), 1, axis=1)
+        wrong = np.roll(np.eye(ITEMS, dtype=np.float32), 2, axis=1)
+        wrong += np.roll(np.eye(ITEMS, dtype=np.float32), 3, axis=1)
+        share = np.arange(ITEMS)[:, None] >= 6 * miss
+        return Kernel(self.name, rows=sp.csr_matrix(np.where(share, right, wrong)))
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(AGENTS, "needle", "test_search:Needle")
+
+
+class Clock:
+    """A clock that a fit of the needle moves by ten seconds."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def fit(self, agent: Agent, context: FitContext) -> Kernel:
+        self.now += 10.0
+        return agent.fit(context)
+
+
+def context() -> FitContext:
+    """Every user had item u % ITEMS and wants the next one."""
+    users = np.arange(USERS, dtype=np.int64)
+    had, ones = users % ITEMS, np.ones(USERS, dtype=np.float32)
+    train = Interactions(users, had, ones, users)
+    dataset = Dataset(
+        Vocabulary(f"u{n}" for n in range(USERS)), Vocabulary(f"i{n}" for n in range(ITEMS)), train
+    )
+    return FitContext(dataset, Interactions(users, (had + 1) % ITEMS, ones, users))
+
+
+def search(config: SearchConfig | None = None, *, until: float = 1e9) -> tuple[Any, Clock]:
+    clock, known = Clock(), context()
+    agent = Needle()
+    objective = Objective(k=1)
+    team = CoordinatorConfig(objective=objective, gate=GateConfig(use="never"))
+
+    def choose(kernels: Any) -> Any:
+        return choose_among(kernels, known, team, RankerConfig(use="never"))
+
+    looked = SettingsSearch(
+        [agent],
+        choose([agent.fit(known)]),
+        {"needle": 10.0},
+        known,
+        lambda each: clock.fit(each, known),
+        config or SearchConfig(),
+        clock,
+    )
+    return looked.improve(choose, until, refit=False), clock
+
+
+def test_the_search_finds_the_best_settings_and_says_what_it_tried() -> None:
+    (choice, told), _ = search()
+    assert choice.kernels[0].chosen == {"place": 3, "width": 0.1}
+    assert told["settings"] == {"needle": {"place": 3, "width": 0.1}}
+    assert told["after"] == 1.0
+    assert told["before"] == pytest.approx(12 / 30)
+    tried = [(trial["setting"], trial["value"], trial["kept"]) for trial in told["trials"]]
+    assert tried[:4] == [
+        ("place", 2, True),
+        ("place", 3, True),
+        ("place", 4, False),
+        ("width", 10.0, False),
+    ]
+    assert ("width", 0.1, True) in tried
+    assert all(trial["seconds"] == 10.0 for trial in told["trials"])
+
+
+@pytest.mark.parametrize(("until", "trials"), [(5.0, 0), (35.0, 3), (41.0, 4)])
+def test_no_trial_begins_that_would_end_too_late(until: float, trials: int) -> None:
+    (_, told), clock = search(until=until)
+    assert len(told["trials"]) == trials
+    assert clock.now <= until
+
+
+def test_as_many_trials_give_the_same_result() -> None:
+    (_, whole), _ = search()
+    (_, part), _ = search(SearchConfig(most_trials=3))
+    assert part["trials"] == whole["trials"][:3]
+
+
+def test_settings_that_cannot_be_fitted_are_on_record_and_passed_over() -> None:
+    agent = NeedleConfig.searched["place"]
+    assert agent.moved(1, -1, 1.0) == 0
+    (_, told), _ = search(SearchConfig(standard_errors=1000.0))
+    failed = [trial for trial in told["trials"] if trial["value"] == 0]
+    assert [trial["metric"] for trial in failed] == [None]
+    assert not any(trial["kept"] for trial in told["trials"])
+    assert told["settings"] == {}
+
+
+def test_steps_of_choices_and_ranges() -> None:
+    choices = Choices((32, 64, 128))
+    assert [choices.moved(64, way, 1.0) for way in (-1, 1)] == [32, 128]
+    assert choices.moved(70, 1, 1.0) == 128
+    assert choices.moved(128, 1, 1.0) is None
+    assert choices.moved(64, 1, 0.5) is None
+    plain, log = Range(0.0, 1.0, 0.2), Range(1.0, 100.0, 4.0, log=True)
+    assert plain.moved(0.5, 1, 0.5) == pytest.approx(0.6)
+    assert plain.moved(0.9, 1, 1.0) == 1.0
+    assert plain.moved(1.0, 1, 1.0) is None
+    assert log.moved(10, -1, 0.5) == 5.0
+    assert log.moved(80, 1, 1.0) == 100.0
+    assert log.moved(100.0, 1, 1.0) is None
+
+
+@given(st.floats(0.01, 1000.0))
+def test_lengths_of_time_are_read(number: float) -> None:
+    shown = f"{number:.4f}"
+    assert seconds_of(number) == pytest.approx(number)
+    assert seconds_of(f"{shown} m") == pytest.approx(60 * float(shown))
+    assert seconds_of(f"{shown}h") == pytest.approx(3600 * float(shown))
+    assert seconds_of(f"{shown}s") == float(shown)
+
+
+@pytest.mark.parametrize("given", ["", "ten", "-5s", "0", "5 d", "1h30"])
+def test_what_is_no_length_of_time_is_refused_with_a_remedy(given: str) -> None:
+    with pytest.raises(ConfigError, match="no length of time") as caught:
+        parse_config(TeamConfig, {"budget": given}, origin="test")
+    assert "10m" in str(caught.value.remedy)
+
+
+def test_every_setting_that_is_searched_is_one_of_its_agent() -> None:
+    for name in AGENTS:
+        config = agent_class(name).Config()
+        for setting, space in config.searched.items():
+            present = setting_of(config.model_dump(), setting)
+            begun = 1.0 if present is None else present
+            moved = space.moved(begun, 1, 1.0) or space.moved(begun, -1, 1.0)
+            changed = with_settings(config.model_dump(), {setting: moved})
+            again = type(config).model_validate(changed)
+            assert setting_of(again.model_dump(), setting) == moved
+
+
+def test_a_team_is_searched_within_a_budget_and_fitted_again_with_what_was_found() -> None:
+    world = tastes(users=80)
+    config = TeamConfig(
+        agents=("linear",),
+        budget=60.0,
+        refit=True,
+        search=SearchConfig(most_trials=4, standard_errors=0.0),
+        ranker=RankerConfig(use="never"),
+    )
+    team = fit_team(world.train, world.valid, config, encode=encode_words)
+    told = team.metrics["search"]
+    assert 1 <= len(told["trials"]) <= 4
+    assert {trial["setting"] for trial in told["trials"]} <= set(LinearConfig.searched)
+    assert told["after"] >= told["before"]
+    for agent, settings in told["settings"].items():
+        assert settings.items() <= team.metrics["chosen"][agent].items()
+        assert settings.items() <= team.config["settings"][agent].items()
+    plain = fit_team(world.train, world.valid, config.model_copy(update={"budget": None}))
+    assert plain.metrics["search"] == {}
+
+
+def test_agents_that_learn_together_are_not_searched() -> None:
+    """A trial would fit one of them alone, which is another agent than the one to be bettered."""
+    world = tastes(users=60, items=48)
+    few = {"steps": 6, "check_from": 6}
+    together = {"use": True, "embedding_dim": 4, "schedule": few}
+    names = ("collaborative", "knowledge", "linear")
+    config = TeamConfig.model_validate(
+        {
+            "agents": names,
+            "settings": {name: {"tau": 0.3} for name in names[:2]},
+            "together": together,
+            "coordinator": {"weights": {"collaborative": 3, "knowledge": 2, "linear": 1}},
+            "budget": 600.0,
+            "search": {"most_trials": 3, "standard_errors": 0.0},
+            "ranker": {"use": "never"},
+            "refit": True,
+        }
+    )
+    team = fit_team(world.train, world.valid, config, encode=encode_words)
+    told = team.metrics["search"]
+    assert told["left_out"] == ["collaborative", "knowledge"]
+    assert [trial["agent"] for trial in told["trials"]] == ["linear"] * 3
+    assert ["together" in kernel.notes for kernel in team.kernels] == [True, True, False]
+    done = TrainSummary(
+        model_id="m",
+        trained=True,
+        users=1,
+        items=1,
+        interactions=1,
+        facts=0,
+        metrics=team.metrics,
+        weights=team.weights,
+        seconds=1.0,
+    )
+    assert "since they learn together: collaborative, knowledge." in described(done)[1]
+    only = config.model_copy(update={"agents": names[:2], "coordinator": CoordinatorConfig()})
+    told = fit_team(world.train, world.valid, only, encode=encode_words).metrics["search"]
+    assert (told["left_out"], told["trials"]) == (["collaborative", "knowledge"], [])
+
+
+def test_trials_leave_the_checkpoints_of_the_fit_alone(tmp_path: Path) -> None:
+    world = tastes(users=40)
+    schedule = {"steps": 4, "check_from": 2, "check_every": 2, "warmup": 1}
+    small = {"tau": 0.3, "embedding_dim": 8, "schedule": schedule}
+    config = TeamConfig(
+        agents=("collaborative",),
+        settings={"collaborative": small},
+        budget=600.0,
+        search=SearchConfig(most_trials=1),
+        ranker=RankerConfig(use="never"),
+    )
+    parts = {"logs": tmp_path / "logs", "checkpoints": tmp_path / "checkpoints"}
+    team = fit_team(world.train, world.valid, config, encode=encode_words, **parts)
+    trial = team.metrics["search"]["trials"][0]
+    assert trial["setting"] == "tau"
+    assert trial["metric"] is not None
+    logged = [path.name for path in (tmp_path / "logs").iterdir()]
+    assert not any(f"{trial['value']:g}".replace(".", "-") in name for name in logged)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_kernel import random_histories, random_kernel
+
+from kgrec.data.vocabulary import Vocabulary
+from kgrec.errors import ModelError
+from kgrec.model.coordinator import Coordinator
+from kgrec.model.team import Team
+
+ITEMS = Vocabulary(f"item {n}" for n in range(9))
+
+
+def random_team(seed: int) -> Team:
+    forms = [(True, False, False), (False, True, True), (True, True, True)]
+    kernels = [
+        replace(random_kernel(seed + n, factors=f, rows=r, prior=p), agent=f"agent{n}")
+        for n, (f, r, p) in enumerate(forms)
+    ]
+    weights = np.random.default_rng(seed).dirichlet(np.ones(3))
+    return Team(ITEMS, tuple(kernels), Coordinator(weights.tolist()), {"seed": seed}, {"ndcg": 1.0})
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 100_000))
+def test_parts_sum_to_the_scores(seed: int) -> None:
+    team, history = random_team(seed), random_histories(seed, users=1)
+    parts = team.parts(history.indices, np.arange(9), history.data)
+    expected = team.scores(history)[0]
+    assert parts.contributions.shape == (3, history.nnz, 9)
+    scale = np.abs(parts.contributions).sum(axis=(0, 1)).max() + 1.0
+    np.testing.assert_allclose(parts.total, expected, rtol=1e-5, atol=1e-6 * scale)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 100_000))
+def test_taking_a_history_item_away_changes_the_score_by_its_part(seed: int) -> None:
+    team = random_team(seed)
+    team = replace(team, kernels=tuple(replace(k, history_power=0.0) for k in team.kernels))
+    whole = team.parts([1, 4, 6], [2, 3])
+    for agent in range(3):
+        weight = whole.weights[agent]
+        less, _ = team.kernels[agent].parts(np.array([1, 6]), np.array([2, 3]))
+        expected = whole.contributions[agent].sum(axis=0) - weight * less.sum(axis=0)
+        np.testing.assert_allclose(whole.contributions[agent, 1], expected, atol=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 100_000))
+def test_cosine_order_is_the_order_of_the_scores_without_sparse_rows(seed: int) -> None:
+    team, history = random_team(seed), random_histories(seed, users=1)
+    vectors = team.item_vectors().astype(np.float64)
+    query = team.query_vector(history.indices, history.data).astype(np.float64)
+    lengths = np.linalg.norm(vectors, axis=1)
+    np.testing.assert_allclose(lengths, lengths[0], rtol=1e-5)
+    alpha = team.coordinator.attention(team.kernels, history)[:, 0]
+    expected = np.zeros(9)
+    for weight, kernel in zip(alpha, team.kernels, strict=True):
+        bare = kernel if kernel.item_factors is None else replace(kernel, rows=None)
+        if kernel.item_factors is None:
+            assert kernel.prior is not None
+            expected += weight * kernel.prior
+        else:
+            expected += weight * bare.scores(history)[0]
+    np.testing.assert_allclose(vectors @ query, expected, rtol=1e-4, atol=1e-4)
+    assert vectors.shape[1] == query.shape[0] == 4 + 1 + 4 + 1 + 1
+
+
+def test_agents_without_a_share_are_neither_heard_nor_stored_in_vectors() -> None:
+    team = replace(random_team(2), coordinator=Coordinator([1.0, 0.0, 0.0]))
+    assert team.item_vectors().shape == (9, 5)
+    assert team.query_vector([1, 2]).shape == (5,)
+    assert list(team.suggestions()) == []
+    assert not team.parts([1, 2], [3]).contributions[1:].any()
+
+
+def test_suggestions_are_the_strongest_positive_rows() -> None:
+    team = random_team(8)
+    found = {s.agent: s for s in team.suggestions(per_item=2)}
+    assert set(found) == {"agent1", "agent2"}
+    rows = team.kernels[1].rows
+    assert rows is not None
+    for item in range(9):
+        row = rows[[item]].toarray()[0]
+        row[item] = 0.0
+        mine = found["agent1"].item == item
+        expected = np.sort(row[row > 0])[::-1][:2]
+        np.testing.assert_array_equal(found["agent1"].weight[mine], expected)
+        np.testing.assert_array_equal(row[found["agent1"].other[mine]], expected)
+
+
+def test_a_team_is_the_same_after_saving_and_loading(tmp_path: Path) -> None:
+    team = random_team(4)
+    team.save(tmp_path / "models" / "one")
+    again = Team.load(tmp_path / "models" / "one")
+    histories = random_histories(1)
+    np.testing.assert_array_equal(team.scores(histories), again.scores(histories))
+    assert again.items == team.items
+    assert again.weights == team.weights
+    assert again.config == team.config
+    assert again.metrics == team.metrics
+    assert [k.chosen for k in again.kernels] == [k.chosen for k in team.kernels]
+
+
+def test_saving_again_replaces_the_old_model_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    random_team(4).save(tmp_path / "one")
+    random_team(5).save(tmp_path / "one")
+    assert Team.load(tmp_path / "one").config == {"seed": 5}
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+def test_another_vocabulary_is_refused(tmp_path: Path) -> None:
+    random_team(4).save(tmp_path)
+    ids = json.loads((tmp_path / "items.json").read_text())
+    ids["ids"].reverse()
+    (tmp_path / "items.json").write_text(json.dumps(ids))
+    with pytest.raises(ModelError, match="not those the model was trained on"):
+        Team.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "items.json", "model.safetensors", "metrics.json"])
+@pytest.mark.parametrize("content", [None, b"", b"{\xff", b"[1]"])
+def test_a_broken_or_missing_file_is_a_model_error(
+    tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    random_team(4).save(tmp_path)
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError):
+        Team.load(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_a_model_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="cannot be written"):
+        random_team(4).save(tmp_path / "file" / "one")
