@@ -22,7 +22,7 @@ from results import METRICS, Accuracy, Result, Times
 
 from kgrec.data.atomic import SplitDataset, read_folder
 from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.evaluation.protocol import TestTargets, evaluate_ranking
+from kgrec.evaluation.protocol import HeldOutTargets, evaluate_ranking
 from kgrec.evaluation.report import peak_memory
 from kgrec.metrics.validation import Objective, Validation
 
@@ -71,7 +71,7 @@ def rank_test(
         popularity=np.bincount(train.indices, minlength=train.shape[1]),
         seed=SEED,
     )
-    values = TestTargets.of(seen, data.test).values(lists.items, ks)
+    values = HeldOutTargets.of(seen, data.test).values(lists.items, ks)
     accuracy = {
         k: Accuracy(
             mean={name: report.at[k][name] for name in METRICS},

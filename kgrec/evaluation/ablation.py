@@ -18,7 +18,7 @@ from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, Facts
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
-from kgrec.evaluation.measure import Measurement, TestQueries, measure
+from kgrec.evaluation.measure import HeldOutQueries, Measurement, measure
 from kgrec.evaluation.report import Metric
 from kgrec.learning.agent import Encode
 from kgrec.learning.fit_team import fit_team
@@ -161,7 +161,7 @@ def variants(
 def ablate(
     team: Team,
     whole: Measurement,
-    asked: TestQueries,
+    asked: HeldOutQueries,
     config: TeamConfig,
     fitted: dict[str, Kernel],
     *,
@@ -216,7 +216,7 @@ def _as_found(
 
 def _measured(
     variant: Variant,
-    asked: TestQueries,
+    asked: HeldOutQueries,
     config: TeamConfig,
     fitted: dict[str, Kernel],
     encode: Encode | None,
@@ -257,7 +257,7 @@ def _compared(
     rows: list[AblationRow],
     values: dict[str, dict[int, dict[str, Values]]],
     team: Measurement,
-    asked: TestQueries,
+    asked: HeldOutQueries,
 ) -> Iterator[AblationRow]:
     less: dict[str, dict[int, dict[str, Difference]]] = {
         name: {k: {} for k in asked.ks} for name in values

@@ -21,9 +21,9 @@ from kgrec.errors import ConfigError
 from kgrec.evaluation.ablation import Knowledge, ablate, audited
 from kgrec.evaluation.html_page import page
 from kgrec.evaluation.measure import (
+    HeldOutQueries,
     KnownHistory,
     Measurement,
-    TestQueries,
     breakdown,
     by_group,
     check_relation,
@@ -126,7 +126,7 @@ def _evaluated(
     clock = _Clock()
     data = read_split(config)
     train = audited(data.train, config.knowledge, seed=config.team.seed)
-    asked = TestQueries(data, config.history, config.ks, config.sample_users, config.team.seed)
+    asked = HeldOutQueries(data, config.history, config.ks, config.sample_users, config.team.seed)
     against = None if config.baseline is None else _Baseline.read(config.baseline, asked)
     labels = None if config.group is None else group_labels(asked, config.group)
     check_relation(data.train, config.relation)
@@ -228,11 +228,11 @@ class _Baseline:
     users: int
 
     @classmethod
-    def read(cls, path: Path, asked: TestQueries) -> _Baseline:
+    def read(cls, path: Path, asked: HeldOutQueries) -> _Baseline:
         users = asked.questions.users
         return cls(path, *read_run(path, asked.data.train, users, max(asked.ks)))
 
-    def beside(self, found: Measurement, asked: TestQueries) -> BaselineReport:
+    def beside(self, found: Measurement, asked: HeldOutQueries) -> BaselineReport:
         theirs = asked.questions.values(self.items, asked.ks)
         differences = compare_at(found.values, theirs, seed=asked.seed)
         return BaselineReport(run=str(self.path), users=self.users, at=differences)

@@ -15,7 +15,7 @@ from kgrec.config import FrozenModel
 from kgrec.data.dataset import IntArray
 from kgrec.data.values import NULL_KEYS
 from kgrec.errors import ConfigError
-from kgrec.evaluation.protocol import TestTargets
+from kgrec.evaluation.protocol import HeldOutTargets
 from kgrec.evaluation.report import Metric, metrics_of
 from kgrec.metrics.intervals import resampled
 from kgrec.metrics.ranking import Values, hits_of
@@ -231,7 +231,7 @@ def by_history(
 
 
 def by_popularity(
-    asked: TestTargets, items: IntArray, popularity: IntArray, k: int, *, seed: int = 2024
+    asked: HeldOutTargets, items: IntArray, popularity: IntArray, k: int, *, seed: int = 2024
 ) -> list[TargetGroup]:
     """Return how often targets are found, by how many users had them in training.
 

@@ -24,7 +24,7 @@ from kgrec.evaluation.groups import (
     group_report,
     groups_of,
 )
-from kgrec.evaluation.protocol import Lists, Scorer, TestTargets, evaluate_ranking
+from kgrec.evaluation.protocol import HeldOutTargets, Lists, Scorer, evaluate_ranking
 from kgrec.evaluation.report import Metric, RankingReport, metrics_of
 from kgrec.metrics.calibration import kinds_of, miscalibration
 from kgrec.metrics.diversity import intra_list_diversity, item_features
@@ -36,7 +36,7 @@ KnownHistory = Literal["train", "train+valid"]
 
 
 @dataclass(frozen=True)
-class TestQueries:
+class HeldOutQueries:
     """The test part as a ranker meets it; the same for every ranker.
 
     Attributes:
@@ -72,10 +72,10 @@ class TestQueries:
         return np.bincount(train.matrix().indices, minlength=train.num_items)
 
     @cached_property
-    def questions(self) -> TestTargets:
+    def questions(self) -> HeldOutTargets:
         """Who is asked for what."""
         shape = (self.data.train.num_users, self.data.train.num_items)
-        return TestTargets.of(
+        return HeldOutTargets.of(
             self.seen.matrix(*shape), self.data.test, max_users=self.max_users, seed=self.seed
         )
 
@@ -97,7 +97,7 @@ class Measurement:
     among_cold: RankingReport | None = None
 
 
-def measure(ranker: Scorer, asked: TestQueries, progress: Progress = SILENT) -> Measurement:
+def measure(ranker: Scorer, asked: HeldOutQueries, progress: Progress = SILENT) -> Measurement:
     """Rank all items for every test user; cold items also among themselves.
 
     Raises:
@@ -155,7 +155,9 @@ class Breakdown(FrozenModel):
     popularity: tuple[TargetGroup, ...]
 
 
-def list_report(found: Measurement, asked: TestQueries, relation: str | None = None) -> ListReport:
+def list_report(
+    found: Measurement, asked: HeldOutQueries, relation: str | None = None
+) -> ListReport:
     """Measure diversity and calibration of the lists.
 
     Args:
@@ -198,7 +200,7 @@ def check_relation(train: Dataset, relation: str | None) -> None:
         kinds_of(train, relation)
 
 
-def group_labels(asked: TestQueries, column: str) -> list[str]:
+def group_labels(asked: HeldOutQueries, column: str) -> list[str]:
     """Return the group of each user that is asked for.
 
     Raises:
@@ -214,14 +216,16 @@ def group_labels(asked: TestQueries, column: str) -> list[str]:
     return groups_of(column, [columns[column][user] for user in asked.questions.users])
 
 
-def by_group(found: Measurement, asked: TestQueries, column: str, labels: list[str]) -> GroupReport:
+def by_group(
+    found: Measurement, asked: HeldOutQueries, column: str, labels: list[str]
+) -> GroupReport:
     """Measure groups of users at the longest lists."""
     k = max(asked.ks)
     values = {name: found.values[k][name] for name in _SHOWN}
     return group_report(column, k, labels, values, seed=asked.seed)
 
 
-def breakdown(found: Measurement, asked: TestQueries) -> Breakdown:
+def breakdown(found: Measurement, asked: HeldOutQueries) -> Breakdown:
     """Break the accuracy at the longest lists down."""
     k, train = max(asked.ks), asked.data.train
     known = asked.known.matrix(train.num_users, train.num_items)

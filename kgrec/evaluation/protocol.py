@@ -30,7 +30,7 @@ from kgrec.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
-class TestTargets:
+class HeldOutTargets:
     """The users that are asked for, and what is right for them.
 
     Attributes:
@@ -53,7 +53,7 @@ class TestTargets:
         *,
         max_users: int | None = None,
         seed: int = 2024,
-    ) -> TestTargets:
+    ) -> HeldOutTargets:
         """Ask for the test interactions that are not seen.
 
         Args:
@@ -206,7 +206,7 @@ def evaluate_ranking(
     """
     if not ks or min(ks) < 1:
         raise ConfigError("k must be at least 1", value=list(ks))
-    asked = TestTargets.of(seen, test, max_users=max_users, seed=seed)
+    asked = HeldOutTargets.of(seen, test, max_users=max_users, seed=seed)
     begun = time.perf_counter()
     lists = rank_all(
         ranker, histories, seen, asked.users, max(ks), among=among, seed=seed, progress=progress

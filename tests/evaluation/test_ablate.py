@@ -12,7 +12,7 @@ from tastes import encode_words, tastes
 from kgrec.data.atomic import SplitDataset
 from kgrec.data.dataset import Dataset, Interactions
 from kgrec.evaluation.ablation import Variant, ablate, variants
-from kgrec.evaluation.measure import TestQueries, measure
+from kgrec.evaluation.measure import HeldOutQueries, measure
 from kgrec.learning.blending.ranker import RankerConfig
 from kgrec.learning.blending.weights import CoordinatorConfig, GateConfig
 from kgrec.learning.fit_team import fit_team
@@ -69,7 +69,7 @@ def test_an_agent_that_is_taken_as_it_is_equals_one_fitted_again() -> None:
     world = tastes()
     data = SplitDataset("tastes", world.train, world.valid, world.test)
     asked, config = (
-        TestQueries(data, "train", (5,)),
+        HeldOutQueries(data, "train", (5,)),
         TeamConfig(agents=AGENTS, settings=QUICK, coordinator=FIXED, ranker=PLAIN),
     )
     fitted: dict[str, Kernel] = {}
@@ -97,7 +97,7 @@ def test_a_variant_with_nothing_to_learn_from_says_so() -> None:
     world = tastes()
     data = SplitDataset("tastes", world.train, world.valid, world.test)
     asked, config = (
-        TestQueries(data, "train", (5,)),
+        HeldOutQueries(data, "train", (5,)),
         TeamConfig(agents=("semantic",), settings=QUICK, coordinator=FIXED, ranker=PLAIN),
     )
     fitted: dict[str, Kernel] = {}
@@ -114,7 +114,7 @@ def test_what_a_search_found_holds_for_every_variant_and_none_searches(
 ) -> None:
     world = tastes()
     data = SplitDataset("tastes", world.train, world.valid, world.test)
-    asked = TestQueries(data, "train", (5,))
+    asked = HeldOutQueries(data, "train", (5,))
     config = TeamConfig(
         agents=AGENTS, settings=QUICK, coordinator=FIXED, ranker=PLAIN, budget=600.0
     )

@@ -7,16 +7,16 @@ import pytest
 
 from kgrec.data.dataset import Interactions
 from kgrec.evaluation.groups import by_history, by_popularity
-from kgrec.evaluation.protocol import TestTargets
+from kgrec.evaluation.protocol import HeldOutTargets
 
 
-def questions() -> TestTargets:
+def questions() -> HeldOutTargets:
     """User 0 is asked for items 1, 2 and 3, user 1 for item 3; neither has seen anything."""
     user, item = np.array([0, 0, 0, 1]), np.array([1, 2, 3, 3])
     test = Interactions(user, item, np.ones(4, np.float32), user * 0)
     none = np.empty(0, np.int64)
     seen = Interactions(none, none, np.empty(0, np.float32), none).matrix(2, 5)
-    return TestTargets.of(seen, test)
+    return HeldOutTargets.of(seen, test)
 
 
 def test_targets_are_counted_by_how_many_had_them() -> None:

@@ -15,7 +15,7 @@ from kgrec.errors import ConfigError
 from kgrec.evaluation import measure as lists
 from kgrec.evaluation.ablation import audited
 from kgrec.evaluation.groups import group_report, groups_of
-from kgrec.evaluation.measure import TestQueries, measure
+from kgrec.evaluation.measure import HeldOutQueries, measure
 from kgrec.metrics.calibration import kinds_of, miscalibration
 from kgrec.metrics.diversity import intra_list_diversity, item_features, unit_rows, word_counts
 from kgrec.model.histories import Histories
@@ -63,7 +63,7 @@ def test_items_are_told_apart_by_facts_or_by_words() -> None:
 def test_blocks_of_users_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     world = tastes()
     data = SplitDataset("tastes", world.train, world.valid, world.test)
-    asked = TestQueries(data, "train", (5,))
+    asked = HeldOutQueries(data, "train", (5,))
     train = world.train.matrix()
 
     class Overlap:
@@ -79,7 +79,7 @@ def test_blocks_of_users_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_what_no_list_tells_is_left_out() -> None:
     world = tastes()
-    asked = TestQueries(
+    asked = HeldOutQueries(
         SplitDataset("tastes", world.train, world.valid, world.test), "train", (1, 5)
     )
 

@@ -15,7 +15,7 @@ from kgrec.data.dataset import FloatArray, Interactions
 from kgrec.data.protocols import Cut, ProtocolConfig, hold_out
 from kgrec.evaluation.ablation import Knowledge, audited
 from kgrec.evaluation.evaluate import EvaluateConfig, evaluate
-from kgrec.evaluation.measure import Measurement, TestQueries, measure
+from kgrec.evaluation.measure import HeldOutQueries, Measurement, measure
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.team_config import TeamConfig
 from kgrec.metrics.validation import Validation
@@ -36,7 +36,7 @@ def measured(
     config = TeamConfig(agents=(agent,), settings={"collaborative": QUICK})
     train = audited(data.train, knowledge, seed=1)
     team = fit_team(train, data.valid, config, given=data.valid_given)
-    return measure(team, TestQueries(data, "train", (5,)))
+    return measure(team, HeldOutQueries(data, "train", (5,)))
 
 
 def test_cold_items_are_found_by_what_is_known_of_them() -> None:
@@ -59,7 +59,7 @@ def test_users_of_whom_nothing_was_learned_are_served_from_what_they_show() -> N
 
 def test_what_is_known_and_what_is_seen() -> None:
     data = hold_out(whole(), ProtocolConfig(name="warm"), seed=1)
-    alone, both = TestQueries(data, "train", (5,)), TestQueries(data, "train+valid", (5,))
+    alone, both = HeldOutQueries(data, "train", (5,)), HeldOutQueries(data, "train+valid", (5,))
     learned = len(data.train.interactions)
     assert (len(alone.known), len(both.known)) == (learned, learned + len(data.valid))
     assert len(alone.seen) == len(both.seen) == learned + len(data.valid)
@@ -83,7 +83,7 @@ def test_a_ranker_is_told_when_it_is_asked_and_nothing_of_what_for(cut: Cut) -> 
     met = []
     for test in (data.test, other):
         witness = Witness()
-        found = measure(witness, TestQueries(replace(data, test=test), "train", (5,)))
+        found = measure(witness, HeldOutQueries(replace(data, test=test), "train", (5,)))
         [histories] = witness.met
         first = [test.at[test.user == user].min() for user in found.lists.users]
         assert histories.now.tolist() == first

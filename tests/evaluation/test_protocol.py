@@ -10,7 +10,7 @@ from tastes import tastes
 from kgrec.data.dataset import FloatArray, Interactions
 from kgrec.errors import ConfigError, DataError, ModelError
 from kgrec.evaluation.ablation import audited
-from kgrec.evaluation.protocol import TestTargets, evaluate_ranking, rank_all
+from kgrec.evaluation.protocol import HeldOutTargets, evaluate_ranking, rank_all
 from kgrec.metrics.ranking import TopLists
 from kgrec.metrics.validation import Objective, Validation
 
@@ -65,12 +65,12 @@ def test_a_sample_of_users_is_drawn_by_the_seed() -> None:
     world = tastes()
     seen = world.train.matrix()
 
-    def drawn(seed: int) -> TestTargets:
-        return TestTargets.of(seen, world.test, max_users=20, seed=seed)
+    def drawn(seed: int) -> HeldOutTargets:
+        return HeldOutTargets.of(seen, world.test, max_users=20, seed=seed)
 
     assert (len(drawn(1)), drawn(1).eligible) == (20, 120)
     assert drawn(1).users.tolist() == drawn(1).users.tolist() != drawn(2).users.tolist()
-    whole = TestTargets.of(seen, world.test)
+    whole = HeldOutTargets.of(seen, world.test)
     kept = np.searchsorted(whole.users, drawn(1).users)
     assert (drawn(1).truth != whole.truth[kept]).nnz == 0
     assert drawn(1).num_right.tolist() == whole.num_right[kept].tolist()
