@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from kgrec.errors import SchemaError
+from kgrec.graph.address import Address
 from kgrec.graph.arcade import run_sql
 from kgrec.schema import Index, load_schema
-
-if TYPE_CHECKING:
-    from kgrec.graph.store import GraphStore
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
+class StatementRunner(Protocol):
+    """What a dialect needs of a store to define indexes; `GraphStore` satisfies it."""
+
+    address: Address
+
+    def read(
+        self, statement: str, slots: Mapping[str, str] = ..., **parameters: Any
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a statement file."""
+
+    def write(
+        self, statement: str, slots: Mapping[str, str] = ..., **parameters: Any
+    ) -> list[dict[str, Any]]:
+        """Run a statement file in a write transaction and return its rows."""
+
+    def sole_writer(self) -> AbstractContextManager[None]:
+        """Exclude the writes of other processes while the block runs."""
+
+
 class Dialect(ABC):
-    """One engine's way with indexes. Index keys are those of `[indexes]` in `core.toml`."""
+    """How one engine names and defines the indexes that `[indexes]` of core.toml has by key."""
 
     engine: str
 
@@ -30,19 +49,19 @@ class Dialect(ABC):
         """Return the name by which procedures call the index."""
 
     @abstractmethod
-    def create_fulltext_index(self, store: GraphStore, key: str) -> None:
+    def create_fulltext_index(self, store: StatementRunner, key: str) -> None:
         """Create a full-text index where it is missing."""
 
     @abstractmethod
-    def create_vector_index(self, store: GraphStore, key: str, dimensions: int) -> None:
+    def create_vector_index(self, store: StatementRunner, key: str, dimensions: int) -> None:
         """Create a cosine vector index, which must not exist."""
 
     @abstractmethod
-    def drop_index(self, store: GraphStore, key: str) -> None:
+    def drop_index(self, store: StatementRunner, key: str) -> None:
         """Drop an index, which must exist."""
 
     @abstractmethod
-    def vector_dimensions(self, store: GraphStore, key: str) -> int | None:
+    def vector_dimensions(self, store: StatementRunner, key: str) -> int | None:
         """Return the length of the vectors of an index, None where there is no such index."""
 
     def vector_index(self, slot: str) -> str:
@@ -66,16 +85,16 @@ class Neo4jDialect(Dialect):
         index_of(key)
         return key
 
-    def create_fulltext_index(self, store: GraphStore, key: str) -> None:
+    def create_fulltext_index(self, store: StatementRunner, key: str) -> None:
         store.write("setup/fulltext_index", _index_slots(key))
 
-    def create_vector_index(self, store: GraphStore, key: str, dimensions: int) -> None:
+    def create_vector_index(self, store: StatementRunner, key: str, dimensions: int) -> None:
         store.write("setup/vector_index", _index_slots(key), dimensions=dimensions)
 
-    def drop_index(self, store: GraphStore, key: str) -> None:
+    def drop_index(self, store: StatementRunner, key: str) -> None:
         store.write("setup/drop_index", {"index": key})
 
-    def vector_dimensions(self, store: GraphStore, key: str) -> int | None:
+    def vector_dimensions(self, store: StatementRunner, key: str) -> int | None:
         rows = store.read("setup/index_options", index=key)
         return int(rows[0]["config"]["vector.dimensions"]) if rows else None
 
@@ -91,18 +110,18 @@ class ArcadeDialect(Dialect):
     def index_name(self, key: str) -> str:
         return f"{index_of(key).label}[{indexed_property(key)}]"
 
-    def create_fulltext_index(self, store: GraphStore, key: str) -> None:
+    def create_fulltext_index(self, store: StatementRunner, key: str) -> None:
         self._create(store, key, "STRING", "FULL_TEXT")
 
-    def create_vector_index(self, store: GraphStore, key: str, dimensions: int) -> None:
+    def create_vector_index(self, store: StatementRunner, key: str, dimensions: int) -> None:
         metadata = f'METADATA {{"dimensions": {int(dimensions)}, "similarity": "COSINE"}}'
         self._create(store, key, "ARRAY_OF_FLOATS", f"LSM_VECTOR {metadata}")
 
-    def drop_index(self, store: GraphStore, key: str) -> None:
+    def drop_index(self, store: StatementRunner, key: str) -> None:
         with store.sole_writer():
             run_sql(store.address, f"DROP INDEX `{self.index_name(key)}`")
 
-    def vector_dimensions(self, store: GraphStore, key: str) -> int | None:
+    def vector_dimensions(self, store: StatementRunner, key: str) -> int | None:
         label = index_of(key).label
         rows = run_sql(
             store.address,
@@ -112,7 +131,7 @@ class ArcadeDialect(Dialect):
         found = [int(one["dimensions"]) for one in rows if one["name"] == name]
         return found[0] if found else None
 
-    def _create(self, store: GraphStore, key: str, kind: str, index: str) -> None:
+    def _create(self, store: StatementRunner, key: str, kind: str, index: str) -> None:
         label, name = index_of(key).label, indexed_property(key)
         with store.sole_writer():
             run_sql(store.address, f"CREATE VERTEX TYPE {label} IF NOT EXISTS")

@@ -10,28 +10,33 @@ from torch import Tensor
 from torch.distributed.algorithms.ddp_comm_hooks import powerSGD_hook
 from torch.nn.parallel import DistributedDataParallel
 
-from kgrec.training.workers import Workers
-
 # Torch puts the parameters into buckets anew after the first step, so nothing is kept before.
 _BEGIN = 2
 
 
-def register(step: DistributedDataParallel, workers: Workers) -> None:
-    """Have a module's gradients shared as `workers.compression` says.
+def register(
+    step: DistributedDataParallel, kind: str, *, world: int, density: float, matrix_rank: int
+) -> None:
+    """Register the communication hook that compresses a module's gradients.
 
     `powersgd` is that of Vogels et al. 2019 in torch's own form; `topk` sends the largest entries
     and keeps the others for the next step (Aji and Heafield 2017; Stich et al. 2018).
+
+    Args:
+        step: the module whose gradients are averaged.
+        kind: `powersgd`, `topk`, or `none`, which registers nothing.
+        world: number of processes.
+        density: share of the entries that `topk` sends.
+        matrix_rank: rank of the approximation that `powersgd` sends.
     """
-    if workers.compression == "powersgd":
+    if kind == "powersgd":
         low_rank = powerSGD_hook.PowerSGDState(
-            process_group=None,
-            matrix_approximation_rank=workers.matrix_rank,
-            start_powerSGD_iter=_BEGIN,
+            process_group=None, matrix_approximation_rank=matrix_rank, start_powerSGD_iter=_BEGIN
         )
         step.register_comm_hook(low_rank, powerSGD_hook.powerSGD_hook)
-    elif workers.compression == "topk":
+    elif kind == "topk":
         # Torch reads a hook's annotations and does not take them as strings.
-        state = TopKCompression(workers.density, workers.world)
+        state = TopKCompression(density, world)
         step.register_comm_hook(state, lambda state, bucket: top_k_hook(state, bucket))
 
 

@@ -94,7 +94,13 @@ class Workers:
         from kgrec.training.compression import register
 
         step = DistributedDataParallel(_step(model, loss_of_step))
-        register(step, self)
+        register(
+            step,
+            self.compression,
+            world=self.world,
+            density=self.density,
+            matrix_rank=self.matrix_rank,
+        )
         loss: Callable[[], Tensor] = step
         return loss
 
