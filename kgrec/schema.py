@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any, Literal
 
 from pydantic import Field
@@ -57,13 +58,60 @@ class Core(FrozenModel):
     properties: dict[str, dict[str, str]]
     indexes: dict[str, Index]
 
+    def kind_of(self, end: str) -> NodeKind:
+        """Return what kind of node an end of a relation is, such as `Relation.tail`."""
+        if not end:
+            return "item"
+        return "user" if end == self.labels.user else "entity"
+
+    def ends_of(self, relation: Relation) -> tuple[NodeKind, NodeKind]:
+        """Return what kinds of node a relation leads from and to."""
+        return self.kind_of(relation.head), self.kind_of(relation.tail)
+
+    def label_of(self, kind: NodeKind) -> str:
+        """Return the label that all nodes of a kind share."""
+        return str(getattr(self.labels, kind))
+
+    def end_slots(self, head: NodeKind, tail: NodeKind) -> dict[str, str]:
+        """Return the slots of a statement that takes any two ends: labels and keys."""
+        one, two = self.label_of(head), self.label_of(tail)
+        return {"head": one, "head_key": self.keys[one], "tail": two, "tail_key": self.keys[two]}
+
+
+NodeKind = Literal["user", "item", "entity"]
+"""What a relation of a domain can begin or end at."""
+
+ENDS: tuple[tuple[NodeKind, NodeKind], ...] = (
+    ("item", "entity"),
+    ("item", "item"),
+    ("entity", "entity"),
+    ("entity", "item"),
+    ("user", "user"),
+    ("user", "entity"),
+)
+"""Head and tail that a relation may have; what users do with items is an interaction."""
+
 
 class Relation(FrozenModel):
-    """A relation type from an item to entities of one type."""
+    """A relation type with the node types of its ends.
 
+    Attributes:
+        head, tail: an entity type, or the label that all users or all entities share; empty for
+            the items of the domain. A file may also name these by their label.
+        meaning: one sentence with `{item}` and `{entity}` for the ends, or `{head}` and `{tail}`.
+        columns: how a column of a table of heads may be called that holds tails.
+    """
+
+    head: str = ""
     tail: str
     meaning: str
     columns: tuple[str, ...] = ()
+
+    def sentence(self, head: str, tail: str) -> str:
+        """Return the meaning with names of the two ends in it, without a full stop."""
+        item, entity = (head, tail) if self.tail else (tail, head)
+        names = {"head": head, "tail": tail, "item": item, "entity": entity}
+        return self.meaning.format(**names).rstrip(". ")
 
 
 class Rule(FrozenModel):
@@ -144,13 +192,30 @@ class Domain(FrozenModel):
     reading: Reading = Field(default_factory=Reading)
     rules: tuple[Rule, ...] = ()
 
-    def relation_of_column(self, column: str) -> str | None:
-        """Return the relation type that a column of this name usually holds, if any."""
+    @property
+    def facts(self) -> dict[str, Relation]:
+        """The relation types from items to entities of one type."""
+        return self.relations_of("")
+
+    def relation_of_column(self, column: str, *, head: str = "") -> str | None:
+        """Return the relation type that a column of this name usually holds, if any.
+
+        Args:
+            head: entity type of the table's rows; empty for a table of items.
+        """
         wanted = column.strip().lower().replace(" ", "_")
-        for name, relation in self.relations.items():
+        for name, relation in self.relations_of(head).items():
             if wanted == name.lower() or wanted in relation.columns:
                 return name
         return None
+
+    def relations_of(self, head: str) -> dict[str, Relation]:
+        """Return the relation types from items (empty) or one entity type to one entity type."""
+        return {
+            name: one
+            for name, one in self.relations.items()
+            if one.head == head and one.tail in self.entity_types
+        }
 
 
 class Statement(FrozenModel):
@@ -247,6 +312,9 @@ def load_domain(path: Path, core: Core) -> Domain:
         ConfigError: a key is unknown, or a value of no use, such as a type that there is not.
     """
     domain = parse_config(Domain, load_toml(path), origin=str(path))
+    own = domain.item_label
+    relations = {name: _normalised(one, own, core) for name, one in domain.relations.items()}
+    domain = domain.model_copy(update={"relations": relations})
     reserved = _core_names(core)
     for name in [domain.item_label, *domain.entity_types, *domain.relations]:
         if not _IDENTIFIER.fullmatch(name):
@@ -259,17 +327,57 @@ def load_domain(path: Path, core: Core) -> Domain:
         if name in core.properties[core.labels.item]:
             raise SchemaError(f"{path}: the property is one that every item has", value=name)
     for name, relation in domain.relations.items():
-        if relation.tail not in domain.entity_types:
-            raise SchemaError(
-                f"{path}: {name} points to an unknown entity type", value=relation.tail
-            )
-        if "{item}" not in relation.meaning or "{entity}" not in relation.meaning:
-            raise SchemaError(
-                f"{path}: the meaning of {name} must name {{item}} and {{entity}}",
-                value=relation.meaning,
-            )
+        _check_relation(name, relation, domain, core, path)
     _check_reading(domain, path)
     return domain
+
+
+def _normalised(relation: Relation, item_label: str, core: Core) -> Relation:
+    """Return a relation whose ends that are items are empty, and named `{item}` in its meaning.
+
+    With `{item}` in the meaning go entities; ends of one kind stay `{head}` and `{tail}`.
+    """
+    own = {item_label: "", core.labels.item: ""}
+    head, tail = own.get(relation.head, relation.head), own.get(relation.tail, relation.tail)
+    changed = relation.model_copy(update={"head": head, "tail": tail})
+    ends, meaning = core.ends_of(changed), relation.meaning
+    if set(ends) == {"item", "entity"} and _places(meaning) == ["head", "tail"]:
+        names = {end: f"{{{kind}}}" for end, kind in zip(("head", "tail"), ends, strict=True)}
+        meaning = meaning.format(**names)
+    return changed.model_copy(update={"meaning": meaning})
+
+
+def _places(meaning: str) -> list[str]:
+    return sorted(part[1] for part in Formatter().parse(meaning) if part[1] is not None)
+
+
+def _check_relation(name: str, relation: Relation, domain: Domain, core: Core, path: Path) -> None:
+    labels = core.labels
+    known = [*domain.entity_types, labels.entity, labels.item, labels.user]
+    for side in ("head", "tail"):
+        end = getattr(relation, side)
+        if end and end not in known:
+            raise SchemaError(
+                f"{path}: the {side} of {name} is an unknown entity type",
+                value=end,
+                remedy=f"Known: {', '.join(known)}.",
+            )
+    ends = core.ends_of(relation)
+    if ends not in ENDS:
+        allowed = ", ".join(f"{head} to {tail}" for head, tail in ENDS)
+        raise SchemaError(
+            f"{path}: {name} cannot lead from {ends[0]} to {ends[1]}",
+            value=name,
+            remedy=f"A relation leads from {allowed}. What users do with items is an interaction.",
+        )
+    one_item = set(ends) == {"item", "entity"}
+    if _places(relation.meaning) != (["entity", "item"] if one_item else ["head", "tail"]):
+        either = "{item} and {entity}, or {head} and {tail}" if one_item else "{head} and {tail}"
+        raise SchemaError(
+            f"{path}: the meaning of {name} must name {either}, each once",
+            value=relation.meaning,
+            remedy='Such as "{head} is a sequel of {tail}."',
+        )
 
 
 def _check_reading(domain: Domain, path: Path) -> None:
@@ -277,6 +385,12 @@ def _check_reading(domain: Domain, path: Path) -> None:
     used = {rule.relation for rule in domain.rules} | set(reading.known)
     if unknown := sorted(used - domain.relations.keys()):
         raise SchemaError(f"{path}: a rule is for an unknown relation", value=unknown[0])
+    if others := sorted(used - domain.facts.keys()):
+        raise SchemaError(
+            f"{path}: a rule is for a relation that does not lead from an item to an entity type",
+            value=others[0],
+            remedy=f"Rules can state {', '.join(domain.facts)}.",
+        )
     types = {*reading.ner.values(), *reading.phrases, *reading.patterns}
     if unknown := sorted(types - domain.entity_types.keys()):
         raise SchemaError(f"{path}: [reading] names an unknown entity type", value=unknown[0])

@@ -118,6 +118,72 @@ def test_a_domain_file_of_ones_own_is_checked(tmp_path: Path) -> None:
         load_schema().domain("books")
 
 
+def further(relation: str, meaning: str, head: str = "", tail: str = "Writer") -> str:
+    ends = f'head = "{head}"\n' if head else ""
+    return f'{DOMAIN}\n[relations.{relation}]\n{ends}tail = "{tail}"\nmeaning = "{meaning}"\n'
+
+
+def test_a_relation_may_lead_from_and_to_any_node(tmp_path: Path) -> None:
+    path = tmp_path / "books.toml"
+    core = load_schema().core
+    for head, tail, ends in [
+        ("", "Item", ("item", "item")),
+        ("Book", "Book", ("item", "item")),
+        ("Writer", "Writer", ("entity", "entity")),
+        ("Writer", "Book", ("entity", "item")),
+        ("User", "User", ("user", "user")),
+        ("User", "Entity", ("user", "entity")),
+    ]:
+        path.write_text(further("NEAR", "{head} is near {tail}.", head, tail), encoding="utf-8")
+        domain = load_schema().domain(str(path))
+        assert core.ends_of(domain.relations["NEAR"]) == ends
+        assert list(domain.facts) == ["WRITTEN_BY"]
+        assert domain.relations["NEAR"].sentence("A", "B") == "A is near B"
+
+
+def test_the_ends_of_a_meaning_are_those_of_the_relation(tmp_path: Path) -> None:
+    path = tmp_path / "books.toml"
+    path.write_text(further("PRAISES", "{entity} praises {item}.", "Writer", "Item"), "utf-8")
+    assert load_schema().domain(str(path)).relations["PRAISES"].sentence("Ann", "It") == (
+        "Ann praises It"
+    )
+    path.write_text(further("PRAISES", "{head} praises {tail}.", "Writer", "Item"), "utf-8")
+    praises = load_schema().domain(str(path)).relations["PRAISES"]
+    assert praises.sentence("Ann", "It") == "Ann praises It"
+    assert praises.meaning == "{entity} praises {item}."
+
+
+@pytest.mark.parametrize(
+    ("head", "tail", "meaning", "error"),
+    [
+        ("", "Item", "{item} is near {entity}.", "must name {head} and {tail}, each once"),
+        ("", "Writer", "{item} is near {tail}.", "must name {item} and {entity}, or {head}"),
+        ("Writer", "Writer", "{item} is near {entity}.", "must name {head} and {tail}, each"),
+        ("", "Item", "{head} and {head} are near {tail}.", "each once"),
+        ("User", "Item", "{head} owns {tail}.", "from user to item.*is an interaction"),
+        ("Writer", "User", "{head} knows {tail}.", "from entity to user"),
+        ("Poet", "Writer", "{head} knows {tail}.", "the head of NEAR.*'Poet'.*Known: Writer"),
+        ("Writer", "Poet", "{head} knows {tail}.", "the tail of NEAR.*'Poet'"),
+    ],
+)
+def test_ends_and_meanings_of_no_use_are_named(
+    tmp_path: Path, head: str, tail: str, meaning: str, error: str
+) -> None:
+    path = tmp_path / "books.toml"
+    path.write_text(further("NEAR", meaning, head, tail), encoding="utf-8")
+    with pytest.raises(SchemaError, match=error):
+        load_schema().domain(str(path))
+
+
+def test_rules_read_facts_of_items_only(tmp_path: Path) -> None:
+    path = tmp_path / "books.toml"
+    rule = '[[rules]]\nrelation = "NEAR"\nrole = "agent"\n'
+    text = further("NEAR", "{head} is near {tail}.", "Writer", "Writer") + rule
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SchemaError, match="Rules can state WRITTEN_BY"):
+        load_schema().domain(str(path))
+
+
 def test_the_commands_show_and_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "books.toml"
     path.write_text(DOMAIN, encoding="utf-8")

@@ -101,12 +101,13 @@ def _show_domain(domain: Domain, *, as_json: bool) -> None:
     if as_json:
         print_json(_as_object(domain))
         return
+    own = domain.item_label
     title = f"{domain.name}: items are labelled {domain.item_label}"
     _table(
         title,
-        ("relation", "to", "meaning", "columns"),
+        ("relation", "from", "to", "meaning", "columns"),
         [
-            (name, one.tail, one.meaning, ", ".join(one.columns))
+            (name, one.head or own, one.tail or own, one.meaning, ", ".join(one.columns))
             for name, one in domain.relations.items()
         ],
     )

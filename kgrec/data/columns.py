@@ -222,11 +222,11 @@ def _check_given(table: Table, source: Source, domain: Domain, core: Core) -> No
     for column in source.columns.values():
         _check_column(table, column)
     for relation, text in source.relations.items():
-        if relation not in domain.relations:
+        if relation not in domain.facts:
             raise ConfigError(
-                f"domain {domain.name!r} has no such relation type",
+                f"domain {domain.name!r} has no such relation type from items to entities",
                 value=relation,
-                remedy=_near(relation, domain.relations),
+                remedy=_near(relation, domain.facts),
             )
         if text:
             _check_column(table, _split_relation(text, table)[0])

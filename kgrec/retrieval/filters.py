@@ -133,7 +133,7 @@ def _relations(domain: Domain, key: str) -> Iterable[tuple[str, str]]:
     """Yield relation types with the entity types that they lead to."""
     wanted = key.lower().replace(" ", "_")
     column = domain.relation_of_column(key)
-    for name, relation in domain.relations.items():
+    for name, relation in domain.facts.items():
         if name == column or (column is None and relation.tail.lower() == wanted):
             yield name, relation.tail
 
@@ -142,5 +142,5 @@ def _known(domains: Sequence[Domain]) -> list[str]:
     words: dict[str, Any] = {}
     for domain in domains:
         words |= dict.fromkeys(domain.item_properties)
-        words |= dict.fromkeys(r.columns[0] for r in domain.relations.values() if r.columns)
+        words |= dict.fromkeys(r.columns[0] for r in domain.facts.values() if r.columns)
     return list(words)
