@@ -17,6 +17,7 @@ from kgrec.graph.store import GraphStore
 from kgrec.graph.training_data import read_dataset
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.kernel import Kernel
+from kgrec.model.storage import save_team
 from kgrec.model.team import Team
 from kgrec.retrieval.history import read_history
 from kgrec.stages.publish import publish
@@ -104,7 +105,7 @@ def planted(
     """Plant the graph, train a team and put it into service."""
     plant(store, users=users, items=items, each=each)
     dataset, team = train(store)
-    team.save(models / model_id)
+    save_team(team, models / model_id)
     publish(store, team, model_id)
     return Planted(store, dataset, team, models, model_id)
 

@@ -35,7 +35,7 @@ def publish(
 
     Example: kgrec publish --list
     """
-    from kgrec.model.team import Team
+    from kgrec.model.storage import load_team
     from kgrec.stages import models as trained
     from kgrec.stages.publish import publish as run
 
@@ -50,7 +50,7 @@ def publish(
             _show(entries)
         return
     chosen = trained.choose_model(folder, model_id)
-    team = Team.load(folder / chosen)
+    team = load_team(folder / chosen)
     with open_graph(settings) as store, progress(quiet=as_json) as bars:
         done = run(store, team, chosen, suggests_per_item=suggests, progress=bars)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -89,8 +90,11 @@ def described(done: TrainSummary) -> list[str]:
     data = f"{done.users:,} users, {done.items:,} items, {done.interactions:,} interactions, "
     lines = [f"{data}{done.facts:,} facts."]
     if not done.trained:
-        return [*lines, f"{done.model_id} was trained on just this, and is kept."]
-    shares = ", ".join(f"{name} {share:.2f}" for name, share in done.weights.items())
+        lines.append(f"found: {done.model_id} was trained on just this, and is kept.")
+        return lines + failures(done.failed)
+    if done.reason:
+        lines.append(f"Trained: {done.reason}.")
+    shares = ", ".join(f"{name} {share:.2f}" for name, share in done.shares.items())
     search = done.metrics.get("search") or {}
     if search:
         trials = search["trials"]
@@ -98,7 +102,13 @@ def described(done: TrainSummary) -> list[str]:
         left_out = ", ".join(search.get("left_out", ()))
         told = f" Not searched, since they learn together: {left_out}." if left_out else ""
         lines.append(f"{len(trials)} settings tried, {kept} kept.{told}")
-    return [*lines, f"{done.model_id}: {shares}; {done.seconds:.1f} s."]
+    lines.append(f"{done.model_id}: {shares}; {done.seconds:.1f} s.")
+    return lines + failures(done.failed)
+
+
+def failures(failed: Mapping[str, str]) -> list[str]:
+    """Return which agents could not be fitted and why, a line each."""
+    return [f"{name} failed: {reason}" for name, reason in failed.items()]
 
 
 @app.command("encoder")

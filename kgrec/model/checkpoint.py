@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -62,13 +63,25 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read a safetensors file; raises ModelError where it is missing or broken."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all; raises ModelError where it cannot be written."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _unwritable(path, error) from None
+
+
+def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Read the arrays of a safetensors file and what its head says; raises ModelError."""
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return dict(load_file(path))
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return arrays, dict(file.metadata() or {})
     except (OSError, SafetensorError) as error:
         raise _unreadable(path, error) from None
 

@@ -26,13 +26,7 @@ from kgrec.model.kernel import Kernel
 
 Floats = NDArray[np.float64]
 DAY = 86_400_000.0
-_ARRAYS = {  # attribute: name in a stored model
-    "attention_weights": "attend",
-    "value_weights": "say",
-    "popularity_weights": "alike",
-    "popularity": "popularity",
-    "prior": "prior",
-}
+_ARRAYS = ("attention_weights", "value_weights", "popularity_weights", "popularity", "prior")
 _NUMBERS = ("recency", "liking", "blend", "top")
 
 
@@ -247,8 +241,8 @@ class Ranker:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name."""
-        item_mean = {} if self.ratings is None else {"usual": self.ratings.item_mean}
-        return {stored: getattr(self, name) for name, stored in _ARRAYS.items()} | item_mean
+        item_mean = {} if self.ratings is None else {"item_mean": self.ratings.item_mean}
+        return {name: getattr(self, name) for name in _ARRAYS} | item_mean
 
     def settings(self) -> dict[str, Any]:
         """Return what `load` needs beside the arrays, as plain values."""
@@ -262,9 +256,9 @@ class Ranker:
     def load(cls, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Build a ranker again from `settings` and `arrays`."""
         rated = settings["ratings"]
-        values: dict[str, Any] = {name: arrays[stored] for name, stored in _ARRAYS.items()}
+        values: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
         values |= {name: settings[name] for name in _NUMBERS}
-        return cls(**values, ratings=rated and Ratings(arrays["usual"], **rated))
+        return cls(**values, ratings=rated and Ratings(arrays["item_mean"], **rated))
 
     def _strength(self, similarity: Sequence[Floats] | Floats, history: Histories) -> Floats:
         """Return v_h · exp ℓ(h, i), the largest about 1, [H, C].

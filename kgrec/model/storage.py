@@ -1,17 +1,21 @@
-"""A team in a directory: weights, resolved configuration, vocabulary, metrics.
+"""A team in a directory: what is in it, and beside that what is known of it.
 
 model.safetensors   every array, named `agent.part`
-config.json         agents, their resolved settings and shares, the vocabulary's hash
-items.json          the ids of the items in row order
-metrics.json        what was measured while fitting
+config.json         agents, resolved settings, shares, hash of the vocabulary, digests of the arrays
+items.json          ids of the items in row order
+record.json         id, time, versions, metrics, what the training depended on
+
+The first three are the content, whose hash is the id. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,89 +24,255 @@ from numpy.typing import NDArray
 from kgrec import __version__
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
-from kgrec.model.checkpoint import read_arrays, read_json, writing_directory
+from kgrec.model.checkpoint import read_arrays, read_json, write_whole, writing_directory
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.gate import Gate
 from kgrec.model.kernel import Kernel
 from kgrec.model.ranker import Ranker
 from kgrec.model.readers import HistoryAttention, load_reader
+from kgrec.model.record import (
+    CONTENT_FILE,
+    FORMAT,
+    OLD_FORMAT,
+    OLD_METRICS_FILE,
+    RECORD_FILE,
+    ModelRecord,
+    TrainingKey,
+    array_digests,
+    array_forms,
+    broken,
+    check_format,
+    content_id,
+    is_id,
+    read_record,
+)
+from kgrec.model.team import Team
 
-if TYPE_CHECKING:
-    from kgrec.model.team import Team
+logger = logging.getLogger("kgrec.model")
 
-FORMAT = 3
+_ARRAYS_FILE, _ITEMS_FILE = "model.safetensors", "items.json"
 _GATE = "coordinator.gate."
 _RANKER = "ranker."
 _DENSE = ("history_factors", "item_factors", "prior")
+_OLD_RANKER_ARRAYS = {
+    "attend": "attention_weights",
+    "say": "value_weights",
+    "alike": "popularity_weights",
+    "usual": "item_mean",
+}
+_Arrays = dict[str, NDArray[Any]]
 
 
-def save_team(team: Team, directory: Path) -> None:
+def save_team(team: Team, directory: Path, *, key: TrainingKey | None = None) -> ModelRecord:
     """Write a team whole; what the directory held before stays when that fails.
+
+    Args:
+        key: what the training depended on, so that it can be found again.
 
     Raises:
         ModelError: the place cannot be written.
     """
-    from safetensors.numpy import save_file
+    content, arrays = _content(team)
+    _write_folder(directory, team, content, arrays, key)
+    return read_record(directory)
 
-    config = {
-        "format": FORMAT,
-        "kgrec": __version__,
-        "items": {"count": len(team.items), "hash": team.items.hash},
-        "kernels": [_describe(kernel) for kernel in team.kernels],
-        "weights": team.weights,
-        "gate": team.coordinator.gate is not None,
-        "ranker": None if team.ranker is None else team.ranker.settings(),
-        "config": dict(team.config),
-    }
-    arrays: dict[str, NDArray[Any]] = {}
+
+def save_model(team: Team, models: Path, *, key: TrainingKey | None = None) -> ModelRecord:
+    """Write a team into the folder of models, under its id.
+
+    Where that very model is there already its content stays, and only what is known of it is
+    written anew: it may be in service.
+
+    Args:
+        models: `<home>/models`.
+
+    Raises:
+        ModelError: the place cannot be written.
+    """
+    content, arrays = _content(team)
+    folder = models / content_id(content)
+    try:
+        check_team(folder)
+    except ModelError:
+        _write_folder(folder, team, content, arrays, key)
+    else:
+        write_whole(folder / RECORD_FILE, _json(_record(team, folder.name, key)))
+    return read_record(folder)
+
+
+def team_id(team: Team) -> str:
+    """Return the id of a team: the hash of what `save_model` would write."""
+    return content_id(_content(team)[0])
+
+
+def load_team(directory: Path) -> Team:
+    """Read a team.
+
+    That it is the model it is named after is checked as far as that costs no reading of the
+    weights: by settings, vocabulary, types and shapes, and by the id that the weights carry.
+    `check_team` checks every byte.
+
+    Raises:
+        ModelError: a file is missing or broken, or the parts do not belong together.
+    """
+    return _load(directory, every_byte=False)
+
+
+def check_team(directory: Path) -> None:
+    """Check every byte of a model against its id; one of the older format against itself alone.
+
+    Raises:
+        ModelError: what is in the folder is not what was saved.
+    """
+    _load(directory, every_byte=True)
+
+
+def _load(directory: Path, *, every_byte: bool) -> Team:
+    content = read_json(directory / CONTENT_FILE)
+    old = check_format(content, directory) == OLD_FORMAT
+    if not old:
+        _check_id(directory, content)
+    items = _read_items(directory, content)
+    arrays, about = read_arrays(directory / _ARRAYS_FILE)
+    if old:
+        logger.warning(
+            "model %s is of format %d, which names it by data and settings; it is read as format "
+            "%d, and `kgrec train` writes that",
+            directory.name,
+            OLD_FORMAT,
+            FORMAT,
+        )
+        content, arrays = _migrated(directory, content, arrays)
+    else:
+        _check_arrays(directory, content, arrays, about, every_byte=every_byte)
+    try:
+        metrics = read_json(directory / OLD_METRICS_FILE) if old else _metrics(directory)
+        return _team(content, items, arrays, metrics)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise broken(directory, error) from None
+
+
+def _team(
+    content: Mapping[str, Any], items: Vocabulary, arrays: _Arrays, metrics: Mapping[str, Any]
+) -> Team:
+    kernels = tuple(_kernel(entry, arrays, len(items)) for entry in content["kernels"])
+    shares = [float(content["shares"][kernel.agent]) for kernel in kernels]
+    gate = Gate.load(_under(_GATE, arrays)) if content["gate"] else None
+    ranker = content["ranker"] and Ranker.load(content["ranker"], _under(_RANKER, arrays))
+    return Team(items, kernels, Coordinator(shares, gate), content["config"], metrics, ranker)
+
+
+def _content(team: Team) -> tuple[dict[str, Any], _Arrays]:
+    """Return what `config.json` holds and the arrays; together with the ids this is the model."""
+    arrays: _Arrays = {}
     for kernel in team.kernels:
         arrays.update(_arrays(kernel))
     if team.coordinator.gate is not None:
         arrays.update(_named(_GATE, team.coordinator.gate.arrays()))
     if team.ranker is not None:
         arrays.update(_named(_RANKER, team.ranker.arrays()))
+    content = {
+        "format": FORMAT,
+        "items": {"count": len(team.items), "hash": team.items.hash},
+        "kernels": [_describe(kernel) for kernel in team.kernels],
+        "shares": team.weights,
+        "gate": team.coordinator.gate is not None,
+        "ranker": None if team.ranker is None else team.ranker.settings(),
+        "config": dict(team.config),
+        "arrays": array_digests(arrays),
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(content))  # tuples as the lists they come back as
+    return plain, arrays
+
+
+def _write_folder(
+    directory: Path,
+    team: Team,
+    content: Mapping[str, Any],
+    arrays: _Arrays,
+    key: TrainingKey | None,
+) -> None:
+    from safetensors.numpy import save_file
+
+    model_id = content_id(content)
     with writing_directory(directory) as folder:
-        save_file(arrays, folder / "model.safetensors")
-        _write(folder / "config.json", config)
-        _write(folder / "items.json", {"hash": team.items.hash, "ids": list(team.items.ids)})
-        _write(folder / "metrics.json", dict(team.metrics))
+        save_file(arrays, folder / _ARRAYS_FILE, {"model_id": model_id})
+        ids = {"hash": team.items.hash, "ids": list(team.items.ids)}
+        for name, value in (
+            (CONTENT_FILE, content),
+            (_ITEMS_FILE, ids),
+            (RECORD_FILE, _record(team, model_id, key)),
+        ):
+            (folder / name).write_text(_json(value), encoding="utf-8")
 
 
-def load_team(directory: Path) -> Team:
-    """Read a team.
+def _record(team: Team, model_id: str, key: TrainingKey | None) -> dict[str, Any]:
+    return {
+        "model_id": model_id,
+        "created_at": datetime.now(UTC).isoformat(),
+        "kgrec": __version__,
+        "metrics": dict(team.metrics),
+        "key": None if key is None else key.model_dump(),
+    }
 
-    Raises:
-        ModelError: a file is missing or broken, or vocabulary and weights do not belong together.
-    """
-    from kgrec.model.team import Team
 
-    config = read_json(directory / "config.json")
-    if config.get("format") != FORMAT:
+def _metrics(directory: Path) -> dict[str, Any]:
+    return read_record(directory).metrics
+
+
+def _check_id(directory: Path, content: Mapping[str, Any]) -> None:
+    known = read_record(directory).model_id
+    found = content_id(content)
+    names = {known, directory.name} if is_id(directory.name) else {known}
+    if names != {found}:
         raise ModelError(
-            "the model was written in another format",
-            value=config.get("format"),
-            remedy="Train it again with this version.",
+            f"the model in {directory} is not the one it is named after",
+            value=f"{found}, expected {' and '.join(sorted(names - {found}))}",
+            remedy="Copy its folder again from where it was trained, or train it again.",
         )
-    items = _read_items(directory, config)
-    arrays = read_arrays(directory / "model.safetensors")
-    try:
-        kernels = tuple(_kernel(entry, arrays, len(items)) for entry in config["kernels"])
-        weights = [float(config["weights"][kernel.agent]) for kernel in kernels]
-        gate = Gate.load(_under(_GATE, arrays)) if config["gate"] else None
-        ranker = config["ranker"] and Ranker.load(config["ranker"], _under(_RANKER, arrays))
-        settings = config["config"]
-    except (KeyError, TypeError, ValueError) as error:
+
+
+def _check_arrays(
+    directory: Path,
+    content: Mapping[str, Any],
+    arrays: _Arrays,
+    about: Mapping[str, str],
+    *,
+    every_byte: bool,
+) -> None:
+    expected, model_id = content["arrays"], content_id(content)
+    found = array_digests(arrays) if every_byte else array_forms(arrays)
+    if not every_byte:
+        expected = {
+            name: {part: form[part] for part in ("dtype", "shape")}
+            for name, form in expected.items()
+        }
+    if about.get("model_id") != model_id or found != expected:
+        names = {n for n in {*found, *expected} if found.get(n) != expected.get(n)}
         raise ModelError(
-            f"the model is not whole ({error})", value=str(directory), remedy="Train it again."
-        ) from None
-    metrics = read_json(directory / "metrics.json")
-    return Team(items, kernels, Coordinator(weights, gate), settings, metrics, ranker)
+            f"the weights in {directory} are not those of the model",
+            value=", ".join(sorted(names)) or f"{about.get('model_id')}, expected {model_id}",
+            remedy="Copy its folder again from where it was trained, or train it again.",
+        )
 
 
-def _read_items(directory: Path, config: Mapping[str, Any]) -> Vocabulary:
-    ids = read_json(directory / "items.json").get("ids", [])
+def _migrated(
+    directory: Path, content: Mapping[str, Any], arrays: _Arrays
+) -> tuple[dict[str, Any], _Arrays]:
+    """Give what the older format holds the names of today."""
+    if "weights" not in content:
+        raise broken(directory, KeyError("weights"))
+    renamed = {f"{_RANKER}{old}": f"{_RANKER}{new}" for old, new in _OLD_RANKER_ARRAYS.items()}
+    return (
+        {**content, "shares": content["weights"]},
+        {renamed.get(name, name): array for name, array in arrays.items()},
+    )
+
+
+def _read_items(directory: Path, content: Mapping[str, Any]) -> Vocabulary:
+    ids = read_json(directory / _ITEMS_FILE).get("ids", [])
     items = Vocabulary(ids)
-    expected = config.get("items", {}).get("hash")
+    expected = content.get("items", {}).get("hash")
     if items.hash != expected:
         raise ModelError(
             f"the items of {directory} are not those the model was trained on",
@@ -112,8 +282,8 @@ def _read_items(directory: Path, config: Mapping[str, Any]) -> Vocabulary:
     return items
 
 
-def _write(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
 
 
 def _describe(kernel: Kernel) -> dict[str, Any]:
@@ -128,15 +298,14 @@ def _describe(kernel: Kernel) -> dict[str, Any]:
     }
 
 
-def _arrays(kernel: Kernel) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {}
+def _arrays(kernel: Kernel) -> _Arrays:
+    arrays: _Arrays = {}
     for part in _DENSE:
         value = getattr(kernel, part)
         if value is not None:
             arrays[f"{kernel.agent}.{part}"] = np.ascontiguousarray(value, dtype=np.float32)
     if kernel.attention is not None:
-        for name, value in kernel.attention.arrays().items():
-            arrays[f"{kernel.agent}.attention.{name}"] = np.ascontiguousarray(value)
+        arrays.update(_named(f"{kernel.agent}.attention.", kernel.attention.arrays()))
     if kernel.rows is not None:
         rows = kernel.rows
         arrays[f"{kernel.agent}.rows.indptr"] = rows.indptr.astype(np.int64)
@@ -168,9 +337,9 @@ def _reader(
     return load_reader(str(entry["name"]), entry["settings"], own)
 
 
-def _named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> _Arrays:
     return {f"{prefix}{name}": np.ascontiguousarray(part) for name, part in arrays.items()}
 
 
-def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> _Arrays:
     return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}

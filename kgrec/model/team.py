@@ -1,4 +1,4 @@
-"""The team: kernels and a coordinator over one catalogue: scores, their parts, vectors, storage.
+"""The team: kernels and a coordinator over one catalogue: scores, their parts, vectors.
 
 score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k,h · v_h · S_k(h, i) + b_k,i) + what the ranker adds
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -303,19 +302,6 @@ class Team:
         for kernel in self.active:
             if kernel.rows is not None:
                 yield _strongest(kernel.agent, kernel.rows, per_item)
-
-    def save(self, directory: Path) -> None:
-        """Write the team into a directory, whole or not at all; see `kgrec.model.storage`."""
-        from kgrec.model.storage import save_team
-
-        save_team(self, directory)
-
-    @classmethod
-    def load(cls, directory: Path) -> Team:
-        """Read a team from a directory; raises ModelError where it is missing or broken."""
-        from kgrec.model.storage import load_team
-
-        return load_team(directory)
 
 
 def _item_block(kernel: Kernel) -> Iterator[FloatArray]:

@@ -13,6 +13,7 @@ from kgrec.config import parse_config
 from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError
 from kgrec.graph.store import GraphStore
+from kgrec.model.storage import load_team
 from kgrec.model.team import Team
 from kgrec.retrieval.paths import meanings_of
 
@@ -93,7 +94,7 @@ class LiveModels:
                 value=str(folder),
                 remedy="Copy its folder here, or train and publish a model from here.",
             )
-        team = Team.load(folder)
+        team = load_team(folder)
         given = team.config.get("selection") or {}
         selection = parse_config(Selection, dict(given), origin=f"selection of model {model_id!r}")
         # What is reckoned or imported once is done before the first user: a history is read.

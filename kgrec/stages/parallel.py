@@ -22,6 +22,7 @@ from kgrec.data.atomic import SplitDataset, read_folder
 from kgrec.errors import ConfigError, KGRecError
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.team_config import TeamConfig
+from kgrec.model.storage import save_team
 from kgrec.training.workers import Workers, joined
 
 
@@ -94,8 +95,8 @@ def _from_files(
     begun = time.perf_counter()
     team = fit_team(data.train, data.valid, config, given=data.valid_given, workers=workers)
     seconds = round(time.perf_counter() - begun, 3)
-    workers.once(lambda: team.save(options.out))
-    return _summary(str(options.out), team.metrics, team.weights, seconds, workers)
+    record = workers.once(lambda: save_team(team, options.out))
+    return _summary(str(options.out), record.metrics, record.shares, seconds, workers)
 
 
 def _from_graph(
@@ -114,17 +115,18 @@ def _from_graph(
     settings = load_settings()
     with open_graph(settings) as store:
         done = train(store, options.domain, config, home=settings.home, workers=workers)
-    return _summary(done.model_id, done.metrics, done.weights, done.seconds, workers)
+    return _summary(done.model_id, done.metrics, done.shares, done.seconds, workers)
 
 
 def _summary(
-    model: str, metrics: Any, weights: dict[str, float], seconds: float, workers: Workers
+    model: str, metrics: Any, shares: dict[str, float], seconds: float, workers: Workers
 ) -> dict[str, Any]:
     return {
         "model": model,
         "processes": workers.world,
         "compression": workers.compression,
         "validation": dict(metrics["validation"]),
-        "weights": weights,
+        "shares": shares,
+        "failed": dict(metrics.get("failed") or {}),
         "seconds": seconds,
     }

@@ -93,7 +93,7 @@ class _Run:
         self._note("train", summary.trained, summary.model_dump(mode="json"), begun)
 
     def publish(self) -> None:
-        from kgrec.model.team import Team
+        from kgrec.model.storage import load_team
         from kgrec.stages.models import choose_model
         from kgrec.stages.publish import publish
 
@@ -101,7 +101,7 @@ class _Run:
         models = self.home / "models"
         model_id = choose_model(models, self.model_id, domain=self.pipeline.domain)
         options: Mapping[str, Any] = self.pipeline.publish.model_dump(exclude_none=True)
-        team = Team.load(models / model_id)
+        team = load_team(models / model_id)
         done = publish(self.store, team, model_id, progress=self.progress, **options)
         self._note("publish", done.changed, done.model_dump(mode="json"), begun)
 

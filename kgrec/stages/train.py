@@ -1,23 +1,20 @@
 """Train: the graph as columns, a part held out to choose on, a team, its files.
 
-A model is named by the data and the settings it was trained on, so training again on the same
-graph finds the model there.
+A model is named by its content, and found again by what it was trained with (`training_key`), so
+that training again on the same graph with the same settings and code does nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
 from dataclasses import replace
-from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
-from kgrec import __version__
 from kgrec.config import FrozenModel, parse_config
 from kgrec.data.dataset import Dataset, Interactions
 from kgrec.data.protocols import split_by_ratio, split_by_time
@@ -26,10 +23,12 @@ from kgrec.errors import DataError
 from kgrec.graph.store import GraphStore
 from kgrec.graph.training_data import read_dataset
 from kgrec.learning.fit_team import fit_team
-from kgrec.learning.registry import agent_class
-from kgrec.learning.team_config import TeamConfig, encoder_content, encoder_of
+from kgrec.learning.team_config import TeamConfig, encoder_of
+from kgrec.model.record import CONTENT_FILE, ModelRecord, TrainingKey, read_record
+from kgrec.model.storage import save_model
 from kgrec.model.team import Team
 from kgrec.progress import SILENT, Progress
+from kgrec.stages.training_key import find_trained, training_key
 from kgrec.training.workers import ALONE, Workers
 
 
@@ -60,21 +59,26 @@ class TrainConfig(TeamConfig):
 
 
 class TrainSummary(FrozenModel):
-    """What a training did.
+    """What a training did; all that it tells of the model is from the model's record.
 
     Attributes:
-        trained: False when this very model was there already.
+        trained: False when a model of the same data, settings and code was there already.
+        reason: why it was trained, or that it was found.
         metrics: what was measured while fitting.
+        shares: fixed share of each agent, summing to 1.
+        failed: agents that were asked for and could not be fitted, with the reason.
     """
 
     model_id: str
     trained: bool
+    reason: str = ""
     users: int
     items: int
     interactions: int
     facts: int
     metrics: dict[str, Any]
-    weights: dict[str, float]
+    shares: dict[str, float]
+    failed: dict[str, str] = Field(default_factory=dict)
     seconds: float
 
 
@@ -93,51 +97,61 @@ def train(
 
     Args:
         domain: name of a domain, whose items alone are learned; None takes all items.
-        force: train even where this model is there already; the new one gets a name of its own,
-            as files of a model that may be live are never replaced.
+        force: train even where a model of the same data, settings and code is there.
         workers: the processes that train together; the first reads and writes.
         logs: folder that takes a log of every training.
 
     A training that was killed goes on where it was: the state of the agents lies under
-    `<home>/checkpoints/<model_id>/` until the model is saved.
+    `<home>/checkpoints/<digest of the key>/` until the model is saved.
 
     Raises:
         DataError: the graph holds no items, or no interactions that speak for one.
         ConfigError: an agent, a setting or the device is unknown.
-        ModelError: no agent finds anything to learn from, or the model cannot be written.
+        ModelError: no agent can be fitted, or the model cannot be written.
     """
     begun = time.perf_counter()
     config = config or TrainConfig()
     selection = config.selection(domain)
     dataset = workers.once(lambda: read_dataset(store, selection, progress=progress))
     _check(dataset)
+    models = home / "models"
 
-    def name() -> str:
-        found = f"{_word(domain)}-{_fingerprint(dataset, config, selection)}"
-        return _unused(home / "models", found) if force else found
+    def look() -> tuple[TrainingKey, str | None, str]:
+        key = training_key(dataset, config, selection)
+        if force:
+            return key, None, "it was asked for"
+        return key, *find_trained(models, key, selection.domain)
 
-    model_id = workers.once(name)  # the settings of another process name another GPU
-    folder = home / "models" / model_id
-    known = workers.once(lambda: (folder / "config.json").is_file()) and not force
-    if known:
-        team = Team.load(folder)
-        os.utime(folder / "config.json")  # the newest model is the one that was asked for last
-    else:
-        checkpoints = home / "checkpoints" / model_id
+    # By the first process alone: the settings of another one name another GPU.
+    key, found, reason = workers.once(look)
+    if found is None:
+        checkpoints = home / "checkpoints" / key.digest
         team = _fit(dataset, config, home / "cache", progress, workers, logs, checkpoints)
         team = replace(team, config={**team.config, "selection": selection.model_dump()})
-        workers.once(lambda: team.save(folder))
+        record = workers.once(lambda: save_model(team, models, key=key))
         workers.once(lambda: shutil.rmtree(checkpoints, ignore_errors=True))
+    else:
+        record = workers.once(lambda: read_record(models / found))
+    workers.once(lambda: os.utime(models / record.model_id / CONTENT_FILE))  # now the newest
+    seconds = round(time.perf_counter() - begun, 3)
+    return _summary(record, dataset, reason, trained=found is None, seconds=seconds)
+
+
+def _summary(
+    record: ModelRecord, dataset: Dataset, reason: str, *, trained: bool, seconds: float
+) -> TrainSummary:
     return TrainSummary(
-        model_id=model_id,
-        trained=not known,
+        model_id=record.model_id,
+        trained=trained,
+        reason=reason,
         users=dataset.num_users,
         items=dataset.num_items,
         interactions=len(dataset.interactions),
         facts=len(dataset.facts),
-        metrics=dict(team.metrics),
-        weights=team.weights,
-        seconds=round(time.perf_counter() - begun, 3),
+        metrics=record.metrics,
+        shares=record.shares,
+        failed=record.failed,
+        seconds=seconds,
     )
 
 
@@ -187,33 +201,3 @@ def _check(dataset: Dataset) -> None:
             value=f"{dataset.num_users} users, {dataset.num_items} items",
             remedy="Ingest interactions, or lower `at_least` in [train].",
         )
-
-
-def _word(domain: str | None) -> str:
-    return Path(domain).stem if domain else "all"
-
-
-def _unused(models: Path, model_id: str) -> str:
-    names = chain([model_id], (f"{model_id}-{number}" for number in count(2)))
-    return next(name for name in names if not (models / name).exists())
-
-
-def _encoder(config: TrainConfig) -> str:
-    """Say what texts are encoded with, where an agent reads any."""
-    reading = any(agent_class(name).Config.reads_texts for name in config.agents)
-    return encoder_content(config) if reading else ""
-
-
-def _fingerprint(dataset: Dataset, config: TrainConfig, selection: Selection) -> str:
-    """Hash everything that the team depends on, in any process the same."""
-    digest = hashlib.sha256()
-    parts = [__version__, config.model_dump_json(), selection.model_dump_json(), _encoder(config)]
-    parts += [vocabulary.hash for vocabulary in (dataset.users, dataset.items, dataset.entities)]
-    parts += [*dataset.facts.relations, *dataset.item_texts, *dataset.entity_names]
-    for part in parts:
-        digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
-    taken, facts = dataset.interactions, dataset.facts
-    columns = (taken.user, taken.item, taken.value, taken.at, taken.kind)
-    for column in (*columns, facts.item, facts.relation, facts.entity, facts.confidence):
-        digest.update(column.tobytes())
-    return digest.hexdigest()[:12]

@@ -12,6 +12,7 @@ from planted import Planted, item_id, planted, user_id
 from kgrec.cli import main
 from kgrec.graph.setup import count_graph
 from kgrec.graph.store import GraphStore
+from kgrec.model.storage import save_team
 from kgrec.schema import load_schema
 
 Run = Callable[..., tuple[int, str, str]]
@@ -112,7 +113,7 @@ def test_what_is_not_found_leaves_with_4(there: Planted, run: Run, args: tuple[s
 
 
 def test_publish_lists_and_switches(there: Planted, run: Run, home: Path) -> None:
-    there.team.save(home / "models" / "second")
+    save_team(there.team, home / "models" / "second")
     code, text, _ = run("publish", "second", "--suggests", "5")
     assert code == 0
     assert "second is live: 160 items" in text

@@ -11,6 +11,7 @@ from kgrec.explain.explainer import Explainer
 from kgrec.export.parquet import write_parquet
 from kgrec.graph.setup import count_graph
 from kgrec.graph.store import GraphStore
+from kgrec.model.storage import save_team
 from kgrec.retrieval.batch import write_recommended
 from kgrec.retrieval.recommender import Recommender
 from kgrec.schema import load_schema
@@ -46,7 +47,7 @@ def test_every_engine_serves_alike(graph: GraphStore, tmp_path: Path) -> None:
     assert report.written == 200
     assert count_graph(graph).relations[load_schema().relations.recommended] == 200
     assert write_parquet(graph, tmp_path / "files")["Item"] == 241
-    there.team.save(tmp_path / "second")
+    save_team(there.team, tmp_path / "second")
     assert publish(graph, there.team, "second").untrained == 1
     assert publish(graph, there.team, "first").slot == "vector_a"
     assert [model.model_id for model in published_models(graph) if model.live] == ["first"]

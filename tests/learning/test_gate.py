@@ -24,6 +24,7 @@ from kgrec.model.coordinator import Coordinator
 from kgrec.model.gate import Gate
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
+from kgrec.model.storage import load_team, save_team
 from kgrec.model.team import Team
 from kgrec.model.user_state import state_names, user_state
 
@@ -119,8 +120,8 @@ def test_what_is_explained_is_what_is_scored() -> None:
 
 def test_a_gate_is_stored(tmp_path: Path) -> None:
     team = gated_team()
-    team.save(tmp_path / "model")
-    again = Team.load(tmp_path / "model")
+    save_team(team, tmp_path / "model")
+    again = load_team(tmp_path / "model")
     np.testing.assert_array_equal(again.scores(history()), team.scores(history()))
 
 

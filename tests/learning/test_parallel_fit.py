@@ -13,7 +13,7 @@ from tastes import Tastes, tastes
 from torchrun import torchrun
 
 from kgrec.data.dataset import Interactions
-from kgrec.model.team import Team
+from kgrec.model.storage import load_team
 from kgrec.stages.parallel import main
 
 SETTINGS = """
@@ -63,8 +63,8 @@ def test_two_processes_fit_the_team_that_one_fits(folder: Path, tmp_path: Path) 
     alone = train(folder, tmp_path / "one", 1)
     both = train(folder, tmp_path / "two", 2)
     assert (alone["processes"], both["processes"]) == (1, 2)
-    assert both["weights"] == pytest.approx(alone["weights"], abs=1e-6)
-    teams = [Team.load(tmp_path / name) for name in ("one", "two")]
+    assert both["shares"] == pytest.approx(alone["shares"], abs=1e-6)
+    teams = [load_team(tmp_path / name) for name in ("one", "two")]
     histories = np.eye(len(teams[0].items), dtype=np.float32)[:10]
     scores = [team.scores(csr_matrix(histories)) for team in teams]
     np.testing.assert_allclose(scores[0], scores[1], atol=2e-3 * np.abs(scores[0]).max())

@@ -255,7 +255,7 @@ def test_agents_that_learn_together_are_not_searched() -> None:
         interactions=1,
         facts=0,
         metrics=team.metrics,
-        weights=team.weights,
+        shares=team.weights,
         seconds=1.0,
     )
     assert "since they learn together: collaborative, knowledge." in described(done)[1]

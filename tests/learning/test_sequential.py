@@ -24,6 +24,7 @@ from kgrec.model.kernel import Kernel
 from kgrec.model.sequence_reader import SequenceReader, TensorTokens
 from kgrec.model.sequence_tokens import UNKNOWN, ReaderSettings, Tokens
 from kgrec.model.sequence_tokens import cycles as waves
+from kgrec.model.storage import load_team, save_team
 from kgrec.model.team import Team
 from kgrec.training.loop import Schedule, seeded
 from kgrec.training.losses import LossConfig
@@ -244,8 +245,8 @@ def test_a_stored_kernel_scores_alike(
 ) -> None:
     kernel, histories, _ = cyclic
     team = Team(cycles().items, (kernel,), Coordinator([1.0]))
-    team.save(tmp_path / "model")
-    again = Team.load(tmp_path / "model")
+    save_team(team, tmp_path / "model")
+    again = load_team(tmp_path / "model")
     np.testing.assert_array_equal(again.scores(histories), team.scores(histories))
 
 

@@ -18,6 +18,7 @@ from kgrec.learning.fit_team import fit_team
 from kgrec.learning.team_config import TeamConfig
 from kgrec.model.histories import Histories
 from kgrec.model.ranker import Ranker, Ratings
+from kgrec.model.storage import load_team, save_team
 from kgrec.model.team import RANKER, Team
 
 ITEMS = 9
@@ -102,8 +103,8 @@ def test_a_ranker_is_the_same_after_saving_and_loading(tmp_path: Path, rated: bo
     if not rated:
         assert team.ranker is not None
         team = replace(team, ranker=replace(team.ranker, ratings=None))
-    team.save(tmp_path / "one")
-    again = Team.load(tmp_path / "one")
+    save_team(team, tmp_path / "one")
+    again = load_team(tmp_path / "one")
     np.testing.assert_array_equal(team.scores(history), again.scores(history))
     for fresh in (team, again):
         values = fresh.expected_values(history, np.array([1]))

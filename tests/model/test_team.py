@@ -13,6 +13,7 @@ from test_kernel import random_histories, random_kernel
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
 from kgrec.model.coordinator import Coordinator
+from kgrec.model.storage import load_team, save_team
 from kgrec.model.team import Team
 
 ITEMS = Vocabulary(f"item {n}" for n in range(9))
@@ -98,8 +99,8 @@ def test_suggestions_are_the_strongest_positive_rows() -> None:
 
 def test_a_team_is_the_same_after_saving_and_loading(tmp_path: Path) -> None:
     team = random_team(4)
-    team.save(tmp_path / "models" / "one")
-    again = Team.load(tmp_path / "models" / "one")
+    save_team(team, tmp_path / "models" / "one")
+    again = load_team(tmp_path / "models" / "one")
     histories = random_histories(1)
     np.testing.assert_array_equal(team.scores(histories), again.scores(histories))
     assert again.items == team.items
@@ -110,35 +111,35 @@ def test_a_team_is_the_same_after_saving_and_loading(tmp_path: Path) -> None:
 
 
 def test_saving_again_replaces_the_old_model_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
-    random_team(4).save(tmp_path / "one")
-    random_team(5).save(tmp_path / "one")
-    assert Team.load(tmp_path / "one").config == {"seed": 5}
+    save_team(random_team(4), tmp_path / "one")
+    save_team(random_team(5), tmp_path / "one")
+    assert load_team(tmp_path / "one").config == {"seed": 5}
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
 def test_another_vocabulary_is_refused(tmp_path: Path) -> None:
-    random_team(4).save(tmp_path)
+    save_team(random_team(4), tmp_path)
     ids = json.loads((tmp_path / "items.json").read_text())
     ids["ids"].reverse()
     (tmp_path / "items.json").write_text(json.dumps(ids))
     with pytest.raises(ModelError, match="not those the model was trained on"):
-        Team.load(tmp_path)
+        load_team(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["config.json", "items.json", "model.safetensors", "metrics.json"])
+@pytest.mark.parametrize("name", ["config.json", "items.json", "model.safetensors", "record.json"])
 @pytest.mark.parametrize("content", [None, b"", b"{\xff", b"[1]"])
 def test_a_broken_or_missing_file_is_a_model_error(
     tmp_path: Path, name: str, content: bytes | None
 ) -> None:
-    random_team(4).save(tmp_path)
+    save_team(random_team(4), tmp_path)
     (tmp_path / name).unlink()
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelError):
-        Team.load(tmp_path)
+        load_team(tmp_path)
 
 
 def test_a_place_that_cannot_be_written_is_a_model_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match="cannot be written"):
-        random_team(4).save(tmp_path / "file" / "one")
+        save_team(random_team(4), tmp_path / "file" / "one")

@@ -15,6 +15,7 @@ from kgrec.graph.pages import vector_pages
 from kgrec.graph.setup import count_graph
 from kgrec.graph.store import GraphStore
 from kgrec.model.coordinator import Coordinator
+from kgrec.model.storage import save_team
 from kgrec.model.team import Team
 from kgrec.progress import SilentProgress
 from kgrec.retrieval.live import LiveModels
@@ -180,8 +181,8 @@ def test_a_slot_that_was_taken_over_is_not_written(empty_store: GraphStore, team
 def test_models_are_listed(empty_store: GraphStore, team: Team, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no model has been trained"):
         choose_model(tmp_path)
-    team.save(tmp_path / "one")
-    team.save(tmp_path / "two")
+    save_team(team, tmp_path / "one")
+    save_team(team, tmp_path / "two")
     publish(empty_store, team, "one")
     publish(empty_store, team, "gone")
     entries = {entry.model_id: entry for entry in list_models(empty_store, tmp_path)}

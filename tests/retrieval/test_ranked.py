@@ -13,6 +13,7 @@ from kgrec.explain.explainer import Explainer
 from kgrec.graph.store import GraphStore
 from kgrec.learning.blending.ranker_loss import ratings_of
 from kgrec.model.ranker import Ranker
+from kgrec.model.storage import save_team
 from kgrec.retrieval.batch import recommend_all
 from kgrec.retrieval.recommender import Recommender
 from kgrec.stages.publish import publish
@@ -38,7 +39,7 @@ def ranked(empty_store: GraphStore, tmp_path: Path) -> Recommender:
         top=40,
     )
     team = replace(team, ranker=ranker)
-    team.save(tmp_path / "ranked")
+    save_team(team, tmp_path / "ranked")
     publish(empty_store, team, "ranked")
     return Recommender(empty_store, tmp_path)
 

@@ -26,6 +26,7 @@ from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError, NotFoundError
 from kgrec.graph.store import GraphStore
 from kgrec.model.coordinator import Coordinator
+from kgrec.model.storage import save_team
 from kgrec.retrieval.candidates import CandidateConfig
 from kgrec.retrieval.filters import parse_filter
 from kgrec.retrieval.history import read_history
@@ -248,7 +249,7 @@ def test_the_live_model_is_exchanged_when_it_changes(
     loaded = recommender.live.current()
     assert recommender.live.current() is loaded
     other = replace(there.team, coordinator=Coordinator([1.0, 0.0]))
-    other.save(tmp_path / "second")
+    save_team(other, tmp_path / "second")
     publish(empty_store, other, "second")
     answer = recommender.recommend(user_id(0), 3)
     assert answer.model_id == "second"
@@ -259,7 +260,7 @@ def test_the_live_model_is_exchanged_when_it_changes(
 def test_a_team_of_sparse_rows_alone_recommends(empty_store: GraphStore, tmp_path: Path) -> None:
     plant(empty_store)
     _, team = train(empty_store, factors=False)
-    team.save(tmp_path / "sparse")
+    save_team(team, tmp_path / "sparse")
     publish(empty_store, team, "sparse", suggests_per_item=50)
     recommender = Recommender(empty_store, tmp_path)
     there = Planted(empty_store, train(empty_store)[0], team, tmp_path, "sparse")

@@ -14,6 +14,7 @@ from servers import served, train
 
 from kgrec.config import Settings
 from kgrec.graph.store import GraphStore
+from kgrec.model.storage import load_team
 from kgrec.model.team import Team
 
 KEYS = "read:reader-key,write:writer-key,admin:admin-key"
@@ -24,7 +25,7 @@ def team(store: GraphStore, home: Path) -> Team:
     """The live team of the planted graph, trained when no module before did."""
     models = home / "models"
     if [row["model_id"] for row in store.read("recommend/live_model")] == ["serving"]:
-        return Team.load(models / "serving")
+        return load_team(models / "serving")
     plant(store)
     return train(store, models, "serving", ("linear", "collaborative"))
 

@@ -16,6 +16,7 @@ from kgrec.graph.store import GraphStore
 from kgrec.graph.training_data import read_dataset
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.team_config import TeamConfig
+from kgrec.model.storage import save_team
 from kgrec.model.team import Team
 from kgrec.serving.app import create_app
 from kgrec.serving.config import ServingConfig
@@ -31,7 +32,7 @@ def train(
     settings = {"collaborative": {"steps": 20}} if "collaborative" in agents else {}
     quick = TeamConfig(agents=agents, settings=settings)
     team = fit_team(read_dataset(store, selection), None, quick)
-    team.save(models / model_id)
+    save_team(team, models / model_id)
     publish(store, team, model_id)
     return team
 

@@ -20,9 +20,12 @@ from kgrec.errors import ConfigError, DataError, NotFoundError
 from kgrec.graph.store import GraphStore
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.registry import AGENTS
+from kgrec.model.record import read_record
+from kgrec.model.storage import load_team
 from kgrec.model.team import Team
 from kgrec.stages.models import choose_model
-from kgrec.stages.train import TrainConfig, _fingerprint, train
+from kgrec.stages.train import TrainConfig, train
+from kgrec.stages.training_key import training_key
 from kgrec.training.logs import read_log
 from kgrec.training.workers import Workers
 
@@ -46,31 +49,66 @@ def test_a_model_is_trained_once_for_the_same_data_and_settings(
     first = train(empty_store, "movies", CONFIG, home=tmp_path)
     assert first.trained
     assert (first.users, first.items, first.interactions) == (12, 3, 36)
+    assert "no model of these items" in first.reason
     again = train(empty_store, "movies", CONFIG, home=tmp_path)
-    assert (again.trained, again.model_id) == (False, first.model_id)
-    for number in (2, 3):
-        forced = train(empty_store, "movies", CONFIG, home=tmp_path, force=True)
-        assert (forced.trained, forced.model_id) == (True, f"{first.model_id}-{number}")
+    assert (again.trained, again.model_id, again.reason) == (False, first.model_id, "found")
+    forced = train(empty_store, "movies", CONFIG, home=tmp_path, force=True)
+    assert (forced.trained, forced.model_id) == (True, first.model_id)  # the same content
     assert choose_model(tmp_path / "models", domain="movies") == forced.model_id
     with pytest.raises(NotFoundError, match="no model has been trained for"):
         choose_model(tmp_path / "models", domain="music")
     other = CONFIG.model_copy(update={"seed": 7})
-    assert train(empty_store, "movies", other, home=tmp_path).model_id != first.model_id
+    seeded = train(empty_store, "movies", other, home=tmp_path)
+    assert seeded.model_id != first.model_id
+    assert seeded.reason == f"unlike {first.model_id}: settings changed: seed"
     load("interactions", "user_id,movie_id,rating,timestamp\nnew,1,5,881250949\n")
-    assert train(empty_store, "movies", CONFIG, home=tmp_path).model_id != first.model_id
+    more = train(empty_store, "movies", CONFIG, home=tmp_path)
+    assert more.model_id != first.model_id
+    assert "the data changed" in more.reason
 
 
-def test_kinds_and_the_encoder_of_its_agents_are_in_the_name(tmp_path: Path) -> None:
+def test_a_model_is_trained_again_when_the_code_that_learns_changed(
+    load: Load, empty_store: GraphStore, tmp_path: Path
+) -> None:
+    load("catalog", FILMS)
+    load("interactions", ratings(12))
+    first = train(empty_store, "movies", CONFIG, home=tmp_path)
+    path = tmp_path / "models" / first.model_id / "record.json"
+    record = json.loads(path.read_text())
+    record["key"]["code"] = "0" * 16
+    record["key"]["versions"]["numpy"] = "1.0"
+    path.write_text(json.dumps(record))
+    again = train(empty_store, "movies", CONFIG, home=tmp_path)
+    assert again.trained
+    assert again.reason.startswith(f"unlike {first.model_id}: the code that learns changed; numpy")
+    assert again.model_id == first.model_id  # the code gave what it gave before
+    assert not train(empty_store, "movies", CONFIG, home=tmp_path).trained
+
+
+def test_what_training_tells_is_the_stored_record(
+    load: Load, empty_store: GraphStore, tmp_path: Path
+) -> None:
+    load("catalog", FILMS)
+    load("interactions", ratings(12))
+    done = train(empty_store, "movies", CONFIG, home=tmp_path)
+    record = read_record(tmp_path / "models" / done.model_id)
+    assert record.model_id == done.model_id
+    assert (record.metrics, record.shares, record.failed) == (done.metrics, done.shares, {})
+    assert record.settings["selection"]["domain"] == "movies"
+    assert record.key is not None
+
+
+def test_kinds_and_the_encoder_of_its_agents_are_in_the_key(tmp_path: Path) -> None:
     world, selection = tastes().train, Selection()
     seen = world.interactions
     bought = world.with_interactions(replace(seen, kind=np.ones_like(seen.kind)))
-    assert _fingerprint(world, CONFIG, selection) != _fingerprint(bought, CONFIG, selection)
+    assert training_key(world, CONFIG, selection) != training_key(bought, CONFIG, selection)
     named = {}
     for layers in (1, 2):
         folder = small_model(tmp_path / "encoder", layers)
         for agent in AGENTS:
             config = TrainConfig(agents=(agent,), encoder=str(folder))
-            named[agent, layers] = _fingerprint(world, config, selection)
+            named[agent, layers] = training_key(world, config, selection).encoder
     texts = {agent for agent in AGENTS if named[agent, 1] != named[agent, 2]}
     assert texts == {"knowledge", "semantic", "sequential"}
 
@@ -115,7 +153,7 @@ def test_a_model_carries_what_it_learned_from(
     config = TrainConfig(agents=("linear",), validation=0.3, at_least={"rating": 4})
     done = train(empty_store, "movies", config, home=tmp_path)
     assert done.interactions == 24
-    team = Team.load(tmp_path / "models" / done.model_id)
+    team = load_team(tmp_path / "models" / done.model_id)
     assert team.config["selection"] == {
         "domain": "movies",
         "kinds": None,
@@ -183,7 +221,7 @@ def test_the_command_trains_and_says_what(command: Command, load: Load, home: Pa
     assert "Did you mean 'linear'" in err
 
 
-class Stopped(RuntimeError):
+class Stopped(BaseException):
     """What takes the place of a killed process."""
 
 
@@ -216,7 +254,6 @@ def test_a_training_that_was_stopped_goes_on_and_leaves_no_state_behind(
     assert state.name == "collaborative-tau-0.3.safetensors"
     done = train(empty_store, "movies", config, home=tmp_path, logs=tmp_path / "logs")
     assert done.trained
-    assert state.parent.name == done.model_id
     assert not state.parent.exists()
     logs = {path.name: len(read_log(path)) for path in (tmp_path / "logs").glob("*.csv")}
     assert logs["collaborative-tau-0.5.csv"] == 4
