@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.errors import ModelError
 from kgrec.model.histories import Histories, as_histories, one_history
-from kgrec.model.readers import HistoryAttention
+from kgrec.model.readers import HistoryReader
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Kernel:
     rows: sp.csr_matrix | None = None
     prior: FloatArray | None = None
     history_power: float = 0.0
-    attention: HistoryAttention | None = None
+    attention: HistoryReader | None = None
     chosen: Mapping[str, float | int] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
 

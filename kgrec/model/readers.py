@@ -18,7 +18,7 @@ from kgrec.errors import ModelError
 from kgrec.model.histories import Histories
 
 
-class HistoryAttention(Protocol):
+class HistoryReader(Protocol):
     """Says how much each item of a history counts."""
 
     name: ClassVar[str]
@@ -39,13 +39,13 @@ class HistoryAttention(Protocol):
 
 READERS: dict[str, str] = {
     # name: module:class
-    "sequence": "kgrec.model.sequence_reader:SequenceAttention",
+    "sequence": "kgrec.model.sequence_reader:SequenceReader",
 }
 
 
 def load_reader(
     name: str, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float32]]
-) -> HistoryAttention:
+) -> HistoryReader:
     """Build a stored reader again; raises ModelError for a name that there is not."""
     if name not in READERS:
         raise ModelError(
@@ -54,5 +54,5 @@ def load_reader(
             remedy="Train it again with this version.",
         )
     module, _, attribute = READERS[name].partition(":")
-    reader = cast(type[HistoryAttention], getattr(importlib.import_module(module), attribute))
+    reader = cast(type[HistoryReader], getattr(importlib.import_module(module), attribute))
     return reader.load(settings, arrays)

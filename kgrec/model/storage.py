@@ -29,7 +29,7 @@ from kgrec.model.coordinator import Coordinator
 from kgrec.model.gate import Gate
 from kgrec.model.kernel import Kernel
 from kgrec.model.ranker import Ranker
-from kgrec.model.readers import HistoryAttention, load_reader
+from kgrec.model.readers import HistoryReader, load_reader
 from kgrec.model.record import (
     CONTENT_FILE,
     FORMAT,
@@ -330,7 +330,7 @@ def _kernel(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], size: 
 
 def _reader(
     agent: str, entry: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]]
-) -> HistoryAttention | None:
+) -> HistoryReader | None:
     if entry is None:
         return None
     own = _under(f"{agent}.attention.", arrays)

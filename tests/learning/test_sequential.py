@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +16,11 @@ from kgrec.data.protocols import split_by_time
 from kgrec.learning.agent import FitContext, NothingToLearnError
 from kgrec.learning.sequential.agent import SequenceProblem, SequentialAgent, SequentialConfig
 from kgrec.learning.sequential.examples import ExampleSource, ranks
+from kgrec.learning.sequential.reader_network import ReaderNetwork, TensorTokens
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
-from kgrec.model.sequence_reader import SequenceReader, TensorTokens
+from kgrec.model.sequence_reader import SequenceReader
 from kgrec.model.sequence_tokens import UNKNOWN, ReaderSettings, Tokens
 from kgrec.model.sequence_tokens import cycles as waves
 from kgrec.model.storage import load_team, save_team
@@ -337,26 +336,34 @@ def test_the_hour_and_the_weekday_come_round() -> None:
     assert np.abs(known[1] - known[4]).max() > 0.9
 
 
-def test_serving_imports_no_graph_library() -> None:
-    """The first request waits for what reads a history; torch-geometric alone takes seconds."""
-    code = "import sys, kgrec.model.sequence_reader; sys.exit('torch_geometric' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
-
-
-def test_a_reader_at_rest_says_what_one_in_training_says() -> None:
-    """In training the vector of each item is made; at rest its parts are asked one by one."""
+@pytest.mark.parametrize("layers", [0, 2])
+def test_numpy_gives_the_weights_of_the_torch_network(layers: int) -> None:
     settings = ReaderSettings(
-        kinds=3, max_length=4, width=8, layers=0, heads=2, value_mean=0.5, value_deviation=0.3
+        kinds=3, max_length=4, width=8, layers=layers, heads=2, value_mean=0.5, value_deviation=0.3
     )
     rng = np.random.default_rng(0)
-    user, item = np.repeat(np.arange(5), 4), rng.integers(0, 9, 20)
-    at = 1_700_000_000_000 + rng.integers(0, 10**10, 20)
-    rows = Interactions(user, item, rng.random(20).astype(np.float32), at, rng.integers(0, 3, 20))
-    tokens = TensorTokens(Tokens.of(Histories.of(rows, 5, 9), settings), settings.kinds)
+    user, item = np.repeat(np.arange(7), [4, 1, 6, 3, 2, 8, 1]), rng.integers(0, 9, 25)
+    at = 1_700_000_000_000 + rng.integers(0, 10**10, 25)
+    at[:3] = 0
+    kind = rng.integers(0, 5, 25)  # more kinds than the settings know
+    rows = Interactions(user, item, rng.random(25).astype(np.float32), at, kind)
+    now = np.where(np.arange(8) < 4, 0, at.max() + 3 * HOUR)
+    histories = Histories.of(rows, 8, 9, now)  # the eighth is empty
+    tokens = Tokens.of(histories, settings)
     torch.manual_seed(0)
-    reader = SequenceReader(settings)
+    network = ReaderNetwork(settings).eval()
     with torch.no_grad():
-        for parameter in reader.parameters():
+        for parameter in network.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-        content = torch.randn(9, 8)[tokens.item]
-        torch.testing.assert_close(reader.eval()(tokens, content), reader.train()(tokens, content))
+        content = torch.randn(9, 8)
+        expected = np.zeros(len(histories.item), dtype=np.float32)
+        read = network(TensorTokens(tokens, settings.kinds), content[tokens.item])
+        expected[tokens.position] = read.numpy()
+    parameters = {name: value.numpy() for name, value in network.state_dict().items()}
+    reader = SequenceReader(settings, content.numpy(), parameters, batch_size=3)
+    assert expected.std() > 0.1
+    weights = reader.weights(histories)
+    np.testing.assert_allclose(weights, expected, rtol=1e-5, atol=1e-5)
+    for row in range(len(histories)):
+        own = weights[histories.start[row] : histories.start[row + 1]]
+        np.testing.assert_allclose(reader.weights(histories[row : row + 1]), own, rtol=1e-5)

@@ -19,10 +19,11 @@ from kgrec.learning.link_prediction.batches import Budget, negatives_of
 from kgrec.learning.search_space import Choices, Range, Space
 from kgrec.learning.sequential.examples import Examples, ExampleSource, has_order
 from kgrec.learning.sequential.network import Items, SequenceNetwork
+from kgrec.learning.sequential.reader_network import TensorTokens
 from kgrec.metrics.validation import Objective
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
-from kgrec.model.sequence_reader import SequenceAttention, TensorTokens
+from kgrec.model.sequence_reader import SequenceReader
 from kgrec.model.sequence_tokens import ReaderSettings, Tokens, squashed
 from kgrec.schema import load_schema
 from kgrec.training.loop import Schedule, seeded, train
@@ -249,7 +250,7 @@ class SequenceProblem:
             history_factors=taken.cpu().numpy(),
             item_factors=candidate.cpu().numpy(),
             prior=network.prior(items).cpu().numpy(),
-            attention=SequenceAttention(self.settings, content, parameters),
+            attention=SequenceReader(self.settings, content, parameters),
             chosen=chosen,
         )
 

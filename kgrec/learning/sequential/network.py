@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.learning.link_prediction.network import Edges
-from kgrec.model.sequence_reader import SequenceReader, TensorTokens
+from kgrec.learning.sequential.reader_network import ReaderNetwork, TensorTokens
 from kgrec.model.sequence_tokens import ReaderSettings
 from kgrec.training.sparse import aggregate, csr_tensor
 
@@ -77,7 +77,7 @@ class SequenceNetwork(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_items))
         self.cold_bias = nn.Parameter(torch.zeros(()))
         self.content = nn.Linear(embedding_dim, settings.width, bias=False)
-        self.reader = SequenceReader(settings, dropout)
+        self.reader = ReaderNetwork(settings, dropout)
         self.feature: nn.Parameter | None = None
         self.text: nn.Linear | None = None
         self._features, self._texts = features, text
