@@ -131,6 +131,7 @@ def described(done: IngestSummary) -> str:
         "items created": done.items,
         "entities": done.entities,
         "facts": done.facts,
+        "links": done.links,
         "facts withdrawn": done.withdrawn,
     }
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)

@@ -4,7 +4,7 @@ An atomic file is tab-separated with a header of `name:type` columns. A folder h
 split, `NAME.train.inter`, `NAME.valid.inter` and `NAME.test.inter`, or all interactions in
 `NAME.inter`, and, where there is knowledge, `NAME.kg` (head, relation, tail), `NAME.link` (item,
 entity), `NAME.entity` (names of entities), `NAME.item` (text and lists) and `NAME.user`, whose
-users are known even without an interaction.
+users are known even without an interaction and whose columns are properties of users.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kgrec.data.dataset import Dataset, IntArray, Interactions
+from kgrec.data.dataset import Column, Dataset, IntArray, Interactions
 from kgrec.data.item_files import (
     ITEM_COLUMNS,
     AtomicTable,
@@ -23,7 +23,7 @@ from kgrec.data.item_files import (
     missing_column,
     read_table,
 )
-from kgrec.data.values import CellError, parse_time, parse_value
+from kgrec.data.values import CellError, parse_number, parse_time, parse_value
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 
@@ -154,9 +154,9 @@ def _assemble(
     items = Vocabulary.of([row[1] for rows in pairs for row in rows] + named)
     found = [_interactions(rows, users, items) for rows in pairs]
     train, valid, test = [*found, Interactions.empty(), Interactions.empty()][:3]
-    dataset = Dataset(users, items, train, *_facts(items, more).build())
-    rejects = tuple(reject for table in [*parts, *more.values()] for reject in table.rejects)
     columns = _user_columns(more["user"], users) if "user" in more else {}
+    dataset = Dataset(users, items, train, *_facts(items, more).build(), _typed(columns, more))
+    rejects = tuple(reject for table in [*parts, *more.values()] for reject in table.rejects)
     return SplitDataset(name, dataset, valid, test, rejects, user_columns=columns)
 
 
@@ -194,6 +194,31 @@ def _user_columns(table: AtomicTable, users: Vocabulary) -> dict[str, tuple[str,
         for column, name in enumerate(table.columns)
         if column != key
     }
+
+
+def _typed(
+    columns: Mapping[str, tuple[str, ...]], more: Mapping[str, AtomicTable]
+) -> tuple[Column, ...]:
+    """Return the columns of users that are of use as features: numbers and categories."""
+    kinds = dict(zip(more["user"].columns, more["user"].types, strict=True)) if columns else {}
+    found = []
+    for name, texts in columns.items():
+        if kinds[name].endswith("_seq"):
+            continue
+        values: Sequence[object] = texts
+        if kinds[name] == "float":
+            values = [_number_or_none(text, name) for text in texts]
+        column = Column.of(name, values)
+        if column is not None:
+            found.append(column)
+    return tuple(found)
+
+
+def _number_or_none(text: str, name: str) -> float | None:
+    try:
+        return parse_number(text, name)
+    except CellError:
+        return None
 
 
 def _interaction_rows(table: AtomicTable) -> Iterator[tuple[str, str, float, int]]:

@@ -1,4 +1,4 @@
-"""What the agents learn from, as columns: interactions, facts and texts, by row index.
+"""What the agents learn from, as columns: interactions, facts, links and texts, by row index.
 
 A `Dataset` comes from the graph (`kgrec.graph.training_data`) or from files (`kgrec.data.atomic`);
 nothing after it can tell which.
@@ -6,6 +6,9 @@ nothing after it can tell which.
 
 from __future__ import annotations
 
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
@@ -16,13 +19,19 @@ from numpy.typing import NDArray
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 
+MAX_CATEGORIES = 64
+"""Distinct values of a user property beyond which it is no category."""
+
+_FEW_CATEGORIES = 8
+"""So many distinct values make a category even where few users share one."""
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Interactions:
-    """Who took what: one row an interaction.
+    """Interactions of users with items: one row each.
 
     Attributes:
         user, item: row indices, int64 [E].
@@ -110,7 +119,7 @@ class Facts:
     def features(self, num_items: int, num_entities: int, *, min_degree: int = 2) -> sp.csr_matrix:
         """Return item x (relation, entity) with confidences, CSR float32 [I, K].
 
-        Features held by fewer than `min_degree` items say nothing of likeness and are left out.
+        Features of fewer than `min_degree` items carry no similarity and are left out.
         """
         key = self.relation * max(num_entities, 1) + self.entity
         distinct, column = np.unique(key, return_inverse=True)
@@ -159,6 +168,19 @@ class Links:
         none = np.empty(0, dtype=np.int64)
         return cls(none, none, none, np.empty(0, dtype=np.float32))
 
+    @classmethod
+    def distinct(cls, edges: Mapping[tuple[LinkType, int, int], float]) -> Links:
+        """Return edges in the order of the mapping: (type, head, tail) to confidence."""
+        types = tuple(dict.fromkeys(kind for kind, _, _ in edges))
+        number = {kind: n for n, kind in enumerate(types)}
+        return cls(
+            np.fromiter((head for _, head, _ in edges), dtype=np.int64, count=len(edges)),
+            np.fromiter((number[kind] for kind, _, _ in edges), dtype=np.int64, count=len(edges)),
+            np.fromiter((tail for _, _, tail in edges), dtype=np.int64, count=len(edges)),
+            np.fromiter(edges.values(), dtype=np.float32, count=len(edges)),
+            types,
+        )
+
     def of(self, head: str, tail: str) -> Links:
         """Return the edges between these two kinds of node; `types` stays as it is."""
         wanted = [n for n, kind in enumerate(self.types) if (kind.head, kind.tail) == (head, tail)]
@@ -182,6 +204,38 @@ class Column:
     name: str
     values: FloatArray | IntArray
     categories: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, name: str, values: Sequence[object]) -> Column | None:
+        """Return a property as a typed column, or None where it is of no use as a feature.
+
+        Numbers stay numbers. Texts and truth values are categories; where there are too many of
+        them, texts that are all numbers become numbers, and free text and codes are of no use.
+        Lists, and properties that no user has, are of no use either.
+
+        Args:
+            values: of each user in row order; None or an empty text where it is unknown.
+        """
+        known = [value for value in values if value is not None and value != ""]
+        if not known or any(isinstance(value, list | tuple) for value in known):
+            return None
+        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
+            return cls(name, _numbers(values))
+        categories = tuple(sorted({str(value) for value in known}))
+        if len(categories) > min(MAX_CATEGORIES, max(_FEW_CATEGORIES, len(known) // 2)):
+            try:
+                return cls(name, _numbers(values))
+            except ValueError:
+                return None
+        row = {category: n for n, category in enumerate(categories)}
+        rows = (-1 if value is None or value == "" else row[str(value)] for value in values)
+        return cls(name, np.fromiter(rows, dtype=np.int64, count=len(values)), categories)
+
+
+def _numbers(values: Sequence[object]) -> FloatArray:
+    numbers = (math.nan if v is None or v == "" else float(str(v)) for v in values)
+    column = np.fromiter(numbers, dtype=np.float64, count=len(values)).astype(np.float32)
+    return np.where(np.isfinite(column), column, np.float32(np.nan))
 
 
 @dataclass(frozen=True)
@@ -220,6 +274,31 @@ class Dataset:
     def features(self, *, min_degree: int = 2) -> sp.csr_matrix:
         """Return the knowledge features of the items, CSR float32 [I, K]."""
         return self.facts.features(self.num_items, len(self.entities), min_degree=min_degree)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything in the data set, in hexadecimal digits."""
+        digest = hashlib.sha256()
+        for part in self._content():
+            digest.update(part + b"\0")
+        return digest.hexdigest()
+
+    def _content(self) -> Iterator[bytes]:
+        for vocabulary in (self.users, self.items, self.entities):
+            yield vocabulary.hash.encode()
+        for words in (self.item_texts, self.entity_names, self.facts.relations):
+            yield "\0".join(words).encode("utf-8", "surrogatepass")
+        done, facts, links = self.interactions, self.facts, self.links
+        yield from (c.tobytes() for c in (done.user, done.item, done.value, done.at))
+        yield done.kind.tobytes()
+        yield from (c.tobytes() for c in (facts.item, facts.relation, facts.entity))
+        yield facts.confidence.tobytes()
+        yield "\0".join(name for kind in links.types for name in kind).encode()
+        yield from (c.tobytes() for c in (links.head, links.relation, links.tail))
+        yield links.confidence.tobytes()
+        for column in self.user_columns:
+            yield "\0".join((column.name, *(column.categories or ()))).encode()
+            yield column.values.tobytes()
 
     def with_interactions(self, interactions: Interactions) -> Dataset:
         """Return the same catalogue with other interactions."""

@@ -1,6 +1,6 @@
 """Tab-separated files with a header of `name:type` columns.
 
-What `NAME.item`, `.kg`, `.link` and `.entity` say of items: texts, facts, names of entities.
+The contents of `NAME.item`, `.kg`, `.link` and `.entity`: texts, facts, links, names of entities.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kgrec.data.dataset import Facts
+from kgrec.data.dataset import Facts, Links, LinkType
 from kgrec.data.values import CellError, parse_number
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
@@ -114,7 +114,7 @@ _PROSE = frozenset({"title", "name", "description", "overview", "summary", "text
 
 
 class ItemKnowledge:
-    """Collects facts, texts and entity names of known items."""
+    """Collects facts, links, texts and entity names around known items."""
 
     def __init__(self, items: Vocabulary) -> None:
         self._items = items
@@ -122,6 +122,7 @@ class ItemKnowledge:
         self._names: dict[str, str] = {}
         self._relations: dict[str, int] = {}
         self._facts: dict[tuple[int, int, str], float] = {}
+        self._links: dict[tuple[str, str, str], float] = {}
 
     def add_items(self, table: AtomicTable) -> None:
         """Take prose columns as text, and every other list of tokens as facts."""
@@ -148,9 +149,10 @@ class ItemKnowledge:
             self._texts[item] = ". ".join(words)
 
     def add_graph(self, kg: AtomicTable, link: AtomicTable) -> None:
-        """Take the triples that touch an item; those that point at it get the suffix `~`.
+        """Take triples: facts where they touch an item, links between entities elsewhere.
 
-        An entity may stand for several items, as editions of one work do: each has its facts.
+        A fact that points at its item gets the suffix `~`. An entity may stand for several items,
+        as editions of one work do: each has its facts.
         A column `confidence` says how far a triple can be trusted; without one it is 1.
         """
         head, relation, tail = (
@@ -178,6 +180,9 @@ class ItemKnowledge:
                 self._add(one, row[relation], row[tail], sure)
             for one in linked.get(row[tail], ()):
                 self._add(one, f"{row[relation]}~", row[head], sure)
+            if row[head] not in linked and row[tail] not in linked and row[head] != row[tail]:
+                triple = row[head], row[relation], row[tail]
+                self._links[triple] = max(sure, self._links.get(triple, 0.0))
 
     def add_names(self, table: AtomicTable) -> None:
         """Take the names of entities, of any number of words."""
@@ -186,9 +191,13 @@ class ItemKnowledge:
             if row[entity] and row[name].strip():
                 self._names[row[entity]] = row[name].strip()
 
-    def build(self) -> tuple[Vocabulary, Facts, tuple[str, ...], tuple[str, ...]]:
-        """Return entities, facts, item texts and entity names."""
-        entities = Vocabulary.of(entity for _, _, entity in self._facts)
+    def build(self) -> tuple[Vocabulary, Facts, tuple[str, ...], tuple[str, ...], Links]:
+        """Return entities, facts, item texts, entity names and links.
+
+        Entities that only links reach come after those of the facts.
+        """
+        of_links = (entity for head, _, tail in self._links for entity in (head, tail))
+        entities = Vocabulary.of([*(entity for _, _, entity in self._facts), *of_links])
         facts = Facts(
             np.fromiter((item for item, _, _ in self._facts), dtype=np.int64),
             np.fromiter((relation for _, relation, _ in self._facts), dtype=np.int64),
@@ -197,7 +206,13 @@ class ItemKnowledge:
             tuple(self._relations),
         )
         names = tuple(self._names.get(entity, "") for entity in entities.ids)
-        return entities, facts, tuple(self._texts), names
+        links = Links.distinct(
+            {
+                (LinkType("entity", relation, "entity"), entities.row(head), entities.row(tail)): c
+                for (head, relation, tail), c in self._links.items()
+            }
+        )
+        return entities, facts, tuple(self._texts), names, links
 
     def _add(self, item: int, relation: str, entity: str, confidence: float = 1.0) -> None:
         number = self._relations.setdefault(relation, len(self._relations))

@@ -1,4 +1,4 @@
-"""What a row of a table becomes before it is written to the graph: user, item, interaction, fact.
+"""What a row of a table becomes before it is written: user, item, entity, interaction, fact, link.
 
 Ids are strings. A record is valid by construction of the reader (`kgrec.data.columns`): keys are
 not empty, numbers are finite, times lie in the past.
@@ -10,9 +10,18 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from kgrec.schema import NodeKind
 
 Value = str | int | float | bool | tuple[str, ...]
 """What a property of a node may be."""
+
+MAX_ID = 512
+"""Characters of an id, everywhere; more is the trace of a wrong delimiter."""
+
+TABLE = "table"
+"""The extractor of what a table holds."""
 
 _SPACE = re.compile(r"\s+")
 _ARTICLE = re.compile(
@@ -23,15 +32,33 @@ _ARTICLE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class UserRecord:
-    """A user and what a table says of them."""
+    """A user and their properties."""
 
     user_id: str
     properties: Mapping[str, Value] = field(default_factory=dict)
 
 
+class Node(NamedTuple):
+    """One end of a fact or a link.
+
+    Attributes:
+        type, name: of an entity, which is created by them where it is not there; empty for others.
+    """
+
+    kind: NodeKind
+    id: str
+    type: str = ""
+    name: str = ""
+
+    @classmethod
+    def entity(cls, entity_type: str, name: str) -> Node:
+        """Return the entity of this type and name."""
+        return cls("entity", entity_id(entity_type, name), entity_type, name)
+
+
 @dataclass(frozen=True, slots=True)
 class FactRecord:
-    """One relation from an item to an entity, with where it came from.
+    """One relation from an item to an entity, with its origin.
 
     Attributes:
         relation: a relation type of the domain.
@@ -48,12 +75,52 @@ class FactRecord:
     name: str
     confidence: float = 1.0
     source: str = ""
-    extractor: str = "table"
+    extractor: str = TABLE
     evidence: str = ""
 
     @property
     def entity_id(self) -> str:
         return entity_id(self.entity_type, self.name)
+
+    @property
+    def link(self) -> LinkRecord:
+        """The same with both ends as nodes."""
+        ends = (Node("item", self.item_id), self.relation, Node.entity(self.entity_type, self.name))
+        return LinkRecord(*ends, self.confidence, self.source, self.extractor, self.evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRecord:
+    """One relation between any two nodes that a domain lets it lead from and to.
+
+    Attributes:
+        relation, confidence, source, extractor, evidence: as of `FactRecord`.
+    """
+
+    head: Node
+    relation: str
+    tail: Node
+    confidence: float = 1.0
+    source: str = ""
+    extractor: str = TABLE
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntityRecord:
+    """An entity, its properties and the links that the columns of its table hold.
+
+    Attributes:
+        node: id, type and name.
+        properties: name, aliases and others; one that the row leaves empty is not in it.
+        links: to entities that its columns name.
+        sources: the columns that hold something for this entity.
+    """
+
+    node: Node
+    properties: Mapping[str, Value] = field(default_factory=dict)
+    links: tuple[LinkRecord, ...] = ()
+    sources: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +128,9 @@ class ItemRecord:
     """An item: title, description and other properties, and the facts that its columns hold.
 
     Attributes:
-        properties: what the row says; a property that it leaves empty is not in it.
+        properties: of the row; one that it leaves empty is not in it.
         facts: entities that its multi-valued columns name.
-        sources: the columns that say something of this item, so that facts of an earlier file
+        sources: the columns that hold something for this item, so that facts of an earlier file
             that they no longer hold can be withdrawn.
     """
 
@@ -75,7 +142,7 @@ class ItemRecord:
 
 @dataclass(frozen=True, slots=True)
 class InteractionRecord:
-    """One thing that a user did with an item.
+    """One interaction of a user with an item.
 
     Attributes:
         kind: one of `[interactions]` in core.toml.

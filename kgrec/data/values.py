@@ -8,10 +8,7 @@ import time
 from datetime import UTC, date, datetime
 from typing import Any
 
-from kgrec.data.records import Value, tidy
-
-MAX_ID = 512
-"""Characters of an id; more is the trace of a wrong delimiter, and no index would hold it."""
+from kgrec.data.records import MAX_ID, Value, tidy
 
 MAX_VALUE = 1e15
 """Of an interaction: sums of such values and of their squares fit in single precision."""

@@ -7,7 +7,7 @@ property named like something that every node has, such as `label`, becomes `pro
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,19 @@ import networkx as nx
 
 from kgrec.errors import DataError
 from kgrec.graph.pages import (
+    Page,
     entity_pages,
     fact_pages,
     interaction_pages,
     item_pages,
     item_properties,
+    relation_types,
     type_of,
     user_pages,
 )
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
-from kgrec.schema import load_schema
+from kgrec.schema import ENDS, NodeKind, load_schema
 
 _NODE_KEY = "id"
 """What node-link JSON calls the name of a node."""
@@ -36,13 +38,13 @@ _TAKEN = frozenset({_NODE_KEY, "node_for_adding", "self"})
 def to_networkx(
     store: GraphStore, *, domain: str | None = None, progress: Progress = SILENT
 ) -> nx.MultiDiGraph:
-    """Return users, items and entities with interactions and facts; attributes are plain values.
+    """Return users, items and entities with interactions, facts and links, all as plain values.
 
     Args:
         domain: name of a domain or path of a domain file, or None for the items of all.
     """
     graph = nx.MultiDiGraph()
-    users, items = _add_nodes(graph, store, domain)
+    users, items, entities = _add_nodes(graph, store, domain)
     labels, relations = load_schema().labels, load_schema().relations
     for page in interaction_pages(store, users, progress):
         columns = (page["users"], page["items"], page["kinds"], page["values"], page["times"])
@@ -51,15 +53,11 @@ def to_networkx(
             if ends[1] in graph:
                 values = {"kind": kind, "value": value, "at": at}
                 graph.add_edge(*ends, key=f"{relations.interacted}:{kind}:{at}", **values)
-    for page in fact_pages(store, items, progress):
-        names = ("items", "relations", "entities", "confidences", "sources", "evidence")
-        for item, relation, entity, confidence, source, evidence in zip(
-            *(page[name] for name in names), strict=True
-        ):
-            # Node-link JSON calls the beginning of an edge "source".
-            values = {"confidence": confidence, "origin": source, "evidence": evidence}
-            ends = f"{labels.item}:{items[item]}", f"{labels.entity}:{entity}"
-            graph.add_edge(*ends, key=relation, **values)
+    ids: dict[NodeKind, list[str]] = {"user": users, "item": items, "entity": entities}
+    types = relation_types(store, domain)
+    for head, tail in ENDS:
+        for page in fact_pages(store, ids[head], types, (head, tail), progress):
+            _add_edges(graph, page, ids[head], load_schema().core.end_slots(head, tail))
     return graph
 
 
@@ -83,9 +81,23 @@ def write_graphml(graph: nx.MultiDiGraph, path: Path) -> None:
     _written(path, lambda: nx.write_graphml(graph, path, named_key_ids=True))
 
 
+def _add_edges(
+    graph: nx.MultiDiGraph, page: Page, heads: Sequence[str], ends: Mapping[str, str]
+) -> None:
+    names = ("heads", "relations", "tails", "confidences", "sources", "evidence")
+    for head, relation, tail, confidence, source, evidence in zip(
+        *(page[name] for name in names), strict=True
+    ):
+        nodes = f"{ends['head']}:{heads[head]}", f"{ends['tail']}:{tail}"
+        if nodes[1] in graph:
+            # Node-link JSON calls the beginning of an edge "source".
+            values = {"confidence": confidence, "origin": source, "evidence": evidence}
+            graph.add_edge(*nodes, key=relation, **values)
+
+
 def _add_nodes(
     graph: nx.MultiDiGraph, store: GraphStore, domain: str | None
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], list[str], list[str]]:
     schema = load_schema()
     labels = schema.labels
     users: list[str] = []
@@ -106,12 +118,16 @@ def _add_nodes(
             properties = dict(zip(names, values, strict=True))
             _add_node(graph, f"{labels.item}:{item}", known, properties)
         items += page["ids"]
+    entities: list[str] = []
     for page in entity_pages(store):
-        for entity, name, types in zip(page["ids"], page["names"], page["labels"], strict=True):
+        wanted = ("ids", "names", "labels", "values")
+        for entity, name, types, values in zip(*(page[one] for one in wanted), strict=True):
             known = {"entity_id": entity, "name": name, "label": labels.entity}
             known |= {"type": type_of(types, labels.entity)}
-            _add_node(graph, f"{labels.entity}:{entity}", known, {})
-    return users, items
+            properties = {one: values[one] for one in values.keys() - {"entity_id", "name"}}
+            _add_node(graph, f"{labels.entity}:{entity}", known, properties)
+        entities += page["ids"]
+    return users, items, entities
 
 
 def _add_node(

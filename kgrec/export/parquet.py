@@ -13,18 +13,20 @@ import pyarrow.parquet as pq
 
 from kgrec.errors import DataError
 from kgrec.graph.pages import (
+    Ends,
     Page,
     entity_pages,
     fact_pages,
     interaction_pages,
     item_pages,
     item_properties,
+    relation_types,
     type_of,
     user_pages,
 )
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
-from kgrec.schema import load_schema
+from kgrec.schema import ENDS, NodeKind, load_schema
 
 _INTERACTIONS = pa.schema(
     [
@@ -35,21 +37,17 @@ _INTERACTIONS = pa.schema(
         ("at", pa.timestamp("ms", tz="UTC")),
     ]
 )
-_FACTS = pa.schema(
-    [
-        ("item_id", pa.string()),
-        ("entity_id", pa.string()),
-        ("confidence", pa.float64()),
-        ("source", pa.string()),
-        ("evidence", pa.string()),
-    ]
-)
+_FACT = (("confidence", pa.float64()), ("source", pa.string()), ("evidence", pa.string()))
 
 
 def write_parquet(
     store: GraphStore, folder: Path, *, domain: str | None = None, progress: Progress = SILENT
 ) -> dict[str, int]:
-    """Write users, items, entities by type, interactions and facts by type.
+    """Write users, items, entities by type, interactions, facts and links by type.
+
+    A table of edges has the ids of both ends, such as `item_id` and `entity_id`, or `head_id` and
+    `tail_id` where both are of one kind. A relation that leads from items to entities keeps its
+    name; where it also leads elsewhere, both kinds of node come after it in the file's name.
 
     Args:
         domain: name of a domain or path of a domain file, or None for the items of all.
@@ -90,9 +88,17 @@ def _write(
             writers.write(
                 schema.relations.interacted, _interaction_table(page, rows, user_ids), _INTERACTIONS
             )
-        for page in fact_pages(store, item_ids, progress):
-            for relation, rows in _by_relation(page):
-                writers.write(relation, _fact_table(page, rows, item_ids), _FACTS)
+        ids: dict[NodeKind, list[str]] = {"user": user_ids, "item": item_ids}
+        ids["entity"] = [i for page in entity_pages(store) for i in page["ids"]]
+        types = relation_types(store, domain)
+        for ends in ENDS:
+            columns = _fact_columns(ends)
+            known = set(ids[ends[1]])
+            for page in fact_pages(store, ids[ends[0]], types, ends, progress):
+                for relation, found in _by_relation(page):
+                    if rows := [row for row in found if page["tails"][row] in known]:
+                        table = _fact_table(page, rows, ids[ends[0]], columns.names)
+                        writers.write(writers.name_of(relation, ends), table, columns)
         return counts | writers.counts
 
 
@@ -103,7 +109,14 @@ class _Writers:
         self._folder = folder
         self._stack = stack
         self._open: dict[str, pq.ParquetWriter] = {}
+        self._ends: dict[str, Ends] = {}
         self.counts: dict[str, int] = {}
+
+    def name_of(self, relation: str, ends: Ends) -> str:
+        """Return the name of the file for a relation type between these kinds of node."""
+        if self._ends.setdefault(relation, ends) == ends:
+            return relation
+        return f"{relation}.{ends[0]}.{ends[1]}"
 
     def write(self, name: str, columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> None:
         if name not in self._open:
@@ -136,14 +149,21 @@ def _item_table(page: Page, names: Sequence[str]) -> pa.Table:
 
 def _entities(store: GraphStore) -> dict[str, pa.Table]:
     shared = load_schema().labels.entity
-    rows: dict[str, list[tuple[str, str]]] = {}
+    rows: dict[str, list[tuple[str, str, Mapping[str, Any]]]] = {}
     for page in entity_pages(store):
-        for entity, name, labels in zip(page["ids"], page["names"], page["labels"], strict=True):
-            rows.setdefault(type_of(labels, shared), []).append((entity, name))
-    return {
-        kind: pa.table({"entity_id": [row[0] for row in found], "name": [row[1] for row in found]})
-        for kind, found in rows.items()
+        columns = ("ids", "names", "values", "labels")
+        for entity, name, values, labels in zip(*(page[one] for one in columns), strict=True):
+            rows.setdefault(type_of(labels, shared), []).append((entity, name, values))
+    return {kind: _entity_table(found) for kind, found in rows.items()}
+
+
+def _entity_table(rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> pa.Table:
+    columns = {
+        "entity_id": pa.array([entity for entity, _, _ in rows], pa.string()),
+        "name": pa.array([name for _, name, _ in rows], pa.string()),
     }
+    further = sorted({name for _, _, values in rows for name in values} - columns.keys())
+    return pa.table(columns | {n: _array([row[2].get(n) for row in rows]) for n in further})
 
 
 def _interaction_table(
@@ -158,14 +178,20 @@ def _interaction_table(
     }
 
 
-def _fact_table(page: Page, rows: Sequence[int], items: Sequence[str]) -> dict[str, list[Any]]:
-    return {
-        "item_id": [items[page["items"][n]] for n in rows],
-        "entity_id": [page["entities"][n] for n in rows],
-        "confidence": [page["confidences"][n] for n in rows],
-        "source": [page["sources"][n] for n in rows],
-        "evidence": [page["evidence"][n] for n in rows],
-    }
+def _fact_columns(ends: Ends) -> pa.Schema:
+    keys = load_schema().core.end_slots(*ends)
+    same = ends[0] == ends[1]
+    head, tail = ("head_id", "tail_id") if same else (keys["head_key"], keys["tail_key"])
+    return pa.schema([(head, pa.string()), (tail, pa.string()), *_FACT])
+
+
+def _fact_table(
+    page: Page, rows: Sequence[int], heads: Sequence[str], names: Sequence[str]
+) -> dict[str, list[Any]]:
+    known = ("tails", "confidences", "sources", "evidence")
+    columns = [[heads[page["heads"][n]] for n in rows]]
+    columns += [[page[name][n] for n in rows] for name in known]
+    return dict(zip(names, columns, strict=True))
 
 
 def _by_relation(page: Page) -> Iterator[tuple[str, list[int]]]:

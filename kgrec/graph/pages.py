@@ -7,16 +7,22 @@ nodes they begin at, so that the server holds one page at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
-from kgrec.schema import load_schema
+from kgrec.schema import NodeKind, load_schema
 
 NODES_A_PAGE = 10_000
 EDGES_A_PAGE = 20_000
 
 Page = Mapping[str, Sequence[Any]]
+Ends = tuple[NodeKind, NodeKind]
+"""Kinds of node that a relation leads from and to."""
+
+_FACT: frozenset[Ends] = frozenset({("item", "entity")})
 
 
 def item_properties(domain: str | None = None) -> list[str]:
@@ -52,7 +58,7 @@ def user_pages(store: GraphStore) -> Iterator[Page]:
 
 
 def entity_pages(store: GraphStore) -> Iterator[Page]:
-    """Yield entities: `ids`, `names`, `labels`."""
+    """Yield entities: `ids`, `names`, `labels` and `values`, the map of all properties of each."""
     return _node_pages(store, "export/entity_page", {})
 
 
@@ -71,15 +77,73 @@ def interaction_pages(
             task.advance(number)
 
 
+@dataclass(frozen=True)
+class RelationTypes:
+    """The relation types in a graph that a domain may declare: all but those of kgrec itself.
+
+    Attributes:
+        names: in alphabetical order.
+        declared: the ends that the known domains give to those that they declare.
+    """
+
+    names: tuple[str, ...]
+    declared: Mapping[str, frozenset[Ends]]
+
+    def between(self, head: NodeKind, tail: NodeKind) -> tuple[str, ...]:
+        """Return the types that may lead from one kind of node to another.
+
+        What no known domain declares may lead anywhere; anything may lead from item to entity.
+        """
+        ends = (head, tail)
+        anywhere = frozenset({ends})
+        return tuple(
+            name for name in self.names if ends in self.declared.get(name, anywhere) | _FACT
+        )
+
+
+def relation_types(store: GraphStore, domain: str | None = None) -> RelationTypes:
+    """Return the relation types that facts and links of a graph have.
+
+    Args:
+        domain: name of a domain, or path of a domain file that is not among the known ones.
+
+    Raises:
+        SchemaError: there is no such domain.
+    """
+    schema = load_schema()
+    own = set(schema.relations.model_dump().values())
+    names = sorted({str(row["name"]) for row in store.read("admin/relation_types")} - own)
+    domains = [*schema.domains.values(), *([schema.domain(domain)] if domain is not None else [])]
+    declared: dict[str, set[Ends]] = {}
+    for one in domains:
+        for name, relation in one.relations.items():
+            declared.setdefault(name, set()).add(schema.core.ends_of(relation))
+    return RelationTypes(tuple(names), {name: frozenset(ends) for name, ends in declared.items()})
+
+
 def fact_pages(
-    store: GraphStore, items: Sequence[str], progress: Progress = SILENT
+    store: GraphStore,
+    heads: Sequence[str],
+    types: RelationTypes,
+    ends: Ends = ("item", "entity"),
+    progress: Progress = SILENT,
 ) -> Iterator[Page]:
-    """Yield the facts of items: `items` (rows), `relations`, `entities` and what is known of each.
+    """Yield facts or links: `heads` (rows), `relations`, `tails` (ids) and what is known of each.
 
     The columns are `confidences`, `sources`, `extractors` and `evidence`.
+
+    Args:
+        heads: ids of the nodes that they lead from.
+        types: relation types of the graph.
+        ends: kinds of node that they lead from and to.
     """
-    with progress.task("read facts", len(items)) as task:
-        for number, page in _edge_pages(store, "export/facts", "items", items):
+    names = types.between(*ends)
+    if not names or not heads:
+        return
+    slots = {**load_schema().core.end_slots(*ends), "relations": "|".join(names)}
+    title = "read facts" if ends == ("item", "entity") else f"read links of {ends[0]} and {ends[1]}"
+    with progress.task(title, len(heads)) as task:
+        for number, page in _edge_pages(store, "export/facts", "heads", heads, slots):
             yield page
             task.advance(number)
 
@@ -98,14 +162,18 @@ def _node_pages(
 
 
 def _edge_pages(
-    store: GraphStore, statement: str, starts: str, ids: Sequence[str]
+    store: GraphStore,
+    statement: str,
+    starts: str,
+    ids: Sequence[str],
+    slots: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[int, Page]]:
     first, number = 0, 50
     while first < len(ids):
         chosen = list(ids[first : first + number])
         edges = 0
         parameters: dict[str, Any] = {starts: chosen}
-        for page in store.read(statement, **parameters):
+        for page in store.read(statement, slots, **parameters):
             edges = len(page[starts])
             yield len(chosen), {**page, starts: [row + first for row in page[starts]]}
         first += len(chosen)

@@ -1,24 +1,43 @@
-"""The graph as a `Dataset`: vocabularies in the order of ids, edges as columns."""
+"""The graph as a `Dataset`: vocabularies in the order of ids, facts and links as columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 
-from kgrec.data.dataset import Dataset, Facts, IntArray, Interactions
+from kgrec.data.dataset import (
+    Column,
+    Dataset,
+    Facts,
+    FloatArray,
+    IntArray,
+    Interactions,
+    Links,
+    LinkType,
+)
 from kgrec.data.selection import Selection, kind_codes, standing
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 from kgrec.graph.pages import (
+    Ends,
     entity_pages,
     fact_pages,
     interaction_pages,
     item_pages,
+    relation_types,
     user_pages,
 )
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
+from kgrec.schema import ENDS, NodeKind, load_schema
+
+_LINKED: tuple[Ends, ...] = tuple(e for e in ENDS if set(e) != {"item", "entity"})
+"""Ends of links; between items and entities there are facts."""
 
 
 def read_dataset(
@@ -27,8 +46,8 @@ def read_dataset(
     """Read what the agents learn from.
 
     Vocabularies are in the order of ids, so the same graph gives the same hashes. Interactions
-    that do not speak for their item (`Selection`) are left out, and so are pairs whose last
-    interaction is such a one.
+    that are not positive (`Selection`) are left out, and so are pairs whose last interaction is
+    not.
 
     Args:
         store: the graph.
@@ -45,10 +64,12 @@ def read_dataset(
             value=selection.domain,
             remedy="Ingest a catalogue first: kgrec run PIPELINE, or kgrec ingest catalog FILE.",
         )
-    users = Vocabulary(sorted(i for page in user_pages(store) for i in page["ids"]))
+    users, columns = _read_users(store, progress)
     interactions = _read_interactions(store, users, items, selection, progress)
-    facts, entities, names = _read_facts(store, items, progress)
-    return Dataset(users, items, interactions, entities, facts, texts, names)
+    rows: dict[NodeKind, Vocabulary] = {"user": users, "item": items}
+    reader = _KnowledgeReader(store, rows, selection.domain, progress)
+    facts, links, entities, names = reader.read()
+    return Dataset(users, items, interactions, entities, facts, texts, names, links, columns)
 
 
 def _read_items(store: GraphStore, label: str | None) -> tuple[Vocabulary, tuple[str, ...]]:
@@ -59,6 +80,27 @@ def _read_items(store: GraphStore, label: str | None) -> tuple[Vocabulary, tuple
         texts.update(zip(page["ids"], lines, strict=True))
     ids = sorted(texts)
     return Vocabulary(ids), tuple(texts[i] for i in ids)
+
+
+def _read_users(store: GraphStore, progress: Progress) -> tuple[Vocabulary, tuple[Column, ...]]:
+    """Return the users and their properties that are of use as features."""
+    found: dict[str, dict[str, Any]] = {}
+    for page in user_pages(store):
+        found.update(zip(page["ids"], page["values"], strict=True))
+    ids = sorted(found)
+    names = {name for values in found.values() for name in values}
+    columns, left_out = [], []
+    for name in sorted(names - {load_schema().core.keys[load_schema().labels.user]}):
+        column = Column.of(name, [found[user].get(name) for user in ids])
+        if column is None:
+            left_out.append(name)
+        else:
+            columns.append(column)
+    if left_out:
+        with progress.task("read properties of users", 1) as task:
+            task.describe(f"neither numbers nor categories: {', '.join(left_out)}")
+            task.advance()
+    return Vocabulary(ids), tuple(columns)
 
 
 def _read_interactions(
@@ -86,28 +128,163 @@ def _read_interactions(
     return columns.take(np.lexsort((columns.item, columns.at, columns.user)))
 
 
-def _read_facts(
-    store: GraphStore, items: Vocabulary, progress: Progress
-) -> tuple[Facts, Vocabulary, tuple[str, ...]]:
-    relations, entities = _Codes(), _Codes()
-    parts = [(np.empty(0, dtype=np.int64),) * 3 + (np.empty(0, dtype=np.float32),)]
-    for page in fact_pages(store, items.ids, progress):
-        part = (
-            np.asarray(page["items"], dtype=np.int64),
-            relations.of(page["relations"]),
-            entities.of(page["entities"]),
-            np.asarray(page["confidences"], dtype=np.float32),
+class _Edges(NamedTuple):
+    """Columns of facts or links: rows or codes of the ends, code of the relation, confidence."""
+
+    head: IntArray
+    relation: IntArray
+    tail: IntArray
+    confidence: FloatArray
+
+    @classmethod
+    def concat(cls, parts: Sequence[_Edges]) -> _Edges:
+        none = np.empty(0, dtype=np.int64)
+        first = cls(none, none, none, np.empty(0, dtype=np.float32))
+        return cls(*map(np.concatenate, zip(first, *parts, strict=True)))
+
+    def take(self, rows: IntArray | NDArray[np.bool_]) -> _Edges:
+        head, relation, tail, confidence = self
+        return _Edges(head[rows], relation[rows], tail[rows], confidence[rows])
+
+    def in_order(self, head: IntArray, relation: IntArray, tail: IntArray) -> _Edges:
+        """Return the edges with these columns, sorted by head, relation and tail."""
+        changed = _Edges(head, relation, tail, self.confidence)
+        return changed.take(np.lexsort((tail, relation, head)))
+
+
+class _KnowledgeReader:
+    """Reads facts, and the links that lead on from their entities.
+
+    What leads from an entity to an item is a fact of that item, of a type with the suffix `~`.
+    Links of entities that no chain of links ties to an item of the domain are left out.
+    """
+
+    def __init__(
+        self,
+        store: GraphStore,
+        rows: Mapping[NodeKind, Vocabulary],
+        domain: str | None,
+        progress: Progress,
+    ) -> None:
+        self._store = store
+        self._rows = rows
+        self._types = relation_types(store, domain)
+        self._progress = progress
+        self._entities: _Codes[str] = _Codes()
+
+    def read(self) -> tuple[Facts, Links, Vocabulary, tuple[str, ...]]:
+        """Return facts, links, the entities that they reach and the names of these."""
+        relations: _Codes[str] = _Codes()
+        kinds: _Codes[LinkType] = _Codes()
+        facts = self._edges("item", "entity", (), relations.of)
+        names: dict[str, str] = {}
+        heads: list[str] = []
+        if self._types.between("entity", "entity") or self._types.between("entity", "item"):
+            names = _entity_names(self._store)
+            heads = sorted(names)
+        of_items = self._edges(
+            "entity", "item", heads, lambda found: relations.of(f"{name}~" for name in found)
         )
-        parts.append(part)
-    item, relation, entity, confidence = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
-    )
-    types, relation = relations.in_order(relation)
-    vocabulary, entity = entities.in_order(entity)
-    order = np.lexsort((entity, relation, item))
-    facts = Facts(item[order], relation[order], entity[order], confidence[order], types.ids)
-    names = _entity_names(store) if len(vocabulary) else {}
-    return facts, vocabulary, tuple(names.get(i, "") for i in vocabulary.ids)
+        facts = _Edges.concat(
+            [facts, _Edges(of_items.tail, of_items.relation, of_items.head, of_items.confidence)]
+        )
+        parts = [
+            self._edges(
+                head,
+                tail,
+                heads,
+                lambda found, head=head, tail=tail: kinds.of(  # type: ignore[misc]
+                    LinkType(head, name, tail) for name in found
+                ),
+            )
+            for head, tail in _LINKED
+        ]
+        links, kept = self._tied(_Edges.concat(parts), kinds.values, facts.tail)
+        return self._columns(facts, links, kept, relations, kinds, names)
+
+    def _edges(
+        self,
+        head: NodeKind,
+        tail: NodeKind,
+        entities: Sequence[str],
+        code: Callable[[Sequence[str]], IntArray],
+    ) -> _Edges:
+        """Read what leads from one kind of node to another, without ends of other domains."""
+        heads = entities if head == "entity" else self._rows[head].ids
+        parts = []
+        for page in fact_pages(self._store, heads, self._types, (head, tail), self._progress):
+            starts = np.asarray(page["heads"], dtype=np.int64)
+            if head == "entity":
+                starts = self._entities.of([heads[row] for row in page["heads"]])
+            ends = page["tails"]
+            part = _Edges(
+                starts,
+                code(page["relations"]),
+                self._entities.of(ends) if tail == "entity" else self._rows[tail].rows(ends),
+                np.asarray(page["confidences"], dtype=np.float32),
+            )
+            parts.append(part.take(part.tail >= 0))
+        return _Edges.concat(parts)
+
+    def _tied(
+        self, links: _Edges, kinds: Sequence[LinkType], of_facts: IntArray
+    ) -> tuple[_Edges, NDArray[np.bool_]]:
+        """Return links without loose entities, and which entities, by code, are to be kept."""
+        kept = np.zeros(len(self._entities), dtype=np.bool_)
+        kept[of_facts] = True
+        if not len(links.head):
+            return links, kept
+        head_is, tail_is = _entity_ends(kinds)[:, links.relation]
+        both = head_is & tail_is
+        chains = sp.coo_matrix(
+            (np.ones(both.sum(), np.int8), (links.head[both], links.tail[both])),
+            shape=(len(kept), len(kept)),
+        )
+        _, part = connected_components(chains, directed=False)
+        kept = np.isin(part, part[kept])
+        fine = np.ones(len(links.head), dtype=np.bool_)
+        fine[head_is] &= kept[links.head[head_is]]
+        fine[tail_is] &= kept[links.tail[tail_is]]
+        links = links.take(fine)
+        head_is, tail_is = _entity_ends(kinds)[:, links.relation]
+        reached = np.zeros(len(kept), dtype=np.bool_)
+        for column in (of_facts, links.head[head_is], links.tail[tail_is]):
+            reached[column] = True
+        return links, reached
+
+    def _columns(
+        self,
+        facts: _Edges,
+        links: _Edges,
+        kept: NDArray[np.bool_],
+        relations: _Codes[str],
+        kinds: _Codes[LinkType],
+        names: Mapping[str, str],
+    ) -> tuple[Facts, Links, Vocabulary, tuple[str, ...]]:
+        ids = sorted(self._entities.values[code] for code in np.flatnonzero(kept))
+        entities = Vocabulary(ids)
+        row = entities.rows(self._entities.values)
+        types, of_fact = relations.in_order()
+        link_types, of_link = kinds.in_order()
+        facts = facts.in_order(facts.head, of_fact[facts.relation], row[facts.tail])
+        head_is, tail_is = _entity_ends(kinds.values)[:, links.relation]
+        head, tail = links.head.copy(), links.tail.copy()
+        head[head_is], tail[tail_is] = row[head[head_is]], row[tail[tail_is]]
+        links = links.in_order(head, of_link[links.relation], tail)
+        if ids and not names:
+            names = _entity_names(self._store)
+        return (
+            Facts(facts.head, facts.relation, facts.tail, facts.confidence, tuple(types)),
+            Links(links.head, links.relation, links.tail, links.confidence, tuple(link_types)),
+            entities,
+            tuple(names.get(i, "") for i in ids),
+        )
+
+
+def _entity_ends(kinds: Sequence[LinkType]) -> NDArray[np.bool_]:
+    """Return whether head and tail of each type are entities, [2, types]."""
+    ends = [[kind.head == "entity" for kind in kinds], [kind.tail == "entity" for kind in kinds]]
+    return np.array(ends, dtype=np.bool_)
 
 
 def _entity_names(store: GraphStore) -> dict[str, str]:
@@ -118,17 +295,29 @@ def _entity_names(store: GraphStore) -> dict[str, str]:
     }
 
 
-class _Codes:
-    """Numbers for strings that stream by, so that no column of strings is kept."""
+KeyT = TypeVar("KeyT", bound="str | LinkType")
+
+
+class _Codes(Generic[KeyT]):
+    """Numbers for values that stream by, so that no column of strings is kept."""
 
     def __init__(self) -> None:
-        self._codes: dict[str, int] = {}
+        self._codes: dict[KeyT, int] = {}
 
-    def of(self, names: Sequence[str]) -> IntArray:
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    @property
+    def values(self) -> list[KeyT]:
+        """The values in the order of their numbers."""
+        return list(self._codes)
+
+    def of(self, values: Iterable[KeyT]) -> IntArray:
         codes = self._codes
-        return np.fromiter((codes.setdefault(name, len(codes)) for name in names), dtype=np.int64)
+        return np.fromiter((codes.setdefault(value, len(codes)) for value in values), np.int64)
 
-    def in_order(self, column: IntArray) -> tuple[Vocabulary, IntArray]:
-        """Return the strings sorted, and the column renumbered to their rows."""
-        vocabulary = Vocabulary(sorted(self._codes))
-        return vocabulary, vocabulary.rows(self._codes)[column]
+    def in_order(self) -> tuple[list[KeyT], IntArray]:
+        """Return the values sorted, and for each number the position of its value there."""
+        values = sorted(self._codes)
+        position = {value: n for n, value in enumerate(values)}
+        return values, np.array([position[value] for value in self._codes], dtype=np.int64)

@@ -19,18 +19,17 @@ from uuid import uuid4
 from pydantic import Field
 
 from kgrec.config import FrozenModel
-from kgrec.data.records import FactRecord, display_title
+from kgrec.data.records import TABLE, FactRecord, display_title
 from kgrec.graph.pages import item_pages
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain
-from kgrec.stages.loading.facts import fact_changes
+from kgrec.stages.loading.facts import Head, fact_changes
 from kgrec.text.models import SPACY_MODEL
 from kgrec.text.pipeline import Extractor, ItemText, TextFact, extractor_version
 
 SOURCE = "text:description"
 """The source that facts from descriptions carry."""
-_TABLE = "table"
 _MARK = "extracted"
 _NAMES_A_PAGE = 10_000
 
@@ -133,7 +132,7 @@ def known_names(store: GraphStore, domain: Domain) -> dict[str, list[str]]:
     names: dict[str, list[str]] = defaultdict(list)
     after = ""
     while True:
-        options: dict[str, Any] = {"after": after, "limit": _NAMES_A_PAGE, "extractor": _TABLE}
+        options: dict[str, Any] = {"after": after, "limit": _NAMES_A_PAGE, "extractor": TABLE}
         rows = store.read("extract/known_names", **options)
         if not rows or not rows[0]["ids"]:
             break
@@ -186,8 +185,10 @@ def _write(
     store: GraphStore, batch: Sequence[tuple[ItemText, list[TextFact]]], version: str, run_id: str
 ) -> int:
     """Write one batch in one transaction; return how many earlier facts were withdrawn."""
-    records = [_record(item, fact) for item, facts in batch for fact in facts]
-    withdraw = {item.item_id: frozenset({SOURCE}) for item, _ in batch}
+    records = [_record(item, fact).link for item, facts in batch for fact in facts]
+    withdraw: dict[Head, frozenset[str]] = {
+        ("item", item.item_id): frozenset({SOURCE}) for item, _ in batch
+    }
     changes = fact_changes(store, records, run_id, withdraw=withdraw)
     marks = [
         {"item_id": item.item_id, "extracted": _mark(item.title, item.text, version)}

@@ -65,6 +65,7 @@ class IngestSummary(FrozenModel):
     items: int
     entities: int
     facts: int
+    links: int
     withdrawn: int
     rejected: int
     cells_rejected: int
@@ -76,7 +77,7 @@ class IngestSummary(FrozenModel):
     def changed(self) -> bool:
         """Whether anything in the graph is other than before."""
         counts = (self.created, self.updated, self.users, self.items, self.entities)
-        return any((*counts, self.facts, self.withdrawn))
+        return any((*counts, self.facts, self.links, self.withdrawn))
 
 
 @dataclass(frozen=True)

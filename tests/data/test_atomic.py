@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kgrec.data.atomic import read_folder, read_parts, read_whole
-from kgrec.data.dataset import Dataset
+from kgrec.data.dataset import Dataset, LinkType
 from kgrec.errors import DataError
 
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
@@ -51,7 +52,45 @@ def test_a_folder_is_read(tmp_path: Path) -> None:
         ("b", "made~", "p"),
     }
     names = dict(zip(train.entities.ids, train.entity_names, strict=True))
-    assert names == {"class:Drama": "Drama", "class:Comedy": "Comedy", "p": ""}
+    facts_reach = {"class:Drama": "Drama", "class:Comedy": "Comedy", "p": ""}
+    assert names == {**facts_reach, "x": "", "y": ""}
+    assert train.links.types == (LinkType("entity", "made", "entity"),)
+
+
+def test_triples_that_touch_no_item_are_links(tmp_path: Path) -> None:
+    data = read_folder(
+        folder(
+            tmp_path,
+            kg="head_id:token\trelation_id:token\ttail_id:token\tconfidence:float\n"
+            "e1\tmade_by\tp\t1\np\tborn_in\tx\t0.5\np\tborn_in\tx\t0.75\nx\tpart_of\ty\t1\n"
+            "x\tpart_of\tx\t1\n",
+            link="item_id:token\tentity_id:token\na\te1\nb\te2\n",
+        )
+    )
+    train = data.train
+    # What facts reach comes first, so rows of entities are the same with and without links.
+    assert train.entities.ids == ("p", "x", "y")
+    assert train.facts.entity.tolist() == [0]
+    kind = LinkType("entity", "born_in", "entity"), LinkType("entity", "part_of", "entity")
+    assert train.links.types == kind
+    columns = (train.links.head, train.links.relation, train.links.tail, train.links.confidence)
+    assert [column.tolist() for column in columns] == [[0, 1], [0, 1], [1, 2], [0.75, 1.0]]
+    assert len(train.entity_names) == 3
+
+
+def test_columns_of_users_are_numbers_or_categories(tmp_path: Path) -> None:
+    rows = "".join(f"v{n}\t{n % 3}.5\t{'FM'[n % 2]}\tcode {n}\t{n}\tx y\n" for n in range(70))
+    header = "user_id:token\tage:float\tsex:token\tzip:token\tyear:token\ttags:token_seq\n"
+    data = read_folder(folder(tmp_path, user=header + rows + "u1\tx\t\t\t\t\n"))
+    age, sex, year = data.train.user_columns
+    assert (age.name, sex.name, year.name) == ("age", "sex", "year")
+    row = data.train.users.row("v4")
+    assert age.categories is None
+    assert (float(age.values[row]), float(year.values[row])) == (1.5, 4.0)
+    assert np.isnan(age.values[data.train.users.row("u1")])
+    assert sex.categories == ("F", "M")
+    assert sex.values[row] == 0
+    assert sex.values[data.train.users.row("u3")] == -1
 
 
 def test_all_items_of_one_entity_have_its_facts(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_the_more_confident_source_of_a_fact_stays(load: Load, empty_store: Grap
         kind = ("DIRECTED_BY", "Person")
         origin = ("text:description", "rules/agent", TEXT)
         fact = FactRecord("1", *kind, name, confidence, *origin)
-        empty_store.write_all(fact_changes(empty_store, [fact], "run-x", withdraw={}).steps)
+        empty_store.write_all(fact_changes(empty_store, [fact.link], "run-x", withdraw={}).steps)
 
     say("RIDLEY  SCOTT", 0.9)
     say("Moebius", 0.4)
@@ -290,11 +290,11 @@ def test_a_source_may_become_less_sure_of_what_it_says(load: Load, empty_store: 
     for confidence in (0.9, 0.4):
         kind = ("HAS_GENRE", "Genre", "War")
         fact = FactRecord("1", *kind, confidence, "text:description", "rules/agent", TEXT)
-        withdraw = {"1": frozenset({"text:description"})}
-        changes = fact_changes(empty_store, [fact], "run-x", withdraw=withdraw)
-        assert (changes.facts, changes.withdrawn) == (1, 0)
+        withdraw = {("item", "1"): frozenset({"text:description"})}
+        changes = fact_changes(empty_store, [fact.link], "run-x", withdraw=withdraw)
+        assert (changes.written, changes.withdrawn) == (1, 0)
         empty_store.write_all(changes.steps)
     found = "MATCH (:Item {item_id: '1'})-[f]->(:Genre {name: 'War'}) RETURN f.confidence AS c"
     assert rows(empty_store, found) == [[0.4]]
-    again = fact_changes(empty_store, [fact], "run-x", withdraw=withdraw)
+    again = fact_changes(empty_store, [fact.link], "run-x", withdraw=withdraw)
     assert again.steps == []

@@ -7,6 +7,7 @@ import pytest
 
 from kgrec.data.records import entity_id
 from kgrec.data.sources import Source
+from kgrec.graph.pages import fact_pages, relation_types
 from kgrec.graph.store import GraphStore
 from kgrec.schema import Domain, load_schema
 from kgrec.stages.extract import SOURCE, ExtractConfig, extract, known_names
@@ -32,22 +33,22 @@ def put(store: GraphStore, items: Iterable[tuple[str, str, str]]) -> None:
 
 
 def facts_of(store: GraphStore, item: str) -> dict[tuple[str, str], tuple[float, str, str]]:
-    rows = store.read("export/facts", items=[item])
-    if not rows:
-        return {}
-    page = rows[0]
-    values = zip(page["confidences"], page["sources"], page["evidence"], strict=True)
-    keys = zip(page["relations"], page["entities"], strict=True)
-    return dict(zip(keys, values, strict=True))
+    facts = {}
+    for page in fact_pages(store, [item], relation_types(store)):
+        values = zip(page["confidences"], page["sources"], page["evidence"], strict=True)
+        keys = zip(page["relations"], page["tails"], strict=True)
+        facts |= dict(zip(keys, values, strict=True))
+    return facts
 
 
 def put_fact(store: GraphStore, item: str, relation: str, kind: str, name: str) -> None:
     identifier = entity_id(kind, name)
     named = [{"entity_id": identifier, "name": name}]
-    row = {"item_id": item, "entity_id": identifier, "confidence": 1.0, "evidence": ""}
+    row = {"head": item, "tail": identifier, "confidence": 1.0, "evidence": ""}
     fact = {**row, "source": "column:genres", "extractor": "table"}
     store.write("ingest/create_entities", {"entity_type": kind}, rows=named)
-    store.write("ingest/upsert_facts", {"relation": relation}, rows=[fact], run_id="a-table")
+    slots = {**load_schema().core.end_slots("item", "entity"), "relation": relation}
+    store.write("ingest/upsert_facts", slots, rows=[fact], run_id="a-table")
 
 
 def test_facts_reach_the_graph_once(empty_store: GraphStore, movies: Domain) -> None:

@@ -1,7 +1,7 @@
 // The next entities in the order of their ids, as columns of one row.
 // $after: string; the last id of the page before, '' at first
 // $limit: integer
-// returns: ids, names, labels
+// returns: ids, names, labels, values (all properties of each entity)
 MATCH (e:Entity)
 WHERE e.entity_id > $after
 WITH e
@@ -9,4 +9,5 @@ ORDER BY e.entity_id
 LIMIT $limit
 RETURN collect(e.entity_id) AS ids,
        collect(coalesce(e.name, '')) AS names,
-       collect(labels(e)) AS labels
+       collect(labels(e)) AS labels,
+       collect(properties(e)) AS values

@@ -1,13 +1,17 @@
-// Write facts of one relation; where one is there already, the more confident source stays.
-// $rows: list of maps {item_id: string, entity_id: string, confidence: float, source: string,
+// Write facts or links of one relation; where one is there already, the more confident source stays.
+// $rows: list of maps {head: string, tail: string, confidence: float, source: string,
 //   extractor: string, evidence: string}
 // $run_id: string
+// __HEAD__: label of the nodes that they lead from
+// __HEAD_KEY__: the property that identifies them
 // __RELATION__: a relation type of the domain
+// __TAIL__: label of the nodes that they lead to
+// __TAIL_KEY__: the property that identifies these
 // returns: written
 UNWIND $rows AS row
-MATCH (i:Item {item_id: row.item_id})
-MATCH (e:Entity {entity_id: row.entity_id})
-MERGE (i)-[f:__RELATION__]->(e)
+MATCH (a:__HEAD__ {__HEAD_KEY__: row.head})
+MATCH (b:__TAIL__ {__TAIL_KEY__: row.tail})
+MERGE (a)-[f:__RELATION__]->(b)
 WITH f, row
 WHERE f.confidence IS NULL OR f.confidence <= row.confidence
 SET f.confidence = row.confidence,

@@ -1,18 +1,20 @@
-"""What a load did to the graph, counted while it runs.
+"""Facts, links and new entities into the graph: one relation for each head, type and tail.
 
-Facts and entities into the graph: one relation for each item, type and entity.
+The counts of a load, kept while it runs.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from kgrec.data.records import FactRecord
+from kgrec.data.records import LinkRecord, Node
+from kgrec.graph.pages import Ends, RelationTypes, fact_pages, relation_types
 from kgrec.graph.store import GraphStore, Step
+from kgrec.schema import NodeKind, load_schema
 
 T = TypeVar("T")
 
@@ -23,11 +25,12 @@ class Tally:
 
     Attributes:
         rows: all rows of the file, whatever became of them.
-        created, updated, unchanged: items, users or interactions.
+        created, updated, unchanged: items, users, entities, interactions or links.
         repeated: interactions that stand in the file more than once; the last one counts.
         users, items: created because interactions name them.
-        entities, facts, withdrawn: entities and facts created or changed, and facts that a column
-            held before and no longer holds.
+        entities: created because facts or links name them.
+        facts, links: created or changed.
+        withdrawn: facts and links that a source held before and no longer holds.
     """
 
     rows: int = 0
@@ -39,6 +42,7 @@ class Tally:
     items: int = 0
     entities: int = 0
     facts: int = 0
+    links: int = 0
     withdrawn: int = 0
 
     def add(self, other: Tally) -> None:
@@ -55,13 +59,21 @@ def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 FACTS_A_STATEMENT = 5_000
-_ITEMS_A_READ = 2_000
+_HEADS_A_READ = 2_000
+
+
+Head = tuple[NodeKind, str]
+"""Kind and id of the node that a fact or link leads from."""
 
 
 class _Key(NamedTuple):
-    item_id: str
+    head: Head
     relation: str
-    entity_id: str
+    tail: tuple[NodeKind, str]
+
+    @property
+    def ends(self) -> Ends:
+        return self.head[0], self.tail[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,45 +86,56 @@ class _Known:
 
 @dataclass(frozen=True)
 class FactChanges:
-    """What has to be written so that the graph holds some facts.
+    """What has to be written so that the graph holds some facts and links.
 
     Attributes:
         steps: for `GraphStore.write_all`.
-        items: whose facts change.
-        losing: items of which a fact is withdrawn.
+        heads: nodes whose facts or links change.
+        losing: nodes of which one is withdrawn.
+        created, updated, withdrawn: how many facts and links.
     """
 
     steps: list[Step]
-    items: frozenset[str]
-    losing: frozenset[str]
-    facts: int
+    heads: frozenset[Head]
+    losing: frozenset[Head]
+    created: int
+    updated: int
     withdrawn: int
+
+    @property
+    def written(self) -> int:
+        """How many facts and links are created or changed."""
+        return self.created + self.updated
 
 
 def fact_changes(
     store: GraphStore,
-    facts: Iterable[FactRecord],
+    records: Iterable[LinkRecord],
     run_id: str,
     *,
-    withdraw: Mapping[str, frozenset[str]],
+    withdraw: Mapping[Head, frozenset[str]],
+    ends: Sequence[Ends] = (("item", "entity"),),
 ) -> FactChanges:
-    """Compare facts with the graph. Where two sources say the same, the more confident one stays.
+    """Compare facts and links with the graph. Of two sources of one, the more confident stays.
 
     Args:
-        facts: of items that are there, or are created by steps before these.
-        withdraw: item to sources; what such a source said of the item before, and is not among
-            `facts`, is withdrawn.
+        records: between nodes that are there, or are created by steps before these; entities
+            that they lead to or from are created.
+        withdraw: node to sources; what such a source held for the node before, and is not among
+            `records`, is withdrawn.
+        ends: kinds of node between which the sources may have held something before.
     """
-    wanted = _distinct(facts)
-    items = {key.item_id for key in wanted} | withdraw.keys()
-    known = _known_facts(store, sorted(items))
-    # What a source says again, it says instead of what it said before, even if it is less sure.
+    wanted = _distinct(records)
+    heads = {key.head for key in wanted} | withdraw.keys()
+    pairs = dict.fromkeys([*ends, *(key.ends for key in wanted)])
+    known = _known_facts(store, heads, list(pairs))
+    # A source that holds something again replaces its earlier record, even with less confidence.
     weaker = [
         key
         for key, fact in wanted.items()
         if key in known
         and fact.source == known[key].source
-        and fact.source in withdraw.get(key.item_id, ())
+        and fact.source in withdraw.get(key.head, ())
         and fact.confidence < known[key].confidence
     ]
     new = {key: fact for key, fact in wanted.items() if _differs(fact, known.get(key))}
@@ -120,13 +143,14 @@ def fact_changes(
     gone = [
         key
         for key, fact in known.items()
-        if key not in wanted and fact.source in withdraw.get(key.item_id, ())
+        if key not in wanted and fact.source in withdraw.get(key.head, ())
     ]
     withdrawal = _withdrawal_steps([*gone, *weaker], known)
-    steps = [*withdrawal, *_entity_steps(new), *_fact_steps(new, run_id)]
-    changed = frozenset(key.item_id for key in [*new, *gone])
-    lost = frozenset(key.item_id for key in gone)
-    return FactChanges(steps, changed, lost, facts=len(new), withdrawn=len(gone))
+    steps = [*withdrawal, *_entity_steps(new.values()), *_fact_steps(new, run_id)]
+    changed = frozenset(key.head for key in [*new, *gone])
+    lost = frozenset(key.head for key in gone)
+    updated = sum(key in known for key in new)
+    return FactChanges(steps, changed, lost, len(new) - updated, updated, len(gone))
 
 
 def created_entities(steps: Iterable[Step], answers: Iterable[list[dict[str, Any]]]) -> int:
@@ -137,28 +161,43 @@ def created_entities(steps: Iterable[Step], answers: Iterable[list[dict[str, Any
     )
 
 
-def _distinct(facts: Iterable[FactRecord]) -> dict[_Key, FactRecord]:
-    found: dict[_Key, FactRecord] = {}
-    for fact in facts:
-        key = _Key(fact.item_id, fact.relation, fact.entity_id)
+def _distinct(records: Iterable[LinkRecord]) -> dict[_Key, LinkRecord]:
+    found: dict[_Key, LinkRecord] = {}
+    for fact in records:
+        key = _Key(fact.head[:2], fact.relation, fact.tail[:2])
         if key not in found or fact.confidence > found[key].confidence:
             found[key] = fact
     return found
 
 
-def _known_facts(store: GraphStore, items: list[str]) -> dict[_Key, _Known]:
+def _known_facts(
+    store: GraphStore, heads: Iterable[Head], pairs: Iterable[Ends]
+) -> dict[_Key, _Known]:
     known: dict[_Key, _Known] = {}
-    for batch in batched(items, _ITEMS_A_READ):
-        for row in store.read("export/facts", items=batch):
-            keys = zip(row["items"], row["relations"], row["entities"], strict=True)
-            columns = ("confidences", "sources", "extractors", "evidence")
-            values = zip(*(row[column] for column in columns), strict=True)
-            for (item, relation, entity), value in zip(keys, values, strict=True):
-                known[_Key(batch[item], relation, entity)] = _Known(*value)
+    types = relation_types(store)
+    by_kind: dict[NodeKind, list[str]] = defaultdict(list)
+    for kind, node in sorted(heads):
+        by_kind[kind].append(node)
+    for ends in pairs:
+        for batch in batched(by_kind[ends[0]], _HEADS_A_READ):
+            known |= _known_between(store, batch, types, ends)
     return known
 
 
-def _differs(fact: FactRecord, known: _Known | None) -> bool:
+def _known_between(
+    store: GraphStore, heads: Sequence[str], types: RelationTypes, ends: Ends
+) -> dict[_Key, _Known]:
+    known = {}
+    for page in fact_pages(store, heads, types, ends):
+        keys = zip(page["heads"], page["relations"], page["tails"], strict=True)
+        columns = ("confidences", "sources", "extractors", "evidence")
+        values = zip(*(page[column] for column in columns), strict=True)
+        for (head, relation, tail), value in zip(keys, values, strict=True):
+            known[_Key((ends[0], heads[head]), relation, (ends[1], tail))] = _Known(*value)
+    return known
+
+
+def _differs(fact: LinkRecord, known: _Known | None) -> bool:
     if known is None or fact.confidence > known.confidence:
         return True
     if (fact.source, fact.confidence) != (known.source, known.confidence):
@@ -166,10 +205,16 @@ def _differs(fact: FactRecord, known: _Known | None) -> bool:
     return (fact.extractor, fact.evidence) != (known.extractor, known.evidence)
 
 
-def _entity_steps(facts: Mapping[_Key, FactRecord]) -> list[Step]:
+def _entity_steps(records: Iterable[LinkRecord]) -> list[Step]:
+    nodes = (node for record in records for node in (record.head, record.tail))
+    return entity_steps(node for node in nodes if node.kind == "entity")
+
+
+def entity_steps(entities: Iterable[Node]) -> list[Step]:
+    """Return steps that create the entities that are not there."""
     types: dict[str, dict[str, str]] = defaultdict(dict)
-    for key, fact in facts.items():
-        types[fact.entity_type].setdefault(key.entity_id, fact.name)
+    for node in entities:
+        types[node.type].setdefault(node.id, node.name)
     return [
         ("ingest/create_entities", {"entity_type": entity_type}, {"rows": rows})
         for entity_type, names in types.items()
@@ -179,26 +224,29 @@ def _entity_steps(facts: Mapping[_Key, FactRecord]) -> list[Step]:
     ]
 
 
-def _fact_steps(facts: Mapping[_Key, FactRecord], run_id: str) -> list[Step]:
-    relations: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    # By entity, so that the relations of one that many items share come together.
-    for key, fact in sorted(facts.items(), key=lambda pair: pair[0].entity_id):
-        row = {"item_id": key.item_id, "entity_id": key.entity_id, "confidence": fact.confidence}
+def _fact_steps(facts: Mapping[_Key, LinkRecord], run_id: str) -> list[Step]:
+    relations: dict[tuple[str, Ends], list[dict[str, Any]]] = defaultdict(list)
+    # By tail, so that the relations of an entity that many nodes share come together.
+    for key, fact in sorted(facts.items(), key=lambda pair: pair[0].tail):
+        row = {"head": key.head[1], "tail": key.tail[1], "confidence": fact.confidence}
         row |= {"source": fact.source, "extractor": fact.extractor, "evidence": fact.evidence}
-        relations[fact.relation].append(row)
+        relations[fact.relation, key.ends].append(row)
     return [
-        ("ingest/upsert_facts", {"relation": relation}, {"rows": rows, "run_id": run_id})
-        for relation, all_rows in relations.items()
+        ("ingest/upsert_facts", _slots(*kind), {"rows": rows, "run_id": run_id})
+        for kind, all_rows in relations.items()
         for rows in batched(all_rows, FACTS_A_STATEMENT)
     ]
 
 
 def _withdrawal_steps(keys: Iterable[_Key], known: Mapping[_Key, _Known]) -> list[Step]:
-    relations: dict[str, list[dict[str, str]]] = defaultdict(list)
+    relations: dict[tuple[str, Ends], list[dict[str, str]]] = defaultdict(list)
     for key in keys:
-        row = {"item_id": key.item_id, "entity_id": key.entity_id, "source": known[key].source}
-        relations[key.relation].append(row)
+        row = {"head": key.head[1], "tail": key.tail[1], "source": known[key].source}
+        relations[key.relation, key.ends].append(row)
     return [
-        ("ingest/delete_facts", {"relation": relation}, {"rows": rows})
-        for relation, rows in relations.items()
+        ("ingest/delete_facts", _slots(*kind), {"rows": rows}) for kind, rows in relations.items()
     ]
+
+
+def _slots(relation: str, ends: Ends) -> dict[str, str]:
+    return {**load_schema().core.end_slots(*ends), "relation": relation}

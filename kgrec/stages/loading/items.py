@@ -11,7 +11,7 @@ from typing import Any
 
 from kgrec.data.records import ItemRecord, UserRecord, Value
 from kgrec.graph.store import GraphStore, Step
-from kgrec.stages.loading.facts import Tally, created_entities, fact_changes
+from kgrec.stages.loading.facts import Head, Tally, created_entities, fact_changes
 
 ITEMS_A_BATCH = 2_000
 OF_ANOTHER_DOMAIN = "the id belongs to an item of another domain"
@@ -50,20 +50,23 @@ class ItemLoader:
         names = sorted({name for _, item in batch for name in item.properties})
         known = self._known([item.item_id for _, item in batch], names)
         items = [item for line, item in batch if self._is_writable(line, item, known)]
-        facts = [fact for item in items for fact in item.facts]
-        withdraw = {item.item_id: item.sources for item in items if item.item_id in known}
+        facts = [fact.link for item in items for fact in item.facts]
+        withdraw: dict[Head, frozenset[str]] = {
+            ("item", item.item_id): item.sources for item in items if item.item_id in known
+        }
         changes = fact_changes(self.store, facts, self.run_id, withdraw=withdraw)
         new = [item.item_id for item in items if item.item_id not in known]
         values = {item_id: found.properties for item_id, found in known.items()}
         changed = [item for item in items if differs(item.properties, values.get(item.item_id))]
-        tally = Tally(facts=changes.facts, withdrawn=changes.withdrawn, created=len(new))
-        touched = {item.item_id for item in changed} | changes.items
+        tally = Tally(facts=changes.written, withdrawn=changes.withdrawn, created=len(new))
+        touched = {item.item_id for item in changed} | {item for _, item in changes.heads}
         tally.updated = len(touched - set(new))
         tally.unchanged = len(items) - tally.created - tally.updated
         steps = [*self._item_steps(new, changed), *changes.steps]
         if changes.losing:
             # The fact that goes may have stood in place of one that the text states as well.
-            steps.append(("ingest/read_again", {}, {"items": sorted(changes.losing)}))
+            losing = sorted(item for _, item in changes.losing)
+            steps.append(("ingest/read_again", {}, {"items": losing}))
         if steps:
             tally.entities = created_entities(steps, self.store.write_all(steps))
         return tally

@@ -1,0 +1,168 @@
+"""Facts of every kind are written, read and exported the same on every engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from kgrec.data.dataset import Dataset, LinkType
+from kgrec.data.records import LinkRecord, Node
+from kgrec.data.selection import Selection
+from kgrec.export.networkx import to_networkx, write_node_link
+from kgrec.export.parquet import write_parquet
+from kgrec.graph.pages import relation_types
+from kgrec.graph.store import GraphStore
+from kgrec.graph.training_data import read_dataset
+from kgrec.stages.loading.facts import fact_changes
+
+ANN, BOB, LEE = (Node.entity("Person", name) for name in ("Ann", "Bob", "Lee"))
+ROME, ITALY, MARS, MOON = (Node.entity("Place", n) for n in ("Rome", "Italy", "Mars", "Moon"))
+ONE, TWO, OTHER = (Node("item", name) for name in ("1", "2", "x"))
+USER, FRIEND = Node("user", "u"), Node("user", "v")
+LINKS = [
+    LinkRecord(ONE, "DIRECTED_BY", ANN),
+    LinkRecord(TWO, "DIRECTED_BY", BOB, 0.5),
+    LinkRecord(ANN, "BORN_IN", ROME, 0.875, "table:births"),
+    LinkRecord(ROME, "LOCATED_IN", ITALY),
+    LinkRecord(MARS, "LOCATED_IN", MOON),
+    LinkRecord(TWO, "SEQUEL_OF", ONE, 0.75),
+    LinkRecord(LEE, "PRAISES", ONE, 0.25),
+    LinkRecord(USER, "LIKES", ITALY),
+    LinkRecord(USER, "LIKES", MARS),
+    LinkRecord(USER, "FOLLOWS", FRIEND),
+]
+
+
+@pytest.fixture
+def linked(graph: GraphStore) -> GraphStore:
+    """Two films whose facts lead further, a third of another domain, and two users."""
+    graph.write("ingest/create_items", {"item_type": "Movie"}, items=["1", "2"])
+    graph.write("ingest/create_items", {"item_type": "Artist"}, items=["x"])
+    users = [
+        {"user_id": "u", "properties": {"age": 30, "city": "Oslo"}},
+        {"user_id": "v", "properties": {"city": "Rome"}},
+    ]
+    graph.write("ingest/upsert_users", rows=users)
+    graph.write_all(fact_changes(graph, LINKS, "run", withdraw={}).steps)
+    return graph
+
+
+def edges(data: Dataset) -> set[tuple[str, str, str, float]]:
+    """Facts and links of a data set by id."""
+    ids = {"user": data.users, "item": data.items, "entity": data.entities}
+    facts, links = data.facts, data.links
+    found = {
+        (data.items.id(i), facts.relations[r], data.entities.id(e), float(c))
+        for i, r, e, c in zip(
+            facts.item, facts.relation, facts.entity, facts.confidence, strict=True
+        )
+    }
+    for h, r, t, c in zip(links.head, links.relation, links.tail, links.confidence, strict=True):
+        head, relation, tail = links.types[r]
+        found.add((ids[head].id(h), relation, ids[tail].id(t), float(c)))
+    return found
+
+
+def test_links_of_every_kind_reach_the_data_set(linked: GraphStore) -> None:
+    data = read_dataset(linked, Selection(domain="movies"))
+    assert edges(data) == {
+        ("1", "DIRECTED_BY", "Person:ann", 1.0),
+        ("2", "DIRECTED_BY", "Person:bob", 0.5),
+        ("1", "PRAISES~", "Person:lee", 0.25),
+        ("Person:ann", "BORN_IN", "Place:rome", 0.875),
+        ("Place:rome", "LOCATED_IN", "Place:italy", 1.0),
+        ("2", "SEQUEL_OF", "1", 0.75),
+        ("u", "LIKES", "Place:italy", 1.0),
+        ("u", "FOLLOWS", "v", 1.0),
+    }
+    # Mars and the Moon are tied to no film.
+    assert set(data.entities.ids) == {
+        "Person:ann",
+        "Person:bob",
+        "Person:lee",
+        "Place:rome",
+        "Place:italy",
+    }
+    assert data.entity_names == tuple(one.partition(":")[2].title() for one in data.entities.ids)
+    assert set(data.links.types) == {
+        LinkType("entity", "BORN_IN", "entity"),
+        LinkType("entity", "LOCATED_IN", "entity"),
+        LinkType("item", "SEQUEL_OF", "item"),
+        LinkType("user", "LIKES", "entity"),
+        LinkType("user", "FOLLOWS", "user"),
+    }
+    assert read_dataset(linked, Selection(domain="movies")).digest == data.digest
+    assert (
+        data.links.of("entity", "entity").tail.tolist()
+        == data.entities.rows(["Place:rome", "Place:italy"]).tolist()
+    )
+
+
+def test_properties_of_users_are_typed_columns(linked: GraphStore) -> None:
+    age, city = read_dataset(linked).user_columns
+    assert (age.name, city.name) == ("age", "city")
+    assert float(age.values[0]) == 30.0
+    assert np.isnan(age.values[1])
+    assert city.categories == ("Oslo", "Rome")
+    assert city.values.tolist() == [0, 1]
+
+
+def test_a_graph_without_links_is_read_as_ever(graph: GraphStore) -> None:
+    graph.write("ingest/create_items", {"item_type": "Movie"}, items=["1", "2"])
+    graph.write_all(fact_changes(graph, LINKS[:2], "run", withdraw={}).steps)
+    data = read_dataset(graph)
+    assert not len(data.links)
+    assert data.links.types == ()
+    assert data.facts.relations == ("DIRECTED_BY",)
+    assert relation_types(graph).between("item", "entity")
+
+
+def test_a_link_is_written_once_and_the_more_confident_source_stays(linked: GraphStore) -> None:
+    again = fact_changes(linked, LINKS, "later", withdraw={})
+    assert (again.steps, again.written) == ([], 0)
+    weaker = LinkRecord(TWO, "SEQUEL_OF", ONE, 0.5, "other")
+    assert fact_changes(linked, [weaker], "later", withdraw={}).steps == []
+    surer = LinkRecord(TWO, "SEQUEL_OF", ONE, 1.0, "other")
+    changes = fact_changes(linked, [surer], "later", withdraw={})
+    assert (changes.created, changes.updated) == (0, 1)
+    linked.write_all(changes.steps)
+    assert ("2", "SEQUEL_OF", "1", 1.0) in edges(read_dataset(linked))
+
+
+def test_a_link_that_its_source_no_longer_holds_is_withdrawn(linked: GraphStore) -> None:
+    other = [LinkRecord(ANN, "BORN_IN", ITALY, 1.0, "table:births")]
+    sources = {("entity", ANN.id): frozenset({"table:births"})}
+    changes = fact_changes(linked, other, "later", withdraw=sources, ends=[("entity", "entity")])
+    assert (changes.created, changes.withdrawn) == (1, 1)
+    linked.write_all(changes.steps)
+    born = {(one[0], one[2]) for one in edges(read_dataset(linked)) if one[1] == "BORN_IN"}
+    assert born == {("Person:ann", "Place:italy")}
+
+
+def test_exports_hold_links_with_both_ends(linked: GraphStore, tmp_path: Path) -> None:
+    counts = write_parquet(linked, tmp_path, domain="movies")
+    tables = {path.stem: pq.read_table(path).to_pylist() for path in tmp_path.glob("*.parquet")}
+    assert counts == {name: len(rows) for name, rows in tables.items()}
+    assert tables["SEQUEL_OF"] == [
+        {"head_id": "2", "tail_id": "1", "confidence": 0.75, "source": "", "evidence": ""}
+    ]
+    [born] = tables["BORN_IN"]
+    assert (born["head_id"], born["tail_id"]) == ("Person:ann", "Place:rome")
+    [praise] = tables["PRAISES"]
+    assert (praise["entity_id"], praise["item_id"]) == ("Person:lee", "1")
+    assert {row["entity_id"] for row in tables["LIKES"]} == {"Place:italy", "Place:mars"}
+    assert {row["user_id"]: row["city"] for row in tables["User"]} == {"u": "Oslo", "v": "Rome"}
+    network = to_networkx(linked, domain="movies")
+    path = tmp_path / "graph.json"
+    write_node_link(network, path)
+    again = nx.node_link_graph(json.loads(path.read_text()), edges="edges")
+    assert again.edges["Item:2", "Item:1", "SEQUEL_OF"]["confidence"] == 0.75
+    assert again.has_edge("User:u", "User:v", "FOLLOWS")
+    assert again.has_edge("Entity:Place:rome", "Entity:Place:italy", "LOCATED_IN")
+    assert again.number_of_edges() == len(LINKS)
+    assert again.nodes["User:v"]["city"] == "Rome"
