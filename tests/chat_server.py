@@ -1,11 +1,11 @@
-"""A server on loopback that speaks the chat-completions protocol."""
+"""A server on loopback with the chat-completions protocol."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class ChatServer:
-    """Answers with `answer(body)`; before that with each of `failures` once.
+    """Answers with `answer(body)`, as JSON or as bytes one after another; first with `failures`.
 
     Attributes:
         requests: bodies, in order.
@@ -44,13 +44,16 @@ def chat_server(answer: Callable[[dict[str, Any]], Any]) -> Iterator[ChatServer]
             served.keys.append(self.headers["Authorization"])
             status, headers = served.failures.pop(0) if served.failures else (200, {})
             found = self.path == "/v1/chat/completions"
-            content = json.dumps(answer(body)).encode() if status == 200 else b"{}"
+            given = answer(body) if status == 200 else {}
+            parts = given if isinstance(given, Iterator) else iter([json.dumps(given).encode()])
             self.send_response(status if found else 404)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Connection", "close")
             self.end_headers()
-            self.wfile.write(content)
+            with suppress(OSError):  # the client may have left
+                for part in parts:
+                    self.wfile.write(part)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

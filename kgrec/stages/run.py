@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kgrec.config import FrozenModel, parse_config
+from kgrec.data.public import user_cache
 from kgrec.data.sources import Source
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
@@ -58,9 +59,7 @@ class _Run:
             if _is_left_out(source):
                 self._note("ingest", False, {}, time.perf_counter(), name=source.title)
                 continue
-            one = prepare(
-                source, self.pipeline.domain, cache=self.home / "cache", progress=self.progress
-            )
+            one = prepare(source, self.pipeline.domain, cache=user_cache(), progress=self.progress)
             self.on_source(one)
             prepared.append(one)
         for one in prepared:
@@ -129,7 +128,7 @@ def run_pipeline(
     """Run stages of a pipeline in order.
 
     Args:
-        home: models, caches and rejected rows are kept below it.
+        home: models, vectors and rejected rows are kept below it; public data in the user's cache.
         on_source: told what became of each source's columns, before anything is loaded.
         on_result: told of each stage when it ends.
 

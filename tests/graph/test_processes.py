@@ -1,21 +1,24 @@
-"""Processes that are not our children, as `ps` shows them where there is no `/proc`."""
+"""Processes that are not our children: alive, of which command line, and ended."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
+import time
 
 import pytest
 
 from kgrec.graph import processes
 
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(600)
+"""
 
-@pytest.mark.skipif(shutil.which("ps") is None, reason="this machine has no ps")
+
 def test_a_long_command_line_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "Path", lambda _: Path(os.devnull) / "missing")
     monkeypatch.setenv("COLUMNS", "80")
     long = "x" * 500
     child = subprocess.Popen([sys.executable, "-c", "input()", long], stdin=subprocess.PIPE)
@@ -25,3 +28,27 @@ def test_a_long_command_line_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None
     finally:
         child.communicate(b"\n")
     assert not processes.is_alive(child.pid)
+    assert processes.command_line(child.pid) == ""
+
+
+def test_a_process_that_nobody_reaps_is_not_alive() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    deadline = time.monotonic() + 10
+    while processes.is_alive(child.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert child.returncode is None  # it has ended and was not waited for
+    assert not processes.is_alive(child.pid)
+    processes.end(child.pid, timeout=5)
+    child.wait()
+
+
+def test_what_ignores_the_request_is_killed() -> None:
+    child = subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    begun = time.monotonic()
+    processes.end(child.pid, timeout=0.3)
+    assert 0.3 <= time.monotonic() - begun < 5
+    assert child.wait() == -9
+    child.stdout.close()
+    processes.end(child.pid, timeout=5)

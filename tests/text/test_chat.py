@@ -1,9 +1,14 @@
-"""Language models behind an endpoint, on a small server that speaks the same protocol."""
+"""Language models behind an endpoint, on a small server of the same protocol."""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chat_server import chat_server, reply
@@ -19,9 +24,9 @@ HELLO = [Message(role="user", content="Hello")]
 
 
 def test_messages_go_out_and_the_answer_comes_back() -> None:
-    with chat_server(lambda body: reply(f" heard {body['messages'][0]['content']} ")) as server:
+    with chat_server(lambda body: reply(f" you wrote {body['messages'][0]['content']} ")) as server:
         endpoint = ChatEndpoint(f"{server.url}/", "tiny", SecretStr(SECRET), max_tokens=7)
-        assert endpoint.complete(HELLO) == "heard Hello"
+        assert endpoint.complete(HELLO) == "you wrote Hello"
     assert server.keys == [f"Bearer {SECRET}"]
     body = server.requests[0]
     assert body["messages"] == [{"role": "user", "content": "Hello"}]
@@ -29,13 +34,46 @@ def test_messages_go_out_and_the_answer_comes_back() -> None:
     assert endpoint.name == "127.0.0.1/tiny"
 
 
-def test_what_passes_is_asked_again() -> None:
+def test_a_failure_that_passes_is_tried_again() -> None:
     with chat_server(lambda body: reply("now")) as server:
         server.failures += [(503, {}), (429, {"Retry-After": "0"})]
         endpoint = ChatEndpoint(server.url, "tiny", pause=0.01)
         assert endpoint.complete(HELLO) == "now"
     assert len(server.requests) == 3
     assert server.keys == [None] * 3
+
+
+def test_the_pause_is_the_one_that_the_server_asks_for() -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+    with chat_server(lambda body: reply("now")) as server:
+        server.failures += [(429, {"Retry-After": "1"}), (503, {"Retry-After": soon})]
+        endpoint = ChatEndpoint(server.url, "tiny", pause=0.001)
+        begun = time.monotonic()
+        assert endpoint.complete(HELLO) == "now"
+        assert 1.0 <= time.monotonic() - begun < 10.0
+
+
+def test_a_pause_beyond_the_limit_is_not_waited_for() -> None:
+    with chat_server(lambda body: reply("never")) as server:
+        server.failures += [(429, {"Retry-After": "3600"})]
+        begun = time.monotonic()
+        with pytest.raises(ModelError, match="status 429"):
+            ChatEndpoint(server.url, "tiny", total=5.0).complete(HELLO)
+        assert time.monotonic() - begun < 5.0
+    assert len(server.requests) == 1
+
+
+def test_an_answer_that_trickles_is_given_up() -> None:
+    def trickle(body: dict[str, Any]) -> Iterator[bytes]:
+        for _ in range(100):
+            time.sleep(0.1)
+            yield b" "
+
+    with chat_server(trickle) as server:
+        begun = time.monotonic()
+        with pytest.raises(ModelError, match=r"longer than 0\.5 seconds"):
+            ChatEndpoint(server.url, "tiny", timeout=0.5).complete(HELLO)
+        assert time.monotonic() - begun < 5.0
 
 
 def test_a_refusal_is_an_error_at_once_that_keeps_the_key(
