@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import typer
 
-from kgrec import __version__
 from kgrec.errors import KGRecError
+from kgrec.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # command: (module:Typer application, one line of help)

@@ -21,7 +21,6 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kgrec import __version__
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
 from kgrec.model.checkpoint import read_arrays, read_json, write_whole, writing_directory
@@ -47,6 +46,7 @@ from kgrec.model.record import (
     read_record,
 )
 from kgrec.model.team import Team
+from kgrec.version import __version__
 
 logger = logging.getLogger("kgrec.model")
 

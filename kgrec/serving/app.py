@@ -18,7 +18,6 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
-from kgrec import __version__
 from kgrec.config import Settings, load_settings
 from kgrec.serving import feedback, health, items, recommendations, users
 from kgrec.serving.config import ServingConfig
@@ -26,6 +25,7 @@ from kgrec.serving.limits import Limits
 from kgrec.serving.problems import MEDIA_TYPE, Problem, add_handlers
 from kgrec.serving.security import KeyRing, LoopbackOnly, SecurityHeaders
 from kgrec.serving.service import Service
+from kgrec.version import __version__
 
 _STATIC = Path(__file__).resolve().parent / "static"
 _REVALIDATE = {"Cache-Control": "no-cache"}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from kgrec import __version__
 from kgrec.serving.schemas import Health, Model, Readiness
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
+from kgrec.version import __version__
 
 router = APIRouter(tags=["health"])
 

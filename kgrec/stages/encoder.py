@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import scipy.sparse as sp
 
-from kgrec import __version__
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset
 from kgrec.errors import ConfigError
@@ -21,6 +20,7 @@ from kgrec.model.checkpoint import read_json
 from kgrec.progress import SILENT, Progress
 from kgrec.text.language_model import LanguageModel
 from kgrec.text.models import content_key, resolve_transformer
+from kgrec.version import __version__
 
 if TYPE_CHECKING:
     from kgrec.learning.encoder.adaptation import Adapted

@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import kgrec
-from kgrec import __version__
 from kgrec.data.dataset import Dataset
 from kgrec.data.selection import Selection
 from kgrec.errors import ModelError
 from kgrec.learning.registry import agent_class
 from kgrec.learning.team_config import TeamConfig, encoder_content
 from kgrec.model.record import ModelRecord, TrainingKey, canonical, read_record
+from kgrec.version import __version__
 
 _CODE = (
     "learning",
@@ -101,7 +100,7 @@ def data_fingerprint(dataset: Dataset) -> str:
 @cache
 def code_digest() -> str:
     """Hash the source of everything that learns."""
-    root = Path(kgrec.__file__).parent
+    root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for name in _CODE:
         place = root / name
