@@ -38,21 +38,30 @@ def export(
         str | None, typer.Option(help="Only the items of this domain, such as movies.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="pyg: what encodes texts, as in the settings of a team, or none."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write the graph to files.
 
-    pyg: data.pt, a HeteroData of what models learn from, and vocabularies.json with the ids and
-    their hashes. parquet: one file a node type and one a relation type. networkx: node-link JSON.
-    graphml: for Gephi, yEd and others. Files that are there already are left alone unless --force
-    is given.
+    pyg: graph.safetensors and graph.json, a HeteroData of what models learn from, whose items and
+    entities have vectors of their texts, and vocabularies.json with the ids and their hashes.
+    `kgrec evaluate` reads such a folder. parquet: one file a node type and one a relation type.
+    networkx: node-link JSON. graphml: for Gephi, yEd and others. Files that are there already are
+    left alone unless --force is given.
 
     Example: kgrec export exported/ --format parquet
     """
     if not force:
         _refuse_to_replace(path, form)
-    with open_graph(load_settings()) as store, progress(quiet=as_json) as bars:
-        counts = _WRITERS[form](store, path, domain, bars)
+    settings = load_settings()
+    with open_graph(settings) as store, progress(quiet=as_json) as bars:
+        if form is Format.PYG:
+            counts = _pyg(store, path, domain, bars, encoder, settings.home / "cache" / "vectors")
+        else:
+            counts = _WRITERS[form](store, path, domain, bars)
     if as_json:
         print_json({"path": str(path), "format": form.value, "rows": counts})
         return
@@ -62,7 +71,10 @@ def export(
 
 def _refuse_to_replace(path: Path, form: Format) -> None:
     # Which Parquet files come is up to the graph, and old ones beside new ones would mislead.
-    patterns = {Format.PYG: ("data.pt", "vocabularies.json"), Format.PARQUET: ("*.parquet",)}
+    patterns = {
+        Format.PYG: ("data.pt", "graph.json", "vocabularies.json"),
+        Format.PARQUET: ("*.parquet",),
+    }
     if form in patterns:
         found = (file for pattern in patterns[form] for file in sorted(path.glob(pattern)))
         there = next(found, None)
@@ -76,15 +88,29 @@ def _refuse_to_replace(path: Path, form: Format) -> None:
         )
 
 
-def _pyg(store: GraphStore, path: Path, domain: str | None, bars: Progress) -> dict[str, int]:
+def _pyg(
+    store: GraphStore,
+    path: Path,
+    domain: str | None,
+    bars: Progress,
+    encoder: str | None,
+    cache: Path,
+) -> dict[str, int]:
     from kgrec.data.selection import Selection
-    from kgrec.export.pyg import save_hetero, vocabularies
+    from kgrec.export.hetero_files import save_hetero
+    from kgrec.export.pyg import vocabularies
     from kgrec.graph.training_data import read_dataset
+    from kgrec.learning.team_config import TeamConfig, encoder_of
 
+    encode = None
+    if encoder != "none":
+        config = TeamConfig() if encoder is None else TeamConfig(encoder=encoder)
+        encode = encoder_of(config, cache_dir=cache, progress=bars)
     dataset = read_dataset(store, Selection(domain=domain), progress=bars)
-    save_hetero(dataset, path)
+    save_hetero(dataset, path, encode)
     counts = {name: len(vocabulary) for name, vocabulary in vocabularies(dataset).items()}
-    return counts | {"interactions": len(dataset.interactions), "facts": len(dataset.facts)}
+    counts |= {"interactions": len(dataset.interactions), "facts": len(dataset.facts)}
+    return counts | {"links": len(dataset.links)}
 
 
 def _parquet(store: GraphStore, path: Path, domain: str | None, bars: Progress) -> dict[str, int]:
@@ -110,7 +136,6 @@ def _graphml(store: GraphStore, path: Path, domain: str | None, bars: Progress) 
 
 
 _WRITERS: dict[Format, Callable[[GraphStore, Path, str | None, Progress], dict[str, int]]] = {
-    Format.PYG: _pyg,
     Format.NETWORKX: _networkx,
     Format.GRAPHML: _graphml,
     Format.PARQUET: _parquet,

@@ -300,6 +300,25 @@ class Dataset:
             yield "\0".join((column.name, *(column.categories or ()))).encode()
             yield column.values.tobytes()
 
+    def described_items(self, max_names: int) -> list[str]:
+        """Return the text of each item followed by distinct names of its entities, [I].
+
+        Args:
+            max_names: at most so many names.
+        """
+        names: list[dict[str, None]] = [{} for _ in range(self.num_items)]
+        if self.entity_names:
+            for item, entity in zip(self.facts.item, self.facts.entity, strict=True):
+                if self.entity_names[entity]:
+                    names[item][self.entity_names[entity]] = None
+        texts = self.item_texts or ("",) * self.num_items
+        return [
+            ". ".join(
+                [text.strip().rstrip(".")] * bool(text.strip()) + [", ".join(known)] * bool(known)
+            )
+            for text, known in ((t, list(n)[:max_names]) for t, n in zip(texts, names, strict=True))
+        ]
+
     def with_interactions(self, interactions: Interactions) -> Dataset:
         """Return the same catalogue with other interactions."""
         return replace(self, interactions=interactions)

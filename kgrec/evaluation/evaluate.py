@@ -15,7 +15,7 @@ from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.data.atomic import SplitDataset, merged, read_folder, read_parts, read_whole
-from kgrec.data.dataset import Dataset, IntArray
+from kgrec.data.dataset import Dataset, IntArray, Interactions
 from kgrec.data.protocols import ProtocolConfig, hold_out, settings_of
 from kgrec.errors import ConfigError
 from kgrec.evaluation.ablation import Knowledge, ablate, audited
@@ -35,6 +35,7 @@ from kgrec.evaluation.plots import check_plots
 from kgrec.evaluation.report import peak_memory, versions
 from kgrec.evaluation.result import BaselineReport, EvaluationResult
 from kgrec.evaluation.run_files import check_writable, read_run, run_lines, write_text
+from kgrec.export.hetero_files import is_export, load_hetero
 from kgrec.learning.agent import Encode
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.team_config import TeamConfig, encoder_of
@@ -207,7 +208,10 @@ def read_split(config: EvaluateConfig) -> SplitDataset:
                 "give a folder, or --train, --valid and --test, not both",
                 value=str(config.folder),
             )
-        data = read_folder(config.folder) if given else read_whole(config.folder)
+        if is_export(config.folder):
+            data = _exported(config.folder, given)
+        else:
+            data = read_folder(config.folder) if given else read_whole(config.folder)
         return hold_out(data, config.protocol, seed=config.team.seed)
     train, valid, test = files
     if train is None or valid is None or test is None:
@@ -217,6 +221,20 @@ def read_split(config: EvaluateConfig) -> SplitDataset:
         )
     data = read_parts(train, valid, test)
     return data if given else hold_out(merged(data), config.protocol, seed=config.team.seed)
+
+
+def _exported(folder: Path, given: bool) -> SplitDataset:
+    """Read what `kgrec export --format pyg` wrote, with all interactions in `train`."""
+    if given:
+        raise ConfigError(
+            "an export holds no split",
+            value=str(folder),
+            remedy="Say how to split it: --protocol warm, temporal, cold-item or cold-user.",
+        )
+    from kgrec.export.pyg import from_hetero
+
+    none = Interactions.empty()
+    return SplitDataset(folder.name, from_hetero(*load_hetero(folder)), none, none)
 
 
 @dataclass(frozen=True)

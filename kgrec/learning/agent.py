@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, IntArray, Interactions
@@ -19,6 +20,9 @@ from kgrec.model.kernel import Kernel
 from kgrec.progress import SILENT, Progress
 from kgrec.training.logs import TrainingFiles
 from kgrec.training.workers import ALONE, Workers
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
 
 Encode = Callable[[Sequence[str]], FloatArray]
 """Texts to unit vectors, float32 [N, D]."""
@@ -64,6 +68,8 @@ class FitContext:
             or None.
         encoder: says what `encode` encodes with; asked once texts have been encoded, as a model
             may first have to be fetched.
+        graph: `train` as a `HeteroData` that was read from an export, whose vectors of texts are
+            taken as they are; None makes it from `train`.
     """
 
     train: Dataset
@@ -78,12 +84,45 @@ class FitContext:
     checkpoints: Path | None = None
     requested: IntArray | None = None
     encoder: Callable[[], str] = str
+    graph: HeteroData | None = None
 
     @cached_property
     def histories(self) -> Histories:
         """What is known of every user, learned from or given, when validation is asked for."""
         known = self.train.interactions.concat(self.given)
         return Histories.of(known, self.train.num_users, self.train.num_items, now=self.requested)
+
+    @cached_property
+    def hetero(self) -> HeteroData:
+        """What graph agents are trained from: `train` as a `HeteroData`, made once.
+
+        Nodes have no vectors of texts here unless `graph` brings them; see `with_texts`.
+        """
+        # torch-geometric is brought in by the agents that learn from graphs alone.
+        from kgrec.export.pyg import set_interactions, to_hetero
+
+        if self.graph is None:
+            return to_hetero(self.train)
+        data = copy.copy(self.graph)
+        set_interactions(data, self.train.interactions)
+        return data
+
+    def with_texts(self, max_names: int, entities: IntArray) -> HeteroData:
+        """Return `hetero` whose items and entities have `x`, where there is an encoder.
+
+        Args:
+            max_names: names of entities that are added to an item's text at most.
+            entities: rows of those whose names are read, int64 [N]; the others have zero vectors.
+
+        Raises:
+            ModelError: the encoder cannot be loaded.
+        """
+        from kgrec.export.pyg import add_text_vectors
+
+        data = copy.copy(self.hetero)
+        if self.encode is not None and "x" not in data["item"]:
+            add_text_vectors(data, self.train, self.encode, max_names, entities)
+        return data
 
     def held_out(self, objective: Objective) -> Validation | None:
         """Return what settings are chosen by, or None where nothing new is held out of anybody."""

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrec.data.dataset import Dataset, FloatArray
-from kgrec.errors import ModelError
+from kgrec.data.dataset import FloatArray
 from kgrec.learning.agent import Encode
 
 
@@ -28,58 +27,39 @@ def remembering(encode: Encode) -> Encode:
     return remembered
 
 
-def item_texts(dataset: Dataset, max_names: int) -> list[str]:
-    """Return the text of each item followed by the distinct names of its entities, [I]."""
-    names: list[dict[str, None]] = [{} for _ in range(dataset.num_items)]
-    if dataset.entity_names:
-        for item, entity in zip(dataset.facts.item, dataset.facts.entity, strict=True):
-            if dataset.entity_names[entity]:
-                names[item][dataset.entity_names[entity]] = None
-    texts = dataset.item_texts or ("",) * dataset.num_items
-    return [
-        ". ".join(
-            [text.strip().rstrip(".")] * bool(text.strip()) + [", ".join(known)] * bool(known)
-        )
-        for text, known in ((t, list(n)[:max_names]) for t, n in zip(texts, names, strict=True))
-    ]
-
-
-def sentence_inputs(
-    texts: Sequence[str], encode: Encode | None, size: int, *, whitening: float = 0.5
+def principal_vectors(
+    vectors: FloatArray, size: int, *, whitening: float = 0.5
 ) -> FloatArray | None:
     """Return unit vectors on the first principal directions, float32 [N, min(size, D)].
 
-    Half whitened (Su et al. 2021, "Whitening Sentence Representations"), by default. An empty
-    text has the zero vector.
+    Half whitened (Su et al. 2021, "Whitening Sentence Representations"), by default. A zero vector,
+    which stands for an empty text, stays zero and has no part in the directions.
 
     Args:
+        vectors: float32 [N, D].
         size: directions that are kept.
         whitening: 0 leaves the directions as long as they are, 1 makes them equally long.
 
     Returns:
-        None where fewer than two texts say anything, or there is no encoder.
+        None where fewer than two texts say anything.
     """
-    rows = np.flatnonzero([bool(text.strip()) for text in texts])
-    if len(rows) < 2 or encode is None:
+    rows = np.flatnonzero(vectors.any(axis=1))
+    if len(rows) < 2:
         return None
-    try:
-        encoded = encode([texts[int(row)] for row in rows])
-    except ModelError:  # No language model is at hand; what is known in edges remains.
-        return None
-    return Directions(encoded, rows, len(texts)).project(size, whitening)
+    return Directions(vectors[rows], rows, len(vectors)).project(size, whitening)
 
 
 class Directions:
     """The principal directions of sentence vectors.
 
     Args:
-        encoded: float32 [N, D] of the rows in `spoken`.
-        spoken: rows that have a text, int64 [N].
+        encoded: float32 [N, D] of these rows.
+        rows: those that have a text, int64 [N].
         num_rows: I.
     """
 
-    def __init__(self, encoded: FloatArray, spoken: NDArray[np.intp], num_rows: int) -> None:
-        self._spoken, self._num_rows = spoken, num_rows
+    def __init__(self, encoded: FloatArray, rows: NDArray[np.intp], num_rows: int) -> None:
+        self._rows, self._num_rows = rows, num_rows
         self._centred = encoded.astype(np.float64) - encoded.mean(axis=0, dtype=np.float64)
         variance, directions = np.linalg.eigh(self._centred.T @ self._centred / len(encoded))
         order = np.argsort(-variance)
@@ -92,5 +72,5 @@ class Directions:
         length = np.linalg.norm(projected, axis=1, keepdims=True)
         projected = np.divide(projected, length, out=np.zeros_like(projected), where=length > 1e-9)
         vectors = np.zeros((self._num_rows, projected.shape[1]), dtype=np.float32)
-        vectors[self._spoken] = projected
+        vectors[self._rows] = projected
         return vectors

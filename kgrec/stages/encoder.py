@@ -125,9 +125,8 @@ def catalogue_of(dataset: Dataset, config: EncoderConfig) -> Catalogue:
     from kgrec.learning.encoder.pairs import co_consumption
     from kgrec.learning.knowledge_features import cosine_rows
     from kgrec.learning.semantic.agent import SemanticConfig
-    from kgrec.learning.sentence_vectors import item_texts
 
-    texts = item_texts(dataset, SemanticConfig().max_names)
+    texts = dataset.described_items(SemanticConfig().max_names)
     if config.contrast is None:
         return Catalogue(texts)
     taken = None

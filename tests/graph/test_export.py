@@ -14,9 +14,9 @@ from planted import GENRES, START, item_id, plant, user_id, write_interactions
 
 from kgrec.data.selection import Selection
 from kgrec.errors import DataError
+from kgrec.export.hetero_files import VOCABULARY_FILE, load_hetero, save_hetero
 from kgrec.export.networkx import to_networkx, write_graphml, write_node_link
 from kgrec.export.parquet import write_parquet
-from kgrec.export.pyg import VOCABULARY_FILE, load_hetero, save_hetero
 from kgrec.graph.store import GraphStore
 from kgrec.graph.training_data import read_dataset
 

@@ -11,7 +11,8 @@ from kgrec.learning.agent import FitContext
 from kgrec.learning.collaborative.agent import CollaborativeAgent, CollaborativeConfig
 from kgrec.learning.knowledge_features import cosine_rows
 from kgrec.learning.link_prediction.batch_scores import powered
-from kgrec.learning.link_prediction.network import Edges, Graph, HistoryNetwork
+from kgrec.learning.link_prediction.convolution import Edges, Graph
+from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.learning.link_prediction.problem import HiddenEdges
 from kgrec.training.loop import seeded
 from kgrec.training.sparse import Adjacency

@@ -19,7 +19,8 @@ from kgrec.learning.link_prediction.batches import (
     negatives_of,
     stretched,
 )
-from kgrec.learning.link_prediction.network import Edges, Graph, HistoryNetwork, convolve
+from kgrec.learning.link_prediction.convolution import Edges, Graph, HistoryConv
+from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.learning.link_prediction.problem import HiddenEdges
 from kgrec.model.kernel import Kernel, mean_kernel
 from kgrec.training.loop import Schedule, seeded
@@ -207,8 +208,8 @@ def test_columns_of_a_convolution_can_be_made_apart(world: Tastes) -> None:
     graph = Graph.of(Edges.of(world.train.matrix()), 0.5)
     base = torch.randn(world.train.num_items, 7)
     with torch.no_grad():
-        apart = convolve(graph, base, columns=2)
-    torch.testing.assert_close(apart, convolve(graph, base.requires_grad_()))
+        apart = HistoryConv(columns=2)(base, graph)
+    torch.testing.assert_close(apart, HistoryConv()(base.requires_grad_(), graph))
 
 
 def test_edges_that_are_left_need_no_sorting(world: Tastes) -> None:

@@ -12,14 +12,16 @@ from tastes import TASTES, Tastes, encode_words, tastes
 from kgrec.data.dataset import Dataset, Facts, FloatArray, Interactions
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.evaluation.ablation import audited
+from kgrec.export.pyg import to_hetero
 from kgrec.learning.agent import FitContext, NothingToLearnError
 from kgrec.learning.knowledge.agent import KnowledgeAgent, KnowledgeConfig
-from kgrec.learning.knowledge.network import KnowledgeNetwork, RelationAttention, TypedEdges
+from kgrec.learning.knowledge.network import KnowledgeNetwork
+from kgrec.learning.knowledge.relation_conv import RelationConv, TypedEdges
 from kgrec.learning.knowledge.typed_graph import TypedGraph
 from kgrec.learning.link_prediction.batches import hide
-from kgrec.learning.link_prediction.network import Edges, Graph
+from kgrec.learning.link_prediction.convolution import Edges, Graph
 from kgrec.learning.link_prediction.problem import HiddenEdges
-from kgrec.learning.sentence_vectors import sentence_inputs
+from kgrec.learning.sentence_vectors import principal_vectors
 from kgrec.model.kernel import Kernel
 from kgrec.training.loop import seeded
 
@@ -62,32 +64,33 @@ def network(problem: HiddenEdges, seed: int = 0) -> KnowledgeNetwork:
 
 
 def test_an_entity_of_a_single_item_is_left_out() -> None:
-    graph = TypedGraph.of(small())
+    graph = TypedGraph.of(to_hetero(small()))
     assert graph.entities.tolist() == [1, 2]
-    assert graph.item.tolist() == [0, 1, 1, 2]
-    assert graph.entity.tolist() == [0, 0, 1, 1]
-    assert graph.relation.tolist() == [0, 1, 0, 0]
-    assert graph.entity_degree.tolist() == [2.0, 2.0]
-    assert graph.item_degree.tolist() == [1.0, 2.0, 1.0]
+    facts = graph.facts
+    assert facts.row.tolist() == [0, 1, 1, 2]
+    assert facts.column.tolist() == [0, 0, 1, 1]
+    assert facts.relation.tolist() == [0, 1, 0, 0]
+    assert facts.column_degree.tolist() == [2.0, 2.0]
+    assert facts.row_degree.tolist() == [1.0, 2.0, 1.0]
 
 
 def test_a_draw_of_facts_keeps_nodes_and_degrees() -> None:
-    graph = TypedGraph.of(small())
-    drawn = graph.sample(2, np.random.default_rng(0))
+    facts = TypedGraph.of(to_hetero(small())).facts
+    drawn = facts.sample(2, np.random.default_rng(0))
     assert len(drawn) == 2
-    facts = set(zip(graph.item, graph.relation, graph.entity, strict=True))
-    assert set(zip(drawn.item, drawn.relation, drawn.entity, strict=True)) < facts
-    assert drawn.num_items == 3
-    np.testing.assert_array_equal(drawn.entity_degree, graph.entity_degree)
-    assert graph.sample(4, np.random.default_rng(0)) is graph
+    all_facts = set(zip(facts.row, facts.relation, facts.column, strict=True))
+    assert set(zip(drawn.row, drawn.relation, drawn.column, strict=True)) < all_facts
+    assert drawn.size == (3, 2)
+    np.testing.assert_array_equal(drawn.column_degree, facts.column_degree)
+    assert facts.sample(4, np.random.default_rng(0)) is facts
 
 
-@pytest.mark.parametrize("into_items", [True, False])
-def test_the_attention_is_the_formula(into_items: bool) -> None:
-    graph = TypedGraph.of(small((1.0, 0.5, 1.0, 0.25, 1.0)))
+@pytest.mark.parametrize("to_rows", [True, False])
+def test_the_attention_is_the_formula(to_rows: bool) -> None:
+    graph = TypedGraph.of(to_hetero(small((1.0, 0.5, 1.0, 0.25, 1.0)))).facts
     edges = TypedEdges.of(graph, "cpu")
     with seeded(1):
-        layer = RelationAttention(2, 4, 3, slow=0.5, into_items=into_items)
+        layer = RelationConv(2, 4, 3, slow=0.5, to_rows=to_rows)
         entities, items = torch.randn(2, 4), torch.randn(3, 4)
         for parameter in layer.parameters():
             torch.nn.init.normal_(parameter)
@@ -95,12 +98,12 @@ def test_the_attention_is_the_formula(into_items: bool) -> None:
         told = layer(items, entities, edges).numpy()
         weights = layer.attention(items, entities, edges).numpy()
     parts = {name: value.detach().numpy() for name, value in layer.named_parameters()}
-    if into_items:
-        targets, target, source = items.numpy(), graph.item, graph.entity
-        sources, degree = entities.numpy(), graph.entity_degree
+    if to_rows:
+        targets, target, source = items.numpy(), graph.row, graph.column
+        sources, degree = entities.numpy(), graph.column_degree
     else:
-        targets, target, source = entities.numpy(), graph.entity, graph.item
-        sources, degree = items.numpy(), graph.item_degree
+        targets, target, source = entities.numpy(), graph.column, graph.row
+        sources, degree = items.numpy(), graph.row_degree
     expected, sums = np.zeros((len(targets), 4)), np.zeros(len(targets))
     for t, vector in enumerate(targets):
         logits, values = [], []
@@ -236,12 +239,13 @@ def test_without_shared_facts_there_is_nothing_to_learn(world: Tastes) -> None:
         KnowledgeAgent().fit(FitContext(bare, encode=encode_words))
 
 
-def test_sentence_inputs_are_unit_vectors_and_silence_is_zero() -> None:
+def test_principal_vectors_are_unit_vectors_and_an_empty_text_is_zero() -> None:
     texts = ("drama", "", "comedy", "western drama", "musical")
-    vectors = sentence_inputs(texts, encode_words, 3)
+    encoded = encode_words(texts)
+    encoded[1] = 0.0
+    vectors = principal_vectors(encoded, 3)
     assert vectors is not None
     assert vectors.shape == (5, 3)
     lengths = np.linalg.norm(vectors, axis=1)
     np.testing.assert_allclose(lengths, [1, 0, 1, 1, 1], atol=1e-5)
-    assert sentence_inputs(texts, None, 3) is None
-    assert sentence_inputs(("", "one"), encode_words, 3) is None
+    assert principal_vectors(np.eye(2, 3, dtype=np.float32)[[0]], 3) is None

@@ -12,7 +12,7 @@ import torch
 from kgrec.data.dataset import Dataset, FloatArray, Interactions
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.learning.agent import FitContext
-from kgrec.learning.link_prediction.network import Edges
+from kgrec.learning.link_prediction.convolution import Edges
 from kgrec.learning.semantic.agent import SemanticAgent, SemanticConfig
 from kgrec.learning.semantic.projection import (
     Projected,

@@ -10,7 +10,6 @@ from kgrec.data.dataset import Dataset, Facts, Interactions
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.learning.agent import FitContext
 from kgrec.learning.semantic.agent import SemanticAgent, SemanticConfig
-from kgrec.learning.sentence_vectors import item_texts
 
 
 def test_a_text_is_followed_by_the_names_of_its_entities() -> None:
@@ -29,8 +28,8 @@ def test_a_text_is_followed_by_the_names_of_its_entities() -> None:
         ("A film.", "", ""),
         ("Ann", "Bob"),
     )
-    assert item_texts(dataset, 10) == ["A film. Ann, Bob", "Bob", ""]
-    assert item_texts(dataset, 1) == ["A film. Ann", "Bob", ""]
+    assert dataset.described_items(10) == ["A film. Ann, Bob", "Bob", ""]
+    assert dataset.described_items(1) == ["A film. Ann", "Bob", ""]
 
 
 def test_an_item_without_a_word_neither_speaks_nor_is_spoken_for() -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field
 
 from kgrec.data.dataset import FloatArray
+from kgrec.errors import ModelError
+from kgrec.export.pyg import HeteroData
 from kgrec.learning.agent import FitContext, NothingToLearnError
 from kgrec.learning.knowledge.network import KnowledgeNetwork
 from kgrec.learning.knowledge.typed_graph import TypedGraph
 from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig
 from kgrec.learning.link_prediction.sentence_map import SentenceMap
-from kgrec.learning.sentence_vectors import item_texts, sentence_inputs
+from kgrec.learning.sentence_vectors import principal_vectors
 from kgrec.model.kernel import Kernel
 
 
@@ -31,7 +34,9 @@ class KnowledgeConfig(HiddenEdgesConfig):
         text_dim: principal directions of the sentence vectors that are read, at most.
         whitening: of the sentence vectors, as in `semantic`.
         max_names: names of entities that are added to an item's text at most, as `semantic` does.
-        most_facts: at most so many facts in a step; more are drawn by chance.
+        link_layers: how often entities send to the entities that they are linked with, and items
+            to items once; 0 leaves links out.
+        most_facts: at most so many facts, and links, in a step; more are drawn by chance.
     """
 
     reads_texts: ClassVar[bool] = True
@@ -46,6 +51,7 @@ class KnowledgeConfig(HiddenEdgesConfig):
     text_dim: int = Field(default=128, ge=1)
     whitening: float = Field(default=0.5, ge=0, le=1)
     max_names: int = Field(default=24, ge=0)
+    link_layers: int = Field(default=2, ge=0)
     most_facts: int = Field(default=30_000, ge=1)
 
 
@@ -73,10 +79,11 @@ class KnowledgeAgent:
     def problem(self, context: FitContext) -> KnownEdges:
         """Return the training problem of this data set."""
         config = self.config
-        graph = TypedGraph.of(context.train)
-        if not len(graph):
+        graph = TypedGraph.of(context.hetero)
+        if not len(graph.facts):
             raise NothingToLearnError("the knowledge agent needs facts that items share")
-        texts, names = _sentences(context, graph, config)
+        data, failure = _with_texts(context, graph, config)
+        texts, names = _sentences(data, graph, config)
 
         def build(tau: float) -> KnowledgeNetwork:
             inputs = None
@@ -94,16 +101,24 @@ class KnowledgeAgent:
                 entity_kappa=config.entity_kappa,
                 attention_dim=config.attention_dim,
                 slow=config.slow,
+                link_layers=config.link_layers,
                 most_facts=config.most_facts,
                 device=context.device,
             )
 
         problem = KnownEdges(context, config, name=self.name, build=build)
+        problem.failure = failure
         return problem
 
 
 class KnownEdges(HiddenEdges):
-    """The problem of hidden edges, whose kernel says how the attention went over relations."""
+    """The problem of hidden edges, whose kernel says where the attention went.
+
+    Attributes:
+        failure: why there are no vectors of texts, or empty.
+    """
+
+    failure: str = ""
 
     @torch.no_grad()
     def kernel(self, network: HistoryNetwork, chosen: dict[str, float | int]) -> Kernel:
@@ -111,20 +126,34 @@ class KnownEdges(HiddenEdges):
         kernel = super().kernel(network, chosen)
         if not isinstance(network, KnowledgeNetwork):
             return kernel
-        return replace(kernel, notes={"relations": network.relation_shares(self.graph)})
+        notes: dict[str, Any] = {"relations": network.relation_shares(self.graph)}
+        if network.link_weights():
+            notes["links"] = network.link_weights()
+        if self.failure:
+            notes["texts"] = self.failure
+        return replace(kernel, notes=notes)
+
+
+def _with_texts(
+    context: FitContext, graph: TypedGraph, config: KnowledgeConfig
+) -> tuple[HeteroData, str]:
+    """Return the graph, and why its nodes have no vectors where the encoder cannot be loaded."""
+    try:
+        return context.with_texts(config.max_names, graph.entities), ""
+    except ModelError as error:  # what is known in edges remains
+        return context.hetero, f"not read: {error}"
 
 
 def _sentences(
-    context: FitContext, graph: TypedGraph, config: KnowledgeConfig
+    data: HeteroData, graph: TypedGraph, config: KnowledgeConfig
 ) -> tuple[FloatArray | None, FloatArray | None]:
     """Return sentence vectors of the items' texts and the entities' names, along one basis."""
-    train = context.train
-    texts = item_texts(train, config.max_names)
-    names = train.entity_names or ("",) * len(train.entities)
-    known = [names[row] for row in graph.entities]
-    vectors = sentence_inputs(
-        [*texts, *known], context.encode, config.text_dim, whitening=config.whitening
+    if "x" not in data["item"]:
+        return None, None
+    texts, names = data["item"].x.cpu().numpy(), data["entity"].x.cpu().numpy()[graph.entities]
+    vectors = principal_vectors(
+        np.concatenate([texts, names]), config.text_dim, whitening=config.whitening
     )
     if vectors is None:
         return None, None
-    return vectors[: len(texts)], vectors[len(texts) :] if any(known) else None
+    return vectors[: len(texts)], vectors[len(texts) :] if names.any() else None

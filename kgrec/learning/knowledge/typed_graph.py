@@ -1,80 +1,150 @@
-"""The typed graph as columns: facts between items and the entities that items share."""
+"""The typed graph as columns: facts between items and entities, and the links beyond them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrec.data.dataset import Dataset, FloatArray, IntArray
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.export.pyg import HeteroData, edges_between
+
+
+@dataclass(frozen=True)
+class EdgeTable:
+    """Typed edges between two kinds of node, sorted by row.
+
+    Attributes:
+        row, relation, column: int64 [E]; the nodes of an edge, and its type.
+        confidence: float32 [E] in (0, 1].
+        row_degree, column_degree: edges of each node, float32 [R] and [C].
+        relations: relation types.
+    """
+
+    row: IntArray
+    relation: IntArray
+    column: IntArray
+    confidence: FloatArray
+    row_degree: FloatArray
+    column_degree: FloatArray
+    relations: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        columns: tuple[IntArray, IntArray, IntArray, FloatArray],
+        size: tuple[int, int],
+        relations: tuple[str, ...],
+    ) -> EdgeTable:
+        """Sort row, relation, column and confidence, [E] each."""
+        row, relation, column, confidence = columns
+        order = np.lexsort((relation, column, row))
+        row_degree = np.bincount(row, minlength=size[0]).astype(np.float32)
+        column_degree = np.bincount(column, minlength=size[1]).astype(np.float32)
+        columns = row[order], relation[order], column[order], confidence[order]
+        return cls(*columns, row_degree, column_degree, relations)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many nodes there are on either side."""
+        return len(self.row_degree), len(self.column_degree)
+
+    def sample(self, most: int, rng: np.random.Generator) -> EdgeTable:
+        """Return at most so many of the edges, drawn by chance, over the same nodes and degrees."""
+        if len(self) <= most:
+            return self
+        drawn: NDArray[np.int64] = np.sort(rng.choice(len(self), most, replace=False))
+        columns = ("row", "relation", "column", "confidence")
+        kept: dict[str, Any] = {name: getattr(self, name)[drawn] for name in columns}
+        return replace(self, **kept)
 
 
 @dataclass(frozen=True)
 class TypedGraph:
-    """Facts, sorted by item.
+    """Facts of items, and links among entities and among items.
 
-    An entity that a single item holds connects it with nothing and is left out.
+    An entity that connects nothing, since a single edge leads to it, is left out.
 
     Attributes:
-        item, relation, entity: int64 [F]; `entity` counts the entities that are kept.
-        confidence: float32 [F] in (0, 1].
+        facts: rows are items, columns the entities that are kept.
+        entity_links: rows and columns are entities; a link is an edge in either direction, the
+            relation type of the way back has the suffix `~`.
+        item_links: the same of items.
         entities: rows of the kept entities in the data set, int64 [N].
-        item_degree, entity_degree: facts that a node is in, float32 [I] and [N].
-        relations: relation types, [R].
     """
 
-    item: IntArray
-    relation: IntArray
-    entity: IntArray
-    confidence: FloatArray
+    facts: EdgeTable
+    entity_links: EdgeTable
+    item_links: EdgeTable
     entities: IntArray
-    item_degree: FloatArray
-    entity_degree: FloatArray
-    relations: tuple[str, ...]
 
     @classmethod
-    def of(cls, dataset: Dataset) -> TypedGraph:
-        """Take the facts of a data set."""
-        facts = dataset.facts
-        pair = np.unique(facts.entity * max(dataset.num_items, 1) + facts.item)
-        holders = np.bincount(pair // max(dataset.num_items, 1), minlength=len(dataset.entities))
-        entities = np.flatnonzero(holders >= 2).astype(np.int64)
-        order = np.lexsort((facts.relation, facts.entity, facts.item))
-        order = order[holders[facts.entity[order]] >= 2]
-        item = facts.item[order]
-        entity = np.searchsorted(entities, facts.entity[order]).astype(np.int64)
+    def of(cls, data: HeteroData) -> TypedGraph:
+        """Take the facts and links of a graph."""
+        num_items, num_entities = data["item"].num_nodes, data["entity"].num_nodes
+        relations, item, relation, entity, confidence = edges_between(data, "item", "entity")
+        link_types, *ends = _both_ways(edges_between(data, "entity", "entity"))
+        link_columns = (ends[0], ends[1], ends[2], ends[3])
+        kept = _connecting(np.stack([item, entity]), np.stack([ends[0], ends[2]]), num_entities)
+        place = np.cumsum(kept) - 1
+        mask = kept[entity]
+        facts = item[mask], relation[mask], place[entity[mask]], confidence[mask]
+        mask = kept[ends[0]] & kept[ends[2]]
+        head, kind, tail, sure = (column[mask] for column in link_columns)
+        entities = np.flatnonzero(kept).astype(np.int64)
+        count = len(entities)
+        item_types, *beside = _both_ways(edges_between(data, "item", "item"))
         return cls(
-            item,
-            facts.relation[order],
-            entity,
-            facts.confidence[order],
+            EdgeTable.of(facts, (num_items, count), relations),
+            EdgeTable.of((place[head], kind, place[tail], sure), (count, count), link_types),
+            EdgeTable.of(
+                (beside[0], beside[1], beside[2], beside[3]), (num_items, num_items), item_types
+            ),
             entities,
-            np.bincount(item, minlength=dataset.num_items).astype(np.float32),
-            np.bincount(entity, minlength=len(entities)).astype(np.float32),
-            facts.relations,
         )
-
-    def __len__(self) -> int:
-        return len(self.item)
 
     @property
     def num_items(self) -> int:
-        return len(self.item_degree)
+        return self.facts.size[0]
 
     @property
     def num_entities(self) -> int:
         return len(self.entities)
 
-    def sample(self, most: int, rng: np.random.Generator) -> TypedGraph:
-        """Return at most so many of the facts, drawn by chance, over the same nodes and degrees."""
-        if len(self) <= most:
-            return self
-        drawn: NDArray[np.int64] = np.sort(rng.choice(len(self), most, replace=False))
-        return replace(
-            self,
-            item=self.item[drawn],
-            relation=self.relation[drawn],
-            entity=self.entity[drawn],
-            confidence=self.confidence[drawn],
-        )
+
+def _connecting(facts: IntArray, links: IntArray, num_entities: int) -> NDArray[np.bool_]:
+    """Return which entities connect two nodes or more, bool [N].
+
+    Args:
+        facts: items and entities, int64 [2, F].
+        links: both ways, int64 [2, L].
+    """
+    pairs = np.unique(facts[::-1], axis=1)
+    links = np.unique(links[:, links[0] != links[1]], axis=1)
+    holders = np.bincount(pairs[0], minlength=num_entities)
+    kept = np.ones(num_entities, dtype=np.bool_)
+    while True:  # one that goes may leave another with a single edge
+        linked = np.bincount(links[0][kept[links[1]]], minlength=num_entities)
+        still = kept & (holders + linked >= 2)
+        if (still == kept).all():
+            return kept
+        kept = still
+
+
+def _both_ways(
+    edges: tuple[tuple[str, ...], IntArray, IntArray, IntArray, FloatArray],
+) -> tuple[Any, ...]:
+    """Return the edges, then the same backwards as relations of their own."""
+    types, head, relation, tail, confidence = edges
+    return (
+        (*types, *(f"{name}~" for name in types)),
+        np.concatenate([head, tail]),
+        np.concatenate([relation, relation + len(types)]),
+        np.concatenate([tail, head]),
+        np.concatenate([confidence, confidence]),
+    )

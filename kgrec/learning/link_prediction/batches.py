@@ -27,7 +27,8 @@ from torch import Tensor
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.learning.link_prediction.network import Edges, Graph, HistoryNetwork, convolve
+from kgrec.learning.link_prediction.convolution import Edges, Graph
+from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.training.losses import LossConfig, draw, inclusion
 from kgrec.training.optimisation import Schedule
 from kgrec.training.workers import ALONE, Workers
@@ -295,7 +296,7 @@ class SampledUsers(Batches):
         kept = self.edges.where(~hidden)
         graph = Graph.of(kept, self.kappa, self.device)
         with torch.no_grad():
-            convolved = convolve(graph, network.base(graph))
+            convolved = network.conv(network.base(graph), graph)
         degree = kept.item_degree().astype(np.float32)
         gate = degree / (degree + self.kappa)
         return _Round(kept.matrix(), targets.matrix(), degree, gate, convolved, chunks)

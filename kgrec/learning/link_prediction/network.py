@@ -11,129 +11,19 @@ with `X` the user-item edges at hand, `F` the knowledge features, `Kc` their cos
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.learning.link_prediction.convolution import Graph, HistoryConv
 from kgrec.learning.link_prediction.sentence_map import SentenceMap
-from kgrec.training.sparse import Adjacency, aggregate, csr_tensor
+from kgrec.training.sparse import Adjacency, aggregate
 
 INIT_SCALE = 0.1
 """Standard deviation of embeddings before they are learned."""
-
-
-@dataclass(frozen=True)
-class Edges:
-    """User-item edges sorted by user.
-
-    Attributes:
-        user, item: int64 [E].
-        num_users, num_items: sizes.
-        by_item: positions of the edges in the order of their items, int64 [E].
-    """
-
-    user: IntArray
-    item: IntArray
-    num_users: int
-    num_items: int
-    by_item: IntArray = field(repr=False, default_factory=lambda: np.empty(0, dtype=np.int64))
-
-    def __post_init__(self) -> None:
-        if len(self.by_item) != len(self.item):
-            object.__setattr__(self, "by_item", np.argsort(self.item, kind="stable"))
-
-    @classmethod
-    def of(cls, matrix: sp.csr_matrix) -> Edges:
-        user = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-        return cls(user.astype(np.int64), matrix.indices.astype(np.int64), *matrix.shape)
-
-    def __len__(self) -> int:
-        return len(self.item)
-
-    def where(self, mask: NDArray[np.bool_]) -> Edges:
-        """Return the edges where the mask, bool [E], is true; nothing is sorted anew."""
-        order = self.by_item[mask[self.by_item]]
-        by_item = (np.cumsum(mask) - 1)[order]
-        return Edges(self.user[mask], self.item[mask], self.num_users, self.num_items, by_item)
-
-    def item_degree(self) -> IntArray:
-        """Return the edges of each item, int64 [I]."""
-        return np.bincount(self.item, minlength=self.num_items)
-
-    def user_degree(self) -> IntArray:
-        """Return the edges of each user, int64 [U]."""
-        return np.bincount(self.user, minlength=self.num_users)
-
-    def matrix(self) -> sp.csr_matrix:
-        """Return the binary matrix, CSR float32 [U, I]."""
-        start = np.concatenate([[0], np.cumsum(self.user_degree())])
-        data = np.ones(len(self.user), dtype=np.float32)
-        return sp.csr_matrix((data, self.item, start), shape=(self.num_users, self.num_items))
-
-    def adjacency(self, device: str) -> Adjacency:
-        """Return the binary matrix and its transpose on the device."""
-        ones = torch.ones(len(self), dtype=torch.float32)
-        size, order = (self.num_users, self.num_items), self.by_item
-        return Adjacency(
-            csr_tensor(self.user, self.item, ones, size, device),
-            csr_tensor(self.item[order], self.user[order], ones, size[::-1], device),
-        )
-
-
-@dataclass(frozen=True)
-class Graph:
-    """The normalised edges of one step, on the device.
-
-    Attributes:
-        edges: X, CSR [U, I].
-        user_scale: diagonal of D_u^-1, [U, 1].
-        item_scale: diagonal of D_i^-½, [I, 1], on the way to the users.
-        back_scale: the same on the way back to the items, [I, 1]; larger where the edges are a
-            sample of the item's.
-        gate: float32 [I].
-        items: rows of the catalogue that are the items of this graph, int64 [I]; None where the
-            graph holds all of them.
-        convolved: what the convolution over a larger graph gave, of which this one is a sample,
-            [I, D]: the values are taken from there, the gradient from the sample.
-    """
-
-    edges: Adjacency
-    user_scale: Tensor
-    item_scale: Tensor
-    back_scale: Tensor
-    gate: Tensor
-    items: Tensor | None = None
-    convolved: Tensor | None = None
-
-    @classmethod
-    def of(cls, edges: Edges, kappa: float, device: str = "cpu") -> Graph:
-        degree = edges.item_degree().astype(np.float32)
-        scale: FloatArray = (np.maximum(degree, 1.0) ** -0.5).astype(np.float32)
-        return cls.weighted(edges, scale, scale, degree / (degree + kappa), device)
-
-    @classmethod
-    def weighted(
-        cls,
-        edges: Edges,
-        item_scale: FloatArray,
-        back_scale: FloatArray,
-        gate: FloatArray,
-        device: str,
-    ) -> Graph:
-        """Make a graph whose items are scaled otherwise, float32 [I] each."""
-        length = np.maximum(edges.user_degree(), 1).astype(np.float32)
-        by_user, forth, back = (
-            torch.from_numpy(column[:, None]).to(device)
-            for column in (1.0 / length, item_scale, back_scale)
-        )
-        gates = torch.from_numpy(gate).to(device)
-        return cls(edges.adjacency(device), by_user, forth, back, gates)
 
 
 class HistoryNetwork(nn.Module):
@@ -171,6 +61,7 @@ class HistoryNetwork(nn.Module):
         super().__init__()
         self.tau, self.history_power, self.device = tau, history_power, device
         self._row_wise = row_wise
+        self.conv = HistoryConv()
         self.item = nn.Parameter(INIT_SCALE * torch.randn(num_items, embedding_dim))
         self.bias = nn.Parameter(torch.zeros(num_items))
         self.cold_bias = nn.Parameter(torch.zeros(()))
@@ -211,7 +102,7 @@ class HistoryNetwork(nn.Module):
     def item_vectors(self, graph: Graph) -> Tensor:
         """Return A, [I, D], rows of length 1."""
         base = self.base(graph)
-        convolved = convolve(graph, base)
+        convolved = self.conv(base, graph)
         if graph.convolved is not None:
             convolved = graph.convolved + (convolved - convolved.detach())
         return nn.functional.normalize(base + convolved, dim=1, eps=1e-6)
@@ -298,22 +189,3 @@ class HistoryNetwork(nn.Module):
         if rows is None:
             return table
         return nn.functional.embedding(rows, table, sparse=self._row_wise)
-
-
-def convolve(graph: Graph, base: Tensor, *, columns: int = 32) -> Tensor:
-    """Return D_i^-½ Xᵀ D_u^-1 X D_i^-½ times `base`, [I, D].
-
-    Args:
-        base: [I, D].
-        columns: without gradients the product is made so many columns at a time, so that no
-            [U, D] is held.
-    """
-    if base.requires_grad and torch.is_grad_enabled():
-        return _convolve(graph, base)
-    return torch.cat([_convolve(graph, part) for part in torch.split(base, columns, dim=1)], dim=1)
-
-
-def _convolve(graph: Graph, base: Tensor) -> Tensor:
-    histories = graph.user_scale * aggregate(graph.edges, base * graph.item_scale)  # [U, D]
-    backward = Adjacency(graph.edges.transposed, graph.edges.matrix)
-    return graph.back_scale * aggregate(backward, histories)

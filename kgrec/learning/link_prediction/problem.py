@@ -24,7 +24,8 @@ from kgrec.learning.link_prediction.batches import (
     WholeGraph,
     stretched,
 )
-from kgrec.learning.link_prediction.network import Edges, Graph, HistoryNetwork
+from kgrec.learning.link_prediction.convolution import Edges, Graph
+from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.learning.search_space import Choices, Range, Space
 from kgrec.metrics.validation import Objective
 from kgrec.model.kernel import Kernel, mean_kernel
@@ -126,8 +127,7 @@ class HiddenEdges:
             raise NothingToLearnError(f"the {name} agent needs interactions")
         self.context, self.config, self.name = context, config, name
         self.build, self.cosine = build, cosine
-        self.matrix = context.train.matrix()
-        self.edges = Edges.of(self.matrix)
+        self.edges = Edges.of_graph(context.hetero)
         self.held_out = context.held_out(config.objective)
         self.by_column = None if cosine is None else cosine.tocsc()
 

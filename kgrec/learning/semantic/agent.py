@@ -13,7 +13,7 @@ from kgrec.errors import ModelError
 from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError
 from kgrec.learning.search_space import Range, Space
 from kgrec.learning.semantic.projection import ProjectionConfig, learn_projection
-from kgrec.learning.sentence_vectors import Directions, item_texts
+from kgrec.learning.sentence_vectors import Directions
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.model.kernel import Kernel
 
@@ -89,7 +89,7 @@ class SemanticAgent:
         return max(kernels, key=lambda kernel: held_out.measure(kernel.scores))
 
     def _directions(self, context: FitContext) -> Directions:
-        texts = item_texts(context.train, self.config.max_names)
+        texts = context.train.described_items(self.config.max_names)
         spoken = np.flatnonzero([bool(text) for text in texts])
         if len(spoken) < 2 or context.encode is None:
             raise NothingToLearnError("the semantic agent needs texts or names of entities")

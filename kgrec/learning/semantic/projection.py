@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.learning.link_prediction.batch_scores import powered
-from kgrec.learning.link_prediction.network import Edges
+from kgrec.learning.link_prediction.convolution import Edges
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.progress import SILENT, Progress
 from kgrec.training.logs import TrainingFiles
