@@ -153,7 +153,8 @@ def add_text_vectors(
     found = encode([written[int(row)] for row in rows])
     vectors = np.zeros((len(written), found.shape[1]), dtype=np.float32)
     vectors[rows] = found
-    data["item"].x, data["entity"].x = torch.from_numpy(vectors).split([len(texts), len(names)])
+    data["item"].x = torch.from_numpy(vectors[: len(texts)])
+    data["entity"].x = torch.from_numpy(vectors[len(texts) :])
 
 
 def edges_between(

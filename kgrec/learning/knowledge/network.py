@@ -214,7 +214,7 @@ class KnowledgeNetwork(HistoryNetwork):
     def item_vectors(self, graph: Graph) -> Tensor:
         """Return A, [I, D + X]; [I, D] where nothing is written."""
         edges = self._drawn()
-        known = self.by_interactions(*self.nodes(graph), edges, graph.items)
+        known: Tensor = self.by_interactions(*self.nodes(graph), edges, graph.items)
         if self.inputs is None:
             return known
         texts, names = self.inputs(), self.inputs.entities()
