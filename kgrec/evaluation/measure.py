@@ -26,8 +26,12 @@ from kgrec.evaluation.groups import (
 )
 from kgrec.evaluation.protocol import HeldOutTargets, Lists, Scorer, evaluate_ranking
 from kgrec.evaluation.report import Metric, RankingReport, metrics_of
-from kgrec.metrics.calibration import kinds_of, miscalibration
-from kgrec.metrics.diversity import intra_list_diversity, item_features
+from kgrec.metrics.beyond_accuracy import (
+    intra_list_diversity,
+    item_features,
+    kinds_of,
+    miscalibration,
+)
 from kgrec.metrics.ranking import Values
 from kgrec.model.histories import Histories
 from kgrec.progress import SILENT, Progress
@@ -161,7 +165,7 @@ def list_report(
     """Measure diversity and calibration of the lists.
 
     Args:
-        relation: see `kgrec.metrics.calibration.kinds_of`.
+        relation: see `kgrec.metrics.beyond_accuracy.kinds_of`.
     """
     train = asked.data.train
     features, kinds = item_features(train), kinds_of(train, relation)

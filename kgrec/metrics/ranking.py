@@ -1,50 +1,79 @@
-"""Ranking metrics, one value a user, and measures of the whole set of lists.
+"""Ranking metrics: the table of metrics of each user's list, and metrics over all lists.
 
-The definitions are those of RecBole and of Herlocker et al. (2004): Recall divides by the number
-of right items, NDCG by the best attainable sum, MRR takes the first hit within `k`.
-
-The best items of each user among all items, with ties broken by chance.
+The definitions are those of RecBole and of Herlocker et al. (2004): recall divides by the number
+of right items, NDCG by the best attainable sum, MRR counts the first hit within `k`. `TopLists`
+ranks all items, with ties broken by chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.errors import ConfigError
 
 Values = NDArray[np.float64]
 
 
+UserMetric = Callable[[NDArray[np.bool_], IntArray, int], Values]
+"""A metric of each user's list: (hits, num_right, k) to float64 [B].
+
+`hits` says whether the item at each rank is right, bool [B, >= k]; `num_right` how many items are
+right for each user, int64 [B], all at least 1.
+"""
+
+METRICS: dict[str, str] = {
+    # name: module:function, a `UserMetric`; reports, tables and objectives follow this table
+    "recall": "kgrec.metrics.ranking:recall",
+    "precision": "kgrec.metrics.ranking:precision",
+    "f1": "kgrec.metrics.ranking:f1",
+    "ndcg": "kgrec.metrics.ranking:ndcg",
+    "mrr": "kgrec.metrics.ranking:reciprocal_rank",
+    "hit": "kgrec.metrics.ranking:hit",
+}
+
+
+def metric(name: str) -> UserMetric:
+    """Return the metric of this name; raises ConfigError where the table has none."""
+    if name not in METRICS:
+        raise ConfigError(
+            "there is no such metric", value=name, remedy=f"Known: {', '.join(METRICS)}."
+        )
+    module, _, function = METRICS[name].partition(":")
+    return cast(UserMetric, getattr(importlib.import_module(module), function))
+
+
 def user_metrics(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> dict[str, Values]:
-    """Compute each metric at `k` for each user.
+    """Compute every metric of the table at `k`: name to float64 [B]; see `UserMetric`."""
+    return {name: metric(name)(hits, num_right, k) for name in METRICS}
 
-    Args:
-        hits: whether the item at each rank is right, bool [B, >= k].
-        num_right: how many items are right for each user, int64 [B], all at least 1.
 
-    Returns:
-        name to float64 [B].
-    """
+def recall(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> Values:
+    """Return the share of the right items that are in the list."""
+    return np.asarray(_count(hits, k) / num_right)
+
+
+def precision(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> Values:
+    """Return the share of the list that is right; `k` divides, however short the list."""
+    return _count(hits, k) / float(k)
+
+
+def f1(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> Values:
+    """Return the harmonic mean of precision and recall."""
+    found, wanted = precision(hits, num_right, k), recall(hits, num_right, k)
+    both = found + wanted
+    return np.divide(2 * found * wanted, both, out=np.zeros_like(both), where=both > 0)
+
+
+def ndcg(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> Values:
+    """Return the discounted gain over the best attainable (Järvelin and Kekäläinen 2002)."""
     found = hits[:, :k].astype(np.float64)
-    count = found.sum(axis=1)
-    precision = count / float(k)
-    recall = count / num_right
-    both = precision + recall
-    return {
-        "recall": recall,
-        "precision": precision,
-        "f1": np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0),
-        "ndcg": _ndcg(found, num_right, k),
-        "mrr": _reciprocal_rank(found),
-        "hit": (count > 0).astype(np.float64),
-    }
-
-
-def _ndcg(found: Values, num_right: IntArray, k: int) -> Values:
     # A list ends where the items do, however long it was asked for.
     k = min(k, max(found.shape[1], int(num_right.max(initial=0))))
     discount = 1.0 / np.log2(np.arange(2, k + 2))
@@ -53,11 +82,22 @@ def _ndcg(found: Values, num_right: IntArray, k: int) -> Values:
     return np.asarray(gain / best[np.minimum(num_right, k)])
 
 
-def _reciprocal_rank(found: Values) -> Values:
+def reciprocal_rank(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> Values:
+    """Return one over the rank of the first right item, 0 where none is within `k`."""
+    found = hits[:, :k]
     if not found.shape[1]:
         return np.zeros(len(found))
     first = found.argmax(axis=1)
     return np.where(found.any(axis=1), 1.0 / (first + 1.0), 0.0)
+
+
+def hit(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> Values:
+    """Return 1 where any item of the list is right, else 0."""
+    return (_count(hits, k) > 0).astype(np.float64)
+
+
+def _count(hits: NDArray[np.bool_], k: int) -> Values:
+    return np.asarray(hits[:, :k].sum(axis=1), dtype=np.float64)
 
 
 def list_metrics(

@@ -3,45 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated
 
 import numpy as np
 import scipy.sparse as sp
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, Interactions
-from kgrec.metrics.ranking import TopLists, Values, hits_of, mask_seen, user_metrics
+from kgrec.metrics.ranking import METRICS, TopLists, Values, hits_of, mask_seen, metric
 from kgrec.model.histories import Histories, as_histories
 
 ScoreFunction = Callable[[Histories], FloatArray]
 """B histories to scores, float32 [B, I]."""
 
 
-class Objective(FrozenModel):
-    """The metric that choices are made by."""
+def _known(name: str) -> str:
+    if name not in METRICS:
+        raise ValueError(f"no such metric; known: {', '.join(METRICS)}")
+    return name
 
-    metric: Literal["recall", "ndcg", "mrr", "hit", "f1", "precision"] = "ndcg"
+
+class Objective(FrozenModel):
+    """The metric that choices are made by, a name of `kgrec.metrics.ranking.METRICS`."""
+
+    metric: Annotated[str, AfterValidator(_known)] = "ndcg"
     k: int = Field(default=20, ge=1)
     max_users: int = Field(default=4000, ge=1)
-    """More users than these are not asked; a sample of them is drawn."""
+    """Where there are more users, a sample of so many is measured."""
     max_cells: int = Field(default=64_000_000, ge=1)
-    """Nor more users than have so many scores together."""
+    """No more users are measured than have so many scores together."""
 
 
 class Validation:
-    """Scores rankers on held-out interactions of known users.
+    """Measures rankers on held-out interactions of known users.
 
     Args:
         train: histories of all users, U of them over I items, or CSR [U, I].
-        held_out: interactions to find again, of the same users and items.
+        held_out: interactions to find, of the same users and items.
         objective: the metric.
         seed: draws the users where there are too many, and the order of ties.
 
     Attributes:
-        users: rows of those who are asked, [B].
+        users: rows of the users that are measured, [B].
         histories: theirs.
-        truth: what they are to be given again, CSR [B, I].
+        truth: their held-out items, CSR [B, I].
     """
 
     def __init__(
@@ -78,7 +84,7 @@ class Validation:
         """
         mask_seen(scores, self.histories.matrix)
         hits = hits_of(self._top(scores)[0], self.truth)
-        return user_metrics(hits, self._num_right, self.objective.k)[self.objective.metric]
+        return metric(self.objective.metric)(hits, self._num_right, self.objective.k)
 
     def measure(self, score: ScoreFunction) -> float:
         """Return the mean of the metric over the users; 0 where there are none."""

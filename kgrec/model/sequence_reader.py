@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.model.histories import Histories
-from kgrec.model.sequence_tokens import KNOTS, ReaderSettings, Tokens
+from kgrec.model.tokens import KNOTS, ReaderSettings, Tokens
 
 LARGEST_LOGIT = 6.0
 """Logits are squashed into ± this, so that no history item outweighs another without bound."""

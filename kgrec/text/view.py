@@ -10,8 +10,8 @@ from functools import cached_property
 
 from spacy.tokens import Token
 
-from kgrec.text.items import ItemView
 from kgrec.text.mentions import ITEM, Mention
+from kgrec.text.name_parts import ItemView
 
 _SUBJECTS = frozenset(["nsubj", "csubj"])
 _PASSIVE_SUBJECTS = frozenset(["nsubjpass", "csubjpass"])

@@ -16,8 +16,14 @@ from kgrec.evaluation import measure as lists
 from kgrec.evaluation.ablation import audited
 from kgrec.evaluation.groups import group_report, groups_of
 from kgrec.evaluation.measure import HeldOutQueries, measure
-from kgrec.metrics.calibration import kinds_of, miscalibration
-from kgrec.metrics.diversity import intra_list_diversity, item_features, unit_rows, word_counts
+from kgrec.metrics.beyond_accuracy import (
+    intra_list_diversity,
+    item_features,
+    kinds_of,
+    miscalibration,
+    unit_rows,
+    word_counts,
+)
 from kgrec.model.histories import Histories
 
 # Items 0 and 1 are alike, 2 is unlike both, 3 is half way, of 4 nothing is known.

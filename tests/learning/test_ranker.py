@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrec.data.dataset import FloatArray, Interactions
+from kgrec.learning.blending.listwise import RankedUser, _Network, _Tensors, learn, ratings_of
 from kgrec.learning.blending.ranker import RankerConfig, learn_ranker
-from kgrec.learning.blending.ranker_loss import RankedUser, _Network, _Tensors, learn, ratings_of
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel

@@ -11,7 +11,7 @@ from planted import plant, train, user_id
 
 from kgrec.explain.explainer import Explainer
 from kgrec.graph.store import GraphStore
-from kgrec.learning.blending.ranker_loss import ratings_of
+from kgrec.learning.blending.listwise import ratings_of
 from kgrec.model.ranker import Ranker
 from kgrec.model.storage import save_team
 from kgrec.retrieval.batch import recommend_all

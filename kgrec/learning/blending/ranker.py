@@ -12,8 +12,8 @@ from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
-from kgrec.learning.blending.ranker_loss import Learned, RankedUser, popularity, ratings_of
-from kgrec.metrics.ranking import Values, mask_seen, user_metrics
+from kgrec.learning.blending.listwise import Learned, RankedUser, popularity, ratings_of
+from kgrec.metrics.ranking import Values, mask_seen, metric
 from kgrec.metrics.validation import Validation
 from kgrec.model.kernel import Kernel
 from kgrec.model.ranker import Floats, Ranker, best_rows, tie_order
@@ -236,7 +236,7 @@ class _Problem:
         cells = np.cumsum([self.blocks[n].similarity[0].shape[0] for n in positions])
         most = max(1, int(np.searchsorted(cells * self.config.negatives, self.config.cells)))
         blocks = [self.blocks[n].first(self.config.negatives) for n in positions[:most]]
-        from kgrec.learning.blending.ranker_loss import (
+        from kgrec.learning.blending.listwise import (
             learn,  # brings torch, which only training needs
         )
 
@@ -267,7 +267,7 @@ class _Problem:
             found = block.target[np.argsort(-each, kind="stable")[: objective.k]]
             hits[n, : len(found)] = found
         right = np.diff(self.validation.truth.indptr)[self.users].astype(np.int64)
-        return user_metrics(hits, right, objective.k)[objective.metric]
+        return metric(objective.metric)(hits, right, objective.k)
 
     def _report(self, plain: Values, ranked: Values, expected: list[Floats]) -> dict[str, float]:
         gain = ranked - plain

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.learning.link_prediction.convolution import Edges
 from kgrec.learning.sequential.reader_network import ReaderNetwork, TensorTokens
-from kgrec.model.sequence_tokens import ReaderSettings
+from kgrec.model.tokens import ReaderSettings
 from kgrec.training.sparse import aggregate, csr_tensor
 
 

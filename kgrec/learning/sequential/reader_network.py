@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.model.sequence_reader import LARGEST_LOGIT
-from kgrec.model.sequence_tokens import CYCLES, KNOTS, ReaderSettings, Tokens
+from kgrec.model.tokens import CYCLES, KNOTS, ReaderSettings, Tokens
 
 
 class TensorTokens:
