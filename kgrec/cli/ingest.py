@@ -25,6 +25,8 @@ class FileKind(StrEnum):
     catalog = "catalog"
     users = "users"
     interactions = "interactions"
+    entities = "entities"
+    relations = "relations"
 
 
 @app.command()
@@ -36,7 +38,13 @@ def ingest(
         list[str] | None, typer.Option(help="ROLE=COLUMN, such as item_id=movie_id.")
     ] = None,
     relation: Annotated[
-        list[str] | None, typer.Option(help="TYPE=COLUMN:SEPARATOR, such as 'HAS_GENRE=genres:|'.")
+        list[str] | None,
+        typer.Option(
+            help="TYPE=COLUMN:SEPARATOR, such as 'HAS_GENRE=genres:|'; of relations the TYPE alone."
+        ),
+    ] = None,
+    entity_type: Annotated[
+        str | None, typer.Option("--type", help="Type of the entities, such as Person.")
     ] = None,
     keep: Annotated[
         list[str] | None, typer.Option("--property", help="A further column to keep.")
@@ -63,12 +71,16 @@ def ingest(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Load one file of a catalogue, of users or of interactions into the graph.
+    """Load one file of items, users, interactions, entities or relations into the graph.
 
     The same file twice changes nothing; a newer one adds and updates. Rows that cannot be used
     are set aside in a file, each with its line and the reason.
 
+    A row of `relations` is an edge: a head and a tail, each an id, or the name of an entity.
+
     Example: kgrec ingest catalog films.csv --domain movies --column item_id=movie_id
+
+    Example: kgrec ingest relations sequels.csv --domain movies --relation SEQUEL_OF
     """
     from kgrec.data.sources import Source
     from kgrec.stages.ingest import ingest as run
@@ -78,7 +90,8 @@ def ingest(
         "kind": kind.value,
         "path": file,
         "columns": _pairs(column, "--column"),
-        "relations": _pairs(relation, "--relation"),
+        **_relations(kind, relation),
+        "entity_type": entity_type,
         "properties": keep or None,
         "interaction": interaction,
         "format": file_format,
@@ -148,6 +161,18 @@ def show_rejects(done: IngestSummary) -> None:
     out.print(line, markup=False, highlight=False, soft_wrap=True)
     for reason, count in done.reasons.items():
         out.print(f"  {count:,} × {reason}", markup=False, highlight=False)
+
+
+def _relations(kind: FileKind, given: Sequence[str] | None) -> dict[str, Any]:
+    if kind is not FileKind.relations:
+        return {"relations": _pairs(given, "--relation")}
+    if given and (len(given) > 1 or "=" in given[0]):
+        raise ConfigError(
+            "the rows of a file of relations are of one type, or a column names it",
+            value=" ".join(given),
+            remedy="Give --relation TYPE once, or --column relation=COLUMN.",
+        )
+    return {"relation": given[0] if given else None}
 
 
 def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:

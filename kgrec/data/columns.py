@@ -1,4 +1,4 @@
-"""Which column is what: told by the user, else guessed from names, else from values."""
+"""Which column is what: given by the user, else guessed from names, else from values."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from kgrec.data import sources as guesses
 from kgrec.data.sources import Kind, Source
 from kgrec.data.tables import Table
 from kgrec.errors import ConfigError, DataError
-from kgrec.schema import Core, Domain
+from kgrec.schema import Core, Domain, NodeKind
 
 REQUIRED: dict[Kind, tuple[str, ...]] = {
     "catalog": ("item_id",),
     "users": ("user_id",),
     "interactions": ("user_id", "item_id"),
+    "entities": ("name",),
+    "relations": ("head", "tail"),
 }
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -28,7 +30,7 @@ class ColumnRole(FrozenModel):
     Attributes:
         becomes: the role (`item_id`) or the property (`year`).
         type: type of a property; None for a role.
-        guessed: whether nobody said so.
+        guessed: whether it was not given.
     """
 
     column: str
@@ -100,10 +102,12 @@ def plan_columns(table: Table, source: Source, domain: Domain, core: Core) -> Co
     _check_given(table, source, domain, core)
     roles = _roles(table, source, domain)
     for role in REQUIRED[source.kind]:
-        if role not in roles:
+        # An entity without a name is called by its id.
+        if role not in roles and not (role == "name" and "entity_id" in roles):
             raise _lacking(table, role)
+    _check_types(source, domain, roles)
     taken = {role.column for role in roles.values()}
-    relations = _relations(table, source, domain, taken) if source.kind == "catalog" else ()
+    relations = _relations(table, source, domain, taken)
     taken |= {relation.column for relation in relations}
     properties = _properties(table, source, domain, core, taken)
     taken |= {role.column for role in properties}
@@ -119,7 +123,7 @@ def plan_columns(table: Table, source: Source, domain: Domain, core: Core) -> Co
 
 
 def _roles(table: Table, source: Source, domain: Domain) -> dict[str, ColumnRole]:
-    words = guesses.role_names(source.kind, domain)
+    words = guesses.role_names(source, domain)
     given = {role: column for role, column in source.columns.items() if role in words}
     roles = {role: ColumnRole(column=column, becomes=role) for role, column in given.items()}
     taken = {*source.columns.values(), *_given_relation_columns(source)}
@@ -128,15 +132,24 @@ def _roles(table: Table, source: Source, domain: Domain) -> dict[str, ColumnRole
         if role in roles:
             continue
         column = guesses.by_name(free, names) or guesses.by_values(role, free, table.sample)
-        if column is not None and not (role == "description" and _is_relation(column, domain)):
+        if column is not None and not (
+            role == "description" and _relation_of(column, source, domain)
+        ):
             roles[role] = ColumnRole(column=column, becomes=role, guessed=True)
             free.remove(column)
+    missing = [role for role in REQUIRED[source.kind] if role not in roles]
+    if source.kind == "relations" and len(missing) == len(free):
+        # Nothing is left but the ends, and an edge is written from its head to its tail.
+        pairs = zip(missing, free, strict=True)
+        roles |= {r: ColumnRole(column=c, becomes=r, guessed=True) for r, c in pairs}
     return {role: roles[role] for role in words if role in roles}
 
 
 def _relations(
     table: Table, source: Source, domain: Domain, taken: set[str]
 ) -> tuple[RelationColumn, ...]:
+    if source.kind not in ("catalog", "entities"):
+        return ()
     found = []
     for relation, text in source.relations.items():
         if text:
@@ -144,7 +157,7 @@ def _relations(
             found.append(_relation(source, domain, relation, column, separator, guessed=False))
     used = taken | {one.column for one in found} | set(source.columns.values())
     for column in table.columns:
-        guess = domain.relation_of_column(guesses.snake(column))
+        guess = _relation_of(column, source, domain)
         if column in used or guess is None or guess in source.relations:
             continue
         separator = guesses.separator([row.get(column) for row in table.sample])
@@ -182,10 +195,10 @@ def _split_relation(text: str, table: Table) -> tuple[str, str | None]:
 def _properties(
     table: Table, source: Source, domain: Domain, core: Core, taken: set[str]
 ) -> tuple[ColumnRole, ...]:
-    if source.kind == "interactions":
+    if source.kind in ("interactions", "relations"):
         return ()
     known = domain.item_properties if source.kind == "catalog" else {}
-    words = guesses.role_names(source.kind, domain)
+    words = guesses.role_names(source, domain)
     named = {column: role for role, column in source.columns.items() if role not in words}
     found = [_property(table, column, name, known, guessed=False) for column, name in named.items()]
     wanted = source.properties
@@ -196,7 +209,8 @@ def _properties(
         keep = (name in known or source.kind == "users") if wanted is None else column in wanted
         if keep and name not in {role.becomes for role in found}:
             found.append(_property(table, column, name, known, guessed=wanted is None))
-    label = core.labels.item if source.kind == "catalog" else core.labels.user
+    kinds: dict[Kind, NodeKind] = {"catalog": "item", "entities": "entity"}
+    label = core.label_of(kinds.get(source.kind, "user"))
     reserved = {core.keys[label], *core.properties[label]}
     usable = []
     for role in found:
@@ -222,11 +236,13 @@ def _check_given(table: Table, source: Source, domain: Domain, core: Core) -> No
     for column in source.columns.values():
         _check_column(table, column)
     for relation, text in source.relations.items():
-        if relation not in domain.facts:
+        known = domain.relations_of(source.entity_type or "")
+        if relation not in known:
+            start = source.entity_type or domain.item_label
             raise ConfigError(
-                f"domain {domain.name!r} has no such relation type from items to entities",
+                f"domain {domain.name!r} has no such relation type from {start} to entities",
                 value=relation,
-                remedy=_near(relation, domain.facts),
+                remedy=_near(relation, known),
             )
         if text:
             _check_column(table, _split_relation(text, table)[0])
@@ -254,8 +270,34 @@ def _given_relation_columns(source: Source) -> set[str]:
     return {*texts, *(text.rpartition(":")[0] for text in texts)}
 
 
-def _is_relation(column: str, domain: Domain) -> bool:
-    return domain.relation_of_column(guesses.snake(column)) is not None
+def _relation_of(column: str, source: Source, domain: Domain) -> str | None:
+    """Return the relation that a column of this name holds; none where rows differ in type."""
+    if source.kind == "entities" and source.entity_type is None:
+        return None
+    return domain.relation_of_column(guesses.snake(column), head=source.entity_type or "")
+
+
+def _check_types(source: Source, domain: Domain, roles: Mapping[str, ColumnRole]) -> None:
+    """Check that the relation of edges and the type of entities are known."""
+    kinds: dict[str, tuple[str, str | None, Mapping[str, Any]]] = {
+        "relations": ("relation", source.relation, domain.relations),
+        "entities": ("type", source.entity_type, domain.entity_types),
+    }
+    if source.kind not in kinds:
+        return
+    role, given, known = kinds[source.kind]
+    what = "relation type" if role == "relation" else "entity type"
+    if given is not None and given not in known:
+        raise ConfigError(
+            f"domain {domain.name!r} has no such {what}", value=given, remedy=_near(given, known)
+        )
+    if given is None and role not in roles:
+        raise ConfigError(
+            f"nothing says the {what} of the rows",
+            value=source.title,
+            remedy=f"Give it with --{role}, or name the column with --column {role}=COLUMN. "
+            f"Known: {', '.join(known)}.",
+        )
 
 
 def _lacking(table: Table, role: str) -> DataError:

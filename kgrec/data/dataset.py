@@ -6,9 +6,8 @@ nothing after it can tell which.
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
@@ -274,31 +273,6 @@ class Dataset:
     def features(self, *, min_degree: int = 2) -> sp.csr_matrix:
         """Return the knowledge features of the items, CSR float32 [I, K]."""
         return self.facts.features(self.num_items, len(self.entities), min_degree=min_degree)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of everything in the data set, in hexadecimal digits."""
-        digest = hashlib.sha256()
-        for part in self._content():
-            digest.update(part + b"\0")
-        return digest.hexdigest()
-
-    def _content(self) -> Iterator[bytes]:
-        for vocabulary in (self.users, self.items, self.entities):
-            yield vocabulary.hash.encode()
-        for words in (self.item_texts, self.entity_names, self.facts.relations):
-            yield "\0".join(words).encode("utf-8", "surrogatepass")
-        done, facts, links = self.interactions, self.facts, self.links
-        yield from (c.tobytes() for c in (done.user, done.item, done.value, done.at))
-        yield done.kind.tobytes()
-        yield from (c.tobytes() for c in (facts.item, facts.relation, facts.entity))
-        yield facts.confidence.tobytes()
-        yield "\0".join(name for kind in links.types for name in kind).encode()
-        yield from (c.tobytes() for c in (links.head, links.relation, links.tail))
-        yield links.confidence.tobytes()
-        for column in self.user_columns:
-            yield "\0".join((column.name, *(column.categories or ()))).encode()
-            yield column.values.tobytes()
 
     def described_items(self, max_names: int) -> list[str]:
         """Return the text of each item followed by distinct names of its entities, [I].

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kgrec.data.columns import ColumnPlan
 from kgrec.data.records import (
+    MAX_ID,
+    TABLE,
+    EntityRecord,
     FactRecord,
     InteractionRecord,
     ItemRecord,
+    LinkRecord,
+    Node,
     UserRecord,
     Value,
     display_title,
+    entity_id,
     tidy,
 )
 from kgrec.data.sources import Source
 from kgrec.data.values import (
     CellError,
     parse_id,
+    parse_number,
     parse_property,
     parse_text,
     parse_time,
     parse_value,
     split_values,
 )
+from kgrec.schema import Core, Domain
 
 Report = Callable[[object, str], None]
 """Takes the value and the reason of a cell that the record goes without."""
@@ -38,12 +46,13 @@ class RowParser:
     """Turns rows of one table into records.
 
     Args:
-        kinds: the kinds of interaction that there are.
+        core: the shared vocabulary, for kinds of interaction and of node.
     """
 
     plan: ColumnPlan
     source: Source
-    kinds: frozenset[str]
+    domain: Domain
+    core: Core
 
     def item(self, cells: Mapping[str, Any], report: Report) -> ItemRecord:
         """Return the item of a row; raises CellError when it has no id."""
@@ -80,6 +89,63 @@ class RowParser:
             at=parse_time(self._cell(cells, "at"), "at"),
         )
 
+    def entity(self, cells: Mapping[str, Any], report: Report) -> EntityRecord:
+        """Return the entity of a row; raises CellError when it has no name or no known type."""
+        kind = self.source.entity_type or parse_text(self._cell(cells, "type"), "type") or ""
+        if kind not in self.domain.entity_types:
+            raise CellError(f"type is none of {', '.join(self.domain.entity_types)}", kind)
+        name = tidy(parse_text(self._cell(cells, "name"), "name") or "")
+        key = self._cell(cells, "entity_id")
+        node = _entity(kind, parse_id(key if key is not None else name, "entity_id"), "entity_id")
+        properties = {"name": name or node.name, **self._properties(cells, report)}
+        aliases = _spared(
+            parse_property, report, self._cell(cells, "aliases"), "aliases", "strings"
+        )
+        if aliases:
+            properties["aliases"] = aliases
+        facts, sources = self._facts(node.id, cells, report)
+        links = [replace(fact.link, head=node) for fact in facts if fact.entity_id != node.id]
+        if len(links) < len(facts):
+            report(node.id, "an entity is related to itself" + _WITHOUT)
+        return EntityRecord(node, properties, tuple(links), sources)
+
+    def link(self, cells: Mapping[str, Any]) -> LinkRecord:
+        """Return the edge of a row; raises CellError when any of its cells is of no use."""
+        name = self.source.relation or parse_text(self._cell(cells, "relation"), "relation") or ""
+        if name not in self.domain.relations:
+            raise CellError(f"relation is none of {', '.join(self.domain.relations)}", name)
+        relation = self.domain.relations[name]
+        head = self._end(self._cell(cells, "head"), "head", relation.head)
+        tail = self._end(self._cell(cells, "tail"), "tail", relation.tail)
+        if head[:2] == tail[:2]:
+            raise CellError("head and tail are the same", head.id)
+        confidence = parse_number(self._cell(cells, "confidence"), "confidence")
+        if confidence is not None and not 0 < confidence <= 1:
+            raise CellError("confidence is not above 0 and at most 1", confidence)
+        return LinkRecord(
+            head,
+            name,
+            tail,
+            1.0 if confidence is None else confidence,
+            source=f"{TABLE}:{self.source.title}",
+            evidence=parse_text(self._cell(cells, "evidence"), "evidence") or "",
+        )
+
+    def _end(self, cell: Any, role: str, end: str) -> Node:
+        """Return one end of an edge: an id; of an entity also its name, or `Type:name`."""
+        text = parse_id(cell, role)
+        kind = self.core.kind_of(end)
+        if kind != "entity":
+            return Node(kind, text)
+        prefix, colon, name = text.partition(":")
+        if not colon or prefix not in self.domain.entity_types:
+            prefix, name = end, text
+        if prefix not in self.domain.entity_types:
+            raise CellError(f"{role} must name its type, as Type:name", text)
+        if end not in (prefix, self.core.labels.entity):
+            raise CellError(f"{role} is of type {prefix} and must be of type {end}", text)
+        return _entity(prefix, name, role)
+
     def _cell(self, cells: Mapping[str, Any], role: str) -> Any:
         column = self.plan.column(role)
         return None if column is None else cells.get(column)
@@ -103,6 +169,9 @@ class RowParser:
             if names:
                 sources.add(relation.source)
             for name in names:
+                if len(entity_id(relation.entity_type, name)) > MAX_ID:
+                    report(name, f"an id is longer than {MAX_ID} characters{_WITHOUT}")
+                    continue
                 kind = (relation.relation, relation.entity_type)
                 facts.append(FactRecord(item_id, *kind, name, source=relation.source))
         return tuple(facts), frozenset(sources)
@@ -112,8 +181,8 @@ class RowParser:
             return self.plan.interaction
         cell = self._cell(cells, "kind")
         kind = (parse_text(cell, "kind") or self.plan.interaction).casefold()
-        if kind not in self.kinds:
-            raise CellError(f"kind is none of {', '.join(sorted(self.kinds))}", cell)
+        if kind not in self.core.interactions:
+            raise CellError(f"kind is none of {', '.join(sorted(self.core.interactions))}", cell)
         return kind
 
     def _in_range(self, value: float) -> float:
@@ -121,6 +190,15 @@ class RowParser:
         if limits is not None and not limits[0] <= value <= limits[1]:
             raise CellError(f"value lies outside {limits[0]:g} to {limits[1]:g}", value)
         return value
+
+
+def _entity(entity_type: str, name: str, role: str) -> Node:
+    node = Node.entity(entity_type, tidy(name))
+    if not node.name:
+        raise CellError(f"{role} is missing", name)
+    if len(node.id) > MAX_ID:
+        raise CellError(f"{role} is longer than {MAX_ID} characters", name[:80])
+    return node
 
 
 def _spared(parse: Callable[..., Any], report: Report, *given: Any) -> Any:

@@ -16,7 +16,7 @@ from kgrec.data.tables import TableFormat
 from kgrec.data.values import CellError, parse_number, parse_time
 from kgrec.schema import Domain
 
-Kind = Literal["catalog", "users", "interactions"]
+Kind = Literal["catalog", "users", "interactions", "entities", "relations"]
 
 
 class Source(TableFormat):
@@ -25,7 +25,7 @@ class Source(TableFormat):
     What is not given is guessed from names and values of the columns, and shown.
 
     Attributes:
-        kind: what a row is: an item, a user or an interaction.
+        kind: what a row is: an item, a user, an interaction, an entity, or an edge of the graph.
         name: how summaries, runs and facts call it; the name of the file without its endings. A
             table takes back the facts that one of the same name held before.
         path: the file; this or `dataset`.
@@ -34,6 +34,8 @@ class Source(TableFormat):
         columns: role or property to column, such as `item_id = "movie_id"`.
         relations: relation type to column and separator, such as `HAS_GENRE = "genres:|"`; an
             empty string keeps a relation from being guessed.
+        relation: relation type of all rows of `relations`, where no column names it.
+        entity_type: type of all rows of `entities`, where no column names it.
         properties: further columns to keep as properties; None keeps those that the domain
             knows of an item, and all of a user.
         interaction: what kind the interactions are, where no column says it.
@@ -50,6 +52,8 @@ class Source(TableFormat):
     optional: bool = False
     columns: dict[str, str] = Field(default_factory=dict)
     relations: dict[str, str] = Field(default_factory=dict)
+    relation: str | None = None
+    entity_type: str | None = None
     properties: tuple[str, ...] | None = None
     interaction: str | None = None
     value_range: tuple[float, float] | None = None
@@ -60,6 +64,10 @@ class Source(TableFormat):
     def _sound(self) -> Source:
         if (self.path is None) == (self.dataset is None):
             raise ValueError("a source has either a path or a dataset")
+        if self.relation is not None and self.kind != "relations":
+            raise ValueError('`relation` is of a source of kind "relations"')
+        if self.entity_type is not None and self.kind != "entities":
+            raise ValueError('`entity_type` is of a source of kind "entities"')
         if self.value_range is not None and not self.value_range[0] <= self.value_range[1]:
             raise ValueError("value_range is [least, largest]")
         return self
@@ -99,13 +107,13 @@ def snake(name: str) -> str:
     return _OTHER.sub("_", _CAMEL.sub("_", name.strip()).lower()).strip("_")
 
 
-def role_names(kind: Kind, domain: Domain) -> dict[str, tuple[str, ...]]:
-    """Return the roles of a kind of table, and how columns that play them are called."""
+def role_names(source: Source, domain: Domain) -> dict[str, tuple[str, ...]]:
+    """Return the roles of the columns of a table, and how columns that play them are called."""
     words = {snake(domain.item_label), snake(domain.item_word)}
     item_ids = (*_ITEM_IDS, *(f"{word}_id" for word in sorted(words)))
-    if kind == "users":
+    if source.kind == "users":
         return {"user_id": (*_USER_IDS, "id")}
-    if kind == "interactions":
+    if source.kind == "interactions":
         return {
             "user_id": _USER_IDS,
             "item_id": (*item_ids, *sorted(words)),
@@ -113,12 +121,44 @@ def role_names(kind: Kind, domain: Domain) -> dict[str, tuple[str, ...]]:
             "at": ("at", "timestamp", "time", "datetime", "date", "ts", "created_at", "event_time"),
             "kind": ("kind", "event", "event_type", "action", "behavior", "behaviour"),
         }
+    if source.kind == "entities":
+        return _entity_roles(source)
+    if source.kind == "relations":
+        return _edge_roles(source, domain, (*item_ids, *sorted(words)))
     titles = tuple(f"{word}_{end}" for word in sorted(words) for end in ("title", "name"))
     return {
         "item_id": (*item_ids, "id"),
         "title": ("title", "name", "item_title", "item_name", "product_name", *titles),
         "description": ("description", "overview", "summary", "plot", "synopsis", "abstract"),
     }
+
+
+def _entity_roles(source: Source) -> dict[str, tuple[str, ...]]:
+    word = snake(source.entity_type or "entity")
+    roles = {
+        "entity_id": ("entity_id", f"{word}_id", "id", "key"),
+        "name": ("name", f"{word}_name", "entity", word, "label", "title"),
+        "aliases": ("aliases", "alias", "synonyms", "also_known_as"),
+    }
+    return roles if source.entity_type else roles | {"type": ("type", "entity_type", "kind")}
+
+
+def _edge_roles(source: Source, domain: Domain, items: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    names: dict[str, tuple[str, ...]] = {
+        "head": ("head", "head_id", "from", "from_id", "source", "source_id", "subject"),
+        "tail": ("tail", "tail_id", "to", "to_id", "target", "target_id", "object"),
+    }
+    if source.relation is None:
+        names["relation"] = ("relation", "relation_id", "relation_type", "predicate", "type")
+    elif source.relation in domain.relations:
+        one = domain.relations[source.relation]
+        for role, end in (("head", one.head), ("tail", one.tail)):
+            word = snake(end)
+            own = (f"{word}_id", f"{word}_name", word) if end else tuple(items)
+            names[role] += (*own, *(one.columns if role == "tail" else ()))
+    names["confidence"] = ("confidence", "probability")
+    names["evidence"] = ("evidence", "sentence", "quote")
+    return names
 
 
 def by_name(columns: Sequence[str], names: Sequence[str]) -> str | None:

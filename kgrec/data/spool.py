@@ -1,4 +1,4 @@
-"""Interactions in the order of their users, whatever the order of the file, in bounded memory.
+"""Rows in an order that the graph writes fast, whatever the order of the file, in bounded memory.
 
 A graph writes a node's relations fastest when they come together. SQLite, which Python brings
 along, sorts on disk; its file is temporary and unnamed.
@@ -9,41 +9,39 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from types import TracebackType
+from typing import ClassVar, Generic, Self, TypeVar
 
-from kgrec.data.records import InteractionRecord
+from kgrec.data.records import InteractionRecord, LinkRecord, Node
 from kgrec.errors import DataError
+
+RecordT = TypeVar("RecordT")
+_Row = tuple[str | int | float, ...]
 
 Spooled = tuple[int, InteractionRecord]
 """Line of the file and record."""
 
-_CREATE = """
-CREATE TABLE spool (
-    user_id TEXT, item_id TEXT, kind TEXT, at INTEGER, value REAL, line INTEGER,
-    PRIMARY KEY (user_id, item_id, kind, at)
-) WITHOUT ROWID
-"""
-_INSERT = "INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?, ?, ?)"
-_SELECT = "SELECT line, user_id, item_id, kind, value, at FROM spool ORDER BY user_id, item_id"
 _CACHE_KIB = 65_536
 
 
-class InteractionSpool:
-    """Takes interactions in any order and gives them back by user, each key once.
-
-    Of two with the same user, item, kind and time the later one stays.
+class _Spool(Generic[RecordT]):
+    """Takes records in any order and gives each key once, sorted by it; the later row counts.
 
     Raises:
         DataError: the temporary file cannot be written.
     """
 
+    columns: ClassVar[str]
+    key: ClassVar[str]
+
     def __init__(self) -> None:
         self._database = sqlite3.connect("")
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self._database.execute(_CREATE)
+        create = f"CREATE TABLE spool ({self.columns}, line, PRIMARY KEY ({self.key}))"
+        self._database.execute(f"{create} WITHOUT ROWID")
         self.taken = 0
 
-    def __enter__(self) -> InteractionSpool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -57,23 +55,69 @@ class InteractionSpool:
     def __len__(self) -> int:
         return int(self._database.execute("SELECT count(*) FROM spool").fetchone()[0])
 
-    def take(self, interactions: Iterable[Spooled]) -> None:
-        """Take everything that an iterator yields."""
+    def take(self, records: Iterable[tuple[int, RecordT]]) -> None:
+        """Take everything that an iterator yields: line and record."""
+        places = ", ".join("?" * (self.columns.count(",") + 2))
+        insert = f"INSERT OR REPLACE INTO spool VALUES ({places})"  # noqa: S608
         try:
-            self._database.executemany(_INSERT, map(self._row, interactions))
+            self._database.executemany(insert, map(self._counted, records))
             self._database.commit()
         except sqlite3.Error as error:
             raise DataError(
-                f"the interactions cannot be sorted on disk ({error})",
+                f"the rows cannot be sorted on disk ({error})",
                 remedy="Make room in the folder for temporary files, or set TMPDIR to another.",
             ) from None
 
+    def __iter__(self) -> Iterator[tuple[int, RecordT]]:
+        """Yield line and record in the order of the key."""
+        for *row, line in self._database.execute(f"SELECT * FROM spool ORDER BY {self.key}"):  # noqa: S608
+            yield line, self._record(*row)
+
+    def _counted(self, spooled: tuple[int, RecordT]) -> _Row:
+        self.taken += 1
+        return (*self._row(spooled[1]), spooled[0])
+
+    def _row(self, record: RecordT) -> _Row:
+        raise NotImplementedError
+
+    def _record(self, *row: str | int | float) -> RecordT:
+        raise NotImplementedError
+
+
+class InteractionSpool(_Spool[InteractionRecord]):
+    """Interactions by user; of two with the same user, item, kind and time the later one stays."""
+
+    columns = "user_id TEXT, item_id TEXT, kind TEXT, at INTEGER, value REAL"
+    key = "user_id, item_id, kind, at"
+
     def by_user(self) -> Iterator[Spooled]:
         """Yield what was taken in the order of user and item."""
-        for line, user_id, item_id, kind, value, at in self._database.execute(_SELECT):
-            yield line, InteractionRecord(user_id, item_id, kind, value, at)
+        return iter(self)
 
-    def _row(self, spooled: Spooled) -> tuple[str, str, str, int, float, int]:
-        line, one = spooled
-        self.taken += 1
-        return one.user_id, one.item_id, one.kind, one.at, one.value, line
+    def _row(self, record: InteractionRecord) -> _Row:
+        return record.user_id, record.item_id, record.kind, record.at, record.value
+
+    def _record(self, *row: str | int | float) -> InteractionRecord:
+        user_id, item_id, kind, at, value = row
+        return InteractionRecord(str(user_id), str(item_id), str(kind), float(value), int(at))
+
+
+class LinkSpool(_Spool[LinkRecord]):
+    """Edges by head; of two with the same head, relation and tail the later one stays."""
+
+    columns = (
+        "head_kind TEXT, head_id TEXT, head_type TEXT, head_name TEXT, relation TEXT, "
+        "tail_kind TEXT, tail_id TEXT, tail_type TEXT, tail_name TEXT, confidence REAL, "
+        "source TEXT, evidence TEXT"
+    )
+    key = "head_kind, head_id, relation, tail_kind, tail_id"
+
+    def _row(self, record: LinkRecord) -> _Row:
+        ends = (*record.head, record.relation, *record.tail)
+        return (*ends, record.confidence, record.source, record.evidence)
+
+    def _record(self, *row: str | int | float) -> LinkRecord:
+        texts = [str(value) for value in row]
+        head, tail = Node(*texts[:4]), Node(*texts[5:9])  # type: ignore[arg-type]
+        confidence, source, evidence = float(row[9]), texts[10], texts[11]
+        return LinkRecord(head, texts[4], tail, confidence, source, evidence=evidence)

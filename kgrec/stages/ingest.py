@@ -21,10 +21,16 @@ from kgrec.config import FrozenModel
 from kgrec.data.columns import ColumnPlan, plan_columns
 from kgrec.data.parsing import Report, RowParser
 from kgrec.data.public import dataset_table
-from kgrec.data.records import InteractionRecord, ItemRecord, UserRecord
+from kgrec.data.records import (
+    EntityRecord,
+    InteractionRecord,
+    ItemRecord,
+    LinkRecord,
+    UserRecord,
+)
 from kgrec.data.rejects import Rejects
 from kgrec.data.sources import Kind, Source, snake
-from kgrec.data.spool import InteractionSpool
+from kgrec.data.spool import InteractionSpool, LinkSpool
 from kgrec.data.tables import Table, fingerprint, open_table
 from kgrec.data.values import CellError
 from kgrec.errors import DataError
@@ -34,10 +40,19 @@ from kgrec.progress import SILENT, Progress, Task
 from kgrec.schema import Domain, load_schema
 from kgrec.stages.loading.facts import Tally, batched
 from kgrec.stages.loading.interactions import InteractionLoader
-from kgrec.stages.loading.items import ITEMS_A_BATCH, USERS_A_BATCH, ItemLoader, UserLoader
+from kgrec.stages.loading.items import (
+    ENTITIES_A_BATCH,
+    ITEMS_A_BATCH,
+    USERS_A_BATCH,
+    EntityLoader,
+    ItemLoader,
+    UserLoader,
+)
+from kgrec.stages.loading.links import LinkLoader
 
 _MOST_REASONS = 10
-RecordT = TypeVar("RecordT", ItemRecord, UserRecord)
+RecordT = TypeVar("RecordT", ItemRecord, UserRecord, EntityRecord)
+RowT = TypeVar("RowT", InteractionRecord, LinkRecord)
 
 
 class IngestSummary(FrozenModel):
@@ -162,14 +177,19 @@ class _Load:
         self.lines = lines if self.table.layout.format != "parquet" else None
         self.progress = progress
         self.read = 0
-        kinds = frozenset(load_schema().core.interactions)
-        self.parser = RowParser(prepared.plan, prepared.source, kinds)
+        keys = {"catalog": "item_id", "users": "user_id"}
+        self.key = keys.get(self.source.kind, "entity_id")
+        self.domain = prepared.domain
+        self.core = load_schema().core
+        self.parser = RowParser(prepared.plan, prepared.source, self.domain, self.core)
 
     def run(self) -> Tally:
         tally = {
             "catalog": self._items,
             "users": self._users,
             "interactions": self._interactions,
+            "entities": self._entities,
+            "relations": self._links,
         }[self.source.kind]()
         tally.rows = self.read
         return tally
@@ -186,16 +206,22 @@ class _Load:
 
     def _items(self) -> Tally:
         loader = ItemLoader(self.store, self.item_type, self.run_id, self._set_aside)
-        return self._load(self.parser.item, "item_id", loader.write, ITEMS_A_BATCH)
+        return self._load(self.parser.item, lambda one: one.item_id, loader.write, ITEMS_A_BATCH)
 
     def _users(self) -> Tally:
         loader = UserLoader(self.store)
-        return self._load(self.parser.user, "user_id", loader.write, USERS_A_BATCH)
+        return self._load(self.parser.user, lambda one: one.user_id, loader.write, USERS_A_BATCH)
+
+    def _entities(self) -> Tally:
+        loader = EntityLoader(self.store, self.run_id)
+        return self._load(
+            self.parser.entity, lambda one: one.node.id, loader.write, ENTITIES_A_BATCH
+        )
 
     def _load(
         self,
         parse: Callable[[dict[str, Any], Report], RecordT],
-        key: str,
+        key: Callable[[RecordT], str],
         write: Callable[[list[tuple[int, RecordT]]], Tally],
         size: int,
     ) -> Tally:
@@ -212,7 +238,7 @@ class _Load:
         )
         with InteractionSpool() as spool:
             with self.progress.task(f"read {title}", self.lines) as task:
-                spool.take(self._interaction_rows(task))
+                spool.take(self._parsed(task, self.parser.interaction))
             distinct = len(spool)
             tally.repeated = spool.taken - distinct
             with self.progress.task(f"load {title}", distinct) as task:
@@ -222,7 +248,10 @@ class _Load:
         return tally
 
     def _records(
-        self, task: Task, parse: Callable[[dict[str, Any], Report], RecordT], key: str
+        self,
+        task: Task,
+        parse: Callable[[dict[str, Any], Report], RecordT],
+        key: Callable[[RecordT], str],
     ) -> Iterator[tuple[int, RecordT]]:
         seen: dict[str, int] = {}
         for line, cells in self._rows(task):
@@ -231,17 +260,35 @@ class _Load:
             except CellError as error:
                 self._set_aside(line, error.value, error.reason)
                 continue
-            identifier = getattr(record, key)
+            identifier = key(record)
             if seen.setdefault(identifier, line) == line:
                 yield line, record
             else:
-                reason = f"{key} stands in the file before; the first row counts"
+                reason = f"{self.key} stands in the file before; the first row counts"
                 self._set_aside(line, identifier, reason)
 
-    def _interaction_rows(self, task: Task) -> Iterator[tuple[int, InteractionRecord]]:
+    def _links(self) -> Tally:
+        tally, title = Tally(), self.source.title
+        names = [self.source.relation] if self.source.relation else list(self.domain.relations)
+        ends = dict.fromkeys(self.core.ends_of(self.domain.relations[name]) for name in names)
+        loader = LinkLoader(self.store, self.item_type, self.run_id, tuple(ends), self._set_aside)
+        with LinkSpool() as spool:
+            with self.progress.task(f"read {title}", self.lines) as task:
+                spool.take(self._parsed(task, self.parser.link))
+            distinct = len(spool)
+            tally.repeated = spool.taken - distinct
+            with self.progress.task(f"load {title}", distinct) as task:
+                for part in loader.write(spool):
+                    tally.add(part)
+                    task.advance(part.created + part.updated + part.unchanged)
+        return tally
+
+    def _parsed(
+        self, task: Task, parse: Callable[[dict[str, Any]], RowT]
+    ) -> Iterator[tuple[int, RowT]]:
         for line, cells in self._rows(task):
             try:
-                one = self.parser.interaction(cells)
+                one = parse(cells)
             except CellError as error:
                 self._set_aside(line, error.value, error.reason)
             else:
@@ -258,7 +305,10 @@ class _Load:
 
 
 def _run_id(prepared: PreparedSource, digest: str) -> str:
-    options = [prepared.source.model_dump_json(exclude={"path"}), prepared.domain.name, digest]
+    # What later versions added is left out where it is not given, so that runs keep their names.
+    unset = {name for name in ("relation", "entity_type") if getattr(prepared.source, name) is None}
+    source = prepared.source.model_dump_json(exclude={"path", *unset})
+    options = [source, prepared.domain.name, digest]
     text = "\n".join([*options, prepared.plan.model_dump_json()])
     name = snake(prepared.source.title) or prepared.source.kind
     return f"ingest-{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -26,8 +26,9 @@ def planned(folder: Path, text: str, **options: object) -> tuple[ColumnPlan, Row
     path.write_text(text, encoding="utf-8")
     source = Source.model_validate({"path": path, **options})
     table = open_table(path, source.layout)
-    plan = plan_columns(table, source, SCHEMA.domain("movies"), SCHEMA.core)
-    parser = RowParser(plan, source, frozenset(SCHEMA.core.interactions))
+    domain = SCHEMA.domain("movies")
+    plan = plan_columns(table, source, domain, SCHEMA.core)
+    parser = RowParser(plan, source, domain, SCHEMA.core)
     return plan, parser, [cells for _, cells in table.rows(lambda *_: None)]
 
 

@@ -1,7 +1,4 @@
-"""Items with their properties and facts into the graph.
-
-Users with their properties into the graph.
-"""
+"""Nodes into the graph: items with their facts, entities with their links, users."""
 
 from __future__ import annotations
 
@@ -9,9 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kgrec.data.records import ItemRecord, UserRecord, Value
+from kgrec.data.records import EntityRecord, ItemRecord, UserRecord, Value
 from kgrec.graph.store import GraphStore, Step
-from kgrec.stages.loading.facts import Head, Tally, created_entities, fact_changes
+from kgrec.stages.loading.facts import (
+    Head,
+    Tally,
+    created_entities,
+    entity_steps,
+    fact_changes,
+)
 
 ITEMS_A_BATCH = 2_000
 OF_ANOTHER_DOMAIN = "the id belongs to an item of another domain"
@@ -148,3 +151,57 @@ class UserLoader:
         created = len(users) - len(known)
         updated = len(changed) - created
         return Tally(created=created, updated=updated, unchanged=len(known) - updated)
+
+
+ENTITIES_A_BATCH = 2_000
+
+
+@dataclass(frozen=True)
+class EntityLoader:
+    """Writes entities and their links.
+
+    Args:
+        run_id: the run whose links these are.
+    """
+
+    store: GraphStore
+    run_id: str
+
+    def write(self, batch: Sequence[tuple[int, EntityRecord]]) -> Tally:
+        """Write entities with distinct ids in one transaction; what is there already is left alone.
+
+        Args:
+            batch: line and entity.
+        """
+        entities = [entity for _, entity in batch]
+        names = sorted({name for entity in entities for name in entity.properties})
+        ids = [entity.node.id for entity in entities]
+        known: dict[str, dict[str, Any]] = {
+            row["entity_id"]: dict(zip(names, row["values"], strict=True))
+            for row in self.store.read("ingest/entities", entities=ids, properties=names)
+        }
+        changed = [one for one in entities if differs(one.properties, known.get(one.node.id))]
+        withdraw: dict[Head, frozenset[str]] = {
+            ("entity", one.node.id): one.sources for one in entities if one.node.id in known
+        }
+        links = [link for one in entities for link in one.links]
+        changes = fact_changes(
+            self.store, links, self.run_id, withdraw=withdraw, ends=(("entity", "entity"),)
+        )
+        rows = [
+            {"entity_id": one.node.id, "properties": sendable(one.properties)} for one in changed
+        ]
+        new = [one.node for one in entities if one.node.id not in known]
+        steps = entity_steps(new)
+        if rows:
+            steps.append(("ingest/set_entities", {}, {"rows": rows}))
+        steps += changes.steps
+        tally = Tally(created=len(new), links=changes.written, withdrawn=changes.withdrawn)
+        touched = {one.node.id for one in changed} | {one for _, one in changes.heads}
+        tally.updated = len(touched - {node.id for node in new})
+        tally.unchanged = len(entities) - tally.created - tally.updated
+        if steps:
+            # Those of the table are created first; links create what else they name.
+            answers = self.store.write_all(steps)
+            tally.entities = max(0, created_entities(steps, answers) - len(new))
+        return tally
