@@ -24,13 +24,16 @@ from kgrec.errors import ModelError as ModelError
 from kgrec.errors import NotFoundError as NotFoundError
 from kgrec.evaluation.evaluate import EvaluateConfig as EvaluateConfig
 from kgrec.evaluation.evaluate import evaluate as evaluate
+from kgrec.evaluation.measure import HeldOutQueries as HeldOutQueries
+from kgrec.evaluation.measure import Measurement as Measurement
+from kgrec.evaluation.measure import measure as measure
 from kgrec.evaluation.result import EvaluationResult as EvaluationResult
 from kgrec.explain.explainer import Explainer as Explainer
 from kgrec.explain.records import Explanation as Explanation
+from kgrec.export.hetero_files import load_hetero as load_hetero
+from kgrec.export.hetero_files import save_hetero as save_hetero
 from kgrec.export.networkx import to_networkx as to_networkx
 from kgrec.export.parquet import write_parquet as write_parquet
-from kgrec.export.pyg import load_hetero as load_hetero
-from kgrec.export.pyg import save_hetero as save_hetero
 from kgrec.export.pyg import to_hetero as to_hetero
 from kgrec.graph import open_graph as open_graph
 from kgrec.graph.store import GraphStore as GraphStore
@@ -76,12 +79,14 @@ __all__ = [
     "FitContext",
     "GraphError",
     "GraphStore",
+    "HeldOutQueries",
     "Histories",
     "Interactions",
     "KGRecError",
     "Kernel",
     "LinkType",
     "Links",
+    "Measurement",
     "ModelError",
     "NotFoundError",
     "Pipeline",
@@ -108,6 +113,7 @@ __all__ = [
     "load_schema",
     "load_settings",
     "load_team",
+    "measure",
     "open_graph",
     "publish",
     "read_dataset",

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from kgrec.learning.blending.weights import CoordinatorConfig
 from kgrec.learning.registry import AGENTS
 from kgrec.learning.team_config import TeamConfig
 
+ROOT = Path(__file__).parents[1]
 STUB = Path(kgrec.__file__).with_suffix(".pyi")
 LEARNING_LIBRARIES = ("torch", "torch_geometric", "transformers", "spacy")
 
@@ -145,3 +147,16 @@ def test_a_team_of_five_agents_answers_without_torch(
     assert len(answer["items"]) == 3
     assert set(AGENTS) <= set(answer["agents"])
     assert answer["imported"] == []
+
+
+def test_the_reference_describes_every_public_name() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))
+    described = [name for names in made["GROUPS"].values() for name in names]
+    assert len(described) == len(set(described))
+    assert {*described, "__version__"} == set(kgrec.__all__)
+
+
+def test_the_reference_is_up_to_date() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))
+    stored = (ROOT / "docs" / "reference.md").read_text("utf-8")
+    assert stored == made["page"](), "run python docs/make_reference.py"

@@ -52,8 +52,8 @@ class HeldOutQueries:
     """
 
     data: SplitDataset
-    history: KnownHistory
-    ks: tuple[int, ...]
+    history: KnownHistory = "train"
+    ks: tuple[int, ...] = (10, 20)
     max_users: int | None = None
     seed: int = 2024
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -139,9 +140,21 @@ class ArcadeDialect(Dialect):
             run_sql(store.address, f"CREATE INDEX IF NOT EXISTS ON {label} ({name}) {index}")
 
 
+DIALECTS: dict[str, str] = {
+    # word of the agent string: module:class; the first that occurs counts
+    "ArcadeDB": "kgrec.graph.dialects:ArcadeDialect",
+    "Neo4j": "kgrec.graph.dialects:Neo4jDialect",
+}
+
+
 def dialect_of(agent: str) -> Dialect:
-    """Return the dialect of a server by its agent string, such as `Neo4j/5.26.30`."""
-    return ArcadeDialect() if "ArcadeDB" in agent else Neo4jDialect()
+    """Return the dialect of a server by its agent string, such as `Neo4j/5.26.30`.
+
+    A server that names itself otherwise is treated as a Neo4j, whose protocol it speaks.
+    """
+    words = (word for word in DIALECTS if word in agent)
+    dialect: type[Dialect] = pkgutil.resolve_name(DIALECTS[next(words, "Neo4j")])
+    return dialect()
 
 
 def index_of(key: str) -> Index:

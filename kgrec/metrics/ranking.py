@@ -7,7 +7,7 @@ ranks all items, with ties broken by chance.
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -45,8 +45,7 @@ def metric(name: str) -> UserMetric:
         raise ConfigError(
             "there is no such metric", value=name, remedy=f"Known: {', '.join(METRICS)}."
         )
-    module, _, function = METRICS[name].partition(":")
-    return cast(UserMetric, getattr(importlib.import_module(module), function))
+    return cast(UserMetric, pkgutil.resolve_name(METRICS[name]))
 
 
 def user_metrics(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> dict[str, Values]:

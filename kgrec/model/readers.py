@@ -1,12 +1,12 @@
-"""Readers: agents whose history items count as much as the whole history gives them.
+"""Readers: history weights that depend on the whole history.
 
-A reader replaces |H|^-p in the score of a kernel by weights w_h(H) of its own, which may look at
-order, time and kind. The score stays a sum over the history, so it can still be taken apart.
+A reader replaces |H|^-p in the score of a kernel by weights w_h(H), computed from order, time and
+kind. The score stays a sum over the history, so that it can still be attributed.
 """
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, Self, cast
 
@@ -19,7 +19,7 @@ from kgrec.model.histories import Histories
 
 
 class HistoryReader(Protocol):
-    """Says how much each item of a history counts."""
+    """Computes the weight of each history item."""
 
     name: ClassVar[str]
 
@@ -46,13 +46,12 @@ READERS: dict[str, str] = {
 def load_reader(
     name: str, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float32]]
 ) -> HistoryReader:
-    """Build a stored reader again; raises ModelError for a name that there is not."""
+    """Build a stored reader again; raises ModelError for an unknown name."""
     if name not in READERS:
         raise ModelError(
-            "the model was written by a version that reads histories in another way",
+            "the model has a reader that this version does not know",
             value=name,
-            remedy="Train it again with this version.",
+            remedy="Train the model again with this version.",
         )
-    module, _, attribute = READERS[name].partition(":")
-    reader = cast(type[HistoryReader], getattr(importlib.import_module(module), attribute))
+    reader = cast(type[HistoryReader], pkgutil.resolve_name(READERS[name]))
     return reader.load(settings, arrays)

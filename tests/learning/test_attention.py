@@ -102,5 +102,5 @@ def test_taking_an_item_out_changes_the_score_as_said() -> None:
 
 
 def test_a_reader_that_there_is_not_is_an_error() -> None:
-    with pytest.raises(ModelError, match="another way"):
+    with pytest.raises(ModelError, match="does not know"):
         load_reader("palimpsest", {}, {})
