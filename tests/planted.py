@@ -19,7 +19,7 @@ from kgrec.model.coordinator import Coordinator
 from kgrec.model.kernel import Kernel
 from kgrec.model.storage import save_team
 from kgrec.model.team import Team
-from kgrec.retrieval.history import read_history
+from kgrec.retrieval.history import History, as_history, read_interactions
 from kgrec.stages.publish import publish
 
 TASTES = 4
@@ -71,7 +71,9 @@ def train(store: GraphStore, *, factors: bool = True, seed: int = 3) -> tuple[Da
     counts = np.maximum(np.asarray(matrix.sum(axis=0)).ravel(), 1.0)
     together = (matrix.T @ matrix).toarray() / np.sqrt(np.outer(counts, counts))
     np.fill_diagonal(together, 0.0)
-    kernels = [Kernel("linear", rows=sp.csr_matrix(together.astype(np.float32)), history_power=0.5)]
+    rows = sp.csr_matrix(together.astype(np.float32))
+    reads = {"rows": ("interactions", "facts")}  # as a linear agent with knowledge would
+    kernels = [Kernel("linear", rows=rows, history_power=0.5, reads=reads)]
     weights = [1.0]
     if factors:
         rng = np.random.default_rng(seed)
@@ -86,6 +88,7 @@ def train(store: GraphStore, *, factors: bool = True, seed: int = 3) -> tuple[Da
                 item_factors=(right[:16].T * root).astype(np.float32),
                 prior=prior.astype(np.float32),
                 history_power=0.7,
+                reads={"factors": ("interactions",)},
             )
         )
         weights = [0.4, 0.6]
@@ -110,13 +113,19 @@ def planted(
     return Planted(store, dataset, team, models, model_id)
 
 
+def history_of(live: Planted, user: str) -> History:
+    """Read the history of a user who is there."""
+    done = read_interactions(live.store, user)
+    assert done is not None
+    return as_history(done, live.team.items, Selection())
+
+
 def exact_top(live: Planted, user: str, k: int = 10) -> list[str]:
     """Rank all items for a user by the team's own batch scores."""
-    history = read_history(live.store, user, live.team.items, Selection())
-    assert history is not None
+    history = history_of(live, user)
     row = (np.ones(len(history), dtype=np.float32), history.rows, [0, len(history)])
     scores = live.team.scores(sp.csr_matrix(row, shape=(1, len(live.team.items))))[0]
-    seen = live.team.items.rows(history.seen)
+    seen = live.team.items.rows(history.seen_ids)
     scores[seen[seen >= 0]] = -np.inf
     return live.team.items.take(np.argsort(-scores, kind="stable")[:k])
 

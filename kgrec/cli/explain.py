@@ -1,42 +1,137 @@
-"""`kgrec explain`: why an item is recommended to a user."""
+"""`kgrec explain`: why an item is recommended, as a table, sentences and paths, or as JSON."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
 from kgrec.cli.console import out, print_json
 from kgrec.config import load_settings
+from kgrec.errors import ConfigError
 from kgrec.graph import open_graph
 
+if TYPE_CHECKING:
+    from kgrec.explain.records import Explanation
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+_WIDTH = 24
 
 
 @app.command()
 def explain(
-    user: Annotated[str, typer.Argument(help="Id of a user.")],
-    item: Annotated[str, typer.Argument(help="Id of an item, its title, or its beginning.")],
+    user: Annotated[str, typer.Argument(help="Id of a user; with --of, the item.")],
+    item: Annotated[
+        str | None, typer.Argument(help="Id of an item, its title, or its beginning.")
+    ] = None,
+    of: Annotated[
+        str | None,
+        typer.Option(metavar="ID,ID,...", help="A history without a name, the newest item first."),
+    ] = None,
+    request_id: Annotated[
+        str | None,
+        typer.Option(help="`request_id` of the list that showed it, to explain that list."),
+    ] = None,
     history: Annotated[
         int, typer.Option(min=1, help="So many history items stand on their own.")
     ] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Say why an item is, or would be, recommended to a user.
+    """Say why an item is, or would be, recommended.
 
-    The contributions sum to the score; every path was read from the graph.
+    The contributions sum to the score; every path was read from the graph. Without --request-id
+    the list that is explained has no filters and ten items.
 
     Example: kgrec explain 42 "Fargo"
     """
+    if (item is None) != (of is not None):
+        raise ConfigError(
+            "name a user and an item, or an item and a history",
+            remedy="Such as: kgrec explain 42 Fargo, or: kgrec explain Fargo --of 50,172",
+        )
     from kgrec.explain.explainer import Explainer
-    from kgrec.explain.render import render
     from kgrec.retrieval.recommender import Recommender
 
     settings = load_settings()
     with open_graph(settings) as store:
         explainer = Explainer(Recommender(store, settings.home / "models"))
-        explanation = explainer.explain(user, explainer.find_item(item))
+        if item is None:
+            ids = [each.strip() for each in (of or "").split(",") if each.strip()]
+            found = explainer.explain_for(ids, explainer.find_item(user), request_id)
+        else:
+            found = explainer.explain(user, explainer.find_item(item), request_id)
     if as_json:
-        print_json(explanation.model_dump(mode="json"))
+        print_json(found.model_dump(mode="json"))
     else:
-        out.print(render(explanation, num_history=history))
+        out.print(render(found, num_history=history))
+
+
+def render(explanation: Explanation, *, num_history: int = 8) -> RenderableType:
+    """Return an explanation for the terminal: contributions as bars, sentences and paths below.
+
+    Args:
+        num_history: so many history items stand on their own, the others in one line.
+    """
+    head = Text(f"{explanation.title}  (score {explanation.score:.4f})", style="bold")
+    if explanation.seen:
+        head.append("  already seen: explained from the rest of the history", style="dim")
+    elif not explanation.candidate:
+        head.append("  left out by the filters of the list", style="dim")
+    parts: list[RenderableType] = [head, _table(explanation, num_history)]
+    parts += [Text(f"• {sentence}") for sentence in explanation.words]
+    if explanation.paths:
+        parts.append(_paths(explanation))
+    return Group(*parts)
+
+
+def _table(explanation: Explanation, num_history: int) -> Table:
+    table = Table(title_justify="left", box=None, pad_edge=False)
+    for name in ("contribution", "share", "", ""):
+        table.add_column(name, justify="right" if name else "left")
+    shown = [
+        (share.title, share.contribution, f"{share.signed_share:+.0%}")
+        for share in explanation.history[:num_history]
+    ]
+    shown += [
+        (f"prior of {share.agent}", share.prior, "") for share in explanation.agents if share.prior
+    ]
+    largest = max((abs(value) for _, value, _ in shown), default=0.0) or 1.0
+    for name, value, share in shown:
+        table.add_row(f"{value:+.4f}", share, _bar(value / largest), escape(name))
+    rest = explanation.history[num_history:]
+    if rest:
+        value = sum(share.contribution for share in rest)
+        table.add_row(f"{value:+.4f}", "", "", f"{len(rest)} more items of the history")
+    table.add_row(f"{explanation.score:+.4f}", "", "", "[bold]sum[/bold]")
+    return table
+
+
+def _bar(share: float) -> Text:
+    length = max(round(abs(share) * _WIDTH), 1) if share else 0
+    return Text("█" * length, style="green" if share > 0 else "red")
+
+
+def _paths(explanation: Explanation) -> Table:
+    table = Table(title="Paths in the graph", title_justify="left", box=None, pad_edge=False)
+    for name in ("history item", "", "entity", "", "confidence", "share", "evidence"):
+        table.add_column(name, overflow="fold")
+    for reason in explanation.paths:
+        if reason.path is None:
+            continue
+        start, item = reason.path.history, reason.path.item
+        table.add_row(
+            escape(start.title),
+            f"—{start.relation}→",
+            escape(f"{item.entity} ({item.entity_type})"),
+            f"←{item.relation}—",
+            f"{min(start.confidence, item.confidence):.2f}",
+            f"{reason.share:+.0%}" if reason.because else "no part",
+            escape(item.evidence or item.source),
+            style=None if reason.because else "dim",
+        )
+    return table

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from kgrec.cli.console import err, out, print_json, progress
 from kgrec.config import Settings, load_settings
@@ -40,9 +43,11 @@ def recommend(
     write: Annotated[
         bool, typer.Option("--write", help="With --all: store them in the graph.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; with --all, a line for each user.")
+    ] = False,
 ) -> None:
-    """Recommend items that a user has not met, with reasons.
+    """Recommend items that a user has not seen, with reasons.
 
     A user that the graph does not know gets the most popular items, a note that says so, and exit
     code 0: `fallback` in the JSON is "unknown_user" then.
@@ -50,13 +55,14 @@ def recommend(
     Example: kgrec recommend 42 -k 5 --filter genre=Comedy --filter year=1990..1999
     """
     settings = load_settings()
+    knobs = _Knobs(k, tuple(filters or ()), diversity)
     if everybody:
-        if user is not None or filters or diversity or not write:
+        if user is not None or not (write or as_json):
             raise ConfigError(
-                "--all goes with --write and -k, and with nothing else",
+                "--all goes with --write, which stores, or --json, which prints; and with no user",
                 remedy="Such as: kgrec recommend --all --write -k 20",
             )
-        _write_all(settings, k, as_json=as_json)
+        _for_all(settings, knobs, write=write, as_json=as_json)
         return
     if user is None or write:
         raise ConfigError("name a user, or say --all --write", remedy="Such as: kgrec recommend 42")
@@ -64,21 +70,38 @@ def recommend(
 
     with open_graph(settings) as store:
         recommender = Recommender(store, settings.home / "models")
-        recommender.live.current()  # a server has loaded it long before, so its time is not told
-        found = recommender.recommend(user, k, filters=tuple(filters or ()), diversity=diversity)
+        recommender.live.current()  # a server has loaded it long before, so its time is left out
+        found = recommender.recommend(user, k, filters=knobs.filters, diversity=diversity)
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
         _show(found, filtered=bool(filters))
 
 
-def _write_all(settings: Settings, k: int, *, as_json: bool) -> None:
-    from kgrec.retrieval.batch import write_recommended
+class _Knobs(NamedTuple):
+    k: int
+    filters: tuple[str, ...]
+    diversity: float
+
+
+def _for_all(settings: Settings, knobs: _Knobs, *, write: bool, as_json: bool) -> None:
+    from kgrec.retrieval.batch import recommend_all, write_recommended
     from kgrec.retrieval.live import LiveModels
 
+    k, filters, diversity = knobs
     with open_graph(settings) as store, progress(quiet=as_json) as bars:
         live = LiveModels(store, settings.home / "models").current()
-        report = write_recommended(store, live, k, progress=bars)
+        if not write:
+            for top in recommend_all(store, live, k, filters=filters, diversity=diversity):
+                ids = live.team.items.take(top.rows)
+                pairs = zip(ids, top.scores.tolist(), strict=True)
+                items = [{"item_id": item, "score": score} for item, score in pairs]
+                line = {"user_id": top.user_id, "request_id": top.request_id, "items": items}
+                sys.stdout.write(json.dumps(line) + "\n")
+            return
+        report = write_recommended(
+            store, live, k, filters=filters, diversity=diversity, progress=bars
+        )
     if as_json:
         print_json(report.model_dump(mode="json"))
         return
@@ -104,13 +127,16 @@ def _show(found: RecommendationList, *, filtered: bool) -> None:
     table.add_column("because", overflow="fold")
     for item in found.items:
         moved = [f"{move.rule}: from {move.from_rank}, {move.why}" for move in item.moves]
-        because = "\n".join([*item.reasons, *moved])
-        score = f"{item.score:.3f}" if found.fallback is None else f"{item.score:g}"
-        table.add_row(
-            str(item.rank), escape(item.item_id), escape(item.title), score, escape(because)
+        because = Text("\n").join(
+            [
+                *(Text(r.words, style="" if r.because else "dim") for r in item.reasons),
+                *(Text(move, style="italic") for move in moved),
+            ]
         )
+        score = f"{item.score:.3f}" if found.fallback is None else f"{item.score:g}"
+        table.add_row(str(item.rank), escape(item.item_id), escape(item.title), score, because)
     out.print(table)
-    shares = ", ".join(f"{agent} {share:.2f}" for agent, share in found.weights.items())
+    shares = ", ".join(f"{agent} {share:.2f}" for agent, share in found.shares.items())
     out.print(
         f"{found.model_id}{shares and f': {shares}'}; "
         f"{found.candidates} candidates, {found.milliseconds:.0f} ms",
@@ -124,7 +150,7 @@ def _why_nothing(found: RecommendationList, *, filtered: bool) -> str:
     who = found.user_id
     if filtered:
         known = "" if found.fallback else "the model knows and that "
-        return f"No item that {known}{who} has not met passes the filters."
+        return f"No item that {known}{who} has not seen passes the filters."
     if found.fallback is not None:
-        return f"Nobody has met any item that {who} has not met."
-    return "No unseen item scores for this history: all are met, or nothing speaks for the rest."
+        return f"Nobody has interacted with an item that {who} has not seen."
+    return "Every item that the model knows has been seen."

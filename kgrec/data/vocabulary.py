@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ class Vocabulary:
     def ids(self) -> tuple[str, ...]:
         return self._ids
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Sixteen hexadecimal digits of SHA-256 over the ids in order."""
         digest = hashlib.sha256()

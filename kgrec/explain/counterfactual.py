@@ -6,7 +6,7 @@ The idea of a counterfactual explanation by the user's own deeds is PRINCE's (Gh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -34,10 +34,21 @@ class CounterfactualConfig(FrozenModel):
 
 
 class Removal(FrozenModel):
-    """A set of history items, by position, and whether a smaller one was ruled out."""
+    """A set of history items without which a candidate is off the list.
+
+    Attributes:
+        positions: of the history items.
+        minimal: whether every smaller set was ruled out.
+        rank_after, score_after: of the candidate without them, the rank among the candidates.
+        passing: the best of the candidates that pass it then, by its place in `Rescoring.rows`;
+            empty where none does.
+    """
 
     positions: tuple[int, ...]
     minimal: bool
+    rank_after: int
+    score_after: float
+    passing: tuple[int, ...] = ()
 
 
 def smallest_removal(
@@ -58,43 +69,57 @@ def smallest_removal(
     """
     config = config or CounterfactualConfig()
     size = len(rescoring)
-    if not size or _margins(rescoring, [()], k)[0] < 0:
+    if not size or _margins(rescoring.whole[None, :], k)[0] < 0:
         return None
-    order = np.argsort(_margins(rescoring, [(n,) for n in range(size)], k), kind="stable")
-    chosen = order[: config.pairs].tolist()
-    sets: list[Iterator[tuple[int, ...]] | list[tuple[int, ...]]] = [
-        [(int(n),) for n in order],
-        combinations(chosen, 2),
-    ]
-    for number, tried in enumerate(sets, start=1):
-        found = _first(rescoring, list(tried), k)
-        if found is not None:
-            return Removal(positions=found, minimal=number == 1 or size <= config.pairs)
+    singles = _margins(rescoring.without_each, k)
+    order = np.argsort(singles, kind="stable")
+    if singles[order[0]] < 0:
+        return _removal(rescoring, (int(order[0]),), minimal=True)
+    found = _first(rescoring, list(combinations(order[: config.pairs].tolist(), 2)), k)
+    if found is not None:
+        return _removal(rescoring, found, minimal=size <= config.pairs)
     found = _greedy(rescoring, order[: config.greedy].tolist(), k, config.most)
     if found is None:
         return None
-    return Removal(positions=found, minimal=len(found) == 3 and size <= config.pairs)
+    return _removal(rescoring, found, minimal=len(found) == 3 and size <= config.pairs)
 
 
-def _margins(rescoring: Rescoring, removed: Sequence[Sequence[int]], k: int) -> NDArray[np.float64]:
-    """Return by how much the item leads the k-th of the others, [S]; below 0 it is off the list.
+def _removal(rescoring: Rescoring, positions: tuple[int, ...], *, minimal: bool) -> Removal:
+    before, after = rescoring.whole, rescoring.scores(np.array([positions], dtype=np.int64))[0]
+    passing = [n for n in range(1, len(after)) if after[n] > after[0] and before[n] <= before[0]]
+    best = max(passing, key=lambda n: after[n], default=None)
+    return Removal(
+        positions=positions,
+        minimal=minimal,
+        rank_after=int((after > after[0]).sum()) + 1,
+        score_after=float(after[0]),
+        passing=() if best is None else (best,),
+    )
+
+
+def _margins(scores: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """Return by how much candidate 0 leads the k-th of the others, [S]; below 0 it is off the list.
 
     Args:
-        removed: positions in the history that are not counted, as many in each of the S sets.
+        scores: of the candidates without each of S sets, [S, C].
     """
-    scores = rescoring.scores(np.array(removed, dtype=np.int64).reshape(len(removed), -1))
     others = scores[:, 1:]
     if others.shape[1] < k:
-        return np.full(len(removed), np.inf)
+        return np.full(len(scores), np.inf)
     kth = -np.partition(-others, k - 1, axis=1)[:, k - 1]
     return np.asarray(scores[:, 0] - kth)
+
+
+def _without(rescoring: Rescoring, sets: Sequence[Sequence[int]], k: int) -> NDArray[np.float64]:
+    """Return the margin without each of some sets of history items, as many in each, [S]."""
+    return _margins(rescoring.scores(np.array(sets, dtype=np.int64)), k)
 
 
 def _first(rescoring: Rescoring, sets: list[tuple[int, ...]], k: int) -> tuple[int, ...] | None:
     """Return the set that throws the item furthest off the list, or None."""
     if not sets:
         return None
-    margins = _margins(rescoring, sets, k)
+    margins = _without(rescoring, sets, k)
     best = int(np.argmin(margins))
     return sets[best] if margins[best] < 0 else None
 
@@ -103,7 +128,7 @@ def _greedy(rescoring: Rescoring, among: list[int], k: int, most: int) -> tuple[
     removed: list[int] = []
     while len(removed) < min(most, len(among)):
         left = [n for n in among if n not in removed]
-        margins = _margins(rescoring, [(*removed, n) for n in left], k)
+        margins = _without(rescoring, [(*removed, n) for n in left], k)
         best = int(np.argmin(margins))
         removed.append(left[best])
         if margins[best] < 0:
@@ -114,6 +139,6 @@ def _greedy(rescoring: Rescoring, among: list[int], k: int, most: int) -> tuple[
 def _pruned(rescoring: Rescoring, removed: list[int], k: int) -> tuple[int, ...]:
     for position in list(removed):
         fewer = [n for n in removed if n != position]
-        if fewer and _margins(rescoring, [fewer], k)[0] < 0:
+        if fewer and _without(rescoring, [fewer], k)[0] < 0:
             removed = fewer
     return tuple(removed)

@@ -4,55 +4,80 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pydantic import Field
 
 from kgrec.config import FrozenModel
-from kgrec.errors import NotFoundError
-from kgrec.explain.attribution import Rescoring, attribute, moments_of
-from kgrec.explain.counterfactual import CounterfactualConfig, smallest_removal
-from kgrec.explain.records import (
-    Counterfactual,
-    Explanation,
-    HistoryShare,
-    NamedItem,
-    PathReason,
+from kgrec.data.selection import Selection
+from kgrec.errors import ConfigError, ModelError, NotFoundError
+from kgrec.explain.attribution import Rescoring, attribute
+from kgrec.explain.counterfactual import CounterfactualConfig, Removal, smallest_removal
+from kgrec.explain.records import Change, Counterfactual, Explanation, NamedItem
+from kgrec.explain.sentences import (
+    change_words,
+    contribution_words,
+    counterfactual_words,
+    fact_words,
+    standing_words,
 )
-from kgrec.explain.sentences import sentences
-from kgrec.model.moments import Moments
-from kgrec.retrieval.history import Event, History, read_history
+from kgrec.model.scorer import Contributions
+from kgrec.retrieval.diversity import moves, picks
+from kgrec.retrieval.history import Event, History, as_history, read_interactions
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
+from kgrec.retrieval.query import Knobs, Query
+from kgrec.retrieval.reasons import did, fact_reason, reasons_of, whole_of
 from kgrec.retrieval.recommender import Recommender
-from kgrec.retrieval.scoring import Scored, score
-from kgrec.retrieval.words import path_words
+from kgrec.retrieval.records import Reason
+from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
+
+_NAMED = 3
+"""So many interactions that came later are named one by one."""
 
 
 class ExplainerConfig(FrozenModel):
     """Settings of the explainer.
 
     Attributes:
-        k: the counterfactual asks what keeps the item off the first so many.
-        speakers: paths are looked for from so many history items, those that say most.
-        num_paths, paths_an_entity: at most so many paths are told, in all and over one entity.
+        k: of the default query, which is explained without a request id.
+        sources: paths are looked for from so many history items, those that contribute most.
+        num_paths, paths_an_entity: at most so many paths are shown, in all and over one entity.
     """
 
     k: int = Field(default=10, ge=1)
-    speakers: int = Field(default=50, ge=0)
+    sources: int = Field(default=50, ge=0)
     num_paths: int = Field(default=10, ge=0)
     paths_an_entity: int = Field(default=3, ge=1)
     paths: PathConfig = PathConfig()
     counterfactual: CounterfactualConfig = CounterfactualConfig()
 
 
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What is explained: who asks, of what, and the list that it was part of."""
+
+    interactions: list[Event]
+    purpose: Purpose
+    user_id: str | None
+    token: RequestId | None
+
+    @property
+    def knobs(self) -> Knobs | None:
+        token = self.token
+        if token is None:
+            return None
+        return Knobs(k=token.k, filters=token.filters, diversity=token.diversity)
+
+
 class Explainer:
     """Explains what a recommender recommends; safe to share between threads.
 
     Args:
-        recommender: gives the live model, the history and the candidates.
-        config: how much is told.
+        recommender: makes the query.
+        config: how much is shown.
     """
 
     def __init__(self, recommender: Recommender, config: ExplainerConfig | None = None) -> None:
@@ -60,52 +85,49 @@ class Explainer:
         self.store = recommender.store
         self.config = config or ExplainerConfig()
 
-    def explain(self, user_id: str, item_id: str) -> Explanation:
+    def explain(self, user_id: str, item_id: str, request_id: str | None = None) -> Explanation:
         """Say why an item is, or would be, recommended to a user.
 
+        Args:
+            request_id: of the list that showed the item: the explanation is of that very list, its
+                model, filters, k, diversity and hour. Without one it is of the default query, no
+                filters and `ExplainerConfig.k`, asked now.
+
         Raises:
-            NotFoundError: there is no such user or item, or the live model does not know the item.
+            NotFoundError: there is no such user or item, or the model does not know the item.
             ModelError: no model is live, or it cannot be loaded.
+            ConfigError: the request id is broken, or of another user or another kind of list.
         """
         begun = time.perf_counter()
-        live = self.recommender.live.current()
-        found = self._explain(live, user_id, item_id)
-        while (now := self.recommender.live.current()) is not live:
-            live, found = now, self._explain(now, user_id, item_id)
-        spent = round((time.perf_counter() - begun) * 1000, 2)
-        return found.model_copy(update={"milliseconds": spent})
-
-    def _explain(self, live: LiveModel, user_id: str, item_id: str) -> Explanation:
-        history = read_history(self.store, user_id, live.team.items, live.selection)
-        if history is None:
+        token = None if request_id is None else RequestId.decode(request_id)
+        if token is not None and (token.purpose, token.user) != ("user", user_hash(user_id)):
+            raise ConfigError(
+                "the request id is of a list for somebody else",
+                value=user_id,
+                remedy="Give the request id of a list for this user.",
+            )
+        done = read_interactions(self.store, user_id)
+        if done is None:
             raise NotFoundError("there is no such user", value=user_id)
-        title = self._title(live, item_id)
-        seen = item_id in history.seen
-        history = history.without(frozenset([item_id]))
-        candidates, _ = self.recommender.candidates(live, history, self.config.k)
-        scored = score(live.team, history, {**candidates, item_id: title})
-        moments = moments_of(live.team, history.taken(len(live.team.items)))
-        rank = scored.ids.index(item_id) + 1
-        total, agents, events = attribute(live.team, history, scored, rank - 1, moments)
-        counterfactual = self._counterfactual(live, history, scored, item_id, moments)
-        paths = self._paths(live, history, events, NamedItem(item_id=item_id, title=title))
-        words = sentences(title, total, rank, len(scored), agents, events, paths, counterfactual)
-        return Explanation(
-            user_id=user_id,
-            item_id=item_id,
-            title=title,
-            model_id=live.model_id,
-            vocabulary_hash=live.team.items.hash,
-            score=total,
-            rank=rank,
-            candidates=len(scored),
-            seen=seen,
-            agents=agents,
-            history=events,
-            counterfactual=counterfactual,
-            paths=paths,
-            words=words,
-        )
+        return self._explained(_Asked(done, "user", user_id, token), item_id, begun)
+
+    def explain_for(
+        self, history: Sequence[str], item_id: str, request_id: str | None = None
+    ) -> Explanation:
+        """Say why an item is recommended for a history without a name; see `explain`.
+
+        Args:
+            history: ids of items, newest first, as `Recommender.recommend_for` takes them.
+        """
+        begun = time.perf_counter()
+        token = None if request_id is None else RequestId.decode(request_id)
+        if token is not None and token.purpose != "history":
+            raise ConfigError(
+                "the request id is not of a list for a history without a name",
+                remedy="Give `request_id` of the list that was made for this history.",
+            )
+        events = self.recommender.events(history)
+        return self._explained(_Asked(events, "history", None, token), item_id, begun)
 
     def find_item(self, text: str) -> str:
         """Return the id of an item by its id, its title, or the beginning of its title.
@@ -113,7 +135,7 @@ class Explainer:
         Raises:
             NotFoundError: none is meant, or several may be.
         """
-        if self.store.read("recommend/titles", items=[text]):
+        if self.recommender.titles([text]):
             return text
         found = self.store.read("explain/find_items", title=text.strip().lower(), limit=6)
         if not found:
@@ -127,89 +149,219 @@ class Explainer:
             raise NotFoundError("several items may be meant", value=text, remedy=several)
         return str(chosen[0]["item_id"])
 
-    def _title(self, live: LiveModel, item_id: str) -> str:
-        rows = self.store.read("recommend/titles", items=[item_id])
-        if not rows:
-            raise NotFoundError("there is no such item", value=item_id)
+    def _explained(self, asked: _Asked, item_id: str, begun: float) -> Explanation:
+        query, changed = self._query(asked)
+        live = query.live
         if item_id not in live.team.items:
+            if not self.recommender.titles([item_id]):
+                raise NotFoundError("there is no such item", value=item_id)
             raise NotFoundError(
-                f"the live model {live.model_id!r} does not know the item",
+                f"the model {live.model_id!r} does not know the item",
                 value=item_id,
                 remedy="It came after the training: train and publish again.",
             )
-        return str(rows[0]["title"] or item_id)
+        found = self._explanation(query, item_id, changed)
+        spent = round((time.perf_counter() - begun) * 1000, 2)
+        return found.model_copy(update={"milliseconds": spent})
 
-    def _counterfactual(
-        self,
-        live: LiveModel,
-        history: History,
-        scored: Scored,
-        item_id: str,
-        moments: tuple[Moments, ...],
-    ) -> Counterfactual | None:
-        k = self.config.k
-        position = scored.ids.index(item_id)
-        others = [n for n in range(len(scored)) if n != position]
-        most = max(self.config.counterfactual.others, 2 * k)
-        chosen, rest = [position, *others[:most]], others[most:]
-        taken, rows = history.taken(len(live.team.items)), scored.rows
-        rescoring = Rescoring.of(live.team, taken, rows[chosen], moments, rows[rest])
-        removal = smallest_removal(rescoring, k=k, config=self.config.counterfactual)
-        if removal is None:
-            return None
-        after = rescoring.scores(np.array([removal.positions], dtype=np.int64))[0]
-        passing = [n for n in range(1, len(after)) if after[n] > after[0] and chosen[n] > position]
-        best = chosen[max(passing, key=lambda n: after[n])] if passing else None
-        return Counterfactual(
-            removed=tuple(_named(history.events[n]) for n in removal.positions),
-            k=k,
-            rank_after=int((after > after[0]).sum()) + 1,
-            score_after=float(after[0]),
-            replaced_by=None
-            if best is None
-            else NamedItem(item_id=scored.ids[best], title=scored.titles[best]),
-            minimal=removal.minimal,
+    def _query(self, asked: _Asked) -> tuple[Query, tuple[Change, ...]]:
+        """Make the query of a list again, or the default one; and say what has changed since."""
+        token = asked.token
+        if token is None:
+            live = self.recommender.live.current()
+            history = as_history(asked.interactions, live.team.items, _selection(live, asked))
+            knobs = Knobs(k=self.config.k)
+            return self._made(live, history, knobs, asked), ()
+        live, changed = self._model(token)
+        selection = _selection(live, asked)
+
+        def history_of(events: Sequence[Event]) -> History:
+            return as_history(events, live.team.items, selection, asked=token.asked)
+
+        later = [event for event in asked.interactions if event.at > token.asked]
+        before = [event for event in asked.interactions if event.at <= token.asked]
+        history = history_of(before)
+        if later and history.fingerprint != token.history:
+            whole = history_of(asked.interactions)  # clocks differ: it may have been there then
+            if whole.fingerprint == token.history:
+                history, later = whole, []
+        changed += _history_changes(history, later, token)
+        query = self._made(live, history, asked.knobs or Knobs(k=self.config.k), asked)
+        if token.catalogue and query.catalogue and query.catalogue != token.catalogue:
+            detail = "items have come or gone, so other candidates stand beside this one"
+            changed += (Change(what="catalogue", detail=detail),)
+        return query, changed
+
+    def _made(self, live: LiveModel, history: History, knobs: Knobs, asked: _Asked) -> Query:
+        queries = self.recommender.queries
+        return queries.make(live, history, knobs, asked.purpose, asked.user_id)
+
+    def _model(self, token: RequestId) -> tuple[LiveModel, tuple[Change, ...]]:
+        """Return the model that made a list, or the live one where it is gone."""
+        live = self.recommender.live.current()
+        if live.model_id == token.model_id:
+            return live, ()
+        try:
+            older = self.recommender.live.get(token.model_id)
+        except ModelError:
+            detail = (
+                f"the list was made by model {token.model_id}, which is gone; "
+                f"this explanation is by {live.model_id}"
+            )
+            return live, (Change(what="model", detail=detail),)
+        detail = f"model {token.model_id} then, which this explanation is by; {live.model_id} now"
+        return older, (Change(what="model", detail=detail),)
+
+    def _explanation(self, listed: Query, item_id: str, changed: tuple[Change, ...]) -> Explanation:
+        query = listed.about(item_id)
+        live, knobs, scored = query.live, query.knobs, query.scored
+        position = scored.position(live.team.items.row(item_id))
+        parts = query.contributions([position])
+        others = max(self.config.counterfactual.others, 2 * knobs.k)
+        rescoring = Rescoring.of_query(query, position, others)
+        removal = smallest_removal(rescoring, k=knobs.k, config=self.config.counterfactual)
+        shown = (
+            picks(query, self.recommender.config.pool)
+            if query is listed and len(query.history)
+            else []
+        )
+        place = next((n for n, pick in enumerate(shown) if pick.position == position), None)
+        # Place n among the candidates of the rescoring, whose first is the item, as a position.
+        passing = [n - (n <= position) for n in removal.passing] if removal else []
+        wanted = [position, *passing]
+        nearest = None if place is None else shown[place].nearest
+        wanted += [] if nearest is None else [nearest]
+        titles = self._titles(query, wanted)
+        item = NamedItem(item_id=item_id, title=titles[position])
+        agents, history = attribute(
+            query.scorer, query.history.events, parts, rescoring.deletion_effects
+        )
+        counterfactual = _counterfactual(query, removal, passing, titles)
+        moved = () if place is None else moves(shown[place], place + 1, titles)
+        reasons, paths = self._reasons(query, parts, item)
+        score, rank = float(scored.scores[position]), position + 1
+        words = [
+            *change_words(changed),
+            *standing_words(item.title, score, rank, len(scored), moved),
+            *contribution_words(agents, history),
+            *fact_words(paths, query.history.events),
+            *counterfactual_words(item.title, counterfactual),
+        ]
+        return Explanation(
+            user_id=query.user_id,
+            item_id=item_id,
+            title=item.title,
+            model_id=live.model_id,
+            vocabulary_hash=live.team.items.hash,
+            request_id=listed.request_id,
+            k=knobs.k,
+            filters=knobs.filters,
+            diversity=knobs.diversity,
+            changed=changed,
+            score=score,
+            rank=rank,
+            list_rank=None if place is None else place + 1,
+            moves=moved,
+            candidates=len(scored),
+            candidate=query is listed,
+            seen=item_id in listed.history.seen_ids,
+            agents=agents,
+            history=history,
+            counterfactual=counterfactual,
+            reasons=reasons,
+            paths=paths,
+            words=tuple(words),
         )
 
-    def _paths(
-        self,
-        live: LiveModel,
-        history: History,
-        events: Sequence[HistoryShare],
-        item: NamedItem,
-    ) -> tuple[PathReason, ...]:
-        speaking = [e for e in events[: self.config.speakers] if e.contribution > 0]
-        shares = {event.item_id: event.contribution for event in speaking}
+    def _titles(self, query: Query, positions: Sequence[int]) -> dict[int, str]:
+        """Return titles by position; raises NotFoundError where the first is not in the graph."""
+        ids = query.ids(positions)
+        titles = self.recommender.titles(list(dict.fromkeys(ids)))
+        if ids[0] not in titles:
+            raise NotFoundError("there is no such item", value=ids[0])
+        return {n: titles.get(i, i) for n, i in zip(positions, ids, strict=True)}
+
+    def _reasons(
+        self, query: Query, parts: Contributions, item: NamedItem
+    ) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
+        """Return the short reasons, and those that are facts, the weightiest first."""
+        events, whole = query.history.events, whole_of(parts, 0)
+        order = [n for n in np.argsort(-np.array(whole[:-1]), kind="stable") if whole[n] > 0]
+        sources = {events[n].item_id: int(n) for n in order[: self.config.sources]}
         found = read_paths(
             self.store,
-            {event.item_id: event.title for event in speaking},
+            {i: events[n].title for i, n in sources.items()},
             {item.item_id: item.title},
-            num_items=len(live.team.items),
-            meanings=live.meanings,
+            num_items=len(query.live.team.items),
+            meanings=query.live.meanings,
             config=self.config.paths,
         )
-        found.sort(key=lambda path: -path.weight * shares[path.history.item_id])
-        by_id: Mapping[str, Event] = {event.item_id: event for event in history.events}
-        return tuple(
-            PathReason(
-                path=path,
-                share=shares[path.history.item_id],
-                words=path_words(path, by_id[path.history.item_id]),
-            )
-            for path in self._spread(found)
-        )
+        recommended = self.recommender.config
+        nearest = set(list(sources)[: recommended.sources])
+        best: dict[str, KnowledgePath] = {}
+        for path in found:
+            start = path.history.item_id
+            if start in nearest and path.degree <= recommended.paths.max_degree:
+                best.setdefault(start, path)
+        found.sort(key=lambda path: -path.weight * whole[sources[path.history.item_id]])
+        facts = []
+        for path in self._spread(found):
+            n = sources[path.history.item_id]
+            through = float(parts.from_facts[n, 0])
+            facts.append(fact_reason(events[n], path, whole[n], through, whole))
+        return reasons_of(events, parts, 0, best), tuple(facts)
 
     def _spread(self, paths: Sequence[KnowledgePath]) -> list[KnowledgePath]:
         """Keep the first paths, not too many of them over one entity."""
         kept: list[KnowledgePath] = []
-        told: Counter[str] = Counter()
+        over: Counter[str] = Counter()
         for path in paths:
             entity = path.item.entity_id
-            if len(kept) < self.config.num_paths and told[entity] < self.config.paths_an_entity:
+            if len(kept) < self.config.num_paths and over[entity] < self.config.paths_an_entity:
                 kept.append(path)
-                told[entity] += 1
+                over[entity] += 1
         return kept
 
 
-def _named(event: Event) -> NamedItem:
-    return NamedItem(item_id=event.item_id, title=event.title)
+def _counterfactual(
+    query: Query, removal: Removal | None, passing: list[int], titles: dict[int, str]
+) -> Counterfactual | None:
+    if removal is None:
+        return None
+    removed = [query.history.events[n] for n in removal.positions]
+    by = [NamedItem(item_id=query.ids([n])[0], title=titles[n]) for n in passing]
+    return Counterfactual(
+        removed=tuple(NamedItem(item_id=e.item_id, title=e.title) for e in removed),
+        k=query.knobs.k,
+        rank_after=removal.rank_after,
+        score_after=removal.score_after,
+        replaced_by=by[0] if by else None,
+        minimal=removal.minimal,
+    )
+
+
+def _selection(live: LiveModel, asked: _Asked) -> Selection | None:
+    """Return which interactions are positive; every item of a history without a name is."""
+    return live.selection if asked.purpose == "user" else None
+
+
+def _history_changes(
+    history: History, later: Sequence[Event], token: RequestId
+) -> tuple[Change, ...]:
+    """Say what the user did since a list was made, and whether what was before is the same."""
+    found = []
+    if later:
+        named = [_did(event) for event in reversed(later[-_NAMED:])]
+        more = len(later) - len(named)
+        words = ", ".join([*named, *([f"{more} more"] if more else [])])
+        found.append(f"since then {words}; the explanation leaves that out")
+    if history.fingerprint != token.history:
+        found.append(
+            f"the history before it is another: {token.length} items then, "
+            f"{len(history.seen)} of that time now, so the scores may differ"
+        )
+    return tuple(Change(what="history", detail=detail) for detail in found)
+
+
+def _did(event: Event) -> str:
+    return did(event) if event.kind else f"{event.title} was added"

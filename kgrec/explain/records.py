@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from kgrec.config import FrozenModel
-from kgrec.retrieval.paths import KnowledgePath
+from kgrec.retrieval.records import Move, Reason
 
 
 class AgentShare(FrozenModel):
-    """What one agent says of the item.
+    """What one agent contributes to the score.
 
     Attributes:
-        share: how much it is listened to for this user; the shares sum to one, and the ranker,
-            which is no agent but stands among them, has none.
-        weight: its share over the spread of its scores, which its numbers were multiplied by.
-        history: what it says because of the history.
-        prior: what it says whatever the history; of an item below those that the ranker reorders,
-            the least that it adds to one of these, which is added to all below alike.
+        share: how much it counts for this history; the shares sum to one, and the ranker, which
+            is no agent but stands among them, has none.
+        alpha: its share over the spread of its scores, which its numbers were multiplied by.
+        history: what it contributes through the history.
+        prior: what it adds whatever the history; to an item below those that the ranker reorders
+            it adds the least that it adds to one of these.
+        signed_share: of `history` and `prior` together; see `kgrec.retrieval.records`.
     """
 
     agent: str
     share: float
-    weight: float
+    alpha: float
     history: float
     prior: float
+    signed_share: float
 
 
 class HistoryShare(FrozenModel):
-    """What one history item says for the recommended one.
+    """What one history item contributes to the score.
 
     Attributes:
         kind, value, at: the last interaction with it; `at` in milliseconds since 1970, UTC.
         contribution: its part of the score.
         by_agent: the same by agent; sums to `contribution`.
+        signed_share: of `contribution`, beside the other history items and the priors.
         deletion_effect: how the score would change were it not counted. Not the contribution
             with its sign turned: the other items then share the history's weight.
     """
@@ -43,6 +48,7 @@ class HistoryShare(FrozenModel):
     at: int
     contribution: float
     by_agent: dict[str, float]
+    signed_share: float
     deletion_effect: float
 
 
@@ -56,7 +62,7 @@ class NamedItem(FrozenModel):
 class Counterfactual(FrozenModel):
     """A smallest set of history items without which the item would not be among the first `k`.
 
-    The items stay met, and do not become candidates: they are not counted in the scores.
+    The items stay seen and do not become candidates: they are not counted in the scores.
 
     Attributes:
         removed: the history items.
@@ -75,44 +81,57 @@ class Counterfactual(FrozenModel):
     minimal: bool
 
 
-class PathReason(FrozenModel):
-    """A knowledge path and the words for it.
+class Change(FrozenModel):
+    """What is no longer as it was when the list was made."""
 
-    Attributes:
-        share: contribution of the path's history item to the score.
-    """
-
-    path: KnowledgePath
-    share: float
-    words: str
+    what: Literal["history", "model", "catalogue"]
+    detail: str
 
 
 class Explanation(FrozenModel):
-    """Why an item is, or would be, recommended to a user.
+    """Why an item is, or would be, recommended.
 
     The contributions of `history` and the priors of `agents` sum to `score`, and so do the
     histories and priors of `agents`.
 
     Attributes:
-        rank: among the candidates, from 1.
+        user_id: None for a history without a name.
+        request_id: of the query that is explained: the one that was given, or a new one of the
+            default query, with no filters and the default k.
+        k, filters, diversity: of that query.
+        changed: what has changed since the list was made; empty without a request id.
+        rank: by score among the candidates, from 1.
+        list_rank: as the list shows it, diversity included; None where it is not on the list.
+        moves: the rules that changed its rank on the list.
         candidates: how many candidates there were, the item with them.
-        seen: the user has met the item; it is explained from the rest of the history.
-        paths: read from the graph, the weightiest first.
+        candidate: False where the item was none: the filters leave it out, or it was seen.
+        seen: the item is in the history; it is explained from the rest of it.
+        reasons: the short reasons, as the list has them.
+        paths: reasons that are facts read from the graph, the weightiest first.
         words: sentences over all this, none with a name that is not in the graph.
     """
 
-    user_id: str
+    user_id: str | None
     item_id: str
     title: str
     model_id: str
     vocabulary_hash: str
+    request_id: str
+    k: int
+    filters: tuple[str, ...]
+    diversity: float
+    changed: tuple[Change, ...]
     score: float
     rank: int
+    list_rank: int | None
+    moves: tuple[Move, ...]
     candidates: int
+    candidate: bool
     seen: bool
     agents: tuple[AgentShare, ...]
     history: tuple[HistoryShare, ...]
     counterfactual: Counterfactual | None
-    paths: tuple[PathReason, ...]
+    reasons: tuple[Reason, ...]
+    paths: tuple[Reason, ...]
     words: tuple[str, ...]
     milliseconds: float = 0.0

@@ -4,64 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kgrec.explain.records import AgentShare, Counterfactual, HistoryShare, PathReason
+from kgrec.explain.records import AgentShare, Change, Counterfactual, HistoryShare
+from kgrec.retrieval.history import Event
+from kgrec.retrieval.reasons import path_words
+from kgrec.retrieval.records import Move, Reason
 
-_PATHS_TOLD = 3
-_REMOVED_TOLD = 4
+_PATHS = 3
+_REMOVED = 4
 
 
-def sentences(
-    title: str,
-    score: float,
-    rank: int,
-    candidates: int,
-    agents: Sequence[AgentShare],
-    history: Sequence[HistoryShare],
-    paths: Sequence[PathReason],
-    counterfactual: Counterfactual | None,
-) -> tuple[str, ...]:
-    """Return sentences: standing, who speaks for it, the facts, what would change it."""
+def standing_words(
+    title: str, score: float, rank: int, candidates: int, moves: Sequence[Move]
+) -> list[str]:
+    """Say where an item stands, and what diversity made of it."""
     found = [f"{title} stands at {rank} of {candidates} candidates, with a score of {score:.3f}."]
-    found += _speakers(history)
-    found += _agents(agents)
-    found += _told(paths)
-    if counterfactual is not None:
-        found.append(_without(title, counterfactual))
-    return tuple(found)
+    found += [f"On the list it stands at {m.to_rank}, by {m.rule}: {m.why}." for m in moves]
+    return found
 
 
-def _speakers(history: Sequence[HistoryShare]) -> list[str]:
+def change_words(changed: Sequence[Change]) -> list[str]:
+    """Say what has changed since the list was made."""
+    return [f"Changed since the list was made: {change.detail}." for change in changed]
+
+
+def contribution_words(agents: Sequence[AgentShare], history: Sequence[HistoryShare]) -> list[str]:
+    """Say which history items and which agents contribute most."""
     best = [share.title for share in history[:3] if share.contribution > 0]
-    return [f"What speaks for it most in the history: {_and(best)}."] if best else []
+    found = [f"Most of it comes from {_and(best)}."] if best else []
+    ordered = sorted(agents, key=lambda each: -abs(each.signed_share))
+    parts = [f"{a.agent} {a.signed_share:+.0%}" for a in ordered if a.signed_share]
+    return [*found, *([f"By agent: {', '.join(parts)}."] if parts else [])]
 
 
-def _agents(agents: Sequence[AgentShare]) -> list[str]:
-    shares = {each.agent: each.history + each.prior for each in agents}
-    total = sum(abs(share) for share in shares.values())
-    if not total:
+def fact_words(paths: Sequence[Reason], events: Sequence[Event]) -> list[str]:
+    """Say the weightiest path of each of the first few history items, causes first."""
+    by_id = {event.item_id: event for event in events}
+    found: dict[str, str] = {}
+    for reason in sorted(paths, key=lambda reason: not reason.because):
+        if reason.path is not None and reason.item_id is not None:
+            words = path_words(reason.path, by_id[reason.item_id], because=reason.because)
+            found.setdefault(reason.item_id, words)
+    return list(found.values())[:_PATHS]
+
+
+def counterfactual_words(title: str, found: Counterfactual | None) -> list[str]:
+    """Say without which history items the item would not be on the list."""
+    if found is None:
         return []
-    told = [
-        f"{agent} {share / total:+.0%}"
-        for agent, share in sorted(shares.items(), key=lambda pair: -abs(pair[1]))
-        if share
-    ]
-    return [f"By agent: {', '.join(told)}."]
-
-
-def _told(paths: Sequence[PathReason]) -> list[str]:
-    """Tell the weightiest path of each of the first few history items."""
-    told: dict[str, str] = {}
-    for reason in paths:
-        told.setdefault(reason.path.history.item_id, reason.words)
-    return list(told.values())[:_PATHS_TOLD]
-
-
-def _without(title: str, found: Counterfactual) -> str:
     titles = [item.title for item in found.removed]
-    more = len(titles) - _REMOVED_TOLD
-    removed = _and(titles if more <= 1 else [*titles[:_REMOVED_TOLD], f"{more} more"])
+    more = len(titles) - _REMOVED
+    removed = _and(titles if more <= 1 else [*titles[:_REMOVED], f"{more} more"])
     by = "" if found.replaced_by is None else f"; {found.replaced_by.title} would pass it"
-    return f"Without {removed}, {title} would fall to {found.rank_after}{by}."
+    return [f"Without {removed}, {title} would fall to {found.rank_after}{by}."]
 
 
 def _and(words: Sequence[str]) -> str:

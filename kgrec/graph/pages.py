@@ -52,6 +52,11 @@ def item_pages(
     return _node_pages(store, "export/item_page", options)
 
 
+def item_id_pages(store: GraphStore) -> Iterator[Page]:
+    """Yield the ids of all items: `ids`."""
+    return _node_pages(store, "recommend/item_ids", {})
+
+
 def user_pages(store: GraphStore) -> Iterator[Page]:
     """Yield users: `ids` and `values`, the map of all properties of each."""
     return _node_pages(store, "export/user_page", {})

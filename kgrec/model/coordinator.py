@@ -1,8 +1,8 @@
-"""How much each agent is listened to: α_k(u) = share_k(u) / spread of the agent's scores for u.
+"""How much each agent counts: α_k(u) = share_k(u) / spread of the agent's scores for u.
 
 Dividing by the standard deviation over all items makes agents comparable user by user (a z-score;
-the mean moves every item alike, so it is left out). The shares sum to one over the agents that
-have anything to say; how they are chosen is in `kgrec.learning.blending.weights`.
+the mean moves every item alike, so it is left out). How the weights are chosen is in
+`kgrec.learning.blending.weights`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _LEAST_SPREAD = 1e-9
 
 @dataclass(frozen=True)
 class Blend:
-    """How the agents are heard by B users.
+    """How much the agents count for B users.
 
     Attributes:
-        shares: [A, B]; they sum to one over the agents that say anything, or are all 0.
+        shares: [A, B]; they sum to one over the agents whose scores differ at all, or are all 0.
         alpha: shares over spreads, [A, B]; what the agents' scores are multiplied by.
     """
 
@@ -59,35 +59,41 @@ class Coordinator:
         kernels: Sequence[Kernel],
         histories: Histories | sp.csr_matrix,
         probing: Sequence[Kernel] | None = None,
+        weights: Sequence[FloatArray] | None = None,
     ) -> Blend:
-        """Return how each kernel is heard for each history.
+        """Return how much each kernel counts for each history.
 
         Args:
             histories: B histories, or CSR [B, I] of weights, without context.
             probing: what `probing` returns for these kernels, where the caller keeps it.
+            weights: what the active kernels' `weights` give, float32 [N] each, where known.
         """
         histories = as_histories(histories)
         shape = (len(kernels), len(histories))
+        if weights is None:
+            weights = [kernels[k].weights(histories) for k in self.active]
         spreads = np.zeros(shape)
-        for k in self.active:
-            spreads[k] = kernels[k].spread(histories)
+        for k, each in zip(self.active, weights, strict=True):
+            spreads[k] = kernels[k].spread(histories, each)
         probed: Floats = np.zeros((*shape, 0))
         if self.gate is not None:
             asked = self.probing(kernels) if probing is None else probing
-            probed = np.stack([kernel.scores(histories) for kernel in asked]).astype(np.float64)
+            pairs = zip(asked, weights, strict=True)
+            probed = np.stack([kernel.scores(histories, each) for kernel, each in pairs])
+            probed = probed.astype(np.float64)
         return self.blend_spreads(spreads, histories, probed)
 
     def probing(self, kernels: Sequence[Kernel]) -> list[Kernel]:
-        """Return the heard kernels over the gate's probes alone; none where there is no gate."""
+        """Return the active kernels over the gate's probes alone; none where there is no gate."""
         if self.gate is None:
             return []
         return [kernels[k].over(self.gate.probes) for k in self.active]
 
     def blend_spreads(self, spreads: Floats, histories: Histories, probed: Floats) -> Blend:
-        """Return how kernels are heard whose spreads, [A, B], and probe scores are known.
+        """Return how much kernels count whose spreads, [A, B], and probe scores are known.
 
         Args:
-            probed: scores of the gate's probes by the heard kernels, [A', B, P]; unread without
+            probed: scores of the gate's probes by the active kernels, [A', B, P]; unread without
                 a gate.
         """
         shares = np.repeat(self.weights[:, None], spreads.shape[1], axis=1)
@@ -99,10 +105,6 @@ class Coordinator:
         shares = np.divide(shares, total, out=np.zeros_like(shares), where=total > 0)
         alpha = np.divide(shares, spreads, out=np.zeros_like(shares), where=shares > 0)
         return Blend(shares, alpha)
-
-    def attention(self, kernels: Sequence[Kernel], histories: Histories | sp.csr_matrix) -> Floats:
-        """Return α, float64 [A, B]; 0 where an agent says the same of every item."""
-        return self.blend(kernels, histories).alpha
 
 
 def standardised(kernel: Kernel, histories: Histories) -> FloatArray:

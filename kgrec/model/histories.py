@@ -188,16 +188,12 @@ def as_histories(given: Histories | sp.csr_matrix) -> Histories:
     return given if isinstance(given, Histories) else Histories.from_matrix(given)
 
 
-def one_history(
-    given: Histories | ArrayLike, num_items: int, weight: ArrayLike | None = None
-) -> Histories:
-    """Return a single history as it is, and rows of items, [H], without context.
+def one_history(given: Histories) -> Histories:
+    """Return a single history as it is.
 
     Raises:
         DataError: there are several histories.
     """
-    if not isinstance(given, Histories):
-        return Histories.one(given, num_items, weight=weight)
     if len(given) != 1:
-        raise DataError("one history is taken at a time", value=len(given))
+        raise DataError("one history is scored at a time", value=len(given))
     return given

@@ -1,15 +1,13 @@
-"""What an agent learns: how much an item in one's history speaks for another item.
+"""What an agent learns: how much an item of a history contributes to the score of another item.
 
 The score of agent `k` for a history `H` of `n` items is
 
     s_k(H, i) = Σ_{h ∈ H} w_h · v_h · S(h, i) + b_i,      S = F Vᵀ + R,      w_h = n^-p
 
 with factors `F`, `V`, sparse rows `R` and a prior `b`, each of which may be absent, and `v_h` the
-weight of the history item (1 unless the caller says otherwise). An agent that reads order and time
-gives `w_h` by an attention of its own. The sum is exact, so that it can be taken apart again
-(`parts`).
-
-Several kernels of one agent as one: the sum of kernels is a kernel.
+weight of the history item (1 unless the caller gives another). An agent that reads order and time
+gives `w_h` by an attention of its own. The sum is exact, so it can be taken apart again
+(`similarity`). A sum of kernels is a kernel (`mean_kernel`).
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,8 +23,19 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.errors import ModelError
-from kgrec.model.histories import Histories, as_histories, one_history
+from kgrec.model.histories import Histories, as_histories
 from kgrec.model.readers import HistoryReader
+
+Part = Literal["factors", "rows", "prior"]
+Source = Literal["interactions", "facts", "texts"]
+
+_BLOCK = 1024
+"""So many items are scored at a time: their factors in float64 stay within the cache."""
+_USUAL_SOURCES: Mapping[str, Mapping[Part, tuple[Source, ...]]] = {
+    "collaborative": {"factors": ("interactions", "facts"), "rows": ("facts",)},
+    "knowledge": {"factors": ("interactions", "facts", "texts"), "rows": ("facts",)},
+    "semantic": {"factors": ("texts",), "prior": ("texts",)},
+}
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,15 @@ class Kernel:
         history_factors: F, float32 [I, D], rows are items in a history.
         item_factors: V, float32 [I, D], rows are candidates.
         rows: R, CSR float32 [I, I]; row `h` holds the strongest weights of a history item.
-        prior: b, float32 [I], what speaks for an item whatever the history.
+        prior: b, float32 [I], added to an item whatever the history.
         history_power: p.
         attention: gives w_h in place of n^-p.
         chosen: settings of the agent that were chosen on the validation part, by name; the agent
             fits the same kernel again when it is given them.
-        notes: what the agent has to say of what it learned, for reports.
+        notes: what the agent reports of what it learned.
+        reads: what each part (factors, rows, prior) was learned from: interactions, facts or
+            texts. The reasons of a recommendation name them. A part that is not listed, as in
+            models of earlier versions, reads what the agent of this name usually reads.
     """
 
     agent: str
@@ -55,6 +67,7 @@ class Kernel:
     attention: HistoryReader | None = None
     chosen: Mapping[str, float | int] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    reads: Mapping[Part, tuple[Source, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.history_factors is None) != (self.item_factors is None):
@@ -77,16 +90,19 @@ class Kernel:
         scale = np.repeat(np.maximum(count, 1).astype(np.float64) ** -self.history_power, count)
         return np.asarray(histories.weight * scale, dtype=np.float32)
 
-    def scores(self, histories: Histories | sp.csr_matrix) -> FloatArray:
+    def scores(
+        self, histories: Histories | sp.csr_matrix, weights: FloatArray | None = None
+    ) -> FloatArray:
         """Score every item for a batch of histories.
 
         Args:
             histories: B histories, or CSR float32 [B, I] of weights `v_h`, without context.
+            weights: what `weights` gives for the histories, where it is known.
 
         Returns:
             float32 [B, I].
         """
-        weighted = self._weighted(histories)
+        weighted = self._weighted(histories, weights)
         scores = np.zeros((histories.shape[0], self.num_items), dtype=np.float32)
         if self.history_factors is not None and self.item_factors is not None:
             scores += (weighted @ self.history_factors) @ self.item_factors.T
@@ -105,7 +121,7 @@ class Kernel:
         rows that the history touches.
 
         Args:
-            weights: what `weights` says of the histories, where the caller knows it.
+            weights: what `weights` gives for the histories, where it is known.
         """
         weighted = self._weighted(histories, weights)
         query = self._query(weighted)  # [B, D + 1]
@@ -121,8 +137,8 @@ class Kernel:
         """Return the squared length of each history's summed rows, float64 [B]."""
         assert self.rows is not None  # noqa: S101 - the caller looked
         if weighted.shape[0] == 1:  # a sparse product costs far more than the sum it is here
-            summed = self.rows[weighted.indices].T @ weighted.data
-            return np.array([np.square(summed, dtype=np.float64).sum()])
+            row = np.asarray(self.rows[weighted.indices].T @ weighted.data, dtype=np.float64)
+            return np.array([np.square(row).sum()])
         summed = sp.csr_matrix(weighted @ self.rows, dtype=np.float64)
         return np.asarray(summed.multiply(summed).sum(axis=1)).ravel()
 
@@ -167,29 +183,42 @@ class Kernel:
             return np.zeros(self.num_items)
         return np.asarray(self.rows.sum(axis=1, dtype=np.float64)).ravel()
 
-    def totals(
-        self, history: Histories | IntArray, candidates: IntArray
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Sum the contributions of `parts` over the history without holding them.
+    def history_scores(
+        self, items: IntArray, weights: FloatArray, candidates: IntArray | None = None
+    ) -> NDArray[np.float64]:
+        """Return what one history contributes to the scores of items, priors left out.
+
+        The score of an item does not depend on which others are scored with it, to the last bit:
+        so a filtered list, an explanation and a batch agree. That is why no matrix product is used
+        here: the order in which BLAS sums a row depends on where the row stands.
+
+        Args:
+            items: rows of the history, [H].
+            weights: what `weights` gives for it, [H].
+            candidates: rows to score, [C]; None scores the whole catalogue.
 
         Returns:
-            what the history says, float64 [C], and priors, float64 [C].
+            float64 [C], or [I].
         """
-        given = one_history(history, self.num_items)
-        values = self.weights(given).astype(np.float64)
-        similarity = np.zeros(len(candidates))
+        values = weights.astype(np.float64)
+        scores = np.zeros(self.num_items if candidates is None else len(candidates))
         if self.history_factors is not None and self.item_factors is not None:
-            query = values @ self.history_factors[given.item].astype(np.float64)
-            similarity += self.item_factors[candidates].astype(np.float64) @ query
+            query = np.einsum("h,hd->d", values, self.history_factors[items].astype(np.float64))
+            factors = self.item_factors if candidates is None else self.item_factors[candidates]
+            for begin in range(0, len(scores), _BLOCK):
+                block = factors[begin : begin + _BLOCK].astype(np.float64)
+                scores[begin : begin + _BLOCK] = np.einsum("cd,d->c", block, query)
         if self.rows is not None:
-            similarity += (self.rows[given.item].T @ values)[candidates]
-        return similarity, self.priors(candidates)
+            summed = self.rows[items].T @ values
+            scores += summed if candidates is None else summed[candidates]
+        return scores
 
-    def priors(self, candidates: IntArray) -> NDArray[np.float64]:
-        """Return what speaks for candidates (rows, [C]) whatever the history, float64 [C]."""
+    def priors(self, candidates: IntArray | None = None) -> NDArray[np.float64]:
+        """Return what is added to candidates (rows, [C]; None: all) whatever the history, [C]."""
         if self.prior is None:
-            return np.zeros(len(candidates))
-        return self.prior[candidates].astype(np.float64)
+            return np.zeros(self.num_items if candidates is None else len(candidates))
+        prior = self.prior if candidates is None else self.prior[candidates]
+        return prior.astype(np.float64)
 
     def over(self, candidates: IntArray) -> Kernel:
         """Return the same kernel over some candidates (rows, [C]) alone: it scores [B, C]."""
@@ -200,37 +229,36 @@ class Kernel:
             prior=None if self.prior is None else self.prior[candidates],
         )
 
-    def parts(
-        self,
-        history: Histories | IntArray,
-        candidates: IntArray,
-        weights: FloatArray | None = None,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Take scores apart by history item.
+    def similarity(
+        self, items: IntArray, candidates: IntArray, source: Source | None = None
+    ) -> NDArray[np.float64]:
+        """Return S(h, i) of some history items and candidates, float64 [H, C].
 
         Args:
-            history: one history, or rows of its items, [H].
-            candidates: rows of the items to explain, [C].
-            weights: weight of each history item, [H], where only rows are given; 1 when absent.
-
-        Returns:
-            contributions, float64 [H, C], and priors, float64 [C]; the score of a candidate is
-            the sum of its column and its prior.
+            items, candidates: rows, [H] and [C].
+            source: count only the parts of the kernel that read it; see `reads`.
         """
-        given = one_history(history, self.num_items, weights)
-        parts = self.similarity(given.item, candidates)
-        parts *= self.weights(given).astype(np.float64)[:, None]
-        return parts, self.priors(candidates)
-
-    def similarity(self, items: IntArray, candidates: IntArray) -> NDArray[np.float64]:
-        """Return S(h, i), what each of some items says for each candidate, float64 [H, C]."""
         similarity = np.zeros((len(items), len(candidates)))
-        if self.history_factors is not None and self.item_factors is not None:
+        factors = source is None or source in self.sources("factors")
+        if factors and self.history_factors is not None and self.item_factors is not None:
             f = self.history_factors[items].astype(np.float64)
             similarity += f @ self.item_factors[candidates].astype(np.float64).T
-        if self.rows is not None:
+        if self.rows is not None and (source is None or source in self.sources("rows")):
             similarity += self.rows[items][:, candidates].toarray()
         return similarity
+
+    @property
+    def history_parts(self) -> dict[Part, bool]:
+        """Which of the parts that read the history there are."""
+        return {"factors": self.item_factors is not None, "rows": self.rows is not None}
+
+    def sources(self, part: Part) -> tuple[Source, ...]:
+        """Return what a part of the kernel was learned from; see `reads`."""
+        if part in self.reads:
+            return self.reads[part]
+        if part != "prior" and self.agent == "linear" and self.chosen.get("knowledge"):
+            return ("interactions", "facts")
+        return _USUAL_SOURCES.get(self.agent, {}).get(part, ("interactions",))
 
 
 def mean_kernel(kernels: Sequence[Kernel]) -> Kernel:

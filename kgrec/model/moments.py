@@ -1,6 +1,6 @@
 """How far an agent's scores spread under any part of one history, without scoring the items.
 
-The squared spread is a quadratic form: with s_h what history item h says of every item, less its
+The squared spread is a quadratic form: with s_h what history item h gives every item, less its
 mean, and b the prior less its mean, it is |n^-p · Σ s_h + b|² / I. Taking a few items out of the
 sum needs only inner products with the whole sum and among those few.
 """
@@ -24,7 +24,7 @@ _LOST = 1e-7
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Inner products over all items of what the items of a history say.
+    """Inner products over all items of what the items of a history give them.
 
     Attributes:
         kernel: the kernel.
@@ -44,16 +44,15 @@ class Moments:
     squares: Floats
 
     @classmethod
-    def of(cls, kernel: Kernel, history: Histories | IntArray) -> Moments:
-        """Take the moments of a history (or its rows, [H]): O(H D²) and its sparse rows, once."""
-        history = one_history(history, kernel.num_items)
-        voices = _Voices.of(kernel, history.item)
-        together = voices.summed()
-        with_whole = voices.products(together)[:, 0]
+    def of(cls, kernel: Kernel, history: Histories) -> Moments:
+        """Take the moments of one history: O(H D²) and its sparse rows, once."""
+        history = one_history(history)
+        vectors = _ScoreVectors.of(kernel, history.item)
+        with_whole = vectors.products(vectors.summed())[:, 0]
         last = kernel.second_moment[-1]
-        with_prior = voices.factors @ last[:-1] + voices.crossed[:, -1]
+        with_prior = vectors.factors @ last[:-1] + vectors.crossed[:, -1]
         whole, prior = float(with_whole.sum()), float(last[-1])
-        return cls(kernel, history, whole, prior, with_whole, with_prior, voices.squares())
+        return cls(kernel, history, whole, prior, with_whole, with_prior, vectors.squares())
 
     def spreads(
         self,
@@ -65,8 +64,8 @@ class Moments:
 
         Args:
             removed: positions in the history that are taken out, distinct in each row, [S, N].
-            left: the histories without them, and what the kernel's `weights` says of these, where
-                the caller knows it.
+            left, weights: the histories without them, and the kernel's `weights` of these, where
+                they are known.
         """
         if self.kernel.attention is not None:  # what is left counts otherwise than before
             left = self.history.without(removed) if left is None else left
@@ -90,8 +89,8 @@ class Moments:
             return self.squares[removed[:, 0]]
         positions, place = np.unique(removed, return_inverse=True)
         place = place.reshape(removed.shape)
-        voices = _Voices.of(self.kernel, self.history.item[positions])
-        gram = voices.products(voices)
+        vectors = _ScoreVectors.of(self.kernel, self.history.item[positions])
+        gram = vectors.products(vectors)
         return np.asarray(gram[place[:, :, None], place[:, None, :]].sum(axis=(1, 2)))
 
     def _afresh(self, removed: IntArray) -> float:
@@ -99,8 +98,8 @@ class Moments:
 
 
 @dataclass(frozen=True, eq=False)
-class _Voices:
-    """What some history items say: factors [N, D], sparse rows, their sums and products."""
+class _ScoreVectors:
+    """What some history items give every item: factors [N, D], sparse rows, sums, products."""
 
     kernel: Kernel
     factors: Floats
@@ -109,7 +108,7 @@ class _Voices:
     sums: Floats
 
     @classmethod
-    def of(cls, kernel: Kernel, history: IntArray) -> _Voices:
+    def of(cls, kernel: Kernel, history: IntArray) -> _ScoreVectors:
         factors = np.zeros((len(history), 0))
         if kernel.history_factors is not None:
             factors = kernel.history_factors[history].astype(np.float64)
@@ -119,13 +118,13 @@ class _Voices:
         crossed, sums = kernel.rows_with_centred[history], kernel.row_sums[history]
         return cls(kernel, factors, rows, crossed, sums)
 
-    def summed(self) -> _Voices:
+    def summed(self) -> _ScoreVectors:
         """Add them up."""
         rows = sp.csr_matrix(self.rows.sum(axis=0))
         parts = [part.sum(axis=0, keepdims=True) for part in (self.factors, self.crossed)]
-        return _Voices(self.kernel, parts[0], rows, parts[1], np.array([self.sums.sum()]))
+        return _ScoreVectors(self.kernel, parts[0], rows, parts[1], np.array([self.sums.sum()]))
 
-    def products(self, other: _Voices) -> Floats:
+    def products(self, other: _ScoreVectors) -> Floats:
         """Return the inner products with others over the centred items, [N, M]."""
         products = self.factors @ self.kernel.second_moment[:-1, :-1] @ other.factors.T
         products += self.crossed[:, :-1] @ other.factors.T + self.factors @ other.crossed[:, :-1].T

@@ -36,7 +36,7 @@ class CandidateAttention:
 
     Attributes:
         strength: v_h · exp ℓ(h, i), up to a factor of the candidate's own, float64 [H, C].
-        said: what the weights are multiplied by, float64 [H, C].
+        similarity: g, what the weights are multiplied by, float64 [H, C].
         priors: what is added whatever the history, float64 [C].
     """
 
@@ -46,8 +46,12 @@ class CandidateAttention:
 
     def contributions(self) -> Floats:
         """Return what each history item adds for each candidate, float64 [H, C]."""
+        return self.share_of(self.similarity)
+
+    def share_of(self, pooled: Floats) -> Floats:
+        """Return what the weights make of a part of `similarity`, float64 [H, C]."""
         total = self.strength.sum(axis=0)
-        parts = self.strength * self.similarity
+        parts = self.strength * pooled
         return np.asarray(np.divide(parts, total, out=np.zeros_like(parts), where=total > 0))
 
     def totals(self, kept: NDArray[np.bool_] | None = None) -> Floats:
@@ -105,8 +109,8 @@ class Ranker:
     stays; and what they pool is a number, so that the score can be taken apart.
 
     Attributes:
-        attend, say: a and m, of each agent that is heard, float64 [A].
-        alike: c, float64 [2].
+        attention_weights, value_weights: a and m, of each active agent, float64 [A].
+        popularity_weights: c, float64 [2].
         recency: what a day is worth in ℓ.
         liking: what a unit of value is worth in ℓ.
         popularity: p, float32 [I].
@@ -128,63 +132,53 @@ class Ranker:
     top: int = 200
 
     def read(
-        self, kernels: Sequence[Kernel], history: Histories, candidates: IntArray
+        self, similarity: Sequence[Floats] | Floats, history: Histories, candidates: IntArray
     ) -> CandidateAttention:
         """Read one history for candidates (rows, [C]).
 
         Args:
-            kernels: of the agents that are heard, in the order of the team, [A].
+            similarity: S_k(h, i) of each active agent, in the order of the team, float64 [A, H, C].
         """
-        return self.from_similarity(
-            [k.similarity(history.item, candidates) for k in kernels], history, candidates
-        )
-
-    def from_similarity(
-        self,
-        similarity: Sequence[Floats] | Floats,
-        history: Histories,
-        candidates: IntArray,
-    ) -> CandidateAttention:
-        """Read a history where S_k(h, i) is known, float64 [A, H, C]."""
-        met, wanted = self.popularity[history.item].astype(float), self.popularity[candidates]
-        pooled = self.popularity_weights[0] * np.outer(met, wanted)
-        pooled += self.popularity_weights[1] * np.abs(met[:, None] - wanted)
-        for value_weights, each in zip(self.value_weights, similarity, strict=True):
-            pooled += value_weights * each
+        own, wanted = self.popularity[history.item].astype(float), self.popularity[candidates]
+        pooled = self.popularity_weights[0] * np.outer(own, wanted)
+        pooled += self.popularity_weights[1] * np.abs(own[:, None] - wanted)
+        pooled = self.blend * pooled + self.pooled(similarity)
         priors = self.prior[candidates].astype(np.float64)
         if self.ratings is not None and self.ratings.weight:
             differs = self.ratings.trust * self.ratings.residual(history)
-            pooled += self.ratings.weight * differs[:, None]
+            pooled += self.blend * self.ratings.weight * differs[:, None]
             priors += self.ratings.weight * self.ratings.item_mean[candidates]
-        return CandidateAttention(
-            self._strength(similarity, history), self.blend * pooled, self.blend * priors
-        )
+        return CandidateAttention(self._strength(similarity, history), pooled, self.blend * priors)
+
+    def pooled(self, similarity: Sequence[Floats] | Floats) -> Floats:
+        """Return `blend` · Σ_k m_k · S_k, the part of g that comes from kernels, float64 [H, C].
+
+        Args:
+            similarity: of each active agent, or of a part of its kernel, float64 [A, H, C].
+        """
+        total = np.zeros(np.shape(similarity)[1:])
+        for value_weight, each in zip(self.value_weights, similarity, strict=True):
+            total += value_weight * each
+        return np.asarray(self.blend * total)
 
     def expected(
-        self, kernels: Sequence[Kernel], history: Histories, candidates: IntArray
+        self, similarity: Sequence[Floats] | Floats, history: Histories, candidates: IntArray
     ) -> Floats | None:
         """Return what value the user would give candidates, float64 [C]; None where unknown.
 
         What an item gets on average, and how the user's values differed from the average where
-        the ranker looks: an item neighbourhood (Sarwar et al. 2001) with its weights.
-        """
-        similarity = [kernel.similarity(history.item, candidates) for kernel in kernels]
-        return self.expected_of(similarity, history, candidates)
+        the ranker attends: an item neighbourhood (Sarwar et al. 2001) with its weights.
 
-    def expected_of(
-        self, similarity: Sequence[Floats] | Floats, history: Histories, candidates: IntArray
-    ) -> Floats | None:
-        """Return what `expected` does where S_k(h, i) is known, float64 [A, H, C]."""
+        Args:
+            similarity: as in `read`.
+        """
         if self.ratings is None:
             return None
         strength = self._strength(similarity, history)
         differs = self.ratings.trust * self.ratings.residual(history)[:, None]
         item_mean = self.ratings.item_mean[candidates].astype(np.float64)
-        return np.asarray(
-            CandidateAttention(
-                strength, np.broadcast_to(differs, strength.shape), item_mean
-            ).totals()[0]
-        )
+        values = np.broadcast_to(differs, strength.shape)
+        return np.asarray(CandidateAttention(strength, values, item_mean).totals()[0])
 
     def chosen(self, candidates: IntArray, scores: Floats) -> IntArray:
         """Return the positions of the candidates that are reordered, int64 [top] or fewer.
@@ -216,7 +210,8 @@ class Ranker:
         """
         if not len(best):
             return np.zeros(len(candidates))
-        reading = self.read(kernels, history, candidates[best])
+        similarity = [k.similarity(history.item, candidates[best]) for k in kernels]
+        reading = self.read(similarity, history, candidates[best])
         added = reading.totals()[0] - (0.0 if with_priors else reading.priors)
         return least_below(added, best, len(candidates))
 

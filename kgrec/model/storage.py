@@ -292,6 +292,7 @@ def _describe(kernel: Kernel) -> dict[str, Any]:
         "history_power": kernel.history_power,
         "chosen": dict(kernel.chosen),
         "rows": kernel.rows is not None,
+        "reads": {part: list(sources) for part, sources in kernel.reads.items()},
         "attention": None
         if kernel.attention is None
         else {"name": kernel.attention.name, "settings": kernel.attention.settings()},
@@ -323,8 +324,15 @@ def _kernel(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], size: 
         rows = sp.csr_matrix(tuple(parts), shape=(size, size))
     power = float(entry["history_power"])
     reader = _reader(agent, entry["attention"], arrays)
+    reads = {part: tuple(sources) for part, sources in entry.get("reads", {}).items()}
     return Kernel(
-        agent, rows=rows, history_power=power, attention=reader, chosen=entry["chosen"], **dense
+        agent,
+        rows=rows,
+        history_power=power,
+        attention=reader,
+        chosen=entry["chosen"],
+        reads=reads,
+        **dense,
     )
 
 

@@ -12,40 +12,15 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
 from kgrec.model.coordinator import Blend, Coordinator
-from kgrec.model.histories import Histories, as_histories, one_history
+from kgrec.model.histories import Histories, as_histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.ranker import Ranker
-
-RANKER = "ranker"
-"""What stands in the place of an agent's name for what the ranker adds."""
-
-
-@dataclass(frozen=True)
-class TeamParts:
-    """Scores taken apart by agent and by history item.
-
-    Attributes:
-        agents: names, [A]; the last is `RANKER` where there is one.
-        weights: the attention α_k(u) that each agent's numbers were multiplied by, float64 [A].
-        contributions: float64 [A, H, C].
-        priors: what each agent says of a candidate whatever the history, float64 [A, C].
-    """
-
-    agents: tuple[str, ...]
-    weights: NDArray[np.float64]
-    contributions: NDArray[np.float64]
-    priors: NDArray[np.float64]
-
-    @property
-    def total(self) -> NDArray[np.float64]:
-        """The scores, float64 [C]: the sum over agents of contributions and priors."""
-        return np.asarray(self.contributions.sum(axis=(0, 1)) + self.priors.sum(axis=0))
+from kgrec.model.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -54,7 +29,7 @@ class Suggestions:
 
     Attributes:
         agent: name.
-        item, other: rows of the history item and of the item it speaks for, int64 [N].
+        item, other: rows of the history item and of the item whose score it adds to, int64 [N].
         weight: float32 [N], positive.
     """
 
@@ -118,120 +93,27 @@ class Team:
             float32 [B, I]; items of the history are not masked.
         """
         histories = as_histories(histories)
-        alpha = self.blend(histories).alpha.astype(np.float32)  # [A, B]
+        weights = [kernel.weights(histories) for kernel in self.active]
+        blend = self.coordinator.blend(self.kernels, histories, self.probing, weights)
+        alpha = blend.alpha[self.coordinator.active].astype(np.float32)  # [A', B]
         scores = np.zeros((histories.shape[0], len(self.items)), dtype=np.float32)
-        for attention, kernel in zip(alpha, self.kernels, strict=True):
-            if attention.any():
-                scores += attention[:, None] * kernel.scores(histories)
+        for factor, kernel, each in zip(alpha, self.active, weights, strict=True):
+            if factor.any():
+                scores += factor[:, None] * kernel.scores(histories, each)
         if self.ranking is not None:
             self.ranking.reorder(self.active, histories, scores)
         return scores
 
-    def parts(
-        self,
-        history: Histories | ArrayLike,
-        candidates: ArrayLike,
-        weights: FloatArray | None = None,
-        attention: NDArray[np.float64] | None = None,
-        *,
-        ranked: bool = True,
-    ) -> TeamParts:
-        """Take scores apart.
-
-        The ranker stands beside the agents, as if all candidates were among those that it reorders.
+    def scorer(self, history: Histories) -> Scorer:
+        """Have the active agents read one history; all that is asked of it uses that reading.
 
         Args:
-            history: one history, or rows of its distinct items, [H]; may be empty.
-            candidates: rows of the items to score, [C].
-            weights: weight of each history item, [H], where only rows are given; 1 when absent.
-            attention: what `attention` says of this history, where the caller knows it.
-            ranked: False leaves the ranker out.
+            history: one history; may be empty.
 
-        Returns:
-            parts whose `total` is the score of each candidate.
+        Raises:
+            DataError: there are several histories.
         """
-        given = one_history(history, len(self.items), weights)
-        wanted = np.asarray(candidates, dtype=np.int64)
-        alpha = self.attention(given) if attention is None else attention
-        contributions = np.zeros((len(alpha), len(given.item), len(wanted)))
-        priors = np.zeros((len(alpha), len(wanted)))
-        for k, kernel in enumerate(self.kernels):
-            if alpha[k] > 0:
-                similarity, prior = kernel.parts(given, wanted)
-                contributions[k], priors[k] = alpha[k] * similarity, alpha[k] * prior
-        parts = TeamParts(self.agents, alpha, contributions, priors)
-        if self.ranking is None or not ranked:
-            return parts
-        reading = self.ranking.read(self.active, given, wanted)
-        return TeamParts(
-            (*parts.agents, RANKER),
-            np.append(alpha, self.ranking.blend),
-            np.concatenate([contributions, reading.contributions()[None]]),
-            np.concatenate([priors, reading.priors[None]]),
-        )
-
-    def totals(
-        self,
-        history: Histories | ArrayLike,
-        candidates: IntArray,
-        attention: NDArray[np.float64] | None = None,
-        *,
-        with_priors: bool = True,
-    ) -> NDArray[np.float64]:
-        """Score candidates as `scores` does, float64 [C]; see `standing`."""
-        return self.standing(history, candidates, attention, with_priors=with_priors)[0]
-
-    def standing(
-        self,
-        history: Histories | ArrayLike,
-        candidates: IntArray,
-        attention: NDArray[np.float64] | None = None,
-        *,
-        with_priors: bool = True,
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Score candidates in memory for one row; the ranker, if there is one, reorders the best.
-
-        Args:
-            history: one history, or rows of its distinct items, [H]; may be empty.
-            candidates: rows of the items to score, [C].
-            attention: what `attention` says of this history, where the caller knows it.
-            with_priors: False leaves out what speaks for an item whatever the history.
-
-        Returns:
-            the scores, float64 [C], and which candidates the ranker reordered, bool [C].
-        """
-        given = one_history(history, len(self.items))
-        alpha = self.attention(given) if attention is None else attention
-        scores, reordered = np.zeros(len(candidates)), np.zeros(len(candidates), dtype=np.bool_)
-        for weight, kernel in zip(alpha, self.kernels, strict=True):
-            if weight > 0:
-                similarity, prior = kernel.totals(given, candidates)
-                scores += weight * (similarity + prior if with_priors else similarity)
-        if self.ranking is not None:
-            best = self.ranking.chosen(candidates, scores)
-            reordered[best] = True
-            scores += self.ranking.added(
-                self.active, given, candidates, best, with_priors=with_priors
-            )
-        return scores, reordered
-
-    def expected_values(
-        self, history: Histories | ArrayLike, candidates: IntArray
-    ) -> NDArray[np.float64] | None:
-        """Return what value the user would give candidates (rows, [C]), float64 [C].
-
-        None where the interactions give no values.
-        """
-        if self.ranker is None:
-            return None
-        given = one_history(history, len(self.items))
-        return self.ranker.expected(self.active, given, candidates)
-
-    def attention(
-        self, history: Histories | ArrayLike, weights: FloatArray | None = None
-    ) -> NDArray[np.float64]:
-        """Return the attention α_k(u) of each agent for one history, float64 [A]; see `parts`."""
-        return self.blend(one_history(history, len(self.items), weights)).alpha[:, 0]
+        return Scorer.of(history, self.kernels, self.coordinator, self.probing, self.ranker)
 
     def blend(self, histories: Histories) -> Blend:
         """Return the shares of the agents for each history, which sum to one, and α, [A, B]."""
@@ -239,7 +121,7 @@ class Team:
 
     @cached_property
     def probing(self) -> list[Kernel]:
-        """What the coordinator asks the agents that are heard to see whether they agree."""
+        """The active kernels over the gate's probes, by which the gate sees whether they agree."""
         return self.coordinator.probing(self.kernels)
 
     @property
@@ -257,7 +139,7 @@ class Team:
 
         The item factors of all agents side by side and a dimension for each prior; the last
         dimension, √(M² − ‖v‖²), gives all rows the length M, so that the order of the cosine
-        with `query_vector` is the order of the inner product (Bachrach et al. 2014).
+        with `Scorer.vector` is the order of the inner product (Bachrach et al. 2014).
         """
         blocks = [block for kernel in self.active for block in _item_block(kernel)]
         empty = np.zeros((len(self.items), 0), dtype=np.float32)
@@ -267,34 +149,8 @@ class Team:
         lift = np.sqrt(np.maximum(largest - square, 0.0))
         return np.asarray(np.hstack([vectors, lift[:, None]]), dtype=np.float32)
 
-    def query_vector(
-        self,
-        history: Histories | ArrayLike,
-        weights: FloatArray | None = None,
-        attention: NDArray[np.float64] | None = None,
-    ) -> FloatArray:
-        """Return the query that belongs to `item_vectors`, float32 [D + 1]; see `parts`.
-
-        Its inner product with an item's vector is the score without the sparse rows. It is the
-        zero vector when no agent has anything to say; an index must not be asked then.
-        """
-        given = one_history(history, len(self.items), weights)
-        alpha = self.attention(given) if attention is None else attention
-        blocks: list[NDArray[np.float64]] = []
-        for weight, active, kernel in zip(
-            self.coordinator.weights, alpha, self.kernels, strict=True
-        ):
-            if weight <= 0:
-                continue
-            if kernel.history_factors is not None:
-                values = kernel.weights(given).astype(np.float64)
-                blocks.append(active * (values @ kernel.history_factors[given.item]))
-            if kernel.prior is not None:
-                blocks.append(np.array([active]))
-        return np.concatenate([*blocks, np.zeros(1)]).astype(np.float32)
-
     def suggestions(self, per_item: int = 50) -> Iterator[Suggestions]:
-        """Yield, for each agent that is heard and has sparse rows, the strongest of them.
+        """Yield, for each active agent that has sparse rows, the strongest of them.
 
         Args:
             per_item: at most so many positive weights of each history item.

@@ -1,29 +1,28 @@
-"""Recommendations for everybody: scored in memory in blocks, written to the graph in batches."""
+"""Recommendations for everybody: the query of each user, made from pages of the graph."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from kgrec.config import FrozenModel
-from kgrec.data.dataset import FloatArray, IntArray, Interactions
-from kgrec.data.selection import kind_codes, standing
-from kgrec.data.vocabulary import Vocabulary
-from kgrec.errors import ConfigError
-from kgrec.graph.pages import Page, interaction_pages, item_pages, user_pages
+from kgrec.data.dataset import IntArray
+from kgrec.graph.pages import Page, interaction_pages, user_pages
 from kgrec.graph.store import GraphStore
-from kgrec.model.histories import Histories
 from kgrec.progress import SILENT, Progress
-from kgrec.retrieval.history import asked_now
+from kgrec.retrieval.diversity import picks
+from kgrec.retrieval.history import as_history, asked_now, interactions_of
 from kgrec.retrieval.live import LiveModel
+from kgrec.retrieval.query import Filters, Knobs, QueryMaker
 
-CELLS_A_BLOCK = 8_000_000
 EDGES_A_BATCH = 4_000
+POOL = 10
+"""Of so many for each that is shown the diversity rule chooses, as in a single list."""
 
 
 class BatchReport(FrozenModel):
@@ -43,49 +42,75 @@ class BatchReport(FrozenModel):
 
 @dataclass(frozen=True, eq=False)
 class TopItems:
-    """The best unseen items of one user.
+    """What one user is recommended.
 
     Attributes:
-        rows: int64 [k], the best first; fewer where fewer are left.
-        scores: float32 [k].
+        rows: int64 [k], as they are shown; fewer where fewer are left.
+        scores: float64 [k].
+        request_id: from which an explanation makes the query again.
     """
 
     user_id: str
     rows: IntArray
-    scores: FloatArray
+    scores: NDArray[np.float64]
+    request_id: str
 
 
 def recommend_all(
-    store: GraphStore, live: LiveModel, k: int = 20, *, progress: Progress = SILENT
+    store: GraphStore,
+    live: LiveModel,
+    k: int = 20,
+    *,
+    filters: Filters = (),
+    diversity: float = 0.0,
+    progress: Progress = SILENT,
 ) -> Iterator[TopItems]:
-    """Yield the best `k` unseen items of every user, out of all items that the graph still has.
+    """Yield what every user is recommended, as a list for each of them alone would show it.
 
-    Nothing is yielded for users without a history that the model knows.
+    The whole catalogue is scored in memory. Nothing is yielded for users without a history that
+    the model knows.
 
     Raises:
-        ConfigError: `k` is below 1.
+        ConfigError: `k`, `diversity` or a filter makes no sense.
     """
-    if k < 1:
-        raise ConfigError("k must be 1 or more", value=k)
+    knobs, asked = Knobs.of(k, filters, diversity), asked_now()
+    queries = QueryMaker(store, "memory")
+    passed = queries.passed(live, knobs)
     users = [user for page in user_pages(store) for user in page["ids"]]
-    present = {item for page in item_pages(store) for item in page["ids"]}
-    absent = np.array([item not in present for item in live.team.items.ids])
     for page in interaction_pages(store, users, progress):
-        yield from _best(live, users, page, absent, k)
+        for row, columns in _by_user(page):
+            done = interactions_of(columns)
+            history = as_history(done, live.team.items, live.selection, asked=asked)
+            if not len(history):
+                continue
+            query = queries.make(live, history, knobs, "user", users[row], passed=passed)
+            positions = np.array([p.position for p in picks(query, POOL)], dtype=np.int64)
+            scored = query.scored
+            rows, scores = scored.rows[positions], scored.scores[positions]
+            yield TopItems(users[row], rows, scores, query.request_id)
 
 
 def write_recommended(
-    store: GraphStore, live: LiveModel, k: int = 20, *, progress: Progress = SILENT
+    store: GraphStore,
+    live: LiveModel,
+    k: int = 20,
+    *,
+    filters: Filters = (),
+    diversity: float = 0.0,
+    progress: Progress = SILENT,
 ) -> BatchReport:
-    """Store the best `k` of every user, each user's old ones replaced in one transaction.
+    """Store what every user is recommended, each user's old ones replaced in one transaction.
 
     Users who have lost their history lose their stored recommendations too.
+
+    Raises what `recommend_all` raises.
     """
     at = datetime.now(UTC)
     left = {user for page in user_pages(store) for user in page["ids"]}
     users = written = 0
     batch: list[TopItems] = []
-    for top in recommend_all(store, live, k, progress=progress):
+    every = recommend_all(store, live, k, filters=filters, diversity=diversity, progress=progress)
+    for top in every:
         left.discard(top.user_id)
         users += 1
         batch.append(top)
@@ -99,60 +124,27 @@ def write_recommended(
     return BatchReport(model_id=live.model_id, users=users, skipped=len(skipped), written=written)
 
 
-def _best(
-    live: LiveModel, users: list[str], page: Page, absent: np.ndarray[Any, Any], k: int
-) -> Iterator[TopItems]:
-    histories, seen, rows = _matrices(live, page)
-    size = max(CELLS_A_BLOCK // len(live.team.items), 1)
-    for first in range(0, len(rows), size):
-        block = slice(first, first + size)
-        scores = live.team.scores(histories[block])  # [B, I]
-        owner, item = seen[block].nonzero()
-        scores[owner, item] = -np.inf
-        scores[:, absent] = -np.inf
-        for row, each in zip(rows[block].tolist(), scores, strict=True):
-            top = _top(each, k)
-            yield TopItems(users[row], top, each[top])
-
-
-def _matrices(live: LiveModel, page: Page) -> tuple[Histories, sp.csr_matrix, IntArray]:
-    """Return B histories, what was seen, CSR [B, I], and the rows of the users who have one."""
-    items: Vocabulary = live.team.items
-    item = items.rows(page["items"])
-    taken = Interactions(
-        np.asarray(page["users"], dtype=np.int64),
-        item,
-        np.asarray(page["values"], dtype=np.float32),
-        np.asarray(page["times"], dtype=np.int64),
-        kind_codes(page["kinds"]),
-    ).take(item >= 0)
-    positive = live.selection.positive(page["kinds"], page["values"])[item >= 0]
-    speaks = standing(taken.user * len(items) + taken.item, taken.at, positive)
-    rows = np.unique(taken.user[speaks])
-    shape = (len(rows), len(items))
-    met = taken.take(np.isin(taken.user, rows))
-    active = taken.take(speaks)
-    met, active = (replace(part, user=np.searchsorted(rows, part.user)) for part in (met, active))
-    latest = np.full(len(rows), asked_now(), dtype=np.int64)
-    np.maximum.at(latest, active.user, active.at)
-    return Histories.of(active, *shape, now=latest), met.matrix(*shape), rows
-
-
-def _top(scores: FloatArray, k: int) -> IntArray:
-    """Return the rows of the best finite scores, the best first; ties go to the lower row."""
-    number = min(k, int(np.isfinite(scores).sum()))
-    if not number:
-        return np.empty(0, dtype=np.int64)
-    least = np.partition(scores, len(scores) - number)[len(scores) - number]
-    rows = np.flatnonzero(scores >= least)
-    return np.asarray(rows[np.argsort(-scores[rows], kind="stable")][:number])
+def _by_user(page: Page) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the columns of a page user by user, in the order of their rows."""
+    owner = np.asarray(page["users"], dtype=np.int64)
+    order = np.argsort(owner, kind="stable")
+    cuts = np.flatnonzero(np.diff(owner[order])) + 1
+    names = ("items", "kinds", "values", "times")
+    for mine in np.split(order, cuts) if len(order) else ():
+        yield int(owner[mine[0]]), {name: [page[name][n] for n in mine] for name in names}
 
 
 def _write(store: GraphStore, live: LiveModel, batch: list[TopItems], at: datetime) -> int:
     if not batch:
         return 0
     rows = [
-        {"user_id": top.user_id, "item_id": item, "rank": rank, "score": score}
+        {
+            "user_id": top.user_id,
+            "item_id": item,
+            "rank": rank,
+            "score": score,
+            "request_id": top.request_id,
+        }
         for top in batch
         for rank, (item, score) in enumerate(
             zip(live.team.items.take(top.rows), top.scores.tolist(), strict=True), start=1

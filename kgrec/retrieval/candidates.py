@@ -1,28 +1,44 @@
-"""Candidates for a history, gathered from the graph by Cypher: neighbours and suggestions."""
+"""Candidates: every unseen item of the catalogue, or those that Cypher gathers from the graph."""
 
 from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kgrec.config import FrozenModel
+from kgrec.data.dataset import IntArray
+from kgrec.graph.pages import item_id_pages
 from kgrec.graph.store import GraphStore
+from kgrec.model.scorer import Scorer
 from kgrec.retrieval.history import History
 from kgrec.retrieval.live import LiveModel
 
+MEMORY_ITEMS = 200_000
+"""A catalogue of at most so many items is scored whole for each query."""
+MASK_AGE_S = 300.0
+"""Seconds after which it is read again which items the graph has."""
+
+Retrieval = Literal["auto", "memory", "graph"]
+
 
 class CandidateConfig(FrozenModel):
-    """How many candidates are gathered.
+    """How many candidates are gathered from the graph.
 
     Attributes:
-        neighbours: how many the vector index is asked for beside what was seen. An index is
+        neighbours: how many the vector index is asked for beside the seen items. An index is
             approximate and one engine's recall is low below 100, so it is asked for far more
             than are shown.
         suggested: how many the suggestions of the history may add.
         history: at most so many items of a history, the newest, are followed in the graph; the
             score takes all of them.
-        seen: the graph leaves out what was seen up to so many items; of a longer history it
-            would compare every candidate with every item, so more is asked for instead.
+        seen: the graph leaves out up to so many seen items; with a longer history it would
+            compare every candidate with every item, so more is asked for instead.
     """
 
     neighbours: int = 300
@@ -31,54 +47,111 @@ class CandidateConfig(FrozenModel):
     seen: int = 1000
 
 
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """Which items of a model the graph has.
+
+    Attributes:
+        present: bool [I].
+        fingerprint: eight hexadecimal digits over `present`.
+    """
+
+    present: NDArray[np.bool_]
+    fingerprint: str
+
+    @classmethod
+    def of(cls, present: NDArray[np.bool_]) -> Catalogue:
+        """Name a mask by what it holds."""
+        return cls(present, hashlib.sha256(np.packbits(present).tobytes()).hexdigest()[:8])
+
+
+class Catalogues:
+    """Keeps which items the graph has for the models in use; safe to share between threads."""
+
+    def __init__(self, store: GraphStore) -> None:
+        self.store = store
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[float, Catalogue]] = {}
+
+    def of(self, live: LiveModel, *, anew: bool = False) -> Catalogue:
+        """Return which items of a model there are.
+
+        Args:
+            anew: read it again, since an item turned out to be missing.
+        """
+        kept = self._kept.get(live.model_id)
+        if kept is not None and not anew and time.monotonic() < kept[0] + MASK_AGE_S:
+            return kept[1]
+        present = np.zeros(len(live.team.items), dtype=np.bool_)
+        for page in item_id_pages(self.store):
+            rows = live.team.items.rows(page["ids"])
+            present[rows[rows >= 0]] = True
+        catalogue = Catalogue.of(present)
+        with self._lock:
+            while len(self._kept) > 1 and live.model_id not in self._kept:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[live.model_id] = (time.monotonic(), catalogue)
+        return catalogue
+
+
+def in_memory(retrieval: Retrieval, live: LiveModel) -> bool:
+    """Tell whether the whole catalogue is scored; a model without an index has no other way."""
+    if not live.slot:
+        return True
+    return retrieval == "memory" or (retrieval == "auto" and len(live.team.items) <= MEMORY_ITEMS)
+
+
+def unseen(live: LiveModel, history: History, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which items are there and not in a history, bool [I]."""
+    left = present.copy()
+    rows = live.team.items.rows(event.item_id for event in history.seen)
+    left[rows[rows >= 0]] = False
+    return left
+
+
 def gather(
     store: GraphStore,
     live: LiveModel,
     history: History,
+    scorer: Scorer,
     *,
-    config: CandidateConfig | None = None,
-    k: int = 10,
-    attention: NDArray[np.float64] | None = None,
-) -> dict[str, str]:
-    """Return unseen candidates of a history, id to title; a model without news is no candidate.
+    config: CandidateConfig,
+    k: int,
+) -> IntArray:
+    """Return the rows of unseen candidates that the graph finds for a history, rising, int64 [C].
+
+    An item that the graph has and the model does not know is no candidate.
 
     Args:
         k: how many will be shown; at least ten times as many are asked for.
-        attention: the team's for this history, where it is known.
     """
-    config = config or CandidateConfig()
-    found: dict[str, str] = {}
-    seen = sorted(history.seen) if len(history.seen) <= config.seen else []
-    taken = history.taken(len(live.team.items))
-    active = live.team.attention(taken) if attention is None else attention
-    rows = _nearest(store, live, history, active, seen, max(config.neighbours, 10 * k))
-    suggested = max(config.suggested, 10 * k)
-    rows += _suggested(store, live, history, active, seen, suggested, config.history)
-    for row in rows:
-        for item_id, title in zip(row["items"], row["titles"], strict=True):
-            if item_id in live.team.items and item_id not in history.seen:
-                found.setdefault(item_id, title or item_id)
-    return found
+    seen = sorted(history.seen_ids) if len(history.seen) <= config.seen else []
+    found = _nearest(store, live, history, scorer, seen, max(config.neighbours, 10 * k))
+    number = max(config.suggested, 10 * k)
+    found += _suggested(store, live, history, scorer, seen, number, config.history)
+    items = live.team.items
+    ids = {item for row in found for item in row["items"]} - history.seen_ids
+    rows = items.rows(ids)
+    return np.sort(rows[rows >= 0])
 
 
 def _nearest(
     store: GraphStore,
     live: LiveModel,
     history: History,
-    attention: NDArray[np.float64],
+    scorer: Scorer,
     seen: list[str],
     number: int,
 ) -> list[dict[str, list[str]]]:
     if live.index is None:
         return []
-    vector = live.team.query_vector(history.taken(len(live.team.items)), attention=attention)
+    vector = scorer.vector()
     if not np.any(vector):
         return []
-    wanted = min(number + len(history.seen), len(live.team.items))
     return store.read(
         "recommend/nearest",
         index=live.index,
-        k=wanted,
+        k=min(number + len(history.seen), len(live.team.items)),
         vector=(vector / np.linalg.norm(vector)).tolist(),
         seen=seen,
     )
@@ -88,24 +161,23 @@ def _suggested(
     store: GraphStore,
     live: LiveModel,
     history: History,
-    attention: NDArray[np.float64],
+    scorer: Scorer,
     seen: list[str],
     number: int,
     newest: int,
 ) -> list[dict[str, list[str]]]:
-    team = live.team
-    active = {
-        kernel.agent: weight * len(history) ** -kernel.history_power
-        for kernel, weight in zip(team.kernels, attention.tolist(), strict=True)
-        if kernel.rows is not None and weight > 0
+    attention = {
+        kernel.agent: alpha * len(history) ** -kernel.history_power
+        for kernel, alpha in zip(live.team.kernels, scorer.alpha.tolist(), strict=True)
+        if kernel.rows is not None and alpha > 0
     }
-    if not active:
+    if not attention:
         return []
     return store.read(
         "recommend/suggested",
         history=history.ids[:newest],
         seen=seen,
         model_id=live.model_id,
-        attention=active,
+        attention=attention,
         limit=number if seen else number + len(history.seen),
     )

@@ -1,10 +1,14 @@
-"""What a user did, read from the graph, newest first."""
+"""The history of a query: what a user did, newest first, as the graph or the caller gives it."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +18,7 @@ from kgrec.data.vocabulary import Vocabulary
 from kgrec.graph.store import GraphStore
 from kgrec.model.histories import Histories
 
+HOUR = 3_600_000
 MINUTE = 60_000
 
 
@@ -22,6 +27,7 @@ class Event:
     """One item of a history, with the last interaction on it.
 
     Attributes:
+        title: empty where nobody will read it, as in a batch.
         kind: of the interaction; empty for an item of an anonymous history.
         at: milliseconds since 1970 in UTC; 0 where the time is unknown.
     """
@@ -33,21 +39,23 @@ class Event:
     at: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class History:
-    """A history as the model takes it.
+    """A history as a query holds it.
 
     Attributes:
-        events: what speaks for its item and is known to the model, newest first, [H].
+        events: positive events on items that the model knows, newest first, [H].
         rows: rows of the events' items, int64 [H].
-        seen: ids of all items of the history, whatever was thought of them.
-        now: when it is asked for, milliseconds since 1970; see `asked_now`.
+        seen: every item of the history, the positive ones and the others, newest first.
+        asked: the moment of asking, milliseconds since 1970.
+        num_items: how many items the model knows.
     """
 
     events: tuple[Event, ...] = ()
     rows: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    seen: frozenset[str] = frozenset()
-    now: int = 0
+    seen: tuple[Event, ...] = ()
+    asked: int = 0
+    num_items: int = 0
 
     def __len__(self) -> int:
         return len(self.events)
@@ -56,73 +64,104 @@ class History:
     def ids(self) -> list[str]:
         return [event.item_id for event in self.events]
 
-    def without(self, items: frozenset[str]) -> History:
-        """Return the history as if these items had never been met."""
-        kept = [n for n, event in enumerate(self.events) if event.item_id not in items]
-        events = tuple(self.events[n] for n in kept)
-        return History(events, self.rows[kept], self.seen - items, self.now)
+    @cached_property
+    def seen_ids(self) -> frozenset[str]:
+        return frozenset(event.item_id for event in self.seen)
 
-    def taken(self, num_items: int) -> Histories:
-        """Return the history as agents read it.
+    @property
+    def now(self) -> int:
+        """The hour that had begun when the query was asked.
+
+        Scores that depend on the time stay the same within an hour.
+        """
+        return self.asked // HOUR * HOUR
+
+    @property
+    def fingerprint(self) -> str:
+        """Return 12 hexadecimal digits over items, kinds, values and times, in their order."""
+        rows = [(e.item_id, e.kind, float(e.value), e.at) for e in self.seen]
+        text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+    @cached_property
+    def histories(self) -> Histories:
+        """The history as agents read it, converted once.
 
         Items of an anonymous history, which have an order but no times, are a minute apart. Times
         that the graph lacks stay unknown, as in training.
-
-        Args:
-            num_items: how many items the model knows.
         """
         at = np.array([event.at for event in self.events], dtype=np.int64)
         if not at.any() and not any(event.kind for event in self.events):
             at = self.now - MINUTE * np.arange(1, len(at) + 1)
         return Histories.one(
             self.rows,
-            num_items,
+            self.num_items,
             at=at,
             kind=kind_codes([event.kind for event in self.events]),
             value=[event.value for event in self.events],
             now=max(self.now, int(at.max(initial=0))),
         )
 
+    def without(self, item_id: str) -> History:
+        """Return the history as if an item had never been seen."""
+        kept = [n for n, event in enumerate(self.events) if event.item_id != item_id]
+        events = tuple(self.events[n] for n in kept)
+        seen = tuple(event for event in self.seen if event.item_id != item_id)
+        return History(events, self.rows[kept], seen, self.asked, self.num_items)
+
 
 def asked_now() -> int:
-    """Return the time of a request: the hour that has begun, in milliseconds since 1970.
-
-    Scores that look at the time stay the same within an hour, so that what was recommended can
-    be explained a little later.
-    """
-    return int(time.time() // 3600) * 3_600_000
+    """Return the moment of asking, in milliseconds since 1970."""
+    return int(time.time() * 1000)
 
 
-def read_history(
-    store: GraphStore, user_id: str, items: Vocabulary, selection: Selection
-) -> History | None:
-    """Return the history of a user, or None when the graph has no such user."""
+def read_interactions(store: GraphStore, user_id: str) -> list[Event] | None:
+    """Return every interaction of a user, newest first, or None when there is no such user."""
     found = store.read("recommend/history", user_id=user_id)
-    if not found:
-        return None
-    columns = found[0]
-    last: dict[str, Event] = {}
-    names = ("items", "titles", "kinds", "values", "times")
-    for item_id, title, kind, value, at in zip(*(columns[name] for name in names), strict=True):
-        last.setdefault(item_id, Event(item_id, title, kind, value, at))
-    return as_history(list(last.values()), items, selection)
+    return interactions_of(found[0]) if found else None
+
+
+def interactions_of(columns: Mapping[str, Sequence[Any]]) -> list[Event]:
+    """Return the interactions of one user, newest first.
+
+    The order is fixed here, not by the database, so that a batch has the very same.
+
+    Args:
+        columns: `items`, `kinds`, `values`, `times` and, where they are wanted, `titles`.
+    """
+    items = columns["items"]
+    titles = columns.get("titles") or [""] * len(items)
+    rows = zip(items, titles, columns["kinds"], columns["values"], columns["times"], strict=True)
+    return sorted((Event(*row) for row in rows), key=_newest_first)
 
 
 def as_history(
-    events: Sequence[Event], items: Vocabulary, selection: Selection | None = None
+    interactions: Iterable[Event],
+    items: Vocabulary,
+    selection: Selection | None = None,
+    *,
+    asked: int | None = None,
 ) -> History:
-    """Keep the events that speak for items of the vocabulary; the others count as seen.
+    """Keep the last interaction on each item; those that are positive and known are the events.
 
     Args:
-        events: one an item, newest first.
+        interactions: newest first.
         items: what the model knows.
-        selection: says which kinds and values speak for an item; None takes every event.
+        selection: says which kinds and values are positive; None takes every one.
+        asked: the moment of asking, in milliseconds since 1970; now when absent.
     """
-    rows = items.rows(event.item_id for event in events)
+    last: dict[str, Event] = {}
+    for event in interactions:
+        last.setdefault(event.item_id, event)
+    seen = tuple(last.values())
+    rows = items.rows(event.item_id for event in seen)
     kept = rows >= 0
     if selection is not None:
-        kinds, values = [e.kind for e in events], [e.value for e in events]
-        kept &= selection.positive(kinds, values)
-    seen = frozenset(event.item_id for event in events)
-    known = tuple(events[n] for n in np.flatnonzero(kept).tolist())
-    return History(known, rows[kept], seen, asked_now())
+        kept &= selection.positive([e.kind for e in seen], [e.value for e in seen])
+    events = tuple(seen[n] for n in np.flatnonzero(kept).tolist())
+    moment = asked_now() if asked is None else asked
+    return History(events, rows[kept], seen, moment, len(items))
+
+
+def _newest_first(event: Event) -> tuple[int, str, str, float]:
+    return (-event.at, event.item_id, event.kind, event.value)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ from kgrec.config import parse_config
 from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError
 from kgrec.graph.store import GraphStore
+from kgrec.model.histories import Histories
 from kgrec.model.storage import load_team
 from kgrec.model.team import Team
 from kgrec.retrieval.paths import meanings_of
+
+_NAME = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,7 @@ class LiveModels:
         self.models = models
         self._lock = threading.Lock()
         self._loaded: LiveModel | None = None
+        self._other: LiveModel | None = None
 
     def named(self) -> tuple[str, str]:
         """Return the id and the vector property of the live model.
@@ -86,6 +91,23 @@ class LiveModels:
                 self._loaded = loaded
             return loaded
 
+    def get(self, model_id: str) -> LiveModel:
+        """Return a model by its id, live or not; beside the live one, one other is kept.
+
+        One that is not live has no slot, as the graph may hold other vectors by now.
+
+        Raises:
+            ModelError: its files are missing or broken.
+        """
+        with self._lock:
+            for known in (self._loaded, self._other):
+                if known is not None and known.model_id == model_id:
+                    return known
+            if not _NAME.fullmatch(model_id):
+                raise ModelError("this is no id of a model", value=model_id)
+            self._other = replace(self._load(model_id, ""), index=None)
+            return self._other
+
     def _load(self, model_id: str, slot: str) -> LiveModel:
         folder = self.models / model_id
         if not folder.is_dir():
@@ -98,7 +120,8 @@ class LiveModels:
         given = team.config.get("selection") or {}
         selection = parse_config(Selection, dict(given), origin=f"selection of model {model_id!r}")
         # What is reckoned or imported once is done before the first user: a history is read.
-        team.attention(np.arange(min(1, len(team.items)), dtype=np.int64))
+        first = np.arange(min(1, len(team.items)), dtype=np.int64)
+        team.scorer(Histories.one(first, len(team.items)))
         has_vectors = team.item_vectors().shape[1] > 1
         index = self.store.dialect.vector_index(slot) if has_vectors else None
         meanings = meanings_of(selection.domain)

@@ -1,63 +1,57 @@
-"""Recommendation: history → candidates (Cypher) → exact score → rules → records with reasons."""
+"""Recommendation: query → scores → rules → records with reasons, or a fallback that says so."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from kgrec.config import FrozenModel
-from kgrec.errors import ConfigError, NotFoundError
+from kgrec.errors import NotFoundError
 from kgrec.graph.store import GraphStore
-from kgrec.retrieval.candidates import CandidateConfig, gather
-from kgrec.retrieval.diversity import in_order, varied
-from kgrec.retrieval.fallbacks import popular, related
-from kgrec.retrieval.filters import Filter, parse_filter, passing
-from kgrec.retrieval.history import Event, History, as_history, read_history
+from kgrec.model.scorer import Contributions
+from kgrec.retrieval.candidates import CandidateConfig, Retrieval, in_memory
+from kgrec.retrieval.diversity import moves, picks
+from kgrec.retrieval.history import Event, History, as_history, asked_now, read_interactions
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
-from kgrec.retrieval.records import Fallback, Recommendation, RecommendationList
-from kgrec.retrieval.scoring import Scored, score, take_apart
-from kgrec.retrieval.words import short_reasons
+from kgrec.retrieval.query import Filters, Knobs, Query, QueryMaker, request_id
+from kgrec.retrieval.reasons import reasons_of
+from kgrec.retrieval.records import (
+    Fallback,
+    Reason,
+    Recommendation,
+    RecommendationList,
+    signed_shares,
+)
+from kgrec.retrieval.request_id import Purpose
 
-Filters = Sequence[Filter | str]
-
-
-class _Options(TypedDict):
-    attention: NDArray[np.float64]
-    with_priors: bool
-
-
-class _Facts(TypedDict, total=False):
-    """What a list says beside its items; see `RecommendationList`."""
-
-    fallback: Fallback
-    history: int
-    candidates: int
-    weights: dict[str, float]
-    filtered: int
+_TRIES = 3
+"""So often a list is made anew where items left the graph meanwhile."""
 
 
 class RecommenderConfig(FrozenModel):
     """Settings of the recommender.
 
     Attributes:
-        candidates: how many candidates are gathered.
+        retrieval: where candidates come from. `memory` scores every unseen item of the catalogue,
+            `graph` gathers a few hundred by Cypher, `auto` does the first while the catalogue has
+            at most `kgrec.retrieval.candidates.MEMORY_ITEMS` items.
+        candidates: how many candidates are gathered from the graph.
         paths: where reasons are looked for.
         pool: how many of the best, for each that is shown, the diversity rule chooses from.
-        speakers: how many history items of each recommendation reasons are looked for with.
+        sources: reasons are looked for with so many history items of each recommendation.
         fallback_degree: entities of more items than these do not tie an untrained item to others.
     """
 
+    retrieval: Retrieval = "auto"
     candidates: CandidateConfig = CandidateConfig()
     paths: PathConfig = PathConfig(max_degree=300)
     pool: int = Field(default=10, ge=1)
-    speakers: int = Field(default=15, ge=0)
+    sources: int = Field(default=15, ge=0)
     fallback_degree: int = 300
 
 
@@ -76,11 +70,12 @@ class Recommender:
         self.store = store
         self.live = LiveModels(store, models)
         self.config = config or RecommenderConfig()
+        self.queries = QueryMaker(store, self.config.retrieval, self.config.candidates)
 
     def recommend(
         self, user_id: str, k: int = 10, *, filters: Filters = (), diversity: float = 0.0
     ) -> RecommendationList:
-        """Recommend items that a user has not met.
+        """Recommend items that a user has not seen.
 
         A user that the graph lacks, or one without a history that the model knows, gets the most
         popular items, and `fallback` says so.
@@ -94,18 +89,18 @@ class Recommender:
             ModelError: no model is live, or it cannot be loaded.
             ConfigError: `k`, `diversity` or a filter makes no sense.
         """
+        knobs, asked = Knobs.of(k, filters, diversity), asked_now()
 
         def answer(live: LiveModel) -> RecommendationList:
-            history = read_history(self.store, user_id, live.team.items, live.selection)
-            if history is None:
-                found = self._popular(live, History(), k, filters, "unknown_user")
-            elif not len(history):
-                found = self._popular(live, history, k, filters, "empty_history")
-            else:
-                found = self._personal(live, history, k, filters, diversity)
-            return found.model_copy(update={"user_id": user_id})
+            done = read_interactions(self.store, user_id)
+            items = live.team.items
+            history = as_history(done or (), items, live.selection, asked=asked)
+            if not len(history):
+                why: Fallback = "unknown_user" if done is None else "empty_history"
+                return self._popular(live, history, knobs, why, "user", user_id)
+            return self._list(self.queries.make(live, history, knobs, "user", user_id))
 
-        return self._consistently(answer, k, diversity)
+        return self._timed(answer)
 
     def recommend_for(
         self, history: Sequence[str], k: int = 10, *, filters: Filters = (), diversity: float = 0.0
@@ -114,17 +109,18 @@ class Recommender:
 
         Raises what `recommend` raises.
         """
+        knobs, asked = Knobs.of(k, filters, diversity), asked_now()
 
         def answer(live: LiveModel) -> RecommendationList:
-            known = as_history(self._events(history), live.team.items)
+            known = as_history(self.events(history), live.team.items, asked=asked)
             if not len(known):
-                return self._popular(live, known, k, filters, "empty_history")
-            return self._personal(live, known, k, filters, diversity)
+                return self._popular(live, known, knobs, "empty_history", "history")
+            return self._list(self.queries.make(live, known, knobs, "history"))
 
-        return self._consistently(answer, k, diversity)
+        return self._timed(answer)
 
     def similar(self, item_id: str, k: int = 10, *, filters: Filters = ()) -> RecommendationList:
-        """Return the items that an item speaks for most, whatever their popularity.
+        """Return the items that an item contributes to most, whatever their popularity.
 
         One that came after the training is compared by the entities that it shares, and
         `fallback` says so.
@@ -132,157 +128,189 @@ class Recommender:
         Raises:
             NotFoundError: the graph has no such item.
         """
+        knobs, asked = Knobs.of(k, filters), asked_now()
 
         def answer(live: LiveModel) -> RecommendationList:
-            events = self._events([item_id])
+            events = self.events([item_id])
             if not events:
                 raise NotFoundError("there is no such item", value=item_id)
-            history = as_history(events, live.team.items)
+            history = as_history(events, live.team.items, asked=asked)
             if len(history):
-                return self._personal(live, history, k, filters, 0.0, with_priors=False)
-            passed = self._passing(live, filters)
-            items, looked_at = related(self.store, item_id, passed, k, self.config.fallback_degree)
-            return _list(live, items, fallback="untrained_item", candidates=looked_at)
+                made = self.queries.make(live, history, knobs, "similar", with_priors=False)
+                return self._list(made)
+            return self._related(live, history, knobs, item_id)
 
-        return self._consistently(answer, k, 0.0)
+        return self._timed(answer)
 
-    def candidates(
-        self,
-        live: LiveModel,
-        history: History,
-        k: int,
-        filters: Filters = (),
-        attention: NDArray[np.float64] | None = None,
-    ) -> tuple[dict[str, str], int]:
-        """Gather unseen candidates of a history from the graph.
+    def events(self, ids: Sequence[str]) -> list[Event]:
+        """Return an anonymous history: the items of some ids that the graph has, in their order."""
+        distinct = list(dict.fromkeys(ids))
+        titles = self.titles(distinct)
+        return [Event(item, titles[item]) for item in distinct if item in titles]
 
-        Args:
-            attention: the team's for this history, where it is known.
+    def titles(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the titles of items, by id; an id that the graph lacks is left out."""
+        rows = self.store.read("recommend/titles", items=list(ids))
+        return {row["item_id"]: row["title"] or row["item_id"] for row in rows}
 
-        Returns:
-            id to title, and how many unseen items the filters took away. Under filters every
-            item that passes them is a candidate.
+    def _timed(self, answer: Callable[[LiveModel], RecommendationList]) -> RecommendationList:
+        """Answer from the live model, which is read once.
+
+        Everything that is scored comes from that one object, so an answer never mixes two models.
+        Only candidates that come from the graph can belong to another one, when it went live
+        meanwhile; then the answer is made anew.
         """
-        passed = self._passing(live, filters)
-        if passed is None:
-            config = self.config.candidates
-            return gather(self.store, live, history, config=config, k=k, attention=attention), 0
-        known = sorted(i for i in passed if i in live.team.items and i not in history.seen)
-        rows = self.store.read("recommend/titles", items=known)
-        titles = {row["item_id"]: row["title"] or row["item_id"] for row in rows}
-        met = sum(item in live.team.items for item in history.seen)
-        return titles, len(live.team.items) - met - len(titles)
-
-    def _consistently(
-        self, answer: Callable[[LiveModel], RecommendationList], k: int, diversity: float
-    ) -> RecommendationList:
-        """Answer from one model, again when another went live meanwhile."""
-        if k < 1:
-            raise ConfigError("k must be 1 or more", value=k)
-        if not 0.0 <= diversity <= 1.0:
-            raise ConfigError("diversity must lie between 0 and 1", value=diversity)
         begun = time.perf_counter()
         live = self.live.current()
         found = answer(live)
-        while (now := self.live.current()) is not live:
-            live, found = now, answer(now)
+        if not in_memory(self.config.retrieval, live):
+            while (now := self.live.current()) is not live:
+                live, found = now, answer(now)
         spent = (time.perf_counter() - begun) * 1000
         return found.model_copy(update={"milliseconds": round(spent, 2)})
 
-    def _personal(
+    def _list(self, query: Query) -> RecommendationList:
+        for _ in range(_TRIES):
+            shown = picks(query, self.config.pool)
+            positions = [pick.position for pick in shown]
+            ids = query.ids(positions)
+            titles = self.titles(ids)
+            if len(titles) == len(ids):
+                break
+            query = self.queries.made_anew(query)  # an item has left the graph
+        reasons, parts = self._reasons(query, positions, titles)
+        named = {pick.position: titles.get(i, i) for pick, i in zip(shown, ids, strict=True)}
+        items = tuple(
+            Recommendation(
+                rank=n + 1,
+                item_id=item_id,
+                title=named[pick.position],
+                score=float(query.scored.scores[pick.position]),
+                contributions=(by_agent := dict(zip(parts.agents, column, strict=True))),
+                signed_shares=signed_shares(by_agent),
+                expected_value=None if parts.expected is None else float(parts.expected[n]),
+                reasons=reasons[n],
+                moves=moves(pick, n + 1, named),
+            )
+            for n, (pick, item_id, column) in enumerate(
+                zip(shown, ids, parts.by_agent.T.tolist(), strict=True)
+            )
+        )
+        return RecommendationList(
+            items=items,
+            model_id=query.live.model_id,
+            vocabulary_hash=query.live.team.items.hash,
+            request_id=query.request_id,
+            user_id=query.user_id,
+            history=len(query.history),
+            candidates=len(query.candidates),
+            shares=query.scorer.shares,
+            filtered=query.filtered,
+        )
+
+    def _reasons(
+        self, query: Query, positions: Sequence[int], titles: Mapping[str, str]
+    ) -> tuple[list[tuple[Reason, ...]], Contributions]:
+        """Return the reasons of the items at some positions, and their contributions."""
+        parts = query.contributions(positions)
+        events = query.history.events
+        by_event = parts.by_item.sum(axis=0)  # [H, C]
+        sources: list[dict[str, str]] = []
+        for column in by_event.T:
+            best = sorted(range(len(events)), key=lambda n: -column[n])[: self.config.sources]
+            sources.append({events[n].item_id: events[n].title for n in best if column[n] > 0})
+        ids = query.ids(positions)
+        found = read_paths(
+            self.store,
+            {item: title for each in sources for item, title in each.items()},
+            {item: titles[item] for item in ids if item in titles},
+            num_items=len(query.live.team.items),
+            meanings=query.live.meanings,
+            config=self.config.paths,
+        )
+        place = {item: n for n, item in enumerate(ids)}
+        paths: list[dict[str, KnowledgePath]] = [{} for _ in ids]
+        for path in found:
+            n = place[path.item.item_id]
+            if path.history.item_id in sources[n]:
+                paths[n].setdefault(path.history.item_id, path)
+        return [reasons_of(events, parts, n, paths[n]) for n in range(len(ids))], parts
+
+    def _popular(
         self,
         live: LiveModel,
         history: History,
-        k: int,
-        filters: Filters,
-        diversity: float,
-        *,
-        with_priors: bool = True,
+        knobs: Knobs,
+        why: Fallback,
+        purpose: Purpose,
+        user_id: str | None = None,
     ) -> RecommendationList:
-        taken = history.taken(len(live.team.items))
-        blend = live.team.blend(taken)
-        active = blend.alpha[:, 0]
-        options: _Options = {"attention": active, "with_priors": with_priors}
-        candidates, filtered = self.candidates(live, history, k, filters, active)
-        scored = score(live.team, history, candidates, **options)
-        pool = k * self.config.pool
-        picks = varied(live.team, scored, k, diversity, pool) if diversity else in_order(scored, k)
-        positions = [pick.position for pick in picks]
-        shown = take_apart(live.team, history, scored, positions, **options)
-        expected = live.team.expected_values(taken, scored.rows[positions])
-        speakers = {pick.position: shown.by_event(n) for n, pick in enumerate(picks)}
-        paths = self._paths(live, scored, speakers)
-        items = tuple(
-            Recommendation(
-                rank=rank,
-                item_id=scored.ids[pick.position],
-                title=scored.titles[pick.position],
-                score=float(scored.scores[pick.position]),
-                contributions=shown.by_agent(rank - 1),
-                expected_value=None if expected is None else float(expected[rank - 1]),
-                reasons=short_reasons(
-                    speakers[pick.position], paths.get(scored.ids[pick.position], {})
-                ),
-                moves=pick.moves,
+        """Return the unseen items of the most interactions."""
+        passed, label = self.queries.passing(live, knobs), live.selection.label
+        seen = history.seen_ids
+        if passed is None:
+            rows = self.store.read("recommend/popular", seen=list(seen), limit=knobs.k, label=label)
+        else:
+            rows = self.store.read(
+                "recommend/popularity_of", items=sorted(passed - seen), label=label
             )
-            for rank, pick in enumerate(picks, start=1)
-        )
-        shares = map(float, blend.shares[:, 0])
-        return _list(
-            live,
-            items,
-            history=len(history),
-            candidates=len(candidates),
-            weights=dict(zip(live.team.agents, shares, strict=True)),
-            filtered=filtered,
-        )
+            rows.sort(key=lambda row: (-row["interactions"], row["item_id"]))
+        best = rows[: knobs.k]
+        words = [f"popular: {row['interactions']} interactions" for row in best]
+        found = _fallback(live, history, knobs, why, purpose, user_id, best, "interactions", words)
+        return found.model_copy(update={"candidates": len(rows)})
 
-    def _passing(self, live: LiveModel, filters: Filters) -> frozenset[str] | None:
-        domain = live.selection.domain
-        read = [parse_filter(f, domain) if isinstance(f, str) else f for f in filters]
-        return passing(self.store, read)
-
-    def _paths(
-        self, live: LiveModel, scored: Scored, shares: Mapping[int, Sequence[tuple[Event, float]]]
-    ) -> dict[str, dict[str, KnowledgePath]]:
-        """Return the best path of each recommended item from each of its speakers."""
-        speakers: dict[str, dict[str, str]] = {}
-        for position, parts in shares.items():
-            best = [event for event, share in parts[: self.config.speakers] if share > 0]
-            speakers[scored.ids[position]] = {event.item_id: event.title for event in best}
-        history = {i: title for each in speakers.values() for i, title in each.items()}
-        items = {scored.ids[p]: scored.titles[p] for p in shares}
-        found = read_paths(
-            self.store,
-            history,
-            items,
-            num_items=len(live.team.items),
-            meanings=live.meanings,
-            config=self.config.paths,
-        )
-        paths: dict[str, dict[str, KnowledgePath]] = {}
-        for path in found:
-            if path.history.item_id in speakers[path.item.item_id]:
-                paths.setdefault(path.item.item_id, {}).setdefault(path.history.item_id, path)
-        return paths
-
-    def _popular(
-        self, live: LiveModel, history: History, k: int, filters: Filters, why: Fallback
+    def _related(
+        self, live: LiveModel, history: History, knobs: Knobs, item_id: str
     ) -> RecommendationList:
-        passed = self._passing(live, filters)
-        items, looked_at = popular(self.store, history.seen, passed, k, live.selection.label)
-        return _list(live, items, fallback=why, candidates=looked_at)
+        """Return the items that share the rarest entities with one."""
+        passed = self.queries.passing(live, knobs)
+        rows = self.store.read(
+            "recommend/related_by_entities",
+            item_id=item_id,
+            max_degree=self.config.fallback_degree,
+            limit=knobs.k if passed is None else 100 * knobs.k,
+        )
+        kept = [row for row in rows if passed is None or row["item_id"] in passed][: knobs.k]
+        words = ["shares " + ", ".join(row["entities"][:3]) for row in kept]
+        found = _fallback(
+            live, history, knobs, "untrained_item", "similar", None, kept, "weight", words
+        )
+        return found.model_copy(update={"candidates": len(rows)})
 
-    def _events(self, ids: Sequence[str]) -> list[Event]:
-        distinct = list(dict.fromkeys(ids))
-        rows = self.store.read("recommend/titles", items=distinct)
-        titles = {row["item_id"]: row["title"] for row in rows}
-        return [Event(i, titles[i] or i) for i in distinct if i in titles]
 
-
-def _list(
-    live: LiveModel, items: tuple[Recommendation, ...], **facts: Unpack[_Facts]
+def _fallback(
+    live: LiveModel,
+    history: History,
+    knobs: Knobs,
+    why: Fallback,
+    purpose: Purpose,
+    user_id: str | None,
+    rows: Sequence[Mapping[str, Any]],
+    score: str,
+    words: Sequence[str],
 ) -> RecommendationList:
+    """Return a list that no model made: its scores are counts, and each reason is all of one."""
+    kind = "fact" if why == "untrained_item" else "popularity"
+    items = tuple(
+        Recommendation(
+            rank=rank,
+            item_id=row["item_id"],
+            title=row["title"] or row["item_id"],
+            score=float(row[score]),
+            reasons=(
+                Reason.model_validate(
+                    {"kind": kind, "contribution": row[score], "share": 1.0, "words": text}
+                ),
+            ),
+        )
+        for rank, (row, text) in enumerate(zip(rows, words, strict=True), start=1)
+    )
     return RecommendationList(
-        items=items, model_id=live.model_id, vocabulary_hash=live.team.items.hash, **facts
+        items=items,
+        model_id=live.model_id,
+        vocabulary_hash=live.team.items.hash,
+        request_id=request_id(live, history, knobs, purpose, user_id),
+        user_id=user_id,
+        fallback=why,
     )

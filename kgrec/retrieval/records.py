@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from kgrec.config import FrozenModel
+from kgrec.retrieval.paths import KnowledgePath
 
 Fallback = Literal["unknown_user", "empty_history", "untrained_item"]
+ReasonKind = Literal["history", "fact", "text", "popularity"]
 
 
 class Move(FrozenModel):
@@ -26,17 +29,44 @@ class Move(FrozenModel):
     why: str
 
 
+class Reason(FrozenModel):
+    """One reason of a recommendation and how much of the score it accounts for.
+
+    Attributes:
+        kind: a history item, with all that it contributes; a fact that a history item shares with
+            the recommended one, counted by what comes from that item through parts of the model
+            that read facts; the text, counted by the parts that read texts; popularity, which is
+            what is added whatever the history.
+        contribution: in units of the score.
+        share: the same as a signed share; see `signed_share`. Reasons may overlap: a fact is
+            counted within its history item as well.
+        words: short, without a capital letter or a full stop.
+        because: whether it carries the score; a fact that the model did not use is not a cause,
+            only also true.
+        item_id: the history item.
+        path: the path of a fact.
+    """
+
+    kind: ReasonKind
+    contribution: float
+    share: float
+    words: str
+    because: bool = True
+    item_id: str | None = None
+    path: KnowledgePath | None = None
+
+
 class Recommendation(FrozenModel):
     """One recommended item.
 
     Attributes:
         rank: from 1.
         score: the joint score; in a fallback the number of interactions, or shared rarity.
-        contributions: share of each agent, history and prior together; they sum to the score.
-            Empty in a fallback.
+        contributions: of each agent, history and prior together; they sum to the score. Empty in
+            a fallback.
+        signed_shares: the same as signed shares; see `signed_share`.
         expected_value: the value that the user may be expected to give it, such as a rating; None
             where the interactions give none.
-        reasons: short words.
         moves: rules that changed the rank.
     """
 
@@ -45,8 +75,9 @@ class Recommendation(FrozenModel):
     title: str
     score: float
     contributions: dict[str, float] = Field(default_factory=dict)
+    signed_shares: dict[str, float] = Field(default_factory=dict)
     expected_value: float | None = None
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     moves: tuple[Move, ...] = ()
 
 
@@ -54,13 +85,13 @@ class RecommendationList(FrozenModel):
     """Recommendations and how they came about.
 
     Attributes:
+        request_id: an opaque token; an explanation that is given it is of this very list.
         user_id: None for an anonymous history.
         model_id, vocabulary_hash: the model that was live, and its items.
-        fallback: why the model could not speak, or None when it did.
+        fallback: why the model was not used, or None when it was.
         history: how many items of the history the model knows.
         candidates: how many items were scored.
-        weights: how much each agent is listened to for this user; they sum to one. Empty in a
-            fallback.
+        shares: how much each agent counts for this history; they sum to one. Empty in a fallback.
         filtered: how many candidates the filters took away.
         milliseconds: from the question to the answer.
     """
@@ -68,10 +99,28 @@ class RecommendationList(FrozenModel):
     items: tuple[Recommendation, ...]
     model_id: str
     vocabulary_hash: str
+    request_id: str = ""
     user_id: str | None = None
     fallback: Fallback | None = None
     history: int = 0
     candidates: int = 0
-    weights: dict[str, float] = Field(default_factory=dict)
+    shares: dict[str, float] = Field(default_factory=dict)
     filtered: int = 0
     milliseconds: float = 0.0
+
+
+def signed_share(contribution: float, whole: Iterable[float]) -> float:
+    """Return a contribution over the sum of the absolute values of all contributions.
+
+    This is what kgrec means by a percentage of a score, everywhere: the absolute values of the
+    parts of a whole sum to one, and the sign says whether a part adds to the score or takes from
+    it. It is 0 where all contributions are.
+    """
+    total = sum(abs(value) for value in whole)
+    return contribution / total if total else 0.0
+
+
+def signed_shares(contributions: Mapping[str, float]) -> dict[str, float]:
+    """Return the signed share of each contribution to one score."""
+    whole = contributions.values()
+    return {name: signed_share(value, whole) for name, value in contributions.items()}

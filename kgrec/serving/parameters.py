@@ -14,6 +14,7 @@ from typing import Annotated, TypeGuard
 from fastapi import Path, Query
 from pydantic import AfterValidator
 
+from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
 from kgrec.serving.config import MAX_K
 from kgrec.serving.problems import InvalidRequestError
 from kgrec.serving.schemas import Condition, without_controls
@@ -80,6 +81,14 @@ Filters = Annotated[
         max_length=10,
         description="Conditions that all must hold, such as `genre=Comedy`, `genre=Comedy|Drama`,"
         " `year>=1990` or `year=1990..1999`.",
+    ),
+]
+RequestToken = Annotated[
+    str | None,
+    Query(
+        alias="request_id",
+        max_length=MAX_TOKEN,
+        description="`request_id` of the list that showed the item, as it came.",
     ),
 ]
 Diversity = Annotated[

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Query
 from kgrec.explain.records import Explanation
 from kgrec.retrieval.records import RecommendationList
 from kgrec.serving import catalogue
-from kgrec.serving.parameters import Diversity, Filters, ItemId, K, UserId
-from kgrec.serving.schemas import AnonymousRequest
+from kgrec.serving.parameters import Diversity, Filters, ItemId, K, RequestToken, UserId
+from kgrec.serving.schemas import AnonymousRequest, ExplanationRequest
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
 
@@ -33,7 +33,7 @@ def recommend(
         ),
     ] = True,
 ) -> RecommendationList:
-    """Recommend items that the user has not met, from the history as it is at this moment."""
+    """Recommend items that the user has not seen, from the history as it is at this moment."""
     found = engine.recommender.recommend(user_id, k, filters=filters, diversity=diversity)
     if found.fallback == "unknown_user" and not fallback:
         raise catalogue.unknown_user(user_id)
@@ -41,14 +41,21 @@ def recommend(
 
 
 @router.get("/users/{user_id:path}/recommendations/{item_id:path}/explanation")
-def explain(engine: CurrentEngine, user_id: UserId, item_id: ItemId) -> Explanation:
-    """Say why an item is recommended: numbers that sum to the score, paths that exist."""
-    return engine.explainer.explain(user_id, item_id)
+def explain(
+    engine: CurrentEngine, user_id: UserId, item_id: ItemId, request_id: RequestToken = None
+) -> Explanation:
+    """Say why an item is recommended: numbers that sum to the score, paths that exist.
+
+    With the `request_id` of a list the explanation is of that very list: its model, filters, k,
+    diversity and hour; `changed` says what is no longer as it was. Without one it is of a list
+    without filters, asked now.
+    """
+    return engine.explainer.explain(user_id, item_id, request_id)
 
 
 @router.post("/recommendations")
 def recommend_for(engine: CurrentEngine, request: AnonymousRequest) -> RecommendationList:
-    """Recommend to somebody whom the graph does not know, from the items they met.
+    """Recommend to somebody whom the graph does not know, from the items of their history.
 
     Ids that the graph lacks are ignored; where none is left, the popular items come, marked as a
     fallback.
@@ -56,3 +63,12 @@ def recommend_for(engine: CurrentEngine, request: AnonymousRequest) -> Recommend
     return engine.recommender.recommend_for(
         request.history, request.k, filters=request.filters, diversity=request.diversity
     )
+
+
+@router.post("/explanations")
+def explain_for(engine: CurrentEngine, request: ExplanationRequest) -> Explanation:
+    """Say why an item is recommended to somebody whom the graph does not know.
+
+    The history is that of the list, since a `request_id` holds no item of it.
+    """
+    return engine.explainer.explain_for(request.history, request.item_id, request.request_id)

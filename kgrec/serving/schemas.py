@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from kgrec.retrieval.filters import MAX_LENGTH
+from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
 from kgrec.schema import load_schema
 from kgrec.serving.config import MAX_HISTORY, MAX_K
 
@@ -168,6 +169,24 @@ class AnonymousRequest(_Request):
         default=[], max_length=10, description="Conditions that all must hold, as `genre=Comedy`."
     )
     diversity: float = Field(default=0.0, ge=0, le=1, strict=True)
+
+
+class ExplanationRequest(_Request):
+    """An item of a list that was made for an anonymous history."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"history": ["50", "172", "181"], "item_id": "210"}]}
+    )
+
+    history: list[Id] = Field(
+        min_length=1, max_length=MAX_HISTORY, description="As it was sent for the list."
+    )
+    item_id: Id
+    request_id: str | None = Field(
+        default=None,
+        max_length=MAX_TOKEN,
+        description="`request_id` of the list; without one a list of default settings is meant.",
+    )
 
 
 class FeedbackRequest(_Request):

@@ -9,18 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tastes import encode_words, tastes
 
+from kgrec.data.selection import Selection
 from kgrec.data.vocabulary import Vocabulary
-from kgrec.explain.attribution import Rescoring, attribute, deletion_effects
+from kgrec.explain.attribution import Rescoring, attribute
 from kgrec.explain.counterfactual import CounterfactualConfig, smallest_removal
+from kgrec.explain.records import AgentShare, HistoryShare
 from kgrec.learning.blending.ranker import RankerConfig
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.team_config import TeamConfig
 from kgrec.model.coordinator import Coordinator
+from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.ranker import Ranker, Ratings
 from kgrec.model.team import Team
 from kgrec.retrieval.history import Event, History, as_history
-from kgrec.retrieval.scoring import Scored, score
+from kgrec.retrieval.live import LiveModel
+from kgrec.retrieval.query import Knobs, Query
 
 ITEMS = 30
 
@@ -63,8 +67,21 @@ def team_score(team: Team, history: list[int], item: int) -> float:
     return float(team.scores(row)[0, item])
 
 
-def scored_alone(team: Team, history: History, item: int) -> Scored:
-    return score(team, history, {f"i{item}": ""})
+def asked(team: Team, history: History, candidates: np.ndarray) -> Query:
+    """Make a query over some candidates, without a graph."""
+    live = LiveModel("m", "", None, team, Selection(), {})
+    scorer = team.scorer(history.histories)
+    return Query(live, history, Knobs(), "history", None, scorer, np.sort(candidates))
+
+
+def explained(
+    query: Query, position: int
+) -> tuple[float, tuple[AgentShare, ...], tuple[HistoryShare, ...]]:
+    """Return the score of a candidate, the agents and the history items."""
+    effects = Rescoring.of_query(query, position, 5).deletion_effects
+    parts = query.contributions([position])
+    agents, events = attribute(query.scorer, query.history.events, parts, effects)
+    return float(query.scored.scores[position]), agents, events
 
 
 @settings(deadline=None, max_examples=60)
@@ -74,7 +91,7 @@ def test_contributions_sum_to_the_score(
 ) -> None:
     team = random_team(seed, prior=prior)
     known = as_history([Event(f"i{n}", f"Item {n}") for n in history], team.items)
-    total, agents, events = attribute(team, known, scored_alone(team, known, item), 0)
+    total, agents, events = explained(asked(team, known, np.array([item])), 0)
     near = {"rel": 1e-5, "abs": 1e-5}
     assert total == pytest.approx(team_score(team, history, item), **near)
     priors = sum(agent.prior for agent in agents)
@@ -90,7 +107,8 @@ def test_contributions_sum_to_the_score(
 @given(st.integers(0, 10_000), histories, st.integers(0, ITEMS - 1))
 def test_deletion_effects_are_those_of_the_team(seed: int, history: list[int], item: int) -> None:
     team = random_team(seed)
-    effects = deletion_effects(team, np.array(history, dtype=np.int64), item)
+    scorer = team.scorer(Histories.one(history, ITEMS))
+    effects = Rescoring.of(team, scorer, np.array([item])).deletion_effects
     whole = team_score(team, history, item)
     for n, effect in enumerate(effects):
         without = team_score(team, history[:n] + history[n + 1 :], item)
@@ -99,26 +117,27 @@ def test_deletion_effects_are_those_of_the_team(seed: int, history: list[int], i
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10_000), histories, st.integers(0, ITEMS - 1))
-def test_the_ranker_is_a_voice_like_another(seed: int, history: list[int], item: int) -> None:
+def test_the_ranker_is_a_part_like_another(seed: int, history: list[int], item: int) -> None:
     team = random_team(seed, ranked=True)
     known = as_history([Event(f"i{n}", f"Item {n}", at=n) for n in history], team.items)
-    total, agents, events = attribute(team, known, scored_alone(team, known, item), 0)
+    total, agents, events = explained(asked(team, known, np.array([item])), 0)
     assert agents[-1].agent == "ranker"
     assert total == pytest.approx(sum(agent.history + agent.prior for agent in agents))
-    taken = known.taken(ITEMS)
-    assert total == pytest.approx(float(team.totals(taken, np.array([item]))[0]))
+    assert sum(abs(agent.signed_share) for agent in agents) == pytest.approx(1.0)
+    taken = known.histories
     effects = {event.item_id: event.deletion_effect for event in events}
     for n, number in enumerate(history):
         left = taken.without(np.array([[n]], dtype=np.int64))
-        without = float(team.parts(left, [item]).total[0])
+        without = float(team.scorer(left).contributions(np.array([item])).total[0])
         assert effects[f"i{number}"] == pytest.approx(without - total, rel=1e-6, abs=1e-6)
 
 
-def assert_explained(team: Team, history: History, scored: Scored) -> None:
-    """Each candidate's parts sum to its score; a deletion does to it what is told."""
-    taken = history.taken(len(team.items))
-    for position, (item, ranked) in enumerate(zip(scored.ids, scored.reordered, strict=True)):
-        total, agents, events = attribute(team, history, scored, position)
+def assert_explained(query: Query) -> None:
+    """Each candidate's parts sum to its score; a deletion does to it what is shown."""
+    team, history, scored = query.live.team, query.history, query.scored
+    taken = history.histories
+    for position, (row, ranked) in enumerate(zip(scored.rows, scored.reordered, strict=True)):
+        total, agents, events = explained(query, position)
         assert total == scored.scores[position]
         priors = sum(agent.prior for agent in agents)
         assert sum(event.contribution for event in events) + priors == pytest.approx(total)
@@ -130,7 +149,9 @@ def assert_explained(team: Team, history: History, scored: Scored) -> None:
         effects = {event.item_id: event.deletion_effect for event in events}
         for n, event in enumerate(history.events):
             left = taken.without(np.array([[n]], dtype=np.int64))
-            after = team.totals(left, scored.rows)[scored.ids.index(item)]
+            scorer = team.scorer(left)
+            after = scorer.rank(query.candidates, scorer.scores(query.candidates))[0]
+            after = after[query.candidates == row][0]
             assert effects[event.item_id] == pytest.approx(after - total, rel=1e-6, abs=1e-6)
 
 
@@ -141,10 +162,9 @@ def test_below_what_the_ranker_reorders_none_of_its_reading_is_claimed(
 ) -> None:
     team = random_team(seed, ranked=True, top=top)
     known = as_history([Event(f"i{n}", f"Item {n}", at=n) for n in history], team.items)
-    candidates = {f"i{n}": "" for n in range(ITEMS) if n not in history}
-    scored = score(team, known, candidates)
-    assert scored.reordered.sum() == top
-    assert_explained(team, known, scored)
+    query = asked(team, known, np.setdiff1d(np.arange(ITEMS), history))
+    assert query.scored.reordered.sum() == top
+    assert_explained(query)
 
 
 def test_a_fitted_team_is_explained_as_it_ranks() -> None:
@@ -155,8 +175,8 @@ def test_a_fitted_team_is_explained_as_it_ranks() -> None:
     for user in range(3):
         met = world.train.interactions.item[world.train.interactions.user == user]
         history = as_history([Event(f"i{n}", "", "rating") for n in met.tolist()], team.items)
-        candidates = {item: "" for item in team.items.ids if item not in history.seen}
-        assert_explained(team, history, score(team, history, candidates))
+        candidates = np.setdiff1d(np.arange(len(team.items)), history.rows)
+        assert_explained(asked(team, history, candidates))
 
 
 @settings(deadline=None, max_examples=40)
@@ -166,14 +186,14 @@ def test_a_counterfactual_holds_and_is_smallest(seed: int, k: int, size: int) ->
     rng = np.random.default_rng(seed)
     history = rng.choice(ITEMS, size, replace=False).astype(np.int64)
     candidates = np.setdiff1d(np.arange(ITEMS), history)
-    scores = team.parts(history, candidates).total
-    order = candidates[np.argsort(-scores)]
-    rescoring = Rescoring.of(team, history, order)
+    scorer = team.scorer(Histories.one(history, ITEMS))
+    order = candidates[np.argsort(-scorer.contributions(candidates).total)]
+    rescoring = Rescoring.of(team, scorer, order)
     removal = smallest_removal(rescoring, k=k)
 
     def off_the_list(positions: tuple[int, ...]) -> bool:
         left = np.delete(history, list(positions))
-        after = team.parts(left, order).total
+        after = team.scorer(Histories.one(left, ITEMS)).contributions(order).total
         return int((after[1:] > after[0]).sum()) >= k
 
     subsets = [
@@ -195,13 +215,13 @@ def test_a_counterfactual_holds_and_is_smallest(seed: int, k: int, size: int) ->
 
 def test_what_is_not_on_the_list_has_no_counterfactual() -> None:
     team = random_team(1)
-    history = np.array([0, 1, 2], dtype=np.int64)
-    order = np.argsort(team.parts(history, np.arange(ITEMS)).total)
-    assert smallest_removal(Rescoring.of(team, history, order), k=3) is None
+    scorer = team.scorer(Histories.one([0, 1, 2], ITEMS))
+    order = np.argsort(scorer.contributions(np.arange(ITEMS)).total)
+    assert smallest_removal(Rescoring.of(team, scorer, order), k=3) is None
 
 
 def test_larger_sets_are_pruned() -> None:
-    """Ten equal voices: the item falls only when enough of them are gone."""
+    """Ten equal contributions: the item falls only when enough of them are gone."""
     rows = np.zeros((12, 12), dtype=np.float32)
     rows[:10, 10] = 1.0
     rows[:3, 11] = 2.0
@@ -210,7 +230,8 @@ def test_larger_sets_are_pruned() -> None:
         (Kernel("linear", rows=sp.csr_matrix(rows)),),
         Coordinator([1.0]),
     )
-    rescoring = Rescoring.of(team, np.arange(10, dtype=np.int64), np.array([10, 11]))
+    scorer = team.scorer(Histories.one(np.arange(10), 12))
+    rescoring = Rescoring.of(team, scorer, np.array([10, 11]))
     removal = smallest_removal(rescoring, k=1)
     assert removal is not None
     assert not removal.minimal

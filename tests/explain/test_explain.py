@@ -10,10 +10,10 @@ import pytest
 from planted import TASTES, Planted, item_id, planted, user_id, write_items
 from rich.console import Console
 
+from kgrec.cli.explain import render
 from kgrec.errors import NotFoundError
 from kgrec.explain.explainer import Explainer, ExplainerConfig
 from kgrec.explain.records import Explanation
-from kgrec.explain.render import render
 from kgrec.graph.store import GraphStore
 from kgrec.retrieval.recommender import Recommender
 
@@ -36,7 +36,8 @@ def test_the_score_is_the_recommended_one_and_adds_up(
     for item in recommender.recommend(user_id(number), 5).items:
         found = explainer.explain(user_id(number), item.item_id)
         assert (found.rank, found.title) == (item.rank, item.title)
-        assert found.score == pytest.approx(item.score, rel=1e-9)
+        assert found.score == item.score
+        assert found.list_rank == item.rank
         priors = sum(agent.prior for agent in found.agents)
         shares = sum(event.contribution for event in found.history)
         assert shares + priors == pytest.approx(found.score, rel=1e-5)
@@ -60,7 +61,8 @@ def test_paths_are_in_the_graph(live: Planted, explanation: Explanation) -> None
                 {"name": fact.entity, "evidence": fact.evidence, "confidence": fact.confidence}
             ]
         assert path.degree >= 2
-    ranked = [reason.path.weight * reason.share for reason in explanation.paths]
+    contributed = {event.item_id: event.contribution for event in explanation.history}
+    ranked = [r.path.weight * contributed[r.item_id] for r in explanation.paths]
     assert ranked == sorted(ranked, reverse=True)
 
 

@@ -11,10 +11,10 @@ from kgrec.retrieval.records import Fallback, RecommendationList
 @pytest.mark.parametrize(
     ("fallback", "filtered", "says"),
     [
-        (None, True, "No item that the model knows and that ann has not met passes the filters."),
-        ("unknown_user", True, "No item that ann has not met passes the filters."),
-        (None, False, "No unseen item scores for this history"),
-        ("empty_history", False, "Nobody has met any item that ann has not met."),
+        (None, True, "No item that the model knows and that ann has not seen passes the filters."),
+        ("unknown_user", True, "No item that ann has not seen passes the filters."),
+        (None, False, "Every item that the model knows has been seen."),
+        ("empty_history", False, "Nobody has interacted with an item that ann has not seen."),
     ],
 )
 def test_the_case_is_named(

@@ -49,7 +49,7 @@ def test_recommend(there: Planted, run: Run) -> None:
     code, text, _ = run("recommend", user_id(1), "-k", "3")
     assert code == 0
     assert found["items"][0]["title"] in text
-    assert found["items"][0]["reasons"][0] in text
+    assert found["items"][0]["reasons"][0]["words"] in text
     code, text, _ = run("recommend", user_id(1), "--filter", "genre=Drama", "--json")
     assert all(int(item["item_id"][1:]) % 4 == 0 for item in json.loads(text)["items"])
     code, text, _ = run("recommend", user_id(1), "--filter", "genre=Nothing")

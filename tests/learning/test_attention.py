@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kgrec.data.dataset import FloatArray
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
-from kgrec.explain.attribution import Rescoring, deletion_effects
+from kgrec.explain.attribution import Rescoring
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
@@ -73,9 +73,10 @@ def test_the_order_matters() -> None:
 def test_parts_and_totals_are_the_scores() -> None:
     team, every = recent_team(), np.arange(ITEMS)
     expected = team.scores(history())[0]
-    np.testing.assert_allclose(team.parts(history(), every).total, expected, atol=1e-5)
-    np.testing.assert_allclose(team.totals(history(), every), expected, atol=1e-5)
-    query = team.query_vector(history()).astype(np.float64)
+    scorer = team.scorer(history())
+    np.testing.assert_allclose(scorer.contributions(every).total, expected, atol=1e-5)
+    np.testing.assert_allclose(scorer.scores(), expected, atol=1e-5)
+    query = scorer.vector().astype(np.float64)
     np.testing.assert_allclose(team.item_vectors() @ query, expected, atol=1e-4)
 
 
@@ -95,9 +96,11 @@ def test_taking_an_item_out_changes_the_score_as_said() -> None:
     whole = team.scores(history())[0, 8]
     each = np.arange(4)[:, None]
     expected = team.scores(history().without(each))[:, 8] - whole
-    np.testing.assert_allclose(deletion_effects(team, history(), 8), expected, atol=1e-5)
+    scorer = team.scorer(history())
+    effects = Rescoring.of(team, scorer, np.array([8])).deletion_effects
+    np.testing.assert_allclose(effects, expected, atol=1e-5)
     pairs = np.array(list(combinations(range(4), 2)))
-    rescored = Rescoring.of(team, history(), np.arange(ITEMS)).scores(pairs)
+    rescored = Rescoring.of(team, scorer, np.arange(ITEMS)).scores(pairs)
     np.testing.assert_allclose(rescored, team.scores(history().without(pairs)), atol=1e-5)
 
 

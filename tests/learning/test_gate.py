@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kgrec.data.dataset import FloatArray, Interactions
 from kgrec.data.vocabulary import Vocabulary
-from kgrec.explain.attribution import Rescoring, deletion_effects
+from kgrec.explain.attribution import Rescoring
 from kgrec.learning.blending.weights import (
     CoordinatorConfig,
     GateConfig,
@@ -108,13 +108,15 @@ def history() -> Histories:
 def test_what_is_explained_is_what_is_scored() -> None:
     team, every = gated_team(), np.arange(9)
     expected = team.scores(history())[0]
-    np.testing.assert_allclose(team.parts(history(), every).total, expected, atol=1e-4)
-    np.testing.assert_allclose(team.totals(history(), every), expected, atol=1e-4)
+    scorer = team.scorer(history())
+    np.testing.assert_allclose(scorer.contributions(every).total, expected, atol=1e-4)
+    np.testing.assert_allclose(scorer.scores(), expected, atol=1e-4)
     each = np.arange(4)[:, None]
     change = team.scores(history().without(each))[:, 8] - expected[8]
-    np.testing.assert_allclose(deletion_effects(team, history(), 8), change, atol=1e-4)
+    effects = Rescoring.of(team, scorer, np.array([8])).deletion_effects
+    np.testing.assert_allclose(effects, change, atol=1e-4)
     pairs = np.array(list(combinations(range(4), 2)))
-    rescored = Rescoring.of(team, history(), every).scores(pairs)
+    rescored = Rescoring.of(team, scorer, every).scores(pairs)
     np.testing.assert_allclose(rescored, team.scores(history().without(pairs)), atol=1e-4)
 
 

@@ -60,6 +60,13 @@ def random_history(seed: int, size: int, *, weighted: bool = True) -> Histories:
     )
 
 
+def read_by(
+    kernels: list[Kernel], history: Histories, candidates: np.ndarray
+) -> tuple[list[np.ndarray], Histories, np.ndarray]:
+    """Return what a ranker reads: similarities, history, candidates."""
+    return [k.similarity(history.item, candidates) for k in kernels], history, candidates
+
+
 def test_the_score_is_the_one_computed_by_hand() -> None:
     rows = sp.csr_matrix(np.array([[0, 0, 2.0], [0, 0, 1.0], [0, 0, 0]], dtype=np.float32))
     ranker = Ranker(
@@ -75,10 +82,10 @@ def test_the_score_is_the_one_computed_by_hand() -> None:
     )
     history = Histories.one([0, 1], 3, value=[5.0, 3.0])
     # Strengths 2² : 2¹, so weights 2/3 and 1/3. What is pooled: 6 + 4 − 3 + 2·.5·2 and 3 + 8 − 2.
-    parts = ranker.read([Kernel("linear", rows=rows)], history, np.array([2]))
+    parts = ranker.read(*read_by([Kernel("linear", rows=rows)], history, np.array([2])))
     np.testing.assert_allclose(parts.contributions()[:, 0], [10 * 2 / 3 * 9, 10 * 1 / 3 * 9])
     np.testing.assert_allclose(parts.priors, [10 * (0.5 + 2 * 4)])
-    expected = ranker.expected([Kernel("linear", rows=rows)], history, np.array([2]))
+    expected = ranker.expected(*read_by([Kernel("linear", rows=rows)], history, np.array([2])))
     np.testing.assert_allclose(expected, [4 + 2 / 3 * 0.5 * 2])
 
 
@@ -87,7 +94,7 @@ def test_the_score_is_the_one_computed_by_hand() -> None:
 def test_contributions_and_priors_sum_to_what_is_added(seed: int, size: int, rated: bool) -> None:
     kernels, ranker = random_kernels(seed), random_ranker(seed, rated=rated)
     history, candidates = random_history(seed, size), np.arange(ITEMS)
-    reading = ranker.read(kernels, history, candidates)
+    reading = ranker.read(*read_by(kernels, history, candidates))
     summed = reading.contributions().sum(axis=0) + reading.priors
     best = ranker.chosen(candidates, np.zeros(ITEMS))
     np.testing.assert_allclose(summed, ranker.added(kernels, history, candidates, best), atol=1e-9)
@@ -100,10 +107,10 @@ def test_what_is_left_out_might_as_well_never_have_been(seed: int, size: int) ->
     history, candidates = random_history(seed, size), np.arange(ITEMS)
     removed = np.arange(size, dtype=np.int64)[:, None]
     kept = ~np.eye(size, dtype=np.bool_)
-    found = ranker.read(kernels, history, candidates).totals(kept)
+    found = ranker.read(*read_by(kernels, history, candidates)).totals(kept)
     left = history.without(removed)
     for row in range(size):
-        expected = ranker.read(kernels, left[row : row + 1], candidates).totals()[0]
+        expected = ranker.read(*read_by(kernels, left[row : row + 1], candidates)).totals()[0]
         np.testing.assert_allclose(found[row], expected, atol=1e-7)
 
 
@@ -118,7 +125,7 @@ def test_only_the_best_are_reordered_and_the_others_stay_below(seed: int, top: i
     fresh = np.setdiff1d(np.arange(ITEMS), history.item)
     best = fresh[np.argsort(-before[0, fresh])][:top]
     rest = np.setdiff1d(np.arange(ITEMS), best)
-    added = ranker.read(kernels, history, best).totals()[0]
+    added = ranker.read(*read_by(kernels, history, best)).totals()[0]
     np.testing.assert_allclose(after[best], before[0, best] + added, atol=1e-5)
     np.testing.assert_allclose(after[rest] - before[0, rest], added.min(), atol=1e-5)
     others = np.intersect1d(rest, fresh)
@@ -223,9 +230,7 @@ def test_what_was_learned_scores_as_it_did_while_learning() -> None:
     loss, targets = 0.0, 0
     sharpness = _sharpness(made, popular, item_mean)
     for block in made:
-        added = ranker.from_similarity(
-            block.similarity.astype(float), block.history, block.items
-        ).totals()[0]
+        added = ranker.read(block.similarity.astype(float), block.history, block.items).totals()[0]
         logits = sharpness * (block.scores + added)
         logits -= np.log(np.exp(logits).sum())
         loss -= logits[block.target].sum()

@@ -164,9 +164,10 @@ def test_the_score_is_the_sum_over_the_history(
     every = np.arange(histories.num_items)
     for row in range(3):
         one = histories[row : row + 1]
-        parts, priors = kernel.parts(one, every)
+        parts = kernel.weights(one)[:, None] * kernel.similarity(one.item, every)
         expected = kernel.scores(one)[0]
-        np.testing.assert_allclose(parts.sum(axis=0) + priors, expected, rtol=1e-4, atol=1e-5)
+        scores = parts.sum(axis=0) + kernel.priors()
+        np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_without_the_last_item_the_weights_are_others(

@@ -69,7 +69,7 @@ def test_attention_makes_agents_comparable_for_every_user() -> None:
     rng = np.random.default_rng(1)
     kernels = [kernel("small", noise(1)), kernel("large", 100 * noise(2))]
     histories = sp.csr_matrix((rng.random((6, ITEMS)) < 0.2).astype(np.float32))
-    alpha = Coordinator([0.5, 0.5]).attention(kernels, histories)
+    alpha = Coordinator([0.5, 0.5]).blend(kernels, histories).alpha
     for attention, each in zip(alpha, kernels, strict=True):
         scores = attention[:, None] * each.scores(histories)
         np.testing.assert_allclose(scores.std(axis=1), 0.5, rtol=1e-4)
@@ -78,4 +78,4 @@ def test_attention_makes_agents_comparable_for_every_user() -> None:
 def test_an_agent_that_says_the_same_of_all_items_has_no_attention() -> None:
     flat = kernel("flat", np.ones((ITEMS, ITEMS), dtype=np.float32))
     empty = sp.csr_matrix((2, ITEMS), dtype=np.float32)
-    assert not Coordinator([1.0]).attention([flat], empty).any()
+    assert not Coordinator([1.0]).blend([flat], empty).alpha.any()

@@ -67,9 +67,10 @@ def test_a_matrix_is_a_batch_without_context() -> None:
 
 
 def test_one_history_is_one() -> None:
-    assert one_history(np.array([2, 0]), 3, [0.5, 2.0]).weight.tolist() == [0.5, 2.0]
+    one = Histories.one([2, 0], 3, weight=[0.5, 2.0])
+    assert one_history(one) is one
     with pytest.raises(DataError, match="one history"):
-        one_history(Histories.from_matrix(sp.csr_matrix((2, 3))), 3)
+        one_history(Histories.from_matrix(sp.csr_matrix((2, 3))))
     with pytest.raises(DataError, match="one history only"):
         Histories.from_matrix(sp.csr_matrix((2, 3))).without(np.zeros((1, 0), dtype=np.int64))
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrec.errors import ModelError
+from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.moments import Moments
 
@@ -51,10 +52,11 @@ def test_spread_is_the_standard_deviation_of_the_scores(
 def test_parts_sum_to_the_scores(seed: int, form: tuple[bool, bool], prior: bool) -> None:
     kernel = random_kernel(seed, factors=form[0], rows=form[1], prior=prior)
     history = random_histories(seed + 1, users=1)
-    parts, priors = kernel.parts(history.indices, np.arange(9), history.data)
+    weights = kernel.weights(Histories.from_matrix(history)).astype(np.float64)
+    parts = weights[:, None] * kernel.similarity(history.indices, np.arange(9))
     expected = kernel.scores(history)[0]
     scale = np.abs(expected).max() + 1e-6
-    np.testing.assert_allclose(parts.sum(axis=0) + priors, expected, atol=1e-5 * scale)
+    np.testing.assert_allclose(parts.sum(axis=0) + kernel.priors(), expected, atol=1e-5 * scale)
 
 
 def test_spread_does_not_depend_on_the_batch() -> None:
@@ -91,7 +93,7 @@ def test_moments_give_the_spread_of_every_part_of_a_history(
         left = np.delete(history, positions)
         row = sp.csr_matrix((np.ones(len(left)), left, [0, len(left)]), shape=(1, 9))
         expected.append(kernel.scores(row)[0].astype(np.float64).std())
-    spreads = Moments.of(kernel, history).spreads(removed)
+    spreads = Moments.of(kernel, Histories.one(history, 9)).spreads(removed)
     np.testing.assert_allclose(spreads, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -100,7 +102,29 @@ def test_moments_give_the_spread_of_every_part_of_a_history(
 def test_totals_are_the_sums_of_the_parts(seed: int, form: tuple[bool, bool], prior: bool) -> None:
     kernel = random_kernel(seed, factors=form[0], rows=form[1], prior=prior)
     history, candidates = random_histories(seed + 1, users=1), np.array([3, 0, 7])
-    parts, expected = kernel.parts(history.indices, candidates)
-    similarity, priors = kernel.totals(history.indices, candidates)
-    np.testing.assert_allclose(similarity, parts.sum(axis=0), rtol=1e-9, atol=1e-12)
-    np.testing.assert_array_equal(priors, expected)
+    weights = kernel.weights(Histories.from_matrix(history))
+    parts = weights.astype(np.float64)[:, None] * kernel.similarity(history.indices, candidates)
+    scores = kernel.history_scores(history.indices, weights, candidates)
+    np.testing.assert_allclose(scores, parts.sum(axis=0), rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(kernel.priors(candidates), kernel.priors()[candidates])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), forms, st.lists(st.integers(0, 2999), min_size=1, max_size=1500))
+def test_a_score_does_not_depend_on_what_is_scored_with_it(
+    seed: int, form: tuple[bool, bool], chosen: list[int]
+) -> None:
+    """To the last bit, over more items than are scored at a time."""
+    rng = np.random.default_rng(seed)
+    factors = rng.normal(size=(2, 3000, 37)).astype(np.float32)
+    rows = sp.random_array((3000, 3000), density=0.01, rng=rng, dtype=np.float32)
+    kernel = Kernel(
+        "any",
+        history_factors=factors[0] if form[0] else None,
+        item_factors=factors[1] if form[0] else None,
+        rows=sp.csr_matrix(rows) if form[1] else None,
+    )
+    history, weights = rng.choice(3000, 50, replace=False), rng.random(50, dtype=np.float32)
+    whole = kernel.history_scores(history, weights)
+    some = np.array(chosen, dtype=np.int64)
+    np.testing.assert_array_equal(kernel.history_scores(history, weights, some), whole[some])

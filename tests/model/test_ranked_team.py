@@ -1,4 +1,4 @@
-"""A team with a ranker: one more voice in the scores, their parts, their files and their choice."""
+"""A team with a ranker: one more part of the scores, their parts, their files and their choice."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from kgrec.learning.fit_team import fit_team
 from kgrec.learning.team_config import TeamConfig
 from kgrec.model.histories import Histories
 from kgrec.model.ranker import Ranker, Ratings
+from kgrec.model.scorer import RANKER
 from kgrec.model.storage import load_team, save_team
-from kgrec.model.team import RANKER, Team
+from kgrec.model.team import Team
 
 ITEMS = 9
 
@@ -51,18 +52,28 @@ def random_history(seed: int, size: int) -> Histories:
     return Histories.one(np.sort(items), ITEMS, at=rng.integers(1, 10**9, size), value=values)
 
 
+def totals(
+    team: Team, history: Histories, candidates: np.ndarray, *, with_priors: bool = True
+) -> np.ndarray:
+    """Score candidates as a query does."""
+    scorer = team.scorer(history)
+    base = scorer.scores(candidates, with_priors=with_priors)
+    return scorer.rank(candidates, base, with_priors=with_priors)[0]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 100_000), st.integers(0, 6))
 def test_parts_with_the_ranker_sum_to_the_scores(seed: int, size: int) -> None:
     team, history = ranked_team(seed), random_history(seed, size)
     fresh = np.setdiff1d(np.arange(ITEMS), history.item)
-    parts = team.parts(history, fresh)
+    scorer = team.scorer(history)
+    parts = scorer.contributions(fresh)
     assert parts.agents == (*team.agents, RANKER)
-    scale = 1e-5 * (np.abs(parts.contributions).sum() + 1.0)
+    scale = 1e-5 * (np.abs(parts.by_item).sum() + 1.0)
     np.testing.assert_allclose(parts.total, team.scores(history)[0, fresh], atol=scale)
-    np.testing.assert_allclose(parts.total, team.totals(history, fresh), atol=scale)
-    bare = team.parts(history, fresh, ranked=False)
-    np.testing.assert_array_equal(parts.contributions[:-1], bare.contributions)
+    np.testing.assert_allclose(parts.total, totals(team, history, fresh), atol=1e-4 * scale)
+    bare = scorer.contributions(fresh, ranked=False)
+    np.testing.assert_array_equal(parts.by_item[:-1], bare.by_item)
 
 
 @settings(max_examples=40, deadline=None)
@@ -71,7 +82,7 @@ def test_candidates_score_as_they_do_among_all_items(seed: int, top: int) -> Non
     team, history = ranked_team(seed, top=top), random_history(seed, 3)
     fresh = np.setdiff1d(np.arange(ITEMS), history.item)
     whole = team.scores(history)[0, fresh]
-    np.testing.assert_allclose(team.totals(history, fresh), whole, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(totals(team, history, fresh), whole, rtol=1e-4, atol=1e-4)
     plain = replace(team, ranker=None).scores(history)[0, fresh]
     rest = np.argsort(-plain)[top:]
     assert set(np.argsort(-whole)[:top]) == set(np.argsort(-plain)[:top])
@@ -81,20 +92,20 @@ def test_candidates_score_as_they_do_among_all_items(seed: int, top: int) -> Non
 def test_without_priors_nothing_is_said_of_an_item_whatever_the_history() -> None:
     team, history = ranked_team(3), random_history(3, 4)
     fresh = np.setdiff1d(np.arange(ITEMS), history.item)
-    parts = team.parts(history, fresh)
-    bare = team.totals(history, fresh, with_priors=False)
-    np.testing.assert_allclose(bare, parts.contributions.sum(axis=(0, 1)), atol=1e-9)
+    parts = team.scorer(history).contributions(fresh)
+    bare = totals(team, history, fresh, with_priors=False)
+    np.testing.assert_allclose(bare, parts.by_item.sum(axis=(0, 1)), atol=1e-9)
 
 
 def test_a_ranker_of_no_weight_tells_values_and_moves_nothing() -> None:
     team, history = ranked_team(3, blend=0.0), random_history(3, 4)
     plain = replace(team, ranker=None)
     np.testing.assert_array_equal(team.scores(history), plain.scores(history))
-    assert team.parts(history, [1]).agents == plain.agents
-    expected = team.expected_values(history, np.array([0, 1]))
-    assert expected is not None
-    assert expected.shape == (2,)
-    assert plain.expected_values(history, np.array([0, 1])) is None
+    parts = team.scorer(history).contributions(np.array([0, 1]))
+    assert parts.agents == plain.agents
+    assert parts.expected is not None
+    assert parts.expected.shape == (2,)
+    assert plain.scorer(history).contributions(np.array([0, 1])).expected is None
 
 
 @pytest.mark.parametrize("rated", [True, False])
@@ -107,13 +118,11 @@ def test_a_ranker_is_the_same_after_saving_and_loading(tmp_path: Path, rated: bo
     again = load_team(tmp_path / "one")
     np.testing.assert_array_equal(team.scores(history), again.scores(history))
     for fresh in (team, again):
-        values = fresh.expected_values(history, np.array([1]))
+        values = fresh.scorer(history).contributions(np.arange(ITEMS)).expected
         assert (values is not None) == rated
-    if rated:
-        every = np.arange(ITEMS)
-        np.testing.assert_array_equal(
-            team.expected_values(history, every), again.expected_values(history, every)
-        )
+        if values is not None:
+            expected = team.scorer(history).contributions(np.arange(ITEMS)).expected
+            np.testing.assert_array_equal(values, expected)
 
 
 @pytest.mark.parametrize("refit", [False, True])

@@ -13,6 +13,7 @@ from test_kernel import random_histories, random_kernel
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
 from kgrec.model.coordinator import Coordinator
+from kgrec.model.histories import Histories
 from kgrec.model.storage import load_team, save_team
 from kgrec.model.team import Team
 
@@ -33,10 +34,12 @@ def random_team(seed: int) -> Team:
 @given(st.integers(0, 100_000))
 def test_parts_sum_to_the_scores(seed: int) -> None:
     team, history = random_team(seed), random_histories(seed, users=1)
-    parts = team.parts(history.indices, np.arange(9), history.data)
+    scorer = team.scorer(Histories.from_matrix(history))
+    parts = scorer.contributions(np.arange(9))
     expected = team.scores(history)[0]
-    assert parts.contributions.shape == (3, history.nnz, 9)
-    scale = np.abs(parts.contributions).sum(axis=(0, 1)).max() + 1.0
+    assert parts.by_item.shape == (3, history.nnz, 9)
+    scale = np.abs(parts.by_item).sum(axis=(0, 1)).max() + 1.0
+    np.testing.assert_allclose(parts.total, scorer.scores(), atol=1e-9 * scale)
     np.testing.assert_allclose(parts.total, expected, rtol=1e-5, atol=1e-6 * scale)
 
 
@@ -45,12 +48,12 @@ def test_parts_sum_to_the_scores(seed: int) -> None:
 def test_taking_a_history_item_away_changes_the_score_by_its_part(seed: int) -> None:
     team = random_team(seed)
     team = replace(team, kernels=tuple(replace(k, history_power=0.0) for k in team.kernels))
-    whole = team.parts([1, 4, 6], [2, 3])
+    whole = team.scorer(Histories.one([1, 4, 6], 9)).contributions(np.array([2, 3]))
     for agent in range(3):
-        weight = whole.weights[agent]
-        less, _ = team.kernels[agent].parts(np.array([1, 6]), np.array([2, 3]))
-        expected = whole.contributions[agent].sum(axis=0) - weight * less.sum(axis=0)
-        np.testing.assert_allclose(whole.contributions[agent, 1], expected, atol=1e-9)
+        alpha = whole.alpha[agent]
+        less = team.kernels[agent].similarity(np.array([1, 6]), np.array([2, 3]))
+        expected = whole.by_item[agent].sum(axis=0) - alpha * less.sum(axis=0)
+        np.testing.assert_allclose(whole.by_item[agent, 1], expected, atol=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
@@ -58,10 +61,10 @@ def test_taking_a_history_item_away_changes_the_score_by_its_part(seed: int) -> 
 def test_cosine_order_is_the_order_of_the_scores_without_sparse_rows(seed: int) -> None:
     team, history = random_team(seed), random_histories(seed, users=1)
     vectors = team.item_vectors().astype(np.float64)
-    query = team.query_vector(history.indices, history.data).astype(np.float64)
+    query = team.scorer(Histories.from_matrix(history)).vector().astype(np.float64)
     lengths = np.linalg.norm(vectors, axis=1)
     np.testing.assert_allclose(lengths, lengths[0], rtol=1e-5)
-    alpha = team.coordinator.attention(team.kernels, history)[:, 0]
+    alpha = team.coordinator.blend(team.kernels, history).alpha[:, 0]
     expected = np.zeros(9)
     for weight, kernel in zip(alpha, team.kernels, strict=True):
         bare = kernel if kernel.item_factors is None else replace(kernel, rows=None)
@@ -74,12 +77,13 @@ def test_cosine_order_is_the_order_of_the_scores_without_sparse_rows(seed: int) 
     assert vectors.shape[1] == query.shape[0] == 4 + 1 + 4 + 1 + 1
 
 
-def test_agents_without_a_share_are_neither_heard_nor_stored_in_vectors() -> None:
+def test_agents_without_a_share_neither_count_nor_are_stored_in_vectors() -> None:
     team = replace(random_team(2), coordinator=Coordinator([1.0, 0.0, 0.0]))
     assert team.item_vectors().shape == (9, 5)
-    assert team.query_vector([1, 2]).shape == (5,)
+    scorer = team.scorer(Histories.one([1, 2], 9))
+    assert scorer.vector().shape == (5,)
     assert list(team.suggestions()) == []
-    assert not team.parts([1, 2], [3]).contributions[1:].any()
+    assert not scorer.contributions(np.array([3])).by_item[1:].any()
 
 
 def test_suggestions_are_the_strongest_positive_rows() -> None:

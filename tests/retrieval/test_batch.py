@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from planted import Planted, item_id, planted, user_id
@@ -12,6 +13,7 @@ from kgrec.graph.setup import count_graph
 from kgrec.graph.store import GraphStore
 from kgrec.retrieval.batch import recommend_all, write_recommended
 from kgrec.retrieval.recommender import Recommender
+from kgrec.retrieval.request_id import RequestId
 from kgrec.schema import load_schema
 
 RECOMMENDED = load_schema().relations.recommended
@@ -24,7 +26,17 @@ def test_everybody_gets_what_each_would_get(live: Planted, recommender: Recommen
     for user in list(every)[:10]:
         alone = recommender.recommend(user, 10).items
         assert live.team.items.take(every[user].rows) == [item.item_id for item in alone]
-        assert every[user].scores.tolist() == pytest.approx([i.score for i in alone], rel=1e-4)
+        assert every[user].scores.tolist() == [i.score for i in alone]
+
+
+def test_a_batch_takes_filters_and_diversity(live: Planted, recommender: Recommender) -> None:
+    knobs: dict[str, Any] = {"filters": ["genre=Drama|Comedy"], "diversity": 0.6}
+    model = recommender.live.current()
+    every = {top.user_id: top for top in recommend_all(live.store, model, 8, **knobs)}
+    for user in list(every)[:10]:
+        alone = recommender.recommend(user, 8, **knobs).items
+        assert live.team.items.take(every[user].rows) == [item.item_id for item in alone]
+        assert every[user].scores.tolist() == [i.score for i in alone]
 
 
 def test_stored_recommendations_are_replaced(empty_store: GraphStore, tmp_path: Path) -> None:
@@ -38,12 +50,13 @@ def test_stored_recommendations_are_replaced(empty_store: GraphStore, tmp_path: 
     assert count_graph(empty_store).relations[RECOMMENDED] == 180
     rows = empty_store.query(
         f"MATCH (u)-[r:{RECOMMENDED}]->(i) WHERE u.user_id = $user RETURN i.item_id AS item, "
-        "r.rank AS rank, r.score AS score, r.model_id AS model ORDER BY rank",
+        "r.rank AS rank, r.model_id AS model, r.request_id AS request ORDER BY rank",
         {"user": user_id(4)},
     ).rows
     alone = recommender.recommend(user_id(4), 3).items
     assert [(row["item"], row["rank"]) for row in rows] == [(i.item_id, i.rank) for i in alone]
     assert {row["model"] for row in rows} == {"first"}
+    assert RequestId.decode(rows[0]["request"]).k == 3
 
 
 def test_items_that_left_the_graph_are_not_recommended(

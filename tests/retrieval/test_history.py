@@ -15,16 +15,16 @@ def history(**known: object) -> History:
 
 def test_items_of_nobody_are_a_minute_apart_and_the_first_is_the_newest() -> None:
     found = history()
-    assert found.taken(2).item.tolist() == [1, 0]
-    assert found.taken(2).at.tolist() == [found.now - MINUTE, found.now - 2 * MINUTE]
+    assert found.histories.item.tolist() == [1, 0]
+    assert found.histories.at.tolist() == [found.now - MINUTE, found.now - 2 * MINUTE]
 
 
 def test_times_that_the_graph_lacks_stay_unknown() -> None:
-    assert history(kind="rating").taken(2).at.tolist() == [0, 0]
+    assert history(kind="rating").histories.at.tolist() == [0, 0]
 
 
 def test_a_click_after_the_hour_began_moves_the_request() -> None:
     later = history().now + 5 * MINUTE
-    found = history(kind="click", at=later).taken(2)
+    found = history(kind="click", at=later).histories
     assert found.at.tolist() == [later, later]
     assert found.now.tolist() == [later]

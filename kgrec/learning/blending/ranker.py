@@ -222,10 +222,9 @@ class _Problem:
             for n in np.flatnonzero(fold == number):
                 block = self.blocks[n]
                 similarity = block.similarity.astype(np.float64)
-                found.added[n] = ranker.from_similarity(
-                    similarity, block.history, block.items
-                ).totals()[0]
-                value = ranker.expected_of(similarity, block.history, block.items)
+                reading = ranker.read(similarity, block.history, block.items)
+                found.added[n] = reading.totals()[0]
+                value = ranker.expected(similarity, block.history, block.items)
                 if value is not None:
                     found.expected[n] = value
             task.advance()

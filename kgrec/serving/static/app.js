@@ -24,7 +24,8 @@ function go(next) {
 
 const openItem = (item) => go({ item });
 const person = new Person(at("person"), { choose: (user) => go({ user, item: null }), openItem });
-const recommendations = new Recommendations(at("recommendations"), { openItem, react });
+const recommendations = new Recommendations(at("recommendations"), { openItem, react, changed: () => { const { user, item } = chosen(); if (item) showItem(user, item); } });
+let listed = Promise.resolve(); // settles when the list of the user is there: an explanation is of that list
 const why = new Why(at("why"), { openItem });
 
 /** Show an error where its answer was expected; ask for a key where one is wanted. */
@@ -54,11 +55,14 @@ function showUser(user) {
   const { signal } = userSignal;
   if (!user) {
     recommendations.welcome();
+    listed = Promise.resolve();
     person.welcome(signal).catch((error) => failed(error, person.list, () => showUser(user)));
     return;
   }
   person.show(user, signal).catch((error) => failed(error, person.list, () => showUser(user)));
-  recommendations.show(user, signal)
+  const showing = recommendations.show(user, signal);
+  listed = showing.then(() => {}, () => {});
+  showing
     .then((found) => { if (!chosen().item && found.items.length && !found.fallback && wide()) replace(found.items[0].item_id); })
     .catch((error) => failed(error, recommendations.list, () => showUser(user)));
 }
@@ -81,7 +85,8 @@ function showItem(user, item) {
     why.welcome(user ? "Choose a recommendation to see what its score is made of." : "Pick somebody, then one of their recommendations.");
     return;
   }
-  why.show(user, item, itemSignal.signal).catch((error) => failed(error, why.root, () => showItem(user, item)));
+  const { signal } = itemSignal;
+  listed.then(() => (signal.aborted ? null : why.show(user, item, recommendations.requestId, signal))).catch((error) => failed(error, why.root, () => showItem(user, item)));
   if (!wide()) at("why").scrollIntoView({ behavior: "smooth" });
 }
 

@@ -1,6 +1,6 @@
 // The score taken apart: a bar for each history item, in the colours of the agents; they add up.
 import { h } from "./dom.js";
-import { agentClass, did, percent, score, signed } from "./format.js";
+import { agentClass, did, score, signed, signedPercent } from "./format.js";
 
 const FIRST = 8;
 
@@ -36,14 +36,13 @@ export function contributions(explanation, openItem) {
 }
 
 function agents(explanation) {
-  const whole = explanation.agents.reduce((sum, one) => sum + Math.max(one.history + one.prior, 0), 0) || 1;
   return h("ul", { class: "legend" }, explanation.agents.map((one) =>
     h("li", {}, h("i", { class: `swatch ${agentClass(one.agent)}` }), `${one.agent} `,
-      h("b", {}, percent((one.history + one.prior) / whole)), " ", h("span", { class: "muted" }, signed(one.history + one.prior)))));
+      h("b", {}, signedPercent(one.signed_share)), " ", h("span", { class: "muted" }, signed(one.history + one.prior)))));
 }
 
 function historyRow(row, scale, openItem) {
-  const effect = `Without it the score would change by ${signed(row.deletion_effect)}.`;
+  const effect = `${signedPercent(row.signed_share)} of the score. Without it the score would change by ${signed(row.deletion_effect)}.`;
   const name = h("button", { type: "button", class: "link", title: effect, "data-item": row.item_id, onclick: () => openItem(row.item_id) }, row.title);
   return tableRow("", [name, " ", h("small", {}, did(row.kind, row.value))], row.by_agent, row.contribution, scale);
 }
@@ -53,7 +52,7 @@ function tableRow(kind, name, byAgent, value, scale) {
     h("td", { class: "value" }, signed(value)));
 }
 
-/** Pieces to the right of zero for what speaks for the item, to the left for what speaks against. */
+/** Pieces to the right of zero for what adds to the score, to the left for what takes from it. */
 function track(byAgent, scale) {
   const box = h("div", { class: "bar", "aria-hidden": "true" });
   const zero = (scale.low / (scale.low + scale.high)) * 100;

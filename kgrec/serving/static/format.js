@@ -14,6 +14,11 @@ export function percent(value) {
   return `${Math.round(value * 100)} %`;
 }
 
+/** A signed share of a score: its absolute values sum to 100 %. */
+export function signedPercent(share) {
+  return `${share < 0 ? "−" : "+"}${percent(Math.abs(share))}`;
+}
+
 /** `HAS_GENRE` as `has genre`. */
 export function relation(name) {
   return name.toLowerCase().replaceAll("_", " ");

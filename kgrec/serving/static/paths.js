@@ -1,6 +1,6 @@
 // Knowledge paths as a graph: history items on the left, entities between, the item on the right.
 import { fill, h, sentence } from "./dom.js";
-import { percent, relation } from "./format.js";
+import { percent, relation, signedPercent } from "./format.js";
 
 const ROW = 62;
 let loading;
@@ -21,7 +21,7 @@ export function pathSection(explanation, signal) {
   const canvas = h("div", { class: "graph", role: "img", "aria-label": `${explanation.paths.length} knowledge paths; the list below says them in words` });
   const list = h("details", {}, h("summary", {}, "The same in words"),
     h("ul", { class: "paths" }, explanation.paths.map((reason) =>
-      h("li", {}, reason.words, h("small", {}, `${source(reason.path.history)}; ${source(reason.path.item)}`)))));
+      h("li", { class: reason.because ? null : "also" }, sentence(reason.words), h("small", {}, `${signedPercent(reason.share)} of the score`), h("small", {}, `${source(reason.path.history)}; ${source(reason.path.item)}`)))));
   const ready = async () => {
     const cytoscape = await library();
     if (signal.aborted) return;
@@ -85,14 +85,15 @@ function elements(explanation) {
   };
   const target = `item ${explanation.item_id}`;
   node(target, "item", explanation.title);
-  for (const { path } of explanation.paths) {
+  // What carries the score comes first, so that a fact of both kinds is drawn as a cause.
+  for (const { path, because } of [...explanation.paths].sort((a, b) => b.because - a.because)) {
     const from = `history ${path.history.item_id}`;
     const over = `entity ${path.item.entity_id}`;
     node(from, "history", path.history.title);
     node(over, "entity", path.item.entity);
     for (const [one, start, side] of [[path.history, from, "history"], [path.item, target, "item"]]) {
       const id = `${start} ${one.relation} ${over}`;
-      edges.set(id, { data: { id, source: start, target: over, side, label: relation(one.relation), fact: one } });
+      if (!edges.has(id)) edges.set(id, { data: { id, source: start, target: over, side, label: relation(one.relation), fact: one, also: because ? 0 : 1 } });
     }
   }
   return { elements: [...nodes.values(), ...edges.values()], ...placed([...nodes.values()], [...edges.values()]) };
@@ -148,6 +149,7 @@ function style(width) {
       "font-family": "system-ui, sans-serif", "text-background-color": colour("--surface"), "text-background-opacity": 1, "text-background-padding": 2,
       "overlay-opacity": 0 } },
     { selector: "edge[side = 'item']", style: { "source-endpoint": "270deg", "target-endpoint": "90deg" } },
+    { selector: "edge[also = 1]", style: { "line-style": "dashed", opacity: 0.45 } },
     { selector: "edge.chosen", style: { width: 3, "line-color": colour("--accent"), "target-arrow-color": colour("--accent"), color: colour("--text") } },
   ];
 }

@@ -1,7 +1,7 @@
 // The list: titles, scores, what each agent adds, reasons, and likes that change it.
 import { api } from "./api.js";
 import { fill, h, icon, problem, sentence, skeleton } from "./dom.js";
-import { agentClass, percent, score, signed } from "./format.js";
+import { agentClass, percent, score, signedPercent } from "./format.js";
 
 const WHY_FALLBACK = {
   unknown_user: "The graph does not know this user, so these are simply the most popular. Like a few, and they become personal.",
@@ -10,17 +10,19 @@ const WHY_FALLBACK = {
 
 const whyNothing = (found, filtered) => {
   const known = found.fallback ? "" : " the model knows and that";
-  if (filtered) return `No item that${known} this user has not met passes the filter. Loosen it.`;
-  if (found.fallback) return "There is no item left that anybody has met.";
-  return "No unseen item scores for this history: all are met, or nothing speaks for the rest.";
+  if (filtered) return `No item that${known} this user has not seen passes the filter. Loosen it.`;
+  if (found.fallback) return "There is no item left that anybody has interacted with.";
+  return "Every item that the model knows has been seen.";
 };
 
 export class Recommendations {
-  constructor(root, { openItem, react }) {
+  constructor(root, { openItem, react, changed }) {
     this.openItem = openItem;
+    this.changed = changed; // called when a knob has made another list
     this.react = react;
     this.asking = new AbortController(); // ends the question before, whose answer nobody wants any more
     this.turn = 0; // of the question that was asked last; the answers of earlier ones come too late
+    this.requestId = null; // of the list that is shown
     this.before = new Map(); // item id to rank, in the list before the last reaction
     this.diversity = h("input", { type: "range", id: "variety", min: "0", max: "1", step: "0.1", value: "0" });
     this.filter = h("input", { type: "text", id: "filter", placeholder: "genre=Comedy, year>=1990", autocomplete: "off", spellcheck: "false" });
@@ -38,6 +40,7 @@ export class Recommendations {
 
   welcome() {
     this.asking.abort();
+    this.requestId = null;
     this.knobs.hidden = true;
     fill(this.note);
     fill(this.list, h("div", { class: "hero" },
@@ -46,7 +49,7 @@ export class Recommendations {
   }
 
   async show(userId, signal, { quiet = false } = {}) {
-    this.again = () => this.show(userId, signal, { quiet: true }).catch((error) => {
+    this.again = () => this.show(userId, signal, { quiet: true }).then(() => this.changed()).catch((error) => {
       if (error.name !== "AbortError") fill(this.list, problem(error, this.again));
     });
     this.knobs.hidden = false;
@@ -70,6 +73,7 @@ export class Recommendations {
       if (turn === this.turn) this.list.removeAttribute("aria-busy");
     }
     if (turn !== this.turn) throw overtaken();
+    this.requestId = found.request_id;
     this.draw(userId, found, filter);
     return found;
   }
@@ -104,11 +108,8 @@ export class Recommendations {
   }
 
   legend(found) {
-    const sums = new Map();
-    for (const one of found.items) for (const [agent, value] of Object.entries(one.contributions)) sums.set(agent, (sums.get(agent) ?? 0) + Math.max(value, 0));
-    const total = [...sums.values()].reduce((a, b) => a + b, 0) || 1;
-    return h("ul", { class: "legend", "aria-label": "Share of each agent" }, [...sums].map(([agent, value]) =>
-      h("li", {}, h("i", { class: `swatch ${agentClass(agent)}` }), `${agent} `, h("b", {}, percent(value / total)))));
+    return h("ul", { class: "legend", "aria-label": "Share of each agent" }, Object.entries(found.shares).filter(([, share]) => share > 0).map(([agent, share]) =>
+      h("li", {}, h("i", { class: `swatch ${agentClass(agent)}` }), `${agent} `, h("b", {}, percent(share)))));
   }
 
   card(userId, one, top, fallback) {
@@ -119,7 +120,7 @@ export class Recommendations {
       h("div", { class: "body" },
         h("h3", {}, h("button", { type: "button", class: "open", onclick: () => this.openItem(one.item_id) }, one.title), this.moved(one)),
         fallback ? null : bar(one, top),
-        h("ul", { class: "reasons" }, one.reasons.map((reason) => h("li", {}, sentence(reason))),
+        h("ul", { class: "reasons" }, one.reasons.map((reason) => h("li", { class: reason.because ? null : "also", title: `${signedPercent(reason.share)} of the score` }, sentence(reason.words))),
           one.moves.map((move) => h("li", { class: "move" }, `${sentence(move.rule)}: ${move.from_rank} → ${move.to_rank}, ${move.why}`)))),
       h("div", { class: "side" },
         h("span", { class: "score", title: "Score" }, fallback ? "" : score(one.score)),
@@ -150,7 +151,7 @@ function overtaken() {
 
 function bar(one, top) {
   const parts = Object.entries(one.contributions);
-  const words = parts.map(([agent, value]) => `${agent} ${signed(value)}`).join(", ");
+  const words = parts.map(([agent]) => `${agent} ${signedPercent(one.signed_shares[agent])}`).join(", ");
   const box = h("div", { class: "shares", role: "img", "aria-label": `Score ${score(one.score)}: ${words}`, title: words });
   for (const [agent, value] of parts) {
     if (value <= 0) continue;

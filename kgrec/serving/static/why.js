@@ -17,7 +17,7 @@ export class Why {
     fill(this.root, h("h2", {}, "Why?"), h("p", { class: "muted" }, text));
   }
 
-  async show(userId, itemId, signal) {
+  async show(userId, itemId, requestId, signal) {
     const about = h("div", { class: "about" }, skeleton(3, "Loading the item"));
     const why = h("div", { class: "reason" }, userId ? skeleton(6, "Loading the reasons") : null);
     const facts = h("div", {});
@@ -33,7 +33,7 @@ export class Why {
         fill(about, this.about(item));
         fill(facts, this.facts(item));
       }),
-      userId ? guard(why, () => this.reasons(why, userId, itemId, signal)) : null,
+      userId ? guard(why, () => this.reasons(why, userId, itemId, requestId, signal)) : null,
       guard(like, async () => fill(like, this.similar(await api.similar(itemId, signal)))),
     ]);
   }
@@ -61,10 +61,10 @@ export class Why {
     ];
   }
 
-  async reasons(place, userId, itemId, signal) {
+  async reasons(place, userId, itemId, requestId, signal) {
     let told;
     try {
-      told = await api.explanation(userId, itemId, signal);
+      told = await api.explanation(userId, itemId, requestId, signal);
     } catch (error) {
       if (error.status !== 404) throw error;
       fill(place, h("p", { class: "note" }, `${sentence(error.what)}, so there is nothing to take apart. ${error.remedy}`));
@@ -72,6 +72,8 @@ export class Why {
     }
     const paths = told.paths.length ? pathSection(told, signal) : null;
     fill(place,
+      told.changed.map((change) => h("p", { class: "note changed" }, `Changed since the list was made: ${change.detail}.`)),
+      told.seen || told.candidate ? null : h("p", { class: "note" }, "The filters of the list leave it out."),
       told.seen ? h("p", { class: "note" }, "Already in the history; explained from the rest of it.") : null,
       h("h3", {}, "In words"),
       h("ul", { class: "words" }, told.words.map((words) => h("li", {}, words))),
@@ -87,7 +89,7 @@ export class Why {
     return [
       h("h3", {}, "Similar"),
       h("ul", { class: "chips" }, found.items.map((one) =>
-        h("li", {}, h("button", { type: "button", class: "chip", "data-item": one.item_id, title: one.reasons.join("; "), onclick: () => this.openItem(one.item_id) }, one.title)))),
+        h("li", {}, h("button", { type: "button", class: "chip", "data-item": one.item_id, title: one.reasons.map((reason) => reason.words).join("; "), onclick: () => this.openItem(one.item_id) }, one.title)))),
     ];
   }
 }

@@ -1,0 +1,10 @@
+// The next item ids in their order, as columns of one row; without rows at the end.
+// $after: string; the last id of the page before, '' at first
+// $limit: integer
+// returns: ids
+MATCH (i:Item)
+WHERE i.item_id > $after
+WITH i.item_id AS id
+ORDER BY id
+LIMIT $limit
+RETURN collect(id) AS ids

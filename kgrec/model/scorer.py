@@ -1,0 +1,249 @@
+"""One history scored: every active agent reads it once, and each question uses that reading.
+
+score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k(h) · v_h · S_k(h, i) + b_k,i) + r(u, i)
+
+with r what the ranker adds to the best candidates. All numbers are float64 and, for the agents, the
+same to the last bit whichever items are scored together (see `Kernel.history_scores`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.model.coordinator import Blend, Coordinator
+from kgrec.model.histories import Histories, one_history
+from kgrec.model.kernel import Kernel, Source
+from kgrec.model.ranker import Ranker
+
+Floats = NDArray[np.float64]
+RANKER = "ranker"
+"""The name under which the ranker stands beside the agents."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """The scores of some items taken apart by agent and by history item.
+
+    Attributes:
+        agents: names, [A]; the last is `RANKER` where there is one.
+        alpha: what each agent's numbers were multiplied by, float64 [A].
+        by_item: the contribution of each history item through each agent, float64 [A, H, C].
+        priors: what each agent adds whatever the history, float64 [A, C].
+        from_facts, from_texts: the part of the contributions of a history item, over all agents,
+            that comes through parts of kernels which read facts, or texts, float64 [H, C]. A part
+            may read both, so the two may overlap.
+        expected: the value that the user would give, float64 [C]; None where unknown.
+    """
+
+    agents: tuple[str, ...]
+    alpha: Floats
+    by_item: Floats
+    priors: Floats
+    from_facts: Floats
+    from_texts: Floats
+    expected: Floats | None = None
+
+    @property
+    def total(self) -> Floats:
+        """The scores, float64 [C]: the sum over agents of contributions and priors."""
+        return np.asarray(self.by_item.sum(axis=(0, 1)) + self.priors.sum(axis=0))
+
+    @property
+    def by_agent(self) -> Floats:
+        """What each agent contributes, its history and its prior together, float64 [A, C]."""
+        return np.asarray(self.by_item.sum(axis=1) + self.priors)
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """One history, read once by every agent that has a share.
+
+    Attributes:
+        history: the one history.
+        agents: names of all agents, [A].
+        kernels: of the active agents, [A'].
+        active: their positions among the agents, [A'].
+        weights: w_h · v_h by each active kernel, float32 [H] each.
+        blend: shares and alpha, [A, 1].
+        ranker: reorders the best, or None; one without weight (`blend` 0) gives expected values
+            only.
+    """
+
+    history: Histories
+    agents: tuple[str, ...]
+    kernels: tuple[Kernel, ...]
+    active: NDArray[np.intp]
+    weights: tuple[FloatArray, ...]
+    blend: Blend
+    ranker: Ranker | None
+
+    @classmethod
+    def of(
+        cls,
+        history: Histories,
+        kernels: Sequence[Kernel],
+        coordinator: Coordinator,
+        probing: Sequence[Kernel],
+        ranker: Ranker | None,
+    ) -> Scorer:
+        """Have the active agents read one history; raises DataError where there are several."""
+        one = one_history(history)
+        active = coordinator.active
+        chosen = tuple(kernels[k] for k in active)
+        weights = tuple(kernel.weights(one) for kernel in chosen)
+        blend = coordinator.blend(kernels, one, probing, weights)
+        names = tuple(kernel.agent for kernel in kernels)
+        return cls(one, names, chosen, active, weights, blend, ranker)
+
+    @property
+    def alpha(self) -> Floats:
+        """Share over spread of each agent, float64 [A]."""
+        return self.blend.alpha[:, 0]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """How much each agent counts for this history; they sum to one, or all are 0."""
+        return dict(zip(self.agents, map(float, self.blend.shares[:, 0]), strict=True))
+
+    @property
+    def reordering(self) -> Ranker | None:
+        """The ranker where it moves anything."""
+        return self.ranker if self.ranker is not None and self.ranker.blend else None
+
+    def scores(self, candidates: IntArray | None = None, *, with_priors: bool = True) -> Floats:
+        """Score items by the agents alone, without the ranker.
+
+        Args:
+            candidates: rows, [C]; None scores the whole catalogue.
+            with_priors: False leaves out what is added whatever the history.
+
+        Returns:
+            float64 [C], or [I].
+        """
+        size = self.history.num_items if candidates is None else len(candidates)
+        scores = np.zeros(size)
+        for alpha, kernel, weights in self._audible:
+            scores += alpha * kernel.history_scores(self.history.item, weights, candidates)
+            if with_priors and kernel.prior is not None:
+                scores += alpha * kernel.priors(candidates)
+        return scores
+
+    def rank(
+        self, candidates: IntArray, scores: Floats, *, with_priors: bool = True
+    ) -> tuple[Floats, NDArray[np.bool_]]:
+        """Let the ranker reorder the best of some candidates.
+
+        Args:
+            candidates: rows, [C].
+            scores: what `scores` gives for them, float64 [C].
+
+        Returns:
+            final scores, float64 [C], and which candidates were reordered, bool [C].
+        """
+        reordered = np.zeros(len(candidates), dtype=np.bool_)
+        ranker = self.reordering
+        if ranker is None:
+            return scores.copy(), reordered
+        best = ranker.chosen(candidates, scores)
+        reordered[best] = True
+        added = ranker.added(self.kernels, self.history, candidates, best, with_priors=with_priors)
+        return scores + added, reordered
+
+    def contributions(
+        self,
+        candidates: IntArray,
+        scores: Floats | None = None,
+        reordered: NDArray[np.bool_] | None = None,
+        *,
+        with_priors: bool = True,
+        ranked: bool = True,
+    ) -> Contributions:
+        """Take the scores of a few items apart.
+
+        To an item below those that the ranker reorders it adds what does not depend on the
+        history, so there it stands as a prior: the score less what the agents contribute.
+
+        Args:
+            candidates: rows, [C].
+            scores: final scores, [C]; needed where some were not reordered.
+            reordered: what `rank` says of them; None takes all as reordered.
+            with_priors: as in `scores`.
+            ranked: False leaves the ranker out.
+        """
+        shape = (len(self.history.item), len(candidates))
+        by_item = np.zeros((len(self.agents), *shape))
+        priors = np.zeros((len(self.agents), len(candidates)))
+        similarity = [k.similarity(self.history.item, candidates) for k in self.kernels]
+        facts, texts = (self._through(source, candidates, similarity) for source in _TOLD_APART)
+        from_facts, from_texts = np.zeros(shape), np.zeros(shape)
+        for n, k in enumerate(self.active):
+            factor = self.alpha[k] * self.weights[n].astype(np.float64)[:, None]
+            by_item[k] = factor * similarity[n]
+            from_facts += factor * facts[n]
+            from_texts += factor * texts[n]
+            if with_priors:
+                priors[k] = self.alpha[k] * self.kernels[n].priors(candidates)
+        agents, alpha, expected = self.agents, self.alpha, None
+        if self.ranker is not None and ranked:
+            expected = self.ranker.expected(similarity, self.history, candidates)
+        ranker = self.reordering
+        if ranker is not None and ranked:
+            reading = ranker.read(similarity, self.history, candidates)
+            added, prior = reading.contributions(), reading.priors * with_priors
+            through = [reading.share_of(ranker.pooled(part)) for part in (facts, texts)]
+            if reordered is not None and scores is not None:
+                below = ~reordered
+                for part in (added, *through):
+                    part[:, below] = 0.0
+                rest = scores - by_item.sum(axis=(0, 1)) - priors.sum(axis=0)
+                prior = np.where(below, rest, prior)
+            agents, alpha = (*agents, RANKER), np.append(alpha, ranker.blend)
+            by_item = np.concatenate([by_item, added[None]])
+            priors = np.concatenate([priors, prior[None]])
+            from_facts, from_texts = from_facts + through[0], from_texts + through[1]
+        return Contributions(agents, alpha, by_item, priors, from_facts, from_texts, expected)
+
+    def vector(self) -> FloatArray:
+        """Return the query that belongs to `Team.item_vectors`, float32 [D + 1].
+
+        Its inner product with an item's vector is the agents' score without the sparse rows. It is
+        the zero vector when nothing counts; an index must not be queried with it.
+        """
+        blocks: list[Floats] = []
+        for k, kernel, weights in zip(self.active, self.kernels, self.weights, strict=True):
+            alpha = self.alpha[k]
+            if kernel.history_factors is not None:
+                values = weights.astype(np.float64)
+                blocks.append(alpha * (values @ kernel.history_factors[self.history.item]))
+            if kernel.prior is not None:
+                blocks.append(np.array([alpha]))
+        return np.concatenate([*blocks, np.zeros(1)]).astype(np.float32)
+
+    @cached_property
+    def _audible(self) -> list[tuple[float, Kernel, FloatArray]]:
+        """α, kernel and weights of the agents whose scores of this history differ at all."""
+        every = zip(self.alpha[self.active].tolist(), self.kernels, self.weights, strict=True)
+        return [each for each in every if each[0] > 0]
+
+    def _through(
+        self, source: Source, candidates: IntArray, similarity: Sequence[Floats]
+    ) -> list[Floats]:
+        """Return the part of each kernel's similarity that was learned from a source."""
+        found = []
+        for kernel, whole in zip(self.kernels, similarity, strict=True):
+            parts = [p for p, there in kernel.history_parts.items() if there]
+            reading = [p for p in parts if source in kernel.sources(p)]
+            if len(reading) in (0, len(parts)):
+                found.append(whole if reading else np.zeros_like(whole))
+            else:
+                found.append(kernel.similarity(self.history.item, candidates, source))
+        return found
+
+
+_TOLD_APART: tuple[Source, Source] = ("facts", "texts")

@@ -1,0 +1,167 @@
+"""The reasons of a recommendation: what carries the score, in words over facts of the graph.
+
+Templates only: no name is invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from kgrec.model.scorer import Contributions
+from kgrec.retrieval.history import Event
+from kgrec.retrieval.paths import KnowledgePath, PathFact
+from kgrec.retrieval.records import Reason, signed_share
+
+_LEAST_OF_ITEM = 0.05
+"""A fact is a cause where this share of its item's contribution came through it."""
+_LEAST_OF_SCORE = 0.1
+"""Text and popularity are named where they account for this share of the score."""
+
+_DID = {
+    "rating": "rated",
+    "view": "viewed",
+    "click": "looked at",
+    "play": "played",
+    "purchase": "bought",
+    "like": "liked",
+}
+_BOTH = (("is or was ", "are or were "), ("was ", "were "), ("is ", "are "), ("has ", "have "))
+
+
+def did(event: Event) -> str:
+    """Say what was done with a history item: `you rated Fargo 5`; without a deed, its title."""
+    if not event.kind:
+        return event.title
+    verb = _DID.get(event.kind, "chose")
+    value = f" {event.value:g}" if event.kind == "rating" else ""
+    return f"you {verb} {event.title}{value}"
+
+
+def fact_words(fact: PathFact) -> str:
+    """Say one fact: `Fargo was directed by Joel Coen`."""
+    return fact.meaning.format(item=fact.title, entity=fact.entity)
+
+
+def shared_words(path: KnowledgePath) -> str:
+    """Say what two items share: `both were directed by Joel Coen`."""
+    if path.item.relation != path.history.relation:
+        return f"{fact_words(path.history)}, and {fact_words(path.item)}"
+    sentence = path.item.meaning
+    subject, _, rest = sentence.partition("{item} ")
+    if not subject:
+        for one, two in _BOTH:
+            if rest.startswith(one):
+                return f"both {two}{rest.removeprefix(one)}".format(entity=path.item.entity)
+        return f"each {rest}".format(entity=path.item.entity)
+    text = sentence.replace("{item}", "both").format(entity=path.item.entity)
+    return text if text.startswith(path.item.entity) else text[0].lower() + text[1:]
+
+
+def path_words(path: KnowledgePath, event: Event, *, because: bool = True) -> str:
+    """Say a path in one sentence: `Because you rated Fargo 5: both were directed by …`.
+
+    Args:
+        because: False where the fact did not carry the score: `Also true of Fargo: both …`.
+    """
+    if not because:
+        return f"Also true of {event.title}, without a part in the score: {shared_words(path)}."
+    of = "" if event.kind else "of "
+    return f"Because {of}{did(event)}: {shared_words(path)}."
+
+
+def reasons_of(
+    events: Sequence[Event],
+    parts: Contributions,
+    number: int,
+    paths: Mapping[str, KnowledgePath],
+    *,
+    most: int = 2,
+) -> tuple[Reason, ...]:
+    """Give a recommendation its short reasons, each with the share of the score it accounts for.
+
+    First stands the history item whose tie to the item is rarest and weighs most; then the item
+    that contributes most; then text and popularity, where they account for much.
+
+    Args:
+        events: the history, [H].
+        parts: contributions of the history to some items.
+        number: which of those items.
+        paths: the best path of each history item, where there is one, by its id.
+        most: so many history items are named.
+    """
+    item = parts.by_item[:, :, number].sum(axis=0)  # [H]
+    prior = float(parts.priors[:, number].sum())
+    whole = whole_of(parts, number)
+    found: list[Reason] = []
+    for n in _named(events, item, parts.from_facts[:, number], paths, most):
+        event, path = events[n], paths.get(events[n].item_id)
+        plain = Reason(
+            kind="history",
+            contribution=float(item[n]),
+            share=signed_share(float(item[n]), whole),
+            words=did(event),
+            item_id=event.item_id,
+        )
+        if path is None:
+            found.append(plain)
+            continue
+        through = float(parts.from_facts[n, number])
+        told = fact_reason(event, path, float(item[n]), through, whole)
+        found += [told] if told.because else [plain, told]
+    texts = parts.from_texts[:, number]
+    through = float(texts.sum())
+    if (share := signed_share(through, whole)) >= _LEAST_OF_SCORE:
+        best = [events[n].title for n in np.argsort(-texts, kind="stable")[:2] if texts[n] > 0]
+        words = f"its text is like that of {' and '.join(best)}"
+        found.append(Reason(kind="text", contribution=through, share=share, words=words))
+    if (share := signed_share(prior, whole)) >= _LEAST_OF_SCORE:
+        words = "popular, whatever the history"
+        found.append(Reason(kind="popularity", contribution=prior, share=share, words=words))
+    return tuple(found)
+
+
+def fact_reason(
+    event: Event, path: KnowledgePath, item: float, through: float, whole: Sequence[float]
+) -> Reason:
+    """Return the reason that a path makes, and whether it is a cause.
+
+    Args:
+        item: what the history item contributes.
+        through: what of it comes through parts of the model that read facts.
+        whole: see `whole_of`.
+    """
+    because = through > 0 and through >= _LEAST_OF_ITEM * abs(item)
+    words = f"{did(event)}: {shared_words(path)}" if because else f"also {shared_words(path)}"
+    return Reason(
+        kind="fact",
+        contribution=through,
+        share=signed_share(through, whole),
+        words=words,
+        because=because,
+        item_id=event.item_id,
+        path=path,
+    )
+
+
+def whole_of(parts: Contributions, number: int) -> list[float]:
+    """Return what one score is the sum of: the history items, [H], and the priors together."""
+    item = parts.by_item[:, :, number].sum(axis=0)
+    return [*item.tolist(), float(parts.priors[:, number].sum())]
+
+
+def _named(
+    events: Sequence[Event],
+    item: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    facts: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    paths: Mapping[str, KnowledgePath],
+    most: int,
+) -> list[int]:
+    """Return the positions of the history items that are named, the best tie first."""
+    order = [int(n) for n in np.argsort(-item, kind="stable") if item[n] > 0]
+    tied = [n for n in order if events[n].item_id in paths]
+    carried = [n for n in tied if facts[n] > 0] or tied
+    first = max(carried, key=lambda n: paths[events[n].item_id].weight * item[n], default=None)
+    rest = [n for n in order if n != first]
+    return [*([] if first is None else [first]), *rest][:most]
