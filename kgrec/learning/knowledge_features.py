@@ -11,10 +11,14 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kgrec.data.dataset import Dataset, FloatArray, IntArray
+from kgrec.data.dataset import Dataset, FloatArray, IntArray, Links
 
-# Small data may take every product.
+# Small data may take every product, and every entry.
 FREE_PRODUCTS = 200_000_000
+FREE_ENTRIES = 1_000_000
+# What the second hop adds is at most so many times as large as the facts.
+HOP_GROWTH = 10
+HOP_DECAY = 0.5
 
 
 def strongest_of_rows(matrix: sp.csr_matrix, size: int) -> sp.csr_matrix:
@@ -120,21 +124,109 @@ def strongest(weights: FloatArray, row_size: int, *, by_size: bool = False) -> s
     return matrix
 
 
-def degree_features(train: Dataset) -> sp.csr_matrix | None:
-    """Return F, item x (relation, entity) with weights 1/√degree, CSR float32 [I, K].
+def item_features(train: Dataset, decay: float = HOP_DECAY) -> sp.csr_matrix:
+    """Return the knowledge features of the items, CSR float32 [I, K], over more than one hop.
 
-    The degree is the number of items that hold the feature. None where no two items share one.
+    Beside the facts themselves, with their confidences, an item has what its entities are linked
+    to, (relation, link, entity), and the items that it is linked to, itself included; both count
+    `decay` times as much. Without links the features are those of the facts. Features held by one
+    item alone are left out.
+
+    Args:
+        decay: weight of the second hop; 0 leaves links out.
     """
     features = train.features()
+    if not decay or not len(train.links):
+        return features
+    parts = _of_linked_entities(train, features.nnz), _of_linked_items(train)
+    shared = []
+    for part in parts:
+        held_by = np.bincount(part.indices, minlength=part.shape[1])
+        shared.append(sp.csr_matrix(part[:, np.flatnonzero(held_by >= 2)] * np.float32(decay)))
+    return sp.csr_matrix(sp.hstack([features, *shared]), dtype=np.float32)
+
+
+def _of_linked_entities(train: Dataset, entries: int) -> sp.csr_matrix:
+    """Return item x (relation, link, entity at its other end) with products of confidences.
+
+    Hubs are walked through last, and not beyond `HOP_GROWTH` times as many entries as facts have.
+    """
+    facts, num_entities = train.facts, max(len(train.entities), 1)
+    head, link, tail, confidence = _both_ways(train.links.of("entity", "entity"))
+    order = np.argsort(head, kind="stable")
+    degree = np.bincount(head, minlength=num_entities)
+    held = np.bincount(facts.entity, minlength=num_entities)
+    # As many entries come of an entity as it has facts times links.
+    cheapest = np.argsort(degree, kind="stable")
+    cost = np.cumsum((held * degree)[cheapest])
+    walked = np.zeros(num_entities, dtype=np.bool_)
+    walked[cheapest[cost <= HOP_GROWTH * entries + FREE_ENTRIES]] = True
+    rows = np.flatnonzero(walked[facts.entity] & (degree[facts.entity] > 0))
+    count = degree[facts.entity[rows]]
+    start = np.concatenate([[0], np.cumsum(degree)])[facts.entity[rows]]
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    edge = order[np.repeat(start, count) + within]
+    fact = np.repeat(rows, count)
+    links = 2 * max(len(train.links.types), 1)
+    key = (facts.relation[fact] * links + link[edge]) * num_entities + tail[edge]
+    return _strongest_of_cells(
+        facts.item[fact], key, facts.confidence[fact] * confidence[edge], train.num_items
+    )
+
+
+def _of_linked_items(train: Dataset) -> sp.csr_matrix:
+    """Return item x (link, item): the items that it is linked to, and itself where it has links."""
+    links = train.links.of("item", "item")
+    ends = np.concatenate([links.head, links.tail])
+    others = np.concatenate([links.tail, links.head])
+    kind = np.concatenate([links.relation, links.relation])
+    sure = np.concatenate([links.confidence, links.confidence])
+    item = np.concatenate([ends, ends])
+    key = np.concatenate([kind, kind]) * train.num_items + np.concatenate([others, ends])
+    return _strongest_of_cells(item, key, np.concatenate([sure, sure]), train.num_items)
+
+
+def _both_ways(links: Links) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
+    """Return head, link type, tail and confidence of links and of their ways back."""
+    kinds = len(links.types)
+    return (
+        np.concatenate([links.head, links.tail]),
+        np.concatenate([links.relation, links.relation + kinds]),
+        np.concatenate([links.tail, links.head]),
+        np.concatenate([links.confidence, links.confidence]),
+    )
+
+
+def _strongest_of_cells(
+    item: IntArray, key: IntArray, value: FloatArray, num_items: int
+) -> sp.csr_matrix:
+    """Return item x distinct key with the largest value of each cell, CSR float32 [I, K]."""
+    distinct, column = np.unique(key, return_inverse=True)
+    cell, place = np.unique(item * max(len(distinct), 1) + column, return_inverse=True)
+    largest = np.zeros(len(cell), dtype=np.float32)
+    np.maximum.at(largest, place, value.astype(np.float32))
+    ends = np.divmod(cell, max(len(distinct), 1))
+    return sp.csr_matrix((largest, ends), shape=(num_items, len(distinct)))
+
+
+def degree_features(train: Dataset, decay: float = HOP_DECAY) -> sp.csr_matrix | None:
+    """Return F, item x feature with weights 1/√degree, CSR float32 [I, K].
+
+    The degree is the number of items that hold the feature. None where no two items share one.
+
+    Args:
+        decay: see `item_features`.
+    """
+    features = item_features(train, decay)
     if not features.nnz:
         return None
     held_by = np.maximum(np.bincount(features.indices, minlength=features.shape[1]), 1)
     return sp.csr_matrix(features @ sp.diags_array(held_by**-0.5), dtype=np.float32)
 
 
-def unit_features(train: Dataset) -> sp.csr_matrix | None:
+def unit_features(train: Dataset, decay: float = HOP_DECAY) -> sp.csr_matrix | None:
     """Return the features with IDF weights and rows of length 1, CSR float32 [I, K], or None."""
-    features = train.features()
+    features = item_features(train, decay)
     if not features.nnz:
         return None
     held_by = np.maximum(np.bincount(features.indices, minlength=features.shape[1]), 1)
@@ -145,7 +237,12 @@ def unit_features(train: Dataset) -> sp.csr_matrix | None:
 
 
 def cosine_rows(
-    train: Dataset, row_size: int, *, products_per_entry: int = 300, max_entries: int = 20_000_000
+    train: Dataset,
+    row_size: int,
+    *,
+    decay: float = HOP_DECAY,
+    products_per_entry: int = 300,
+    max_entries: int = 20_000_000,
 ) -> sp.csr_matrix | None:
     """Return Kc, the cosine of the items' features, CSR float32 [I, I] with a zero diagonal.
 
@@ -162,7 +259,7 @@ def cosine_rows(
     Returns:
         None where no two items share a feature.
     """
-    features = unit_features(train)
+    features = unit_features(train, decay)
     if features is None:
         return None
     columns = sp.csr_matrix(features.T)

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from kgrec.learning.agent import FitContext
-from kgrec.learning.knowledge_features import cosine_rows, degree_features
+from kgrec.learning.knowledge_features import HOP_DECAY, cosine_rows, degree_features
 from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig
 from kgrec.model.kernel import Kernel
@@ -18,9 +18,11 @@ class CollaborativeConfig(HiddenEdgesConfig):
 
     Attributes:
         row_size: how many items speak for an item by their knowledge, the most alike.
+        hop_decay: weight of the features that an item has by links; 0 leaves links out.
     """
 
     row_size: int = Field(default=50, ge=1)
+    hop_decay: float = Field(default=HOP_DECAY, ge=0, le=1)
 
 
 class CollaborativeAgent:
@@ -44,7 +46,7 @@ class CollaborativeAgent:
     def problem(self, context: FitContext) -> HiddenEdges:
         """Return the training problem of this data set."""
         config = self.config
-        features = degree_features(context.train)
+        features = degree_features(context.train, config.hop_decay)
         # Processes that train together share dense gradients only.
         alone = context.workers.world == 1
         row_wise = alone and config.sample.applies(len(context.train.interactions))
@@ -60,5 +62,5 @@ class CollaborativeAgent:
                 row_wise=row_wise,
             )
 
-        cosine = cosine_rows(context.train, config.row_size)
+        cosine = cosine_rows(context.train, config.row_size, decay=config.hop_decay)
         return HiddenEdges(context, config, name=self.name, build=build, cosine=cosine)

@@ -4,8 +4,8 @@
     h_e   = h_e + g_e · across(h)_e        linked entities send to each other, repeatedly
     h_i   = rownorm(Z_i + down(h)_i + g_i · beside(Z)_i)       entities and linked items send
 
-where `up`, `down`, `across` and `beside` are `RelationConv`s and the weights `g` of the links begin
-at 0, so that what links are worth is learned (Bachlechner et al. 2021, "ReZero"). Two such passes:
+where `up`, `down`, `across` and `beside` are `RelationConv`s and the weights `g` of the links are
+learned. Two such passes:
 one from interactions, Z_i = gate_i · E_i, and one from texts, Z_i = T x_i and Z_e = T x_e, with `x`
 the sentence vectors of texts and names. An item is both,
 
@@ -30,6 +30,9 @@ from kgrec.learning.knowledge.typed_graph import EdgeTable, TypedGraph
 from kgrec.learning.link_prediction.convolution import Graph
 from kgrec.learning.link_prediction.network import INIT_SCALE, HistoryNetwork
 from kgrec.learning.link_prediction.sentence_map import SentenceMap
+
+# Not 0 to begin with: what goes there and back over a link has the gradient of a square.
+LINK_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,10 @@ class TypedPass(nn.Module):
             self.across = RelationConv(
                 len(graph.entity_links.relations), *self._sizes, to_rows=True
             )
-            self.entity_weight = nn.Parameter(torch.zeros(()))
+            self.entity_weight = nn.Parameter(torch.tensor(LINK_WEIGHT))
         if len(graph.item_links) and link_layers:
             self.beside = RelationConv(len(graph.item_links.relations), *self._sizes, to_rows=True)
-            self.item_weight = nn.Parameter(torch.zeros(()))
+            self.item_weight = nn.Parameter(torch.tensor(LINK_WEIGHT))
 
     def entities(self, items: Tensor, entities: Tensor, edges: StepEdges) -> Tensor:
         """Return h_e, [N, D], of item vectors, [I, D], and entity vectors, [N, D]."""

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError
+from kgrec.learning.knowledge_features import HOP_DECAY
 from kgrec.learning.linear.blocks import BlockConfig
 from kgrec.learning.linear.forms import (
     DenseForm,
@@ -40,6 +41,8 @@ class LinearConfig(AgentConfig):
         weights: how much users, values and popular items count.
         knowledge: weight of the knowledge features beside the users; None chooses. At 0 an item
             that nobody has taken cannot be reached, so the default choices have no 0.
+        hop_decay: weight of the features that an item has by links; 0 leaves links out; None
+            chooses among `hop_decay_choices`, where there are links.
         row_size: of the dense form, how many of the strongest weights of each history item are
             kept.
         blocks: how the sparse form cuts the catalogue.
@@ -65,6 +68,10 @@ class LinearConfig(AgentConfig):
     knowledge: float | None = Field(default=None, ge=0)
     knowledge_choices: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         default=(0.1, 3.0), min_length=1
+    )
+    hop_decay: float | None = Field(default=None, ge=0, le=1)
+    hop_decay_choices: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        default=(HOP_DECAY, 0.0), min_length=1
     )
     row_size: int = Field(default=500, ge=1)
     blocks: BlockConfig = BlockConfig()
@@ -93,13 +100,36 @@ class LinearAgent:
         """Solve for the item-to-item weights; see `Agent.fit`."""
         if not len(context.train.interactions):
             raise NothingToLearnError("the linear agent needs interactions")
-        evidence = Evidence.of(context.train, self.config.weights)
-        form = self._form(evidence, context)
-        ridge, knowledge = self._choose(form, evidence, context)
+        form, chosen = self._chosen(context)
         with context.progress.task(f"linear: solve, {form.name}") as task:
-            parts = form.solve(ridge, knowledge, task)
-        chosen: dict[str, float | int] = {"ridge": ridge, "knowledge": knowledge}
+            parts = form.solve(chosen["ridge"], chosen["knowledge"], task)
         return Kernel(self.name, chosen=chosen, **parts)
+
+    def _chosen(self, context: FitContext) -> tuple[Form, dict[str, float | int]]:
+        """Return the form and the settings that do best on the validation part."""
+        best: tuple[float, Form, dict[str, float | int]] | None = None
+        ridge = self.config.ridge
+        for decay in self._decays(context):
+            evidence = Evidence.of(context.train, self.config.weights, decay)
+            form = self._form(evidence, context)
+            found, knowledge, metric = self._choose(form, evidence, context, ridge)
+            chosen: dict[str, float | int] = {"ridge": found, "knowledge": knowledge}
+            if len(context.train.links):
+                chosen["hop_decay"] = decay
+            if best is None or metric > best[0]:
+                best = metric, form, chosen
+            ridge = found  # what the first decay found is right for the others as well
+        assert best is not None  # noqa: S101 - there is at least one decay
+        return best[1], best[2]
+
+    def _decays(self, context: FitContext) -> tuple[float, ...]:
+        config = self.config
+        if config.hop_decay is not None:
+            return (config.hop_decay,)
+        undecided = context.validation is None or not len(context.validation)
+        if undecided or not len(context.train.links):
+            return config.hop_decay_choices[:1]
+        return config.hop_decay_choices
 
     def _form(self, evidence: Evidence, context: FitContext) -> Form:
         config = self.config
@@ -127,18 +157,23 @@ class LinearAgent:
             return (self.config.knowledge or 0.0,)
         return self.config.knowledge_choices
 
-    def _choose(self, form: Form, evidence: Evidence, context: FitContext) -> tuple[float, float]:
+    def _choose(
+        self, form: Form, evidence: Evidence, context: FitContext, ridge: float | None
+    ) -> tuple[float, float, float]:
+        """Return the ridge, the weight of knowledge and, where it was measured, their metric."""
         config = self.config
         weights = self._knowledge_choices(evidence)
-        ridge, knowledge = config.ridge or config.ridge_start, weights[-1]
-        settled = config.ridge is not None and len(weights) == 1
+        begun, knowledge = ridge or config.ridge_start, weights[-1]
+        several = len(weights) > 1 or len(self._decays(context)) > 1
+        settled = config.ridge is not None and not several
         if settled or context.validation is None or not len(context.validation):
-            return ridge, knowledge
+            return begun, knowledge, 0.0
         trial = LinearTrial.of(form, context, config.objective)
         if not len(trial.held_out):
-            return ridge, knowledge
+            return begun, knowledge, 0.0
         with context.progress.task("linear: choose") as task:
             search = LinearSearch(trial.measure, task)
-            if config.ridge is None:
-                ridge = search.ridge(ridge, knowledge)
-            return max(((ridge, weight) for weight in weights), key=search.measure)
+            if ridge is None:
+                begun = search.ridge(begun, knowledge)
+            setting = max(((begun, weight) for weight in weights), key=search.measure)
+            return *setting, search.measure(setting)

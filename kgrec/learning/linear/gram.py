@@ -16,7 +16,7 @@ from pydantic import Field
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, IntArray
 from kgrec.errors import ModelError
-from kgrec.learning.knowledge_features import degree_features
+from kgrec.learning.knowledge_features import HOP_DECAY, degree_features
 
 
 class WeightConfig(FrozenModel):
@@ -50,10 +50,10 @@ class Evidence:
     ridge_shape: FloatArray
 
     @classmethod
-    def of(cls, train: Dataset, config: WeightConfig) -> Evidence:
-        """Collect users and features."""
+    def of(cls, train: Dataset, config: WeightConfig, hop_decay: float = HOP_DECAY) -> Evidence:
+        """Collect users and features; `hop_decay` as in `item_features`."""
         users = sp.csc_matrix(_weighted(train, config))
-        features = degree_features(train)
+        features = degree_features(train, hop_decay)
         if features is None:
             features = sp.csr_matrix((train.num_items, 0), dtype=np.float32)
         taken = np.diff(users.indptr)
