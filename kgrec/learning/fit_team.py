@@ -14,6 +14,7 @@ from kgrec.errors import ModelError
 from kgrec.learning.agent import Agent, Encode, FitContext, NothingToLearnError
 from kgrec.learning.blending.blend import Choice, choose_among
 from kgrec.learning.blending.search import SettingsSearch
+from kgrec.learning.profile import learn_profile
 from kgrec.learning.registry import build_agent
 from kgrec.learning.search_space import with_settings
 from kgrec.learning.sentence_vectors import remembering
@@ -96,6 +97,10 @@ def fit_team(
     if refit:
         known = context.refit()
         active = _refitted(active, choice.kernels, resolved, known, log, config.together)
+    profile, declared = learn_profile(context, config.profile)
+    if refit and profile is not None:
+        settled = {name: (declared[name],) for name in ("smoothing", "strength")}
+        profile, _ = learn_profile(known, config.profile.model_copy(update=settled))
     settings = {name: agent.config.model_dump(mode="json") for name, agent in resolved.items()}
     shares = [choice.weights[kernel.agent] for kernel in active]
     return Team(
@@ -103,8 +108,9 @@ def fit_team(
         tuple(active),
         Coordinator(shares, choice.coordinator.gate),
         config.model_dump(mode="json") | {"settings": settings},
-        _told(choice, log) | {"search": searched, "refit": refit},
+        _told(choice, log) | {"search": searched, "refit": refit, "profile": declared},
         choice.ranker(known),
+        profile,
     )
 
 

@@ -21,6 +21,18 @@ AGENTS: dict[str, str] = {
 }
 
 
+def register(cls: type[Any]) -> type[Any]:
+    """Make an agent of your own known by its `name`; use it as a decorator.
+
+    Raises:
+        ConfigError: another agent has that name.
+    """
+    where = f"{cls.__module__}:{cls.__qualname__}"
+    if AGENTS.setdefault(cls.name, where) != where:
+        raise ConfigError("another agent has that name", value=cls.name, remedy="Name it anew.")
+    return cls
+
+
 def check_names(names: Iterable[str]) -> None:
     """Raise ConfigError for a name that no agent has."""
     for name in names:

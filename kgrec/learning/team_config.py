@@ -15,6 +15,7 @@ from kgrec.learning.agent import Encode
 from kgrec.learning.blending.ranker import RankerConfig
 from kgrec.learning.blending.search import SearchConfig
 from kgrec.learning.blending.weights import CoordinatorConfig
+from kgrec.learning.profile import ProfileConfig
 from kgrec.learning.registry import AGENTS, build_agent, check_names
 from kgrec.progress import SILENT, Progress
 from kgrec.text.models import SENTENCE_MODEL, content_key, resolve_transformer
@@ -49,6 +50,7 @@ class TeamConfig(FrozenModel):
     Attributes:
         agents: names from the registry.
         settings: settings of agents by name; what is not named keeps its default.
+        profile: how what users declare is learned, for users without a history.
         seed: fixes every random draw.
         device: "cpu", or "cuda" for the GPU.
         together: which agents learn on one loss.
@@ -66,6 +68,7 @@ class TeamConfig(FrozenModel):
     coordinator: CoordinatorConfig = CoordinatorConfig()
     ranker: RankerConfig = RankerConfig()
     together: TogetherConfig = TogetherConfig()
+    profile: ProfileConfig = ProfileConfig()
     seed: int = Field(default=2024, ge=0, lt=2**63)
     device: str = "cpu"
     budget: Annotated[float, BeforeValidator(seconds_of)] | None = None

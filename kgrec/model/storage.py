@@ -27,6 +27,7 @@ from kgrec.model.checkpoint import read_arrays, read_json, write_whole, writing_
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.gate import Gate
 from kgrec.model.kernel import Kernel
+from kgrec.model.profile import Profile
 from kgrec.model.ranker import Ranker
 from kgrec.model.readers import HistoryReader, load_reader
 from kgrec.model.record import (
@@ -53,6 +54,7 @@ logger = logging.getLogger("kgrec.model")
 _ARRAYS_FILE, _ITEMS_FILE = "model.safetensors", "items.json"
 _GATE = "coordinator.gate."
 _RANKER = "ranker."
+_PROFILE = "profile."
 _DENSE = ("history_factors", "item_factors", "prior")
 _OLD_RANKER_ARRAYS = {
     "attend": "attention_weights",
@@ -159,7 +161,10 @@ def _team(
     shares = [float(content["shares"][kernel.agent]) for kernel in kernels]
     gate = Gate.load(_under(_GATE, arrays)) if content["gate"] else None
     ranker = content["ranker"] and Ranker.load(content["ranker"], _under(_RANKER, arrays))
-    return Team(items, kernels, Coordinator(shares, gate), content["config"], metrics, ranker)
+    declared = content.get("profile")
+    profile = declared and Profile.load(declared, _under(_PROFILE, arrays))
+    coordinator = Coordinator(shares, gate)
+    return Team(items, kernels, coordinator, content["config"], metrics, ranker, profile)
 
 
 def _content(team: Team) -> tuple[dict[str, Any], _Arrays]:
@@ -171,6 +176,8 @@ def _content(team: Team) -> tuple[dict[str, Any], _Arrays]:
         arrays.update(_named(_GATE, team.coordinator.gate.arrays()))
     if team.ranker is not None:
         arrays.update(_named(_RANKER, team.ranker.arrays()))
+    if team.profile is not None:
+        arrays.update(_named(_PROFILE, team.profile.arrays()))
     content = {
         "format": FORMAT,
         "items": {"count": len(team.items), "hash": team.items.hash},
@@ -178,6 +185,7 @@ def _content(team: Team) -> tuple[dict[str, Any], _Arrays]:
         "shares": team.weights,
         "gate": team.coordinator.gate is not None,
         "ranker": None if team.ranker is None else team.ranker.settings(),
+        "profile": None if team.profile is None else team.profile.settings(),
         "config": dict(team.config),
         "arrays": array_digests(arrays),
     }

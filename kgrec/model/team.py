@@ -19,6 +19,7 @@ from kgrec.errors import ModelError
 from kgrec.model.coordinator import Blend, Coordinator
 from kgrec.model.histories import Histories, as_histories
 from kgrec.model.kernel import Kernel
+from kgrec.model.profile import Profile
 from kgrec.model.ranker import Ranker
 from kgrec.model.scorer import Scorer
 
@@ -53,6 +54,8 @@ class Team:
         config: the resolved configuration: agents, their settings with what validation chose.
         metrics: what was measured while fitting.
         ranker: reorders the best; None where none was better than the agents.
+        profile: scores items for a user without a history by what they declare; None where the
+            users of the training data declare nothing.
     """
 
     items: Vocabulary
@@ -61,6 +64,7 @@ class Team:
     config: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     ranker: Ranker | None = None
+    profile: Profile | None = None
 
     def __post_init__(self) -> None:
         if not self.kernels:

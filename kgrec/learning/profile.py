@@ -1,0 +1,210 @@
+"""Learn what declared properties and liked entities say for items, in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from pydantic import Field
+
+from kgrec.config import FrozenModel
+from kgrec.data.dataset import Column, Dataset, FloatArray, IntArray
+from kgrec.learning.agent import FitContext
+from kgrec.learning.knowledge_features import strongest_of_rows
+from kgrec.metrics.validation import Objective, Validation
+from kgrec.model.profile import DeclaredProperty, Profile
+
+
+class ProfileConfig(FrozenModel):
+    """Settings of the profile.
+
+    Attributes:
+        use: False learns none.
+        smoothing: interactions by the popularity of the items that are added to those of each
+            value; the first is taken where there is no validation part.
+        strength: t, less than 1 where values that come together count each other's users.
+        bins: parts that the range of a number is cut into, of equally many users.
+        row_size: weights that are kept of each entity, the largest.
+        max_entities: entities that may be liked, those of the most items.
+    """
+
+    use: bool = True
+    smoothing: tuple[float, ...] = Field(default=(300.0, 30.0, 3000.0), min_length=1)
+    strength: tuple[float, ...] = Field(default=(1.0, 0.5), min_length=1)
+    bins: int = Field(default=5, ge=1)
+    row_size: int = Field(default=500, ge=1)
+    max_entities: int = Field(default=20_000, ge=0)
+    objective: Objective = Objective()
+
+
+def learn_profile(
+    context: FitContext, config: ProfileConfig | None = None
+) -> tuple[Profile | None, dict[str, Any]]:
+    """Return the profile of the users' declared values, and what was measured.
+
+    Naive Bayes over declared values (smoothed by popularity, as Jelinek-Mercer and Dirichlet
+    smoothing do by the collection; Zhai and Lafferty 2004). A liked entity has the interactions of
+    the users who like it, those of all users by the share of their history that holds it, and one
+    more for each item that holds it, so that new items are reached.
+
+    Returns:
+        None where users declare nothing and like nothing, or nothing is learned from; the notes
+        hold the metric of the profile and of popularity alone on the validation part, both for
+        users whose history is not looked at.
+    """
+    config = config or ProfileConfig()
+    train = context.train
+    holders = _Holders.of(train, config)
+    if not config.use or holders is None or not len(train.interactions):
+        return None, {}
+    held_out = context.held_out(config.objective)
+    settings = list(product(config.smoothing, config.strength))
+    if held_out is None:
+        smoothing, strength = settings[0]
+        notes = {"smoothing": smoothing, "strength": strength}
+        return holders.profile(smoothing, strength, config), notes
+    asked = _asked(holders, held_out)
+    measured = {}
+    for setting in settings:
+        profile = holders.profile(*setting, config)
+
+        def score(_: object, profile: Profile = profile) -> FloatArray:
+            said = np.asarray((asked @ profile.rows).toarray(), dtype=np.float32)
+            return said + profile.prior
+
+        measured[setting] = held_out.measure(score)
+    best = max(settings, key=lambda setting: measured[setting])
+    profile = holders.profile(*best, config)
+    popular = held_out.measure(lambda _: np.tile(profile.prior, (len(held_out.users), 1)))
+    found = {"smoothing": best[0], "strength": best[1], "metric": measured[best]}
+    return profile, found | {"popularity": popular}
+
+
+class _Holders:
+    """Who declares which value.
+
+    Attributes:
+        users: whether a user declares a value, CSR float32 [U, P].
+        properties: how properties become rows.
+        entities: rows of the entities that may be liked, in the order of their values, int64 [E].
+    """
+
+    def __init__(
+        self,
+        train: Dataset,
+        users: sp.csr_matrix,
+        properties: tuple[DeclaredProperty, ...],
+        entities: IntArray,
+    ) -> None:
+        self.train, self.users, self.properties = train, users, properties
+        self.entities = entities
+        self._matrix = train.matrix()
+
+    @classmethod
+    def of(cls, train: Dataset, config: ProfileConfig) -> _Holders | None:
+        properties: list[DeclaredProperty] = []
+        parts: list[sp.csr_matrix] = []
+        width = 0
+        for column in train.user_columns:
+            declared, rows = _declared(column, width, config.bins)
+            size = len(declared.categories or ()) or len(declared.edges) + 1
+            properties.append(declared)
+            parts.append(_indicator(rows, size))
+            width += size
+        likes = train.links.of("user", "entity")
+        entities = np.empty(0, dtype=np.int64)
+        if len(likes):
+            entities = _likeable(train, likes.tail, config.max_entities)
+            place = np.full(len(train.entities), -1, dtype=np.int64)
+            place[entities] = np.arange(len(entities))
+            kept = place[likes.tail] >= 0
+            ends = likes.head[kept], place[likes.tail[kept]]
+            ones = np.ones(len(ends[0]), dtype=np.float32)
+            shape = train.num_users, len(entities)
+            parts.append(sp.csr_matrix((ones, ends), shape=shape).astype(bool).astype(np.float32))
+        if not parts:
+            return None
+        return cls(train, sp.csr_matrix(sp.hstack(parts)), tuple(properties), entities)
+
+    def profile(self, smoothing: float, strength: float, config: ProfileConfig) -> Profile:
+        """Return the profile with these settings."""
+        train, matrix = self.train, self._matrix
+        count = np.asarray(matrix.sum(axis=0), dtype=np.float64).ravel() + 0.5
+        popularity = count / count.sum()
+        width = self.users.shape[1] - len(self.entities)
+        declared = np.asarray((self.users[:, :width].T @ matrix).toarray(), dtype=np.float64)
+        blocks = [sp.csr_matrix((0, train.num_items), dtype=np.float32)]
+        if width:
+            blocks.append(sp.csr_matrix(_log_ratio(declared, popularity, smoothing) * strength))
+        for counts in self._of_entities():
+            ratio = _log_ratio(counts, popularity, smoothing) * strength
+            blocks.append(strongest_of_rows(sp.csr_matrix(ratio), config.row_size))
+        ids = train.entities.take(self.entities)
+        return Profile(
+            sp.csr_matrix(sp.vstack(blocks), dtype=np.float32),
+            np.log(popularity).astype(np.float32),
+            self.properties,
+            {entity: width + number for number, entity in enumerate(ids)},
+        )
+
+    def _of_entities(self, at_once: int = 500) -> Iterator[Any]:
+        """Yield the interactions of some entities at a time, float64 [E, I]."""
+        train, matrix, entities = self.train, self._matrix, self.entities
+        if not len(entities):
+            return
+        facts = train.facts
+        ones = np.ones(len(facts), dtype=np.float32)
+        shape = train.num_items, len(train.entities)
+        holds = sp.csr_matrix((ones, (facts.item, facts.entity)), shape=shape)
+        holds.data[:] = 1.0
+        holds = sp.csr_matrix(holds[:, entities])
+        length = np.maximum(np.diff(matrix.indptr), 1)
+        shares = sp.diags_array(1.0 / length) @ (matrix @ holds)  # [U, E]
+        likes = sp.csr_matrix(self.users[:, self.users.shape[1] - len(entities) :] + shares)
+        for start in range(0, len(entities), at_once):
+            part = slice(start, start + at_once)
+            counts = (likes[:, part].T @ matrix).toarray() + holds[:, part].T.toarray()
+            yield counts.astype(np.float64)
+
+
+def _log_ratio(counts: Any, popularity: Any, smoothing: float) -> FloatArray:
+    """Return log P(i | v) / p_i, float32 [P, I], of interactions by value, [P, I]."""
+    total = counts.sum(axis=1, keepdims=True)
+    chance = (counts + smoothing * popularity) / (total + smoothing)
+    return np.asarray(np.log(chance / popularity), dtype=np.float32)
+
+
+def _declared(column: Column, first: int, bins: int) -> tuple[DeclaredProperty, IntArray]:
+    """Return how a property becomes rows, and the row of each user less `first`, -1 for none."""
+    if column.categories is not None:
+        values = column.values.astype(np.int64)
+        return DeclaredProperty(column.name, first, column.categories), values
+    known = np.isfinite(column.values)
+    edges: tuple[float, ...] = ()
+    if known.any():
+        cuts = np.quantile(column.values[known], np.linspace(0, 1, bins + 1)[1:-1])
+        edges = tuple(sorted({float(cut) for cut in cuts}))
+    rows = np.searchsorted(np.array(edges), column.values, side="right")
+    rows = np.where(known, rows, -1).astype(np.int64)
+    return DeclaredProperty(column.name, first, None, edges), rows
+
+
+def _indicator(rows: IntArray, size: int) -> sp.csr_matrix:
+    known = np.flatnonzero(rows >= 0)
+    ones = np.ones(len(known), dtype=np.float32)
+    return sp.csr_matrix((ones, (known, rows[known])), shape=(len(rows), size))
+
+
+def _likeable(train: Dataset, liked: IntArray, most: int) -> IntArray:
+    """Return the entities that are liked, and those of the most items beside them, int64 [E]."""
+    held = np.bincount(train.facts.entity, minlength=len(train.entities))
+    held[np.unique(liked)] += train.num_items + 1
+    order = np.argsort(-held, kind="stable")[:most]
+    return np.sort(order[held[order] >= 2]).astype(np.int64)
+
+
+def _asked(holders: _Holders, held_out: Validation) -> sp.csr_matrix:
+    return sp.csr_matrix(holders.users[held_out.users])

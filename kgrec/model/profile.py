@@ -1,0 +1,162 @@
+"""What is said for items by what a user declares: properties, and entities that they like.
+
+For users without a history. The score of item `i` is that of naive Bayes,
+
+    score(i) = log p_i + t · Σ_v R_vi,      R_vi = log P(i | v) / p_i
+
+over the declared values `v`, with `p_i` the popularity of the item: a sum, which is taken apart by
+value as a history is by item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class DeclaredProperty:
+    """How the values of a property become rows of a profile.
+
+    Attributes:
+        name: of the property.
+        first: row of its first value.
+        categories: its values, in the order of their rows; None for a number.
+        edges: where the range of a number is cut, rising; a cut belongs to the part above it.
+    """
+
+    name: str
+    first: int
+    categories: tuple[str, ...] | None = None
+    edges: tuple[float, ...] = ()
+
+    def row(self, value: object) -> int:
+        """Return the row of a value; -1 for one that is unknown."""
+        if value is None or value == "":
+            return -1
+        if self.categories is not None:
+            known = str(value) in self.categories
+            return self.first + self.categories.index(str(value)) if known else -1
+        try:
+            number = float(str(value))
+        except ValueError:
+            return -1
+        if not np.isfinite(number):
+            return -1
+        return self.first + int(np.searchsorted(self.edges, number, side="right"))
+
+    def words(self, row: int) -> str:
+        """Say what a row stands for: `occupation student`, `age 25 to 34`."""
+        place = row - self.first
+        if self.categories is not None:
+            return f"{self.name} {self.categories[place]}"
+        cuts = [f"{cut:g}" for cut in self.edges]
+        if not cuts:
+            return self.name
+        if place == 0:
+            return f"{self.name} below {cuts[0]}"
+        if place == len(cuts):
+            return f"{self.name} {cuts[-1]} or more"
+        return f"{self.name} from {cuts[place - 1]} to below {cuts[place]}"
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Weights of declared values for items.
+
+    Attributes:
+        rows: t · R, CSR float32 [P, I]; rows of properties first, then those of entities.
+        prior: log p, float32 [I].
+        properties: how properties become rows.
+        entities: row of each entity that may be liked, by its id.
+    """
+
+    rows: sp.csr_matrix
+    prior: FloatArray
+    properties: tuple[DeclaredProperty, ...] = ()
+    entities: Mapping[str, int] = field(default_factory=dict)
+
+    def values(self, declared: Mapping[str, object], liked: Iterable[str] = ()) -> IntArray:
+        """Return the rows of what a user declares, int64 [V]; what is unknown is left out.
+
+        Args:
+            declared: properties by name.
+            liked: ids of entities.
+        """
+        rows = [known.row(declared.get(known.name)) for known in self.properties]
+        rows += [self.entities.get(entity, -1) for entity in dict.fromkeys(liked)]
+        return np.array([row for row in rows if row >= 0], dtype=np.int64)
+
+    def scores(self, values: IntArray) -> NDArray[np.float64]:
+        """Score every item for rows of declared values, float64 [I]."""
+        said = np.asarray(self.rows[values].sum(axis=0, dtype=np.float64)).ravel()
+        return np.asarray(said + self.prior)
+
+    def parts(
+        self, values: IntArray, candidates: IntArray
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Take scores apart by declared value.
+
+        Returns:
+            contributions, float64 [V, C], and priors, float64 [C]; the score of a candidate is
+            the sum of its column and its prior.
+        """
+        contributions = self.rows[values][:, candidates].toarray().astype(np.float64)
+        return contributions, self.prior[candidates].astype(np.float64)
+
+    def words(self, row: int) -> str:
+        """Say what a row stands for: a property and its value, or the id of an entity."""
+        for known in reversed(self.properties):
+            if known.first <= row and row < self._properties_end:
+                return known.words(row)
+        return next((entity for entity, place in self.entities.items() if place == row), "")
+
+    @property
+    def _properties_end(self) -> int:
+        return int(self.rows.shape[0]) - len(self.entities)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is no array, as plain values."""
+        properties = [
+            {
+                "name": known.name,
+                "first": known.first,
+                "categories": known.categories,
+                "edges": known.edges,
+            }
+            for known in self.properties
+        ]
+        return {"properties": properties, "entities": dict(self.entities)}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays by name."""
+        return {
+            "data": self.rows.data.astype(np.float32),
+            "indices": self.rows.indices.astype(np.int32),
+            "indptr": self.rows.indptr.astype(np.int64),
+            "prior": self.prior.astype(np.float32),
+        }
+
+    @classmethod
+    def load(cls, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Profile:
+        """Read what `settings` and `arrays` returned."""
+        parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+        shape = len(arrays["indptr"]) - 1, len(arrays["prior"])
+        properties = tuple(
+            DeclaredProperty(
+                entry["name"],
+                int(entry["first"]),
+                None if entry["categories"] is None else tuple(entry["categories"]),
+                tuple(entry["edges"]),
+            )
+            for entry in settings["properties"]
+        )
+        rows = sp.csr_matrix(parts, shape=shape)
+        return cls(rows, arrays["prior"], properties, dict(settings["entities"]))
