@@ -46,7 +46,7 @@ def test_names_only_commands_and_options_that_exist() -> None:
     assert len(COMMANDS) >= 12
     wide = {**os.environ, "COLUMNS": "200"}
     for command in COMMANDS:
-        group = command[:3] if command[1] in {"graph", "schema"} else command[:2]
+        group = command[:3] if command[1] in {"graph", "schema", "models"} else command[:2]
         run = [sys.executable, "-m", "kgrec", *group[1:], "--help"]
         done = subprocess.run(run, env=wide, capture_output=True, text=True, check=True)
         for option in (word for word in command if word.startswith("--")):

@@ -53,6 +53,8 @@ def print_result(result: EvaluationResult) -> None:
         out.print(_search(result.team["search"]))
     for name, reason in result.team["skipped"].items():
         out.print(f"{name} took no part: {reason}", markup=False)
+    for name, reason in (result.team.get("failed") or {}).items():
+        out.print(f"{name} failed: {reason}", markup=False)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result.seconds.items())
     out.print(f"{seconds}; at most {result.peak_memory / 2**20:,.0f} MiB")
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from kgrec.cli.console import out, print_json, progress
+from kgrec.cli.models import as_plain, show_entries
 from kgrec.config import load_settings
 from kgrec.graph import open_graph
-
-if TYPE_CHECKING:
-    from kgrec.stages.models import ModelEntry
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -23,7 +19,9 @@ def publish(
     model_id: Annotated[
         str | None, typer.Argument(help="A trained model; the newest when left out.")
     ] = None,
-    list_models: Annotated[bool, typer.Option("--list", help="Only list the models.")] = False,
+    list_models: Annotated[
+        bool, typer.Option("--list", help="Only list the models, as kgrec models list.")
+    ] = False,
     suggests: Annotated[
         int, typer.Option(min=1, help="Suggestions of each agent an item, at most.")
     ] = 20,
@@ -31,7 +29,7 @@ def publish(
 ) -> None:
     """Write a trained model to the graph and make it live, in one switch.
 
-    Publishing the live model again does nothing; publishing an older one rolls back.
+    Publishing the live model again does nothing; `kgrec models` lists the others and goes back.
 
     Example: kgrec publish --list
     """
@@ -45,9 +43,9 @@ def publish(
         with open_graph(settings) as store:
             entries = trained.list_models(store, folder)
         if as_json:
-            print_json([entry.model_dump(mode="json") for entry in entries])
+            print_json([as_plain(entry) for entry in entries])
         else:
-            _show(entries)
+            show_entries(entries)
         return
     chosen = trained.choose_model(folder, model_id)
     team = load_team(folder / chosen)
@@ -81,22 +79,3 @@ def publish(
             "recommend them.",
             markup=False,
         )
-
-
-def _show(entries: Sequence[ModelEntry]) -> None:
-    if not entries:
-        out.print("There is no model yet: kgrec train.")
-        return
-    table = Table(box=None, pad_edge=False)
-    for name in ("model", "", "slot", "trained", "published"):
-        table.add_column(name)
-    for entry in entries:
-        trained, published = entry.trained_at, entry.published_at
-        table.add_row(
-            entry.model_id,
-            "live" if entry.live else "",
-            entry.slot or "",
-            trained.strftime("%Y-%m-%d %H:%M") if trained else "not on this machine",
-            published.strftime("%Y-%m-%d %H:%M") if published else "",
-        )
-    out.print(table)

@@ -71,7 +71,7 @@ def run(
         stages_done = [result.model_dump(mode="json") for result in results]
         print_json({"pipeline": pipeline.name, "stages": stages_done, "seconds": seconds})
         return
-    out.print(f"All of it took {seconds:.1f} s.", markup=False, highlight=False)
+    out.print(f"Total: {seconds:.1f} s.", markup=False, highlight=False)
 
 
 def _show(result: StageResult) -> None:
@@ -79,13 +79,13 @@ def _show(result: StageResult) -> None:
     from kgrec.stages.ingest import IngestSummary
 
     name = f"{result.stage} {result.name}".strip()
-    lines = f"{name}: {_said(result)} ({result.seconds:.1f} s)"
+    lines = f"{name}: {_summary(result)} ({result.seconds:.1f} s)"
     out.print(lines, markup=False, highlight=False, soft_wrap=True)
     if result.stage == "ingest" and result.detail:
         show_rejects(IngestSummary.model_validate(result.detail))
 
 
-def _said(result: StageResult) -> str:
+def _summary(result: StageResult) -> str:
     from kgrec.stages.ingest import IngestSummary
     from kgrec.stages.train import TrainSummary
 

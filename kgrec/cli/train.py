@@ -100,8 +100,8 @@ def described(done: TrainSummary) -> list[str]:
         trials = search["trials"]
         kept = sum(trial["kept"] for trial in trials)
         left_out = ", ".join(search.get("left_out", ()))
-        told = f" Not searched, since they learn together: {left_out}." if left_out else ""
-        lines.append(f"{len(trials)} settings tried, {kept} kept.{told}")
+        rest = f" Not searched, since they learn together: {left_out}." if left_out else ""
+        lines.append(f"{len(trials)} settings tried, {kept} kept.{rest}")
     lines.append(f"{done.model_id}: {shares}; {done.seconds:.1f} s.")
     return lines + failures(done.failed)
 
@@ -120,7 +120,7 @@ def train_encoder(
         str | None,
         typer.Option(
             help="Of --data: learn from what this protocol of `kgrec evaluate` leaves, with the "
-            "same --seed, so that nothing that is asked for there was learned from."
+            "same --seed, so that nothing that is tested there was learned from."
         ),
     ] = None,
     share: Annotated[
@@ -160,7 +160,7 @@ def train_encoder(
 ) -> None:
     """Adapt the sentence encoder to the catalogue; `encoder = "DIR"` in [train] puts it to use.
 
-    It learns which items are taken together or have rare facts in common; with --masked the
+    It learns which items occur together or share rare facts; with --masked the
     catalogue's words before that, by guessing hidden ones. A run that was killed goes on.
 
     Example: kgrec train encoder --domain movies --budget 10m

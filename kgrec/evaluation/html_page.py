@@ -227,6 +227,10 @@ def _team(result: EvaluationResult) -> str:
         f'<p class="note">{escape(name)} took no part: {escape(reason)}</p>'
         for name, reason in team["skipped"].items()
     )
+    skipped += "".join(
+        f'<p class="note">{escape(name)} failed: {escape(reason)}</p>'
+        for name, reason in (team.get("failed") or {}).items()
+    )
     head = ["agent", "share", f"{objective} alone", "fitting", "settings"]
     return _section("Chosen on the validation part", _table(head, rows, words=1) + skipped)
 

@@ -14,6 +14,7 @@ from kgrec.graph.address import Address
 from kgrec.graph.arcade import run_sql
 from kgrec.schema import Index, load_schema
 
+_SQL_TYPES = {"integer": "LONG", "float": "DOUBLE"}
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
@@ -65,6 +66,16 @@ class Dialect(ABC):
     def vector_dimensions(self, store: StatementRunner, key: str) -> int | None:
         """Return the length of the vectors of an index, None where there is no such index."""
 
+    @abstractmethod
+    def create_property_index(
+        self, store: StatementRunner, label: str, name: str, kind: str
+    ) -> None:
+        """Create an index for ranges of a property, where there is none.
+
+        Args:
+            kind: `integer` or `float`.
+        """
+
     def vector_index(self, slot: str) -> str:
         """Return the name of the vector index of a slot, for `$index` of a statement."""
         return self.index_name(slot)
@@ -95,6 +106,12 @@ class Neo4jDialect(Dialect):
     def drop_index(self, store: StatementRunner, key: str) -> None:
         store.write("setup/drop_index", {"index": key})
 
+    def create_property_index(
+        self, store: StatementRunner, label: str, name: str, kind: str
+    ) -> None:
+        slots = {"index": f"{label.lower()}_{name}_range", "label": label, "property": name}
+        store.write("setup/property_index", slots)
+
     def vector_dimensions(self, store: StatementRunner, key: str) -> int | None:
         rows = store.read("setup/index_options", index=key)
         return int(rows[0]["config"]["vector.dimensions"]) if rows else None
@@ -122,6 +139,11 @@ class ArcadeDialect(Dialect):
         with store.sole_writer():
             run_sql(store.address, f"DROP INDEX `{self.index_name(key)}`")
 
+    def create_property_index(
+        self, store: StatementRunner, label: str, name: str, kind: str
+    ) -> None:
+        self._define(store, label, name, _SQL_TYPES[kind], "NOTUNIQUE")
+
     def vector_dimensions(self, store: StatementRunner, key: str) -> int | None:
         label = index_of(key).label
         rows = run_sql(
@@ -133,7 +155,10 @@ class ArcadeDialect(Dialect):
         return found[0] if found else None
 
     def _create(self, store: StatementRunner, key: str, kind: str, index: str) -> None:
-        label, name = index_of(key).label, indexed_property(key)
+        self._define(store, index_of(key).label, indexed_property(key), kind, index)
+
+    @staticmethod
+    def _define(store: StatementRunner, label: str, name: str, kind: str, index: str) -> None:
         with store.sole_writer():
             run_sql(store.address, f"CREATE VERTEX TYPE {label} IF NOT EXISTS")
             run_sql(store.address, f"CREATE PROPERTY {label}.{name} IF NOT EXISTS {kind}")

@@ -52,9 +52,9 @@ def item_pages(
     return _node_pages(store, "export/item_page", options)
 
 
-def item_id_pages(store: GraphStore) -> Iterator[Page]:
-    """Yield the ids of all items: `ids`."""
-    return _node_pages(store, "recommend/item_ids", {})
+def item_id_pages(store: GraphStore, *, label: str | None = None) -> Iterator[Page]:
+    """Yield the ids of all items, or of those that carry a label: `ids`."""
+    return _node_pages(store, "recommend/item_ids", {"label": label})
 
 
 def user_pages(store: GraphStore) -> Iterator[Page]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from kgrec.errors import GraphError, GraphTimeoutError, SchemaError
 from kgrec.graph.dialects import index_of, indexed_property
 from kgrec.graph.store import GraphStore
 from kgrec.schema import load_schema
+
+logger = logging.getLogger("kgrec.graph")
 
 _BATCH = 2_000
 _INDEX_TIMEOUT = 600.0
@@ -26,6 +29,23 @@ def ensure_schema(store: GraphStore) -> None:
     for key in fulltext:
         store.dialect.create_fulltext_index(store, key)
     _wait_for_indexes(store, fulltext)
+
+
+def ensure_property_indexes(store: GraphStore, domain: str | None) -> None:
+    """Create indexes for the numbers that items are filtered by; without them filters read all.
+
+    Args:
+        domain: name or path of a domain; None takes all that are known.
+    """
+    schema = load_schema()
+    domains = list(schema.domains.values()) if domain is None else [schema.domain(domain)]
+    for name, kind in {n: k for one in domains for n, k in one.item_properties.items()}.items():
+        if kind not in ("integer", "float"):
+            continue
+        try:
+            store.dialect.create_property_index(store, schema.labels.item, name, kind)
+        except GraphError as error:  # such as values of another type; filters work without it
+            logger.info("there is no index of %r: %s", name, error)
 
 
 def ensure_vector_index(store: GraphStore, slot: str, dimensions: int) -> None:

@@ -1,7 +1,8 @@
-"""Fitting a team: one agent after another, the coordinator, then, if asked, again on all."""
+"""Fitting a team: the agents, the coordinator and, where set, a second fit on all data."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kgrec.data.dataset import Dataset, IntArray, Interactions
-from kgrec.errors import ModelError
+from kgrec.data.dataset import Dataset, FloatArray, IntArray, Interactions
+from kgrec.errors import ConfigError, KGRecError, ModelError
 from kgrec.learning.agent import Agent, Encode, FitContext, NothingToLearnError
 from kgrec.learning.blending.blend import Choice, choose_among
 from kgrec.learning.blending.search import SettingsSearch
@@ -32,6 +33,8 @@ from kgrec.model.team import Team
 from kgrec.progress import SILENT, Progress
 from kgrec.training.workers import ALONE, Workers
 
+logger = logging.getLogger("kgrec.learning")
+
 
 def fit_team(
     train: Dataset,
@@ -47,26 +50,29 @@ def fit_team(
     logs: Path | None = None,
     checkpoints: Path | None = None,
 ) -> Team:
-    """Fit agents and coordinator; who gets no share is not in the team, but in its `metrics`.
+    """Fit agents and coordinator; an agent without a share is in the `metrics` alone.
+
+    An agent that cannot be fitted does not stop the others; the metrics name it under `failed`,
+    with the reason, and so an agent that was fitted without texts since the encoder failed.
 
     Args:
         train: catalogue, facts, texts and interactions.
-        validation: held-out interactions, for every choice; None takes the
-            settings that agents know to be sound and weighs them alike.
+        validation: held-out interactions, for every choice; None means the
+            agents' defaults and equal shares.
         config: who is in the team.
         given: histories of users of whom nothing is learned, for the choices on `validation`.
         requested: when users ask for `validation`; see `FitContext`.
         fitted: kernels by agent that were fitted on the same data with the same settings, which
-            are taken as they are; those that are fitted here are added.
+            are used as they are; those that are fitted here are added.
         encode: turns texts into unit vectors; the default is `encoder_of(config)`.
         workers: the processes that fit together; all return the same team.
-        logs: folder that takes a log of every training.
-        checkpoints: folder that takes the state of every training; one that was killed goes on
+        logs: folder for a log of every training.
+        checkpoints: folder for the state of every training; one that was killed resumes
             from there.
 
     Raises:
         ConfigError: an agent, a setting or the device is unknown.
-        ModelError: no agent finds anything to learn from.
+        ModelError: no agent can be fitted, or none finds anything to learn from.
     """
     config = config or TeamConfig()
     check_device(config.device)
@@ -88,6 +94,7 @@ def fit_team(
     )
     begun, log = time.perf_counter(), _Log()
     kernels = _fit_all(agents, context, log, {} if fitted is None else fitted, config.together)
+    _check_any(kernels, log)
     choose = partial(choose_among, context=context, team=config.coordinator, ranker=config.ranker)
     choice, searched = _searched(agents, choose(kernels), choose, context, config, log, begun)
     chosen = {kernel.agent: dict(kernel.chosen) for kernel in choice.kernels}
@@ -108,7 +115,7 @@ def fit_team(
         tuple(active),
         Coordinator(shares, choice.coordinator.gate),
         config.model_dump(mode="json") | {"settings": settings},
-        _told(choice, log) | {"search": searched, "refit": refit, "profile": declared},
+        _metrics(choice, log) | {"search": searched, "refit": refit, "profile": declared},
         choice.ranker(known),
         profile,
     )
@@ -123,7 +130,7 @@ def _searched(
     log: _Log,
     begun: float,
 ) -> tuple[Choice, dict[str, Any]]:
-    """Search settings, where there is a budget and something to choose by; say what was tried."""
+    """Search settings, where there is a budget and a validation part; return the trials too."""
     if config.budget is None or context.held_out(choice.objective) is None:
         return choice, {}
     # Trials leave neither logs nor checkpoints, which are those of the fit that they change.
@@ -134,7 +141,7 @@ def _searched(
     return search.improve(choose, begun + config.budget, refit=config.refit)
 
 
-def _told(choice: Choice, log: _Log) -> dict[str, Any]:
+def _metrics(choice: Choice, log: _Log) -> dict[str, Any]:
     """Return what was measured and chosen, as plain values."""
     return {
         "objective": choice.objective.model_dump(),
@@ -145,19 +152,56 @@ def _told(choice: Choice, log: _Log) -> dict[str, Any]:
         "chosen": {kernel.agent: dict(kernel.chosen) for kernel in choice.kernels},
         "notes": {kernel.agent: dict(kernel.notes) for kernel in choice.kernels if kernel.notes},
         "skipped": log.skipped,
+        "failed": log.failed,
         "seconds": log.seconds,
     }
 
 
 @dataclass
 class _Log:
-    """Seconds spent on each agent, and why one of them was left out."""
+    """Seconds spent on each agent, and what went wrong.
+
+    Attributes:
+        skipped: agents that found nothing to learn from, with the reason.
+        failed: agents that could not be fitted, or not as they should be, with the reason.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
     def spent(self, agent: str, seconds: float) -> None:
         self.seconds[agent] = round(self.seconds.get(agent, 0.0) + seconds, 3)
+
+    def fail(self, agent: str, error: Exception) -> None:
+        """Note a failure; the log keeps where it came from."""
+        logger.warning("agent %s failed", agent, exc_info=error)
+        self.failed[agent] = reason_of(error)
+
+    def encoding(self, context: FitContext, *agents: str) -> FitContext:
+        """Return the context for some agents; that the encoder failed them is noted.
+
+        An agent that can do without texts goes on without them, and nobody would know.
+        """
+        encode = context.encode
+        if encode is None:
+            return context
+
+        def noting(texts: Sequence[str]) -> FloatArray:
+            try:
+                return encode(texts)
+            except Exception as error:
+                for agent in agents:
+                    self.failed[agent] = f"the text encoder failed: {reason_of(error)}"
+                raise
+
+        return replace(context, encode=noting)
+
+
+def reason_of(error: Exception) -> str:
+    """Return what went wrong in one line."""
+    text = str(error) if isinstance(error, KGRecError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())[:300]
 
 
 def _fit_all(
@@ -173,18 +217,37 @@ def _fit_all(
         begun = time.perf_counter()
         try:
             if agent.name not in fitted:
-                fitted[agent.name] = _fitted(agent, context)
+                fitted[agent.name] = _fitted(agent, log.encoding(context, agent.name))
             kernels.append(fitted[agent.name])
         except NothingToLearnError as error:
-            log.skipped[agent.name] = error.what
+            if agent.name not in log.failed:
+                log.skipped[agent.name] = error.what
+        except ConfigError:
+            raise
+        except Exception as error:
+            if context.workers.world > 1:  # the others wait for this process in the agent's fit
+                raise
+            log.fail(agent.name, error)
         log.spent(agent.name, time.perf_counter() - begun)
-    if not kernels:
-        raise ModelError(
-            "no agent finds anything to learn from",
-            value="; ".join(log.skipped.values()),
-            remedy="Give interactions, facts or texts.",
-        )
     return kernels
+
+
+def _check_any(kernels: Sequence[Kernel], log: _Log) -> None:
+    """Raise ModelError where there is no kernel."""
+    if kernels:
+        return
+    if log.failed:
+        reasons = [f"{name}: {reason}" for name, reason in (log.failed | log.skipped).items()]
+        raise ModelError(
+            "no agent could be fitted",
+            value="; ".join(reasons),
+            remedy="The reasons are above; the log has the tracebacks.",
+        )
+    raise ModelError(
+        "no agent finds anything to learn from",
+        value="; ".join(log.skipped.values()),
+        remedy="Give interactions, facts or texts.",
+    )
 
 
 def _refitted(
@@ -195,7 +258,10 @@ def _refitted(
     log: _Log,
     together: TogetherConfig,
 ) -> list[Kernel]:
-    """Fit those who are heard once more; who learned together with one of them learns along."""
+    """Fit the active agents again, and those that learned together with one of them.
+
+    One that fails now keeps the kernel that it was chosen with.
+    """
     names = {kernel.agent for kernel in active}
     joined = _joined(kernels)
     if names & joined:
@@ -204,7 +270,11 @@ def _refitted(
         together = together.model_copy(update={"use": False})
     again = [agents[kernel.agent] for kernel in kernels if kernel.agent in names]
     fitted = {kernel.agent: kernel for kernel in _fit_all(again, context, log, {}, together)}
-    return [replace(fitted[kernel.agent], chosen=kernel.chosen) for kernel in active]
+    for kernel in active:
+        if kernel.agent not in fitted:
+            why = log.failed.get(kernel.agent) or log.skipped.pop(kernel.agent, "")
+            log.failed[kernel.agent] = f"not fitted again on all data: {why}"
+    return [replace(fitted.get(kernel.agent, kernel), chosen=kernel.chosen) for kernel in active]
 
 
 def _joined(kernels: Sequence[Kernel]) -> set[str]:
@@ -219,7 +289,7 @@ def _fit_joined(
     fitted: dict[str, Kernel],
     together: TogetherConfig,
 ) -> None:
-    """Add the kernels of the agents that learn together, where there are such."""
+    """Add the kernels of the agents that learn together, if any; what fails there is raised."""
     joined = [agent for agent in agents if agent.name in together.agents]
     if not together.use or len(joined) < 2 or any(agent.name in fitted for agent in joined):
         return
@@ -227,9 +297,10 @@ def _fit_joined(
     from kgrec.learning.joint.training import fit_together
 
     begun = time.perf_counter()
+    noting = log.encoding(context, *(agent.name for agent in joined))
     try:
-        kernels = context.workers.once(lambda: fit_together(joined, context, together))
-    except NothingToLearnError:  # which each of them says of itself when it learns alone
+        kernels = context.workers.once(lambda: fit_together(joined, noting, together))
+    except NothingToLearnError:  # each of them raises it again when it learns alone
         return
     spent = time.perf_counter() - begun
     for kernel in kernels:

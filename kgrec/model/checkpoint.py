@@ -75,7 +75,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Read the arrays of a safetensors file and what its head says; raises ModelError."""
+    """Read the arrays of a safetensors file and the metadata of its header; raises ModelError."""
     from safetensors import SafetensorError, safe_open
 
     try:

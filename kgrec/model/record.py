@@ -1,4 +1,4 @@
-"""What is known of a stored model: one record that every command, answer and graph node is made of.
+"""What is known of a stored model: one record for every command, answer and graph node.
 
 A model's id is the hash of what is in it: its format, settings, vocabulary and arrays. Metrics,
 times and versions are not part of it; they stand beside the content in `record.json`.
@@ -103,7 +103,7 @@ class ModelRecord(FrozenModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def failed(self) -> dict[str, str]:
-        """What was asked for and could not be fitted, with the reason; it is in the metrics."""
+        """Agents of the settings that could not be fitted, with the reason; kept in the metrics."""
         return dict(self.metrics.get("failed") or {})
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -87,7 +88,7 @@ def passing(store: GraphStore, filters: Sequence[Filter]) -> frozenset[str] | No
         if each.property is not None:
             rows = store.read(
                 "recommend/items_with_value",
-                property=each.property,
+                {"property": each.property},
                 least=each.least,
                 most=each.most,
             )
@@ -115,6 +116,8 @@ def _of_property(text: str, name: str, sign: str, value: str, kind: str) -> Filt
     elif not dots:
         high = low
     least, most = _number(low, -_FAR, text), _number(high, _FAR, text)
+    if kind == "integer":  # what no integer lies between makes no difference
+        least, most = math.ceil(least), math.floor(most)
     return Filter(text=text, property=name, least=least, most=most)
 
 
@@ -122,11 +125,12 @@ def _number(value: str, absent: float, text: str) -> float:
     if not value.strip():
         return absent
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
-        raise ConfigError(
-            f"{value!r} is no number", value=text, remedy="Such as year=1990..1999."
-        ) from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError(f"{value!r} is no number", value=text, remedy="Such as year=1990..1999.")
+    return number
 
 
 def _relations(domain: Domain, key: str) -> Iterable[tuple[str, str]]:

@@ -1,10 +1,14 @@
-"""The model in service: looked up in the graph, loaded from disk, exchanged when it changes."""
+"""The model in service: looked up in the graph, loaded from disk, exchanged when it changes.
+
+Requests never wait for a load while there is a model that can answer them: the request that finds
+another model live loads it, the others go on with the one before until it is there.
+"""
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,11 +19,10 @@ from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError
 from kgrec.graph.store import GraphStore
 from kgrec.model.histories import Histories
+from kgrec.model.record import ModelRecord, read_record
 from kgrec.model.storage import load_team
 from kgrec.model.team import Team
 from kgrec.retrieval.paths import meanings_of
-
-_NAME = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,22 +30,27 @@ class LiveModel:
     """A loaded model and where the graph holds its vectors.
 
     Attributes:
-        slot: the vector property.
-        index: name of the vector index, None when no agent of the team has factors.
+        model_id: as the graph names it.
+        slot: the vector property; None of a model that is not live.
+        index: name of the vector index, None when no agent of the team has factors, or no slot.
+        record: what is known of the model.
         selection: which interactions the team learned from.
         meanings: sentence of each relation type.
     """
 
     model_id: str
-    slot: str
+    slot: str | None
     index: str | None
     team: Team
+    record: ModelRecord
     selection: Selection
     meanings: Mapping[str, str]
 
 
 class LiveModels:
-    """Gives out the live model; safe to share between threads.
+    """Gives out the live model, and others by their id; safe to share between threads.
+
+    At most two models are kept: the one that is live, and one more.
 
     Args:
         store: the graph that says which model is live.
@@ -52,9 +60,11 @@ class LiveModels:
     def __init__(self, store: GraphStore, models: Path) -> None:
         self.store = store
         self.models = models
-        self._lock = threading.Lock()
-        self._loaded: LiveModel | None = None
+        self._lock = threading.Lock()  # of the fields below; never held during a load
+        self._current: LiveModel | None = None
         self._other: LiveModel | None = None
+        self._pending: set[tuple[str, str | None]] = set()
+        self._one_load = threading.Lock()  # so that there are no more than two models in memory
 
     def named(self) -> tuple[str, str]:
         """Return the id and the vector property of the live model.
@@ -73,56 +83,101 @@ class LiveModels:
     def current(self) -> LiveModel:
         """Return the live model, loading it when it is another than before.
 
+        While another thread loads it, this is the one before.
+
         Raises:
             ModelError: no model is live, or its files are missing or broken.
         """
         model_id, slot = self.named()
         with self._lock:
-            loaded = self._loaded
-            if loaded is None or (loaded.model_id, loaded.slot) != (model_id, slot):
-                try:
-                    loaded = self._load(model_id, slot)
-                except ConfigError as error:  # what the model holds, which no caller has chosen
-                    raise ModelError(
-                        "the live model does not fit what is here",
-                        value=f"{model_id}: {error}",
-                        remedy="Train and publish a model again: kgrec train, kgrec publish.",
-                    ) from error
-                self._loaded = loaded
-            return loaded
+            current = self._current
+            if current is not None and (current.model_id, current.slot) == (model_id, slot):
+                return current
+            if current is not None and (model_id, slot) in self._pending:
+                return current
+            self._pending.add((model_id, slot))
+        try:
+            return self._put_into_service(model_id, slot)
+        finally:
+            with self._lock:
+                self._pending.discard((model_id, slot))
 
     def get(self, model_id: str) -> LiveModel:
-        """Return a model by its id, live or not; beside the live one, one other is kept.
-
-        One that is not live has no slot, as the graph may hold other vectors by now.
+        """Return a model that is live or lies in the folder of models; see `current`.
 
         Raises:
-            ModelError: its files are missing or broken.
+            ModelError: it is not on this machine, or its files are broken.
         """
-        with self._lock:
-            for known in (self._loaded, self._other):
-                if known is not None and known.model_id == model_id:
-                    return known
-            if not _NAME.fullmatch(model_id):
-                raise ModelError("this is no id of a model", value=model_id)
-            self._other = replace(self._load(model_id, ""), index=None)
-            return self._other
+        with self._one_load:
+            known = self._known(model_id)
+            if known is not None:
+                return known
+            with self._lock:
+                self._other = None  # let go of it before the next one is there
+            loaded = self._load(model_id, None)
+            with self._lock:
+                self._other = loaded
+            return loaded
 
-    def _load(self, model_id: str, slot: str) -> LiveModel:
+    def _put_into_service(self, model_id: str, slot: str) -> LiveModel:
+        with self._one_load:
+            known = self._known(model_id)
+            if known is None:
+                with self._lock:
+                    self._other = None
+                known = self._load(model_id, slot)
+            elif known.slot != slot:
+                known = replace(known, slot=slot, index=self._index(known.team, slot))
+            with self._lock:
+                if self._current is not None and self._current.model_id != model_id:
+                    self._other = self._current
+                elif self._other is not None and self._other.model_id == model_id:
+                    self._other = None
+                self._current = known
+            return known
+
+    def _known(self, model_id: str) -> LiveModel | None:
+        """Return the model where it is in memory, unless its folder holds another by now."""
+        with self._lock:
+            kept = [one for one in (self._current, self._other) if one is not None]
+        for one in kept:
+            if one.model_id == model_id:
+                with suppress(ModelError):  # what is in memory needs its files no more
+                    if read_record(self.models / model_id).model_id != one.record.model_id:
+                        return None
+                return one
+        return None
+
+    def _load(self, model_id: str, slot: str | None) -> LiveModel:
         folder = self.models / model_id
-        if not folder.is_dir():
+        named = model_id == folder.name and not model_id.startswith(".")
+        if not named or not folder.is_dir():
             raise ModelError(
-                "the live model is not on this machine",
-                value=str(folder),
-                remedy="Copy its folder here, or train and publish a model from here.",
+                f"the {'live ' if slot else ''}model is not on this machine",
+                value=model_id,
+                remedy=f"Copy its folder into {self.models}, or train and publish a model here.",
             )
-        team = load_team(folder)
-        given = team.config.get("selection") or {}
-        selection = parse_config(Selection, dict(given), origin=f"selection of model {model_id!r}")
-        # What is reckoned or imported once is done before the first user: a history is read.
+        try:
+            return self._read(folder, slot)
+        except ConfigError as error:  # what the model holds, which no caller has chosen
+            raise ModelError(
+                "the model does not fit what is here",
+                value=f"{model_id}: {error}",
+                remedy="Train and publish a model again: kgrec train, kgrec publish.",
+            ) from error
+
+    def _read(self, folder: Path, slot: str | None) -> LiveModel:
+        team, record = load_team(folder), read_record(folder)
+        given = dict(team.config.get("selection") or {})
+        selection = parse_config(Selection, given, origin=f"selection of model {folder.name!r}")
+        # What is computed or imported once is done before the first user: a history is scored.
         first = np.arange(min(1, len(team.items)), dtype=np.int64)
         team.scorer(Histories.one(first, len(team.items)))
-        has_vectors = team.item_vectors().shape[1] > 1
-        index = self.store.dialect.vector_index(slot) if has_vectors else None
         meanings = meanings_of(selection.domain)
-        return LiveModel(model_id, slot, index, team, selection, meanings)
+        index = self._index(team, slot)
+        return LiveModel(folder.name, slot, index, team, record, selection, meanings)
+
+    def _index(self, team: Team, slot: str | None) -> str | None:
+        if slot is None or team.item_vectors().shape[1] < 2:
+            return None
+        return self.store.dialect.vector_index(slot)

@@ -102,7 +102,7 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
     )
     app.state.service = service
     app.state.keys = keys
-    # An id may hold a slash, so a longer path must be asked before the shorter it also fits.
+    # An id may hold a slash, so a longer path must be matched before the shorter that it also fits.
     for module in (recommendations, feedback, users, items, health):
         app.include_router(module.router)
     add_page(app)

@@ -14,24 +14,29 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz")
 def healthz() -> Health:
-    """Say that the process answers, whatever its graph does."""
+    """Report that the process answers, whatever the state of its graph."""
     return Health(version=__version__)
 
 
 @router.get("/readyz")
 def readyz(engine: CurrentEngine) -> Readiness:
-    """Say that the graph answers and a model is live; 503 where that is not so."""
+    """Report that the graph answers and a model is live; 503 otherwise."""
     engine.recommender.live.current()  # raises where either is away
     return Readiness(ready=True, parts={"graph": "ok", "model": "ok"})
 
 
 @router.get("/v1/model", dependencies=[Depends(require(Role.READ))])
 def get_model(engine: CurrentEngine) -> Model:
-    """Return which model serves, and what it is made of."""
+    """Return the live model and its stored record."""
     live = engine.recommender.live.current()
     return Model(
         engine=engine.store.info().engine,
         model_id=live.model_id,
-        agents=live.team.weights,
-        items=len(live.team.items),
+        created_at=live.record.created_at,
+        agents=live.record.shares,
+        failed=live.record.failed,
+        metrics=live.record.metrics,
+        settings=live.record.settings.get("settings", {}),
+        items=live.record.items,
+        vocabulary_hash=live.record.vocabulary,
     )

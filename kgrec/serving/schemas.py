@@ -120,7 +120,18 @@ class Model(Answer):
     agents: dict[str, float] = Field(
         description="Share of each agent.", examples=[{"linear": 0.6, "semantic": 0.4}]
     )
+    failed: dict[str, str] = Field(
+        default_factory=dict, description="Agents that could not be fitted, with the reason."
+    )
+    metrics: dict[str, Any] = Field(
+        default_factory=dict, description="What was measured while fitting."
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Resolved settings of each agent."
+    )
     items: int = Field(description="Items that the model knows.", examples=[1682])
+    vocabulary_hash: str = Field(description="Hash of their ids.")
+    created_at: datetime = Field(description="When its training ended.")
 
 
 _RATING = "rating"

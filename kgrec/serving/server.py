@@ -1,4 +1,4 @@
-"""Running the application: an address that may be listened on, and uvicorn behind it."""
+"""Running the application: a socket on an address that is allowed, and uvicorn behind it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def serve(
 
     Args:
         host: address or name to listen on; beyond this machine only with API keys.
-        port: 0 takes a free one.
-        on_start: called with the address of the page once connections are taken.
+        port: 0 means a free one.
+        on_start: called with the address of the page once connections are accepted.
 
     Raises:
         ConfigError: the address may not or cannot be listened on, or the keys are not usable.
@@ -59,15 +59,15 @@ def serve(
 
 def _warm(service: Service) -> None:
     """Open the graph and load the model, so that the first request finds both."""
-    engine = service.open()
-    try:
-        ensure_schema(engine.store)
-    except GraphReadOnlyError:
-        logger.warning("The user of the graph may not write: there can be no feedback")
-    try:
-        engine.recommender.live.current()
-    except ModelError as error:
-        logger.warning("There are no recommendations yet: %s", error)
+    with service.lease() as engine:
+        try:
+            ensure_schema(engine.store)
+        except GraphReadOnlyError:
+            logger.warning("The user of the graph may not write: there can be no feedback")
+        try:
+            engine.recommender.live.current()
+        except ModelError as error:
+            logger.warning("There are no recommendations yet: %s", error)
 
 
 def listen(host: str, port: int) -> socket.socket:

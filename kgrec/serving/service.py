@@ -1,11 +1,16 @@
-"""What requests share: the graph, the recommender and the explainer, opened at first use."""
+"""What requests share: the graph, the recommender and the explainer, opened at first use.
+
+Each request holds a lease on what it was given, so that a connection that is given up is closed
+only when the last request on it has ended.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -24,7 +29,7 @@ from kgrec.serving.problems import NotReadyError
 logger = logging.getLogger("kgrec.serving")
 
 _REST = 2.0
-"""Seconds in which a graph that did not answer is not asked again."""
+"""Seconds in which a graph that did not answer is not tried again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +40,54 @@ class Engine:
     recommender: Recommender
     explainer: Explainer
     resources: ExitStack
+
+
+class _Leases:
+    """How many requests work on an engine, and whether it is given up.
+
+    Args:
+        engine: closed when it is given up and the last lease has ended.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._changed = threading.Condition()
+        self._count = 0
+        self._retired = False
+        self._closed = False
+
+    def take(self) -> None:
+        """Begin a lease."""
+        with self._changed:
+            self._count += 1
+
+    def end(self) -> None:
+        """End a lease, and close what was given up with the last one."""
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+        self._close_unused()
+
+    def retire(self) -> None:
+        """Give the engine up."""
+        with self._changed:
+            self._retired = True
+        self._close_unused()
+
+    def drain(self, seconds: float) -> None:
+        """Wait until the last lease has ended, but no longer than so long, and close then."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._count == 0, seconds):
+                logger.warning("%d requests were still under way at the end", self._count)
+                self._count = 0
+        self._close_unused()
+
+    def _close_unused(self) -> None:
+        with self._changed:
+            due = self._retired and self._count <= 0 and not self._closed
+            self._closed = self._closed or due
+        if due:  # outside the lock, for closing takes time
+            self.engine.resources.close()
 
 
 class Service:
@@ -58,29 +111,43 @@ class Service:
             write_timeout=time_limit_s,
             lock_timeout=time_limit_s,
         )
+        self._time_limit_s = time_limit_s
         self._lock = threading.Lock()
-        self._engine: Engine | None = None
+        self._open_engine: _Leases | None = None
         self._failed: tuple[float, KGRecError] | None = None
 
-    def open(self) -> Engine:
-        """Return the engine, opening it when it is not; raises what `open_graph` raises."""
+    @contextmanager
+    def lease(self) -> Iterator[Engine]:
+        """Yield the engine, opening it when it is not; it stays open until the block ends.
+
+        Raises what `open_graph` raises.
+        """
         with self._lock:
-            if self._engine is None:
-                self._engine = self._open()
-            return self._engine
+            leases = self._opened()
+            leases.take()
+        try:
+            yield leases.engine
+        finally:
+            leases.end()
+
+    def open(self) -> Engine:
+        """Return the engine without a lease, for callers that end before `close` is called."""
+        with self._lock:
+            return self._opened().engine
 
     def prepare(self) -> None:
         """Open the graph and load the live model, so that the first request need not wait for it.
 
-        What fails here is told to the requests that need it.
+        What fails here fails the requests that need it, with the same error.
         """
         try:
-            self.open().recommender.live.current()
+            with self.lease() as engine:
+                engine.recommender.live.current()
         except KGRecError as error:
             logger.info("not ready for recommendations yet: %s", error)
 
     def look_again(self) -> None:
-        """Forget an embedded server that is gone: the one after it listens elsewhere.
+        """Give up an embedded server that is gone: the next one has another port.
 
         To be called after a GraphUnavailableError. A Neo4j is found again by the driver.
         """
@@ -88,23 +155,28 @@ class Service:
             return
         state = running(self.settings.home)
         with self._lock:
-            if self._engine is None:
+            leases = self._open_engine
+            if leases is None:
                 return
-            port = urlsplit(self._engine.store.address.uri).port
+            port = urlsplit(leases.engine.store.address.uri).port
             if state is not None and state.bolt_port == port:
                 return
             logger.warning("the embedded graph database is gone; the next request looks for it")
-            self._let_go()
+            self._open_engine = None
+        leases.retire()
 
     def close(self) -> None:
-        """Let go of the graph."""
+        """Close the graph, after the requests that are under way or the time that they have."""
         with self._lock:
-            self._let_go()
+            leases, self._open_engine = self._open_engine, None
+        if leases is not None:
+            leases.retire()
+            leases.drain(self._time_limit_s)
 
-    def _let_go(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.resources.close()
+    def _opened(self) -> _Leases:
+        if self._open_engine is None:
+            self._open_engine = _Leases(self._open())
+        return self._open_engine
 
     def _open(self) -> Engine:
         if self._failed and time.monotonic() < self._failed[0] + _REST:
@@ -121,16 +193,18 @@ class Service:
             return Engine(store, recommender, explainer, stack.pop_all())
 
 
-def _engine_of(request: Request) -> Engine:
+def _engine_of(request: Request) -> Iterator[Engine]:
     service: Service = request.app.state.service
-    try:
-        return service.open()
-    except ConfigError as error:  # the server's settings, which no client has chosen
-        raise NotReadyError(
-            "the server is not set up as it must be",
-            value=str(error),
-            remedy="The log of the server says what is wrong.",
-        ) from error
+    with ExitStack() as stack:
+        try:
+            engine = stack.enter_context(service.lease())
+        except ConfigError as error:  # the server's settings, which no client has chosen
+            raise NotReadyError(
+                "the server is not set up as it must be",
+                value=str(error),
+                remedy="The log of the server says what is wrong.",
+            ) from error
+        yield engine
 
 
 CurrentEngine = Annotated[Engine, Depends(_engine_of)]

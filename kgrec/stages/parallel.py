@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _values(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings: what the file says, and above it the options."""
+    """Return the settings of the file, overridden by the options."""
     values: dict[str, Any] = load_toml(options.config) if options.config else {}
     if options.device is not None:
         values["device"] = options.device

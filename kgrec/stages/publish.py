@@ -1,9 +1,9 @@
 """Publish a trained team: blue and green vectors, suggestions, one switch.
 
 The idle vector property and its index are filled, then the suggestions, then one transaction
-moves `live`; what idle models suggest, neither live nor being published, is removed afterwards.
-A publish that was killed is run again and goes on; readers see the old model whole until the
-switch and the new one after it.
+moves `live`. The model that was live before keeps its property and its suggestions, so that one
+transaction brings it back; those of older models are removed. A publish that was killed is run
+again and goes on; readers see the old model whole until the switch and the new one after it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from kgrec.config import FrozenModel, parse_config
 from kgrec.data.selection import Selection
 from kgrec.errors import ModelError
-from kgrec.graph.pages import item_pages, vector_pages
-from kgrec.graph.setup import ensure_vector_index
+from kgrec.graph.pages import item_id_pages, vector_pages
+from kgrec.graph.setup import ensure_property_indexes, ensure_vector_index
 from kgrec.graph.store import GraphStore, Step
 from kgrec.model.team import Suggestions, Team
 from kgrec.progress import SILENT, Progress
@@ -28,21 +28,32 @@ from kgrec.progress import SILENT, Progress
 SLOTS = ("vector_a", "vector_b")
 VECTORS_A_BATCH = 1_000
 SUGGESTIONS_A_BATCH = 4_000
+ITEMS_A_BATCH = 500
+"""Whose old suggestions are removed in one transaction."""
 
 
 class PublishedModel(FrozenModel):
     """A model that the graph knows.
 
     Attributes:
-        slot: the vector property that it fills; None when it is neither live nor being published.
+        slot: the vector property that it fills; None when another model holds it.
+        ready: whether vectors and suggestions of a model with a slot are whole.
+        suggests: whether there may be suggestions of it.
+        metrics, shares, settings: of its record, as JSON.
         created_at: milliseconds since 1970 of its first publication.
+        live_at: when it went live last; None when it never did.
     """
 
     model_id: str
     live: bool
     slot: str | None = None
+    ready: bool = False
+    suggests: bool = True
     metrics: str | None = None
+    shares: str | None = None
+    settings: str | None = None
     created_at: int | None = None
+    live_at: int | None = None
 
 
 class Publication(FrozenModel):
@@ -53,6 +64,7 @@ class Publication(FrozenModel):
         missing: items of the model that the graph lacks.
         untrained: items of the graph that the model does not know.
         removed: suggestions of older models that were removed.
+        instant: whether the model was in the graph still, and the switch was all there was to do.
     """
 
     model_id: str
@@ -64,13 +76,25 @@ class Publication(FrozenModel):
     dimensions: int = 0
     suggestions: int = 0
     removed: int = 0
+    instant: bool = False
     seconds: float = 0.0
 
 
 def published_models(store: GraphStore) -> list[PublishedModel]:
     """Return every model that was published, the live one first."""
     rows = store.read("publish/models")
-    return [PublishedModel.model_validate({**row, "live": bool(row["live"])}) for row in rows]
+    return [
+        PublishedModel.model_validate(
+            row | {name: bool(row[name]) for name in ("live", "ready", "suggests")}
+        )
+        for row in rows
+    ]
+
+
+def previous_model(published: Sequence[PublishedModel]) -> PublishedModel | None:
+    """Return the model that was live before the present one, None where there was none."""
+    retired = [model for model in published if not model.live and model.live_at is not None]
+    return max(retired, key=lambda model: model.live_at or 0, default=None)
 
 
 def publish(
@@ -83,22 +107,24 @@ def publish(
 ) -> Publication:
     """Write a team to the graph and make it the live model.
 
-    Running it again changes nothing; running it after it was killed completes it. To roll back,
-    publish the older model.
+    Running it again changes nothing; running it after it was killed completes it. To go back to
+    the model before, see `kgrec.stages.models.roll_back`.
 
     Args:
         team: the trained team.
-        model_id: its name; the same name always means the same team.
+        model_id: its id; the same id always means the same team.
         suggests_per_item: at most so many suggestions of each agent an item.
 
     Raises:
-        ModelError: the graph and the model have no item in common, or another publish took over.
+        ModelError: graph and model have no item in common, or another publish claimed the slot.
     """
     begun = time.perf_counter()
     live = next((model for model in published_models(store) if model.live), None)
-    label = _label(team, model_id)
-    in_graph = {i for page in item_pages(store, label=label) for i in page["ids"]}
+    selection = _selection(team, model_id)
+    label = selection.label
+    in_graph = {item for page in item_id_pages(store, label=label) for item in page["ids"]}
     if live is not None and live.model_id == model_id:
+        store.write_all([("publish/describe_model", {}, _described(team, model_id))])
         _, written = _write_suggestions(
             store, team, in_graph, model_id, suggests_per_item, progress
         )
@@ -107,7 +133,7 @@ def publish(
             slot=live.slot,
             changed=bool(written),
             suggestions=written,
-            removed=_remove_old(store, progress),
+            removed=remove_old_suggestions(store, progress),
             seconds=time.perf_counter() - begun,
         )
     slot = SLOTS[1] if live is not None and live.slot == SLOTS[0] else SLOTS[0]
@@ -118,12 +144,13 @@ def publish(
             value=model_id,
             remedy="Ingest the catalogue that the model was trained on, or train again.",
         )
+    ensure_property_indexes(store, selection.domain)
     _claim(store, team, model_id, slot)
     dimensions = _write_vectors(store, team, rows, model_id, slot, progress)
     suggestions, _ = _write_suggestions(
         store, team, in_graph, model_id, suggests_per_item, progress
     )
-    _switch(store, model_id, slot)
+    switch(store, model_id, slot)
     return Publication(
         model_id=model_id,
         slot=slot,
@@ -133,29 +160,41 @@ def publish(
         untrained=len(in_graph) - len(rows),
         dimensions=dimensions,
         suggestions=suggestions,
-        removed=_remove_old(store, progress),
+        removed=remove_old_suggestions(store, progress),
         seconds=time.perf_counter() - begun,
     )
 
 
-def _label(team: Team, model_id: str) -> str | None:
+def _selection(team: Team, model_id: str) -> Selection:
     given = dict(team.config.get("selection") or {})
-    return parse_config(Selection, given, origin=f"selection of model {model_id!r}").label
+    return parse_config(Selection, given, origin=f"selection of model {model_id!r}")
 
 
 def _claim(store: GraphStore, team: Team, model_id: str, slot: str) -> None:
+    described = _described(team, model_id)
     model = {
         "model_id": model_id,
         "slot": slot,
-        "metrics": json.dumps(dict(team.metrics), default=str),
+        "metrics": described["metrics"],
         "created_at": datetime.now(UTC),
     }
     store.write_all(
         [
             ("publish/claim_slot", {}, {"model_id": model_id, "slot": slot}),
             ("publish/upsert_model", {}, model),
+            ("publish/describe_model", {}, described),
         ]
     )
+
+
+def _described(team: Team, model_id: str) -> dict[str, str]:
+    """Return the properties of a Model node, which are those of the stored record."""
+    return {
+        "model_id": model_id,
+        "metrics": json.dumps(dict(team.metrics), default=str),
+        "shares": json.dumps(team.weights),
+        "settings": json.dumps(dict(team.config), default=str),
+    }
 
 
 def _write_vectors(
@@ -181,7 +220,7 @@ def _write_vectors(
                 "publish/set_vectors", {"slot": slot}, rows=sent, model_id=model_id, slot=slot
             )
             if not written or not written[0]["written"]:
-                raise _taken_over(model_id)
+                raise _superseded(model_id)
             task.advance(len(batch))
     return dimensions
 
@@ -248,34 +287,57 @@ def _rows(team: Team, part: Suggestions) -> Iterator[tuple[str, dict[str, Any]]]
         yield ids[item], row
 
 
-def _switch(store: GraphStore, model_id: str, slot: str) -> None:
+def switch(store: GraphStore, model_id: str, slot: str) -> None:
+    """Make a model live whose vectors and suggestions are written, in one transaction.
+
+    Raises:
+        ModelError: another model claimed the slot.
+    """
     options = {"model_id": model_id, "slot": slot}
     answers = store.write_all(
-        [("publish/retire_models", {}, options), ("publish/go_live", {}, options)]
+        [
+            ("publish/retire_models", {}, options),
+            ("publish/go_live", {}, {**options, "at": datetime.now(UTC)}),
+        ]
     )
     if not answers[-1]:
-        raise _taken_over(model_id)
+        raise _superseded(model_id)
 
 
-def _remove_old(store: GraphStore, progress: Progress) -> int:
-    """Remove what idle models suggest; one that holds a slot is live or being published."""
+def remove_old_suggestions(store: GraphStore, progress: Progress = SILENT) -> int:
+    """Remove what models without a slot suggest; those with one are live or may go live at once.
+
+    Where there is none nothing is read; otherwise each item's own suggestions are, once.
+
+    Returns:
+        how many were removed.
+    """
     removed = 0
     with progress.task("remove old suggestions") as task:
-        while True:
-            idle = [model.model_id for model in published_models(store) if model.slot is None]
-            rows = store.write(
-                "publish/delete_old_suggestions", models=idle, limit=SUGGESTIONS_A_BATCH
-            )
-            deleted = int(rows[0]["deleted"]) if rows else 0
-            if not deleted:
-                return removed
-            removed += deleted
-            task.advance(deleted)
+        idle = _idle_with_suggestions(store)
+        if not idle:
+            return 0
+        for page in item_id_pages(store):
+            for batch in _batches(page["ids"], ITEMS_A_BATCH):
+                still = _idle_with_suggestions(store) & idle  # one may be published again meanwhile
+                rows = store.write(
+                    "publish/delete_old_suggestions", items=list(batch), models=sorted(still)
+                )
+                deleted = int(rows[0]["deleted"]) if rows else 0
+                removed += deleted
+                task.advance(deleted)
+        store.write("publish/note_no_suggestions", models=sorted(idle))
+    return removed
 
 
-def _taken_over(model_id: str) -> ModelError:
+def _idle_with_suggestions(store: GraphStore) -> set[str]:
+    idle = (model for model in published_models(store) if model.slot is None)
+    return {model.model_id for model in idle if model.suggests}
+
+
+def _superseded(model_id: str) -> ModelError:
     return ModelError(
-        "another publish took the place of this one",
+        "another publish claimed the vector property of this one",
         value=model_id,
         remedy="Let it finish, then publish again.",
     )

@@ -1,4 +1,4 @@
-"""Run a pipeline: its stages in order, each with what it did and how long it took."""
+"""Run a pipeline: its stages in order, each with its result and its time."""
 
 from __future__ import annotations
 
@@ -129,8 +129,8 @@ def run_pipeline(
 
     Args:
         home: models, vectors and rejected rows are kept below it; public data in the user's cache.
-        on_source: told what became of each source's columns, before anything is loaded.
-        on_result: told of each stage when it ends.
+        on_source: called with each source and how its columns were read, before anything is loaded.
+        on_result: called with the result of each stage when it ends.
 
     Raises:
         KGRecError: whatever the first stage that fails raises; what was done before stays.

@@ -38,8 +38,8 @@ class TrainConfig(TeamConfig):
     Attributes:
         validation: share of each user's interactions that choices are made on; 0 holds out none.
         order: whether those are drawn at random or are the latest.
-        kinds: kinds of interaction that count; None takes all.
-        at_least: the least value, by kind, with which an interaction speaks for its item.
+        kinds: kinds of interaction that count; None means all.
+        at_least: least value, by kind, of an interaction that is a positive.
     """
 
     validation: float = Field(default=0.1, ge=0.0, le=0.5)
@@ -59,14 +59,14 @@ class TrainConfig(TeamConfig):
 
 
 class TrainSummary(FrozenModel):
-    """What a training did; all that it tells of the model is from the model's record.
+    """What a training did; what it reports of the model is the model's record.
 
     Attributes:
         trained: False when a model of the same data, settings and code was there already.
         reason: why it was trained, or that it was found.
         metrics: what was measured while fitting.
         shares: fixed share of each agent, summing to 1.
-        failed: agents that were asked for and could not be fitted, with the reason.
+        failed: agents of the settings that could not be fitted, with the reason.
     """
 
     model_id: str
@@ -96,16 +96,16 @@ def train(
     """Train a team on the graph and keep it under `<home>/models/<model_id>/`.
 
     Args:
-        domain: name of a domain, whose items alone are learned; None takes all items.
+        domain: name of a domain, whose items alone are learned; None means all items.
         force: train even where a model of the same data, settings and code is there.
         workers: the processes that train together; the first reads and writes.
-        logs: folder that takes a log of every training.
+        logs: folder for a log of every training.
 
     A training that was killed goes on where it was: the state of the agents lies under
     `<home>/checkpoints/<digest of the key>/` until the model is saved.
 
     Raises:
-        DataError: the graph holds no items, or no interactions that speak for one.
+        DataError: the graph holds no items, or no positive interactions.
         ConfigError: an agent, a setting or the device is unknown.
         ModelError: no agent can be fitted, or the model cannot be written.
     """
@@ -119,7 +119,7 @@ def train(
     def look() -> tuple[TrainingKey, str | None, str]:
         key = training_key(dataset, config, selection)
         if force:
-            return key, None, "it was asked for"
+            return key, None, "it was requested"
         return key, *find_trained(models, key, selection.domain)
 
     # By the first process alone: the settings of another one name another GPU.
@@ -197,7 +197,7 @@ def held_apart(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Interact
 def _check(dataset: Dataset) -> None:
     if not len(dataset.interactions):
         raise DataError(
-            "the graph holds no interaction that speaks for an item",
+            "the graph holds no interaction that is a positive",
             value=f"{dataset.num_users} users, {dataset.num_items} items",
             remedy="Ingest interactions, or lower `at_least` in [train].",
         )

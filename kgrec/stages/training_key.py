@@ -33,6 +33,7 @@ _CODE = (
     "data/dataset.py",
     "data/protocols.py",
     "data/selection.py",
+    "export/pyg.py",
     "text/encoder.py",
     "stages/train.py",
 )

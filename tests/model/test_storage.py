@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from test_ranked_team import random_history, ranked_team
 from test_team import random_team
 
+import kgrec
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
 from kgrec.model.record import read_record
@@ -35,6 +37,14 @@ def test_the_id_is_of_the_content_and_of_nothing_else(tmp_path: Path) -> None:
         random_team(5),
     ]
     assert len({record.model_id, *map(team_id, others)}) == 6
+
+
+def test_no_file_is_ever_unpickled() -> None:
+    unsafe = re.compile(
+        r"import pickle|pickle\.load|allow_pickle=True|weights_only=False|torch\.load"
+    )
+    sources = Path(kgrec.__file__).parent.rglob("*.py")
+    assert [path.name for path in sources if unsafe.search(path.read_text("utf-8"))] == []
 
 
 def test_an_id_begins_with_the_domain(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from planted import item_id, plant, train
 
 from kgrec.data.vocabulary import Vocabulary
-from kgrec.errors import ModelError, NotFoundError
+from kgrec.errors import ConfigError, ModelError, NotFoundError
 from kgrec.graph.pages import vector_pages
 from kgrec.graph.setup import count_graph
 from kgrec.graph.store import GraphStore
@@ -18,6 +19,7 @@ from kgrec.model.coordinator import Coordinator
 from kgrec.model.storage import save_team
 from kgrec.model.team import Team
 from kgrec.progress import SilentProgress
+from kgrec.retrieval.filters import parse_filter, passing
 from kgrec.retrieval.live import LiveModels
 from kgrec.stages.models import choose_model, list_models
 from kgrec.stages.publish import publish, published_models
@@ -59,23 +61,26 @@ def test_publishing_the_live_model_changes_nothing(empty_store: GraphStore, team
     assert count_graph(empty_store) == before
 
 
-def test_the_next_model_takes_the_idle_slot_and_rolls_back(
+def test_the_next_model_takes_the_idle_slot_and_the_one_before_stays_whole(
     empty_store: GraphStore, team: Team
 ) -> None:
     publish(empty_store, team, "one")
     first = suggestions(empty_store, "one")
     other = replace(team, coordinator=Coordinator([0.9, 0.1]))
     done = publish(empty_store, other, "two", suggests_per_item=3)
-    assert (done.slot, done.removed) == ("vector_b", first)
-    assert suggestions(empty_store, "one") == 0
+    assert (done.slot, done.removed) == ("vector_b", 0)
+    assert suggestions(empty_store, "one") == first
+    assert len(with_vectors(empty_store, "vector_a")) == ITEMS
     back = publish(empty_store, team, "one")
     assert (back.slot, back.changed) == ("vector_a", True)
-    assert suggestions(empty_store, "one") == first
-    assert suggestions(empty_store, "two") == 0
-    assert [(m.model_id, m.live) for m in published_models(empty_store)] == [
-        ("one", True),
-        ("two", False),
+    assert [(m.model_id, m.live, m.ready) for m in published_models(empty_store)] == [
+        ("one", True, True),
+        ("two", False, True),
     ]
+    third = publish(empty_store, replace(team, coordinator=Coordinator([0.1, 0.9])), "three")
+    assert (third.slot, third.removed) == ("vector_b", done.suggestions)
+    assert suggestions(empty_store, "two") == 0
+    assert suggestions(empty_store, "one") == first
 
 
 class _Stop(SilentProgress):
@@ -100,7 +105,7 @@ def test_a_publish_that_was_stopped_is_completed(
     live = [model.model_id for model in published_models(empty_store) if model.live]
     assert live == (["two"] if where == "remove old suggestions" else ["one"])
     publish(empty_store, team, "two")
-    assert suggestions(empty_store, "one") == 0
+    assert suggestions(empty_store, "one") == suggestions(empty_store, "two")
     assert suggestions(empty_store, "two") == sum(len(s.item) for s in team.suggestions(20))
     assert len(with_vectors(empty_store, "vector_b")) == ITEMS
 
@@ -121,7 +126,7 @@ def test_suggestions_of_a_publish_under_way_stay(empty_store: GraphStore, team: 
     empty_store.write("publish/create_suggestions", rows=[edge], model_id="two")
     assert publish(empty_store, team, "one").removed == 0
     assert suggestions(empty_store, "two") == 1
-    assert publish(empty_store, team, "three").removed == 1 + suggestions(empty_store, "three")
+    assert publish(empty_store, team, "three").removed == 1  # "one" may come back
 
 
 def test_lost_suggestions_of_the_live_model_are_written_again(
@@ -190,9 +195,42 @@ def test_models_are_listed(empty_store: GraphStore, team: Team, tmp_path: Path) 
     assert entries["gone"].trained_at is None
     assert entries["one"].published_at is not None
     assert entries["two"].published_at is None
+    assert (entries["one"].previous, entries["two"].previous) == (True, False)
     assert choose_model(tmp_path, "one") == "one"
     with pytest.raises(NotFoundError):
         choose_model(tmp_path, "three")
+
+
+def test_filters_by_a_number_agree_with_and_without_its_index(
+    empty_store: GraphStore, team: Team
+) -> None:
+    texts = ["year=1961", "year>=1970.5", "year<=1969.5", "year=1965..1970", "year>=1e14"]
+    filters = [parse_filter(text, "movies") for text in texts]
+    before = [passing(empty_store, [one]) for one in filters]
+    publish(empty_store, team, "one")
+    assert [passing(empty_store, [one]) for one in filters] == before
+    assert [len(found or ()) for found in before] == [1, ITEMS - 11, 10, 6, 0]
+    with pytest.raises(ConfigError, match="is no number"):
+        parse_filter("year>=inf", "movies")
+
+
+def test_old_suggestions_are_looked_for_only_where_there_are_some(
+    empty_store: GraphStore, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two", "three"):
+        publish(empty_store, team, name)
+    written = []
+    write = GraphStore.write
+
+    def noted(store: GraphStore, statement: str, *rest: Any, **more: Any) -> Any:
+        written.append(statement)
+        return write(store, statement, *rest, **more)
+
+    monkeypatch.setattr(GraphStore, "write", noted)
+    publish(empty_store, team, "three")
+    assert "publish/delete_old_suggestions" not in written
+    publish(empty_store, team, "four")
+    assert written.count("publish/delete_old_suggestions") == 1  # one batch of items, read once
 
 
 def test_a_team_without_factors_has_no_vectors(empty_store: GraphStore, team: Team) -> None:

@@ -17,6 +17,7 @@ from planted import plant, user_id
 from servers import served, train
 
 from kgrec.config import Settings
+from kgrec.errors import KGRecError
 from kgrec.graph import open_graph
 from kgrec.graph.embedded import running
 from kgrec.graph.home import GraphHome
@@ -60,6 +61,23 @@ def test_the_model_is_loaded_before_anybody_asks(own: Settings) -> None:
         assert service.open().recommender.recommend(user_id(1), k=3).items
     finally:
         service.close()
+
+
+def test_the_connection_is_not_closed_under_a_request(own: Settings) -> None:
+    service = Service(own, time_limit_s=20)
+    with ThreadPoolExecutor(1) as pool:
+        with service.lease() as engine:
+            closing = pool.submit(service.close)
+            time.sleep(0.3)
+            assert not closing.done()
+            assert engine.recommender.recommend(user_id(1), k=3).items
+        closing.result(30)
+    with pytest.raises(KGRecError):
+        engine.store.read("recommend/live_model")
+    with service.lease() as fresh:  # and another one opens when it is wanted
+        assert fresh is not engine
+        assert fresh.recommender.recommend(user_id(1), k=3).items
+    service.close()
 
 
 def test_a_server_without_a_graph_starts_all_the_same(tmp_path: Path) -> None:

@@ -1,10 +1,9 @@
-// Remove some of the suggestions of some models; called until it removes none.
+// Remove what some items suggest under some models.
+// $items: list of strings
 // $models: list of strings; neither live nor being published
-// $limit: integer
 // returns: deleted
-MATCH (:Item)-[s:SUGGESTS]->(:Item)
+UNWIND $items AS id
+MATCH (h:Item {item_id: id})-[s:SUGGESTS]->(:Item)
 WHERE s.model_id IN $models
-WITH s
-LIMIT $limit
 DELETE s
 RETURN count(*) AS deleted

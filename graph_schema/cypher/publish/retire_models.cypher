@@ -1,4 +1,5 @@
-// Take the other models out of service and their vector property from them; one transaction with publish/go_live.
+// Take the other models out of service; they keep their vector property until another model claims
+// it, so that they can go live again at once. One transaction with publish/go_live.
 // $model_id: string; the model that goes live
 // $slot: string; the vector property that it must hold
 // returns: nothing
@@ -6,4 +7,4 @@ MATCH (n:Model {model_id: $model_id})
 WHERE n.slot = $slot
 MATCH (m:Model)
 WHERE m.model_id <> $model_id AND m.live = 1
-SET m.live = 0, m.slot = null
+SET m.live = 0, m.ready = 1, m.live_at = coalesce(m.live_at, m.created_at)

@@ -1,4 +1,4 @@
-// Note the model and the vector property it is about to fill; it is not live by this.
+// Create or update a model with the vector property it is about to fill; it does not go live.
 // $model_id: string
 // $slot: string; the vector property
 // $metrics: string; JSON
@@ -6,4 +6,4 @@
 // returns: nothing
 MERGE (m:Model {model_id: $model_id})
 ON CREATE SET m.live = 0, m.created_at = $created_at
-SET m.slot = $slot, m.metrics = $metrics
+SET m.slot = $slot, m.ready = 0, m.suggests = 1, m.metrics = $metrics

@@ -1,8 +1,8 @@
-// Items whose property lies between two values, both included.
-// $property: string
+// Items whose property lies between two values, both included; by its index, where it has one.
+// __PROPERTY__: property
 // $least: number or string
 // $most: number or string
 // returns: items
 MATCH (i:Item)
-WHERE i[$property] >= $least AND i[$property] <= $most
+WHERE i.__PROPERTY__ >= $least AND i.__PROPERTY__ <= $most
 RETURN collect(i.item_id) AS items
