@@ -80,7 +80,7 @@ def usage() -> str:
             "",
             "A knowledge-graph-centric recommendation engine.",
             "",
-            "Commands (`kgrec COMMAND --help` says more):",
+            "Commands (`kgrec COMMAND --help` for details):",
             *lines,
             "",
             "Example:",

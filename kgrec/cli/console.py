@@ -59,7 +59,7 @@ def progress(*, quiet: bool = False) -> Iterator[Progress]:
 
 
 def print_json(value: Any) -> None:
-    """Write one JSON document to standard output, escaped where that cannot take all letters."""
+    """Write one JSON document to standard output, escaped where it cannot show all letters."""
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
     try:
         text.encode(sys.stdout.encoding or "utf-8")

@@ -63,7 +63,7 @@ def evaluate_command(
         typer.Option(
             help="How interactions are held out. given: as the files are split. warm: a share of "
             "each user's at random. temporal: the latest. cold-item: all of some items. "
-            "cold-user: all of some users, of whom a part is shown when they are asked for."
+            "cold-user: all of some users, of whose history a part is shown at test time."
         ),
     ] = Protocol.GIVEN,
     share: Annotated[

@@ -26,11 +26,11 @@ def print_result(result: EvaluationResult) -> None:
     out.print(f"[bold]{escape(result.data)}[/bold]: {counts}")
     _print_rejects(result)
     ranking, protocol = result.ranking, result.protocol
-    asked = f"{ranking.users:,}"
+    measured = f"{ranking.users:,}"
     if ranking.eligible > ranking.users:
-        asked += f" of {ranking.eligible:,}"
+        measured += f" of {ranking.eligible:,}"
     out.print(
-        f"{asked} test users, {ranking.items:,} items ranked, protocol {protocol['name']}, "
+        f"{measured} test users, {ranking.items:,} items ranked, protocol {protocol['name']}, "
         f"knowledge {protocol['knowledge']}, history {protocol['history']}"
     )
     if ranking.repeated:
@@ -46,7 +46,7 @@ def print_result(result: EvaluationResult) -> None:
         _print_groups(result.groups)
     if result.ablation is not None:
         _print_ablation(result.ablation)
-    nothing = "Nothing new in the validation part to choose on; taken as usual:"
+    nothing = "Nothing new in the validation part to choose on; defaults:"
     out.print("Chosen on the validation part:" if result.team["validation"] else nothing)
     out.print(_team(result))
     if result.team.get("search"):
@@ -179,8 +179,8 @@ def _team(result: EvaluationResult) -> Table:
         table.add_row("team", "1.00", f"{team['validation']['team']:.4f}", "", "")
     ranker = team.get("ranker")
     if ranker:
-        told = f"blend {ranker['blend']:g}, the team {ranker['team']:.4f} on the same users"
-        table.add_row("ranker", "", f"{ranker['ranker']:.4f}", told, "")
+        blend = f"blend {ranker['blend']:g}, the team {ranker['team']:.4f} on the same users"
+        table.add_row("ranker", "", f"{ranker['ranker']:.4f}", blend, "")
     return table
 
 

@@ -121,7 +121,7 @@ def shell(
     ] = None,
     write: Annotated[bool, typer.Option("--write", help="Allow statements that write.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="The most rows shown.")] = 100,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a statement may take.")] = 30.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Most seconds a statement runs.")] = 30.0,
     as_json: AsJson = False,
 ) -> None:
     """Run Cypher on the graph, read-only unless --write.

@@ -1,7 +1,6 @@
-"""What knowledge adds: the same data set without it, or with it given to the wrong items.
+"""Ablation: the team beside each agent alone, without each agent, and without its knowledge.
 
-Ablate: the team beside its agents alone, beside itself without each of them, and without what
-it knows of the items.
+Knowledge, facts and texts, is removed, or shuffled among the items.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ Knowledge = Literal["full", "none", "shuffled", "no-facts", "no-text"]
 
 
 def audited(dataset: Dataset, knowledge: Knowledge, *, seed: int) -> Dataset:
-    """Return the data set with its knowledge as asked.
+    """Return the data set with its knowledge reduced.
 
     Args:
         knowledge: `full` leaves it; `none` takes away facts and texts; `no-facts` and `no-text`
@@ -72,10 +71,10 @@ class Variant:
     """One row of the table.
 
     Attributes:
-        agents: who is in the team.
-        knowledge: what they know of the items.
-        gate, ranker: whether they may be used, as the configuration says.
-        equal: whether all agents are listened to alike, which nothing has to be chosen for.
+        agents: names.
+        knowledge: what remains of facts and texts; see `audited`.
+        gate, ranker: False disables them; True leaves the configuration as it is.
+        equal: whether all agents have the same share, so that nothing is chosen.
     """
 
     name: str
@@ -101,7 +100,7 @@ class Variant:
 
 
 class AblationRow(FrozenModel):
-    """What one variant found.
+    """The measurement of one variant.
 
     Attributes:
         at: `k` to metric to its value.
@@ -132,7 +131,7 @@ def variants(
     """Yield the variants of a team, none of them and no name twice.
 
     Args:
-        agents: those that found something to learn.
+        agents: those that were fitted.
         facts, texts: whether the data has them.
         gate, ranker: whether the team uses them.
     """
@@ -161,22 +160,23 @@ def variants(
 def ablate(
     team: Team,
     whole: Measurement,
-    asked: HeldOutQueries,
+    queries: HeldOutQueries,
     config: TeamConfig,
     fitted: dict[str, Kernel],
     *,
     encode: Encode | None = None,
     progress: Progress = SILENT,
 ) -> AblationReport:
-    """Fit and measure every variant as the team was.
+    """Fit every variant as the team was fitted, and measure it.
 
     Args:
-        team: the whole team, and `whole` what it found.
-        config: its configuration. What a search found holds for every variant, and none searches.
-        fitted: its kernels by agent, as `fit_team` collected them; where a variant has the same
-            data they are taken as they are, which is exact, and the coordinator chooses anew.
+        team: the whole team, and `whole` its measurement.
+        config: its configuration. Settings that a search found hold for every variant; no variant
+            searches.
+        fitted: its kernels by agent, as `fit_team` collected them; a variant on the same data
+            reuses them, which is exact, and the coordinator chooses again.
     """
-    train = asked.data.train
+    train = queries.data.train
     agents = tuple(name for name in dict.fromkeys(config.agents) if name in fitted)
     config, fitted = _as_found(team, config, fitted)
     planned = list(
@@ -193,12 +193,12 @@ def ablate(
     with progress.task("ablate", len(planned)) as task:
         for variant in planned:
             task.describe(variant.name)
-            row, found = _measured(variant, asked, config, fitted, encode, progress)
+            row, found = _measured(variant, queries, config, fitted, encode, progress)
             rows.append(row)
             if found is not None:
                 values[row.name] = found.values
             task.advance()
-    return AblationReport(rows=tuple(_compared(rows, values, whole, asked)))
+    return AblationReport(rows=tuple(_compared(rows, values, whole, queries)))
 
 
 def _as_found(
@@ -216,17 +216,17 @@ def _as_found(
 
 def _measured(
     variant: Variant,
-    asked: HeldOutQueries,
+    queries: HeldOutQueries,
     config: TeamConfig,
     fitted: dict[str, Kernel],
     encode: Encode | None,
     progress: Progress,
 ) -> tuple[AblationRow, Measurement | None]:
-    data = asked.data
+    data = queries.data
     begun = time.perf_counter()
     try:
         ranker = fit_team(
-            audited(data.train, variant.knowledge, seed=asked.seed),
+            audited(data.train, variant.knowledge, seed=queries.seed),
             data.valid,
             variant.config(config),
             given=data.valid_given,
@@ -238,7 +238,7 @@ def _measured(
     except ModelError as error:
         return AblationRow(name=variant.name, failed=str(error)), None
     seconds = round(time.perf_counter() - begun, 3)
-    found = measure(ranker, asked, progress)
+    found = measure(ranker, queries, progress)
     return _row(variant.name, found, seconds), found
 
 
@@ -257,16 +257,16 @@ def _compared(
     rows: list[AblationRow],
     values: dict[str, dict[int, dict[str, Values]]],
     team: Measurement,
-    asked: HeldOutQueries,
+    queries: HeldOutQueries,
 ) -> Iterator[AblationRow]:
     less: dict[str, dict[int, dict[str, Difference]]] = {
-        name: {k: {} for k in asked.ks} for name in values
+        name: {k: {} for k in queries.ks} for name in values
     }
-    for k in asked.ks if values else ():
+    for k in queries.ks if values else ():
         for metric in METRICS:
             ours = {name: each[k][metric] for name, each in values.items()}
             theirs = dict.fromkeys(ours, team.values[k][metric])
-            for name, difference in compare(ours, theirs, seed=asked.seed).items():
+            for name, difference in compare(ours, theirs, seed=queries.seed).items():
                 less[name][k][metric] = difference
     for row in rows:
         yield row.model_copy(update={"less_team": less.get(row.name, {})})

@@ -53,16 +53,16 @@ class EvaluateConfig(FrozenModel):
         ks: lengths of the lists.
         knowledge: all but `full` audit what knowledge adds.
         history: what the team knows of a user at test time. It is fitted on train alone.
-        sample_users: so many test users are drawn and asked for, where there are more.
+        sample_users: where there are more test users, so many are drawn.
         baseline: a run of another system to compare with.
         group: a column of `NAME.user`: measure each group of users.
         relation: of which lists should hold each kind as the history does; found by itself.
         ablate: measure the agents alone, the team without each, and without knowledge.
-        run_out: takes `user_id<TAB>item_id<TAB>score`, the best max(ks) of each user.
-        report: takes the result as JSON.
-        html: takes it as a page with plots.
-        logs: folder that takes a log of every training of the team.
-        resume: folder that takes the state of every training; one that was killed goes on.
+        run_out: file for `user_id<TAB>item_id<TAB>score`, the best max(ks) of each user.
+        report: file for the result as JSON.
+        html: file for a page with plots.
+        logs: folder for a log of every training of the team.
+        resume: folder for the state of every training; one that was interrupted continues.
     """
 
     folder: Path | None = None
@@ -127,9 +127,9 @@ def _evaluated(
     clock = _Clock()
     data = read_split(config)
     train = audited(data.train, config.knowledge, seed=config.team.seed)
-    asked = HeldOutQueries(data, config.history, config.ks, config.sample_users, config.team.seed)
-    against = None if config.baseline is None else _Baseline.read(config.baseline, asked)
-    labels = None if config.group is None else group_labels(asked, config.group)
+    queries = HeldOutQueries(data, config.history, config.ks, config.sample_users, config.team.seed)
+    against = None if config.baseline is None else _Baseline.read(config.baseline, queries)
+    labels = None if config.group is None else group_labels(queries, config.group)
     check_relation(data.train, config.relation)
     clock.lap("read")
     fitted: dict[str, Kernel] = {}
@@ -146,15 +146,17 @@ def _evaluated(
         checkpoints=config.resume,
     )
     clock.lap("fit")
-    found = measure(team, asked, progress)
+    found = measure(team, queries, progress)
     clock.lap("rank")
-    baseline = None if against is None else against.beside(found, asked)
-    lists, parts = list_report(found, asked, config.relation), breakdown(found, asked)
-    groups = None if labels is None else by_group(found, asked, str(config.group), labels)
+    baseline = None if against is None else against.beside(found, queries)
+    lists, parts = list_report(found, queries, config.relation), breakdown(found, queries)
+    groups = None if labels is None else by_group(found, queries, str(config.group), labels)
     clock.lap("describe")
     ablation = None
     if config.ablate:
-        ablation = ablate(team, found, asked, config.team, fitted, encode=encode, progress=progress)
+        ablation = ablate(
+            team, found, queries, config.team, fitted, encode=encode, progress=progress
+        )
         clock.lap("ablate")
     result = EvaluationResult(
         data=data.name,
@@ -181,7 +183,7 @@ def _check(config: EvaluateConfig) -> None:
         raise ConfigError("k must be at least 1", value=min(config.ks))
     if config.ablate and config.knowledge != "full":
         raise ConfigError(
-            "an ablation takes knowledge away itself",
+            "an ablation removes knowledge itself",
             value=config.knowledge,
             remedy="Leave out --knowledge or --ablate.",
         )
@@ -239,20 +241,20 @@ def _exported(folder: Path, given: bool) -> SplitDataset:
 
 @dataclass(frozen=True)
 class _Baseline:
-    """What another system ranked for the users that are asked for."""
+    """What another system ranked for the measured users."""
 
     path: Path
     items: IntArray
     users: int
 
     @classmethod
-    def read(cls, path: Path, asked: HeldOutQueries) -> _Baseline:
-        users = asked.questions.users
-        return cls(path, *read_run(path, asked.data.train, users, max(asked.ks)))
+    def read(cls, path: Path, queries: HeldOutQueries) -> _Baseline:
+        users = queries.targets.users
+        return cls(path, *read_run(path, queries.data.train, users, max(queries.ks)))
 
-    def beside(self, found: Measurement, asked: HeldOutQueries) -> BaselineReport:
-        theirs = asked.questions.values(self.items, asked.ks)
-        differences = compare_at(found.values, theirs, seed=asked.seed)
+    def beside(self, found: Measurement, queries: HeldOutQueries) -> BaselineReport:
+        theirs = queries.targets.values(self.items, queries.ks)
+        differences = compare_at(found.values, theirs, seed=queries.seed)
         return BaselineReport(run=str(self.path), users=self.users, at=differences)
 
 

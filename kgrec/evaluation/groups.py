@@ -1,7 +1,4 @@
-"""Whether groups of users are served alike: a metric by a column of the users.
-
-For whom a ranker works, and for what: by length of history, by how known the target is.
-"""
+"""Metrics by group: of users by a property or by history length, of targets by popularity."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ _MOST_GROUPS = 30
 
 
 class Group(FrozenModel):
-    """One group: how many of its users were asked for, and the metrics over them."""
+    """One group: how many of its users were measured, and the metrics over them."""
 
     users: int
     metrics: dict[str, Metric]
@@ -82,7 +79,7 @@ def group_report(
     Args:
         labels: the group of each user, [B]; see `groups_of`.
         values: metric to one value a user, float64 [B].
-        min_users: the least users of a group that a gap is taken over.
+        min_users: the least users of a group that a gap is computed over.
         seed: of the resamples.
     """
     given = np.array(labels, dtype=object)
@@ -142,7 +139,7 @@ def groups_of(column: str, values: Sequence[str]) -> list[str]:
 
     Args:
         column: its name, for the error.
-        values: what `NAME.user` says of each user, [B]; empty where nothing.
+        values: the cell of `NAME.user` for each user, [B]; empty where there is none.
 
     Raises:
         ConfigError: nothing is known of any user, or there are too many groups.
@@ -151,7 +148,7 @@ def groups_of(column: str, values: Sequence[str]) -> list[str]:
     distinct = {value for value in values if value}
     if not distinct:
         raise ConfigError(
-            "the column says nothing of these users",
+            "the column has no value for these users",
             value=column,
             remedy="Name another column of NAME.user.",
         )
@@ -184,7 +181,7 @@ def _quarters(values: Sequence[str]) -> list[str]:
 
 
 def _known(value: str) -> str:
-    """Return what a cell says, nothing where it holds a word for nothing, such as NaN."""
+    """Return the value of a cell, an empty string for a null word such as NaN."""
     text = value.strip()
     return "" if text.casefold() in NULL_KEYS else text
 
@@ -206,7 +203,7 @@ class TargetGroup(FrozenModel):
     Attributes:
         count: how many users had these items in training, in words.
         targets: how many there are.
-        found: share of them that stand in the list of their user.
+        found: share of them that are in the list of their user.
         low, high: ends of its 95 % interval, by the bootstrap over users.
     """
 
@@ -231,7 +228,7 @@ def by_history(
 
 
 def by_popularity(
-    asked: HeldOutTargets, items: IntArray, popularity: IntArray, k: int, *, seed: int = 2024
+    targets: HeldOutTargets, items: IntArray, popularity: IntArray, k: int, *, seed: int = 2024
 ) -> list[TargetGroup]:
     """Return how often targets are found, by how many users had them in training.
 
@@ -239,8 +236,8 @@ def by_popularity(
         items: rows of each user's list, best first, int64 [B, >= k].
         popularity: users of each item in training, int64 [I].
     """
-    truth = asked.truth
-    owner = np.repeat(np.arange(len(asked)), np.diff(truth.indptr))
+    truth = targets.truth
+    owner = np.repeat(np.arange(len(targets)), np.diff(truth.indptr))
     top = items[:, :k]
     hit_row, hit_rank = np.nonzero(hits_of(top, truth))
     width = truth.shape[1]

@@ -13,8 +13,8 @@ from kgrec.metrics.intervals import Difference
 
 _PLOTTED = ("recall", "ndcg", "mrr")
 _MEANINGS = {
-    "coverage": "share of the items that stand in any list",
-    "gini": "inequality of how often items stand in lists, 0 to 1",
+    "coverage": "share of the items that are in any list",
+    "gini": "inequality of how often items are listed, 0 to 1",
     "novelty": "bits: how few users had what is listed",
     "long_tail": "share of what is listed that is not of the most popular fifth",
     "diversity": "mean distance of the items of one list",
@@ -53,12 +53,12 @@ def _sections(result: EvaluationResult) -> Iterator[str]:
 
 def _header(result: EvaluationResult) -> str:
     ranking, protocol = result.ranking, result.protocol
-    asked = f"{ranking.users:,}"
+    measured = f"{ranking.users:,}"
     if ranking.eligible > ranking.users:
-        asked += f" of {ranking.eligible:,}"
+        measured += f" of {ranking.eligible:,}"
     return (
         f"<header><h1>{escape(result.data)}</h1><p>Protocol {escape(protocol['name'])}: "
-        f"{asked} test users, {ranking.targets:,} items to find. Knowledge "
+        f"{measured} test users, {ranking.targets:,} items to find. Knowledge "
         f"{escape(protocol['knowledge'])}; history {escape(protocol['history'])}. Fitted on the "
         "training part, chosen on the validation part. Intervals are 95 %, by the percentile "
         "bootstrap over users.</p></header>"
@@ -186,7 +186,7 @@ def _ablation(result: EvaluationResult) -> str:
         rows.append([escape(row.name), *means, difference, _seconds(row.seconds)])
     plot = whiskers(drawn, f"ndcg@{k} less the team's", from_nought=True) if drawn else ""
     note = (
-        '<p class="note">Agents that were fitted on the same data are taken as they are; the '
+        '<p class="note">Agents that were fitted on the same data are reused; the '
         "coordinator chooses anew. p-values are corrected over the variants by Holm.</p>"
     )
     return _section("Ablation", f"{plot}{_table([*head, 'fitting'], rows)}{note}")
@@ -198,10 +198,10 @@ def _lists(result: EvaluationResult) -> str:
     for name in next(iter(result.ranking.lists.values())):
         cells = [f"{result.ranking.lists[k][name]:.4f}" for k in ks]
         rows.append([name.replace("_", " "), *cells, _MEANINGS[name]])
-    told = result.lists.at
-    for name in dict.fromkeys(name for at in told.values() for name in at):
+    known = result.lists.at
+    for name in dict.fromkeys(name for at in known.values() for name in at):
         by = result.lists.features if name == "diversity" else result.lists.relation
-        cells = [_metric(told[k][name]) if name in told[k] else "" for k in ks]
+        cells = [_metric(known[k][name]) if name in known[k] else "" for k in ks]
         rows.append([f"{name} by {escape(str(by))}", *cells, _MEANINGS[name]])
     return _section("The lists", _table(["", *[f"@{k}" for k in ks], "what it is"], rows, words=1))
 

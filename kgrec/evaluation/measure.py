@@ -1,7 +1,4 @@
-"""One measurement on the test part: what a ranker may know, what it is asked, what it finds.
-
-What an evaluation says of the lists and of those who get them, beyond accuracy.
-"""
+"""One measurement on the test part: the queries, the ranking, and reports beyond accuracy."""
 
 from __future__ import annotations
 
@@ -41,13 +38,13 @@ KnownHistory = Literal["train", "train+valid"]
 
 @dataclass(frozen=True)
 class HeldOutQueries:
-    """The test part as a ranker meets it; the same for every ranker.
+    """The queries of the test part, the same for every ranker.
 
     Attributes:
         data: the split.
-        history: `train+valid` adds the validation part to what is known of a user.
+        history: `train+valid` adds the validation part to the histories.
         ks: lengths of the lists.
-        max_users: a sample of so many users is asked where there are more.
+        max_users: where there are more users, a sample of so many is measured.
         seed: of ties, samples and resamples.
     """
 
@@ -59,13 +56,13 @@ class HeldOutQueries:
 
     @property
     def known(self) -> Interactions:
-        """What is known of the users when the test part is asked for."""
+        """The histories when the test part is queried."""
         known = self.data.train.interactions.concat(self.data.test_given)
         return known.concat(self.data.valid) if self.history == "train+valid" else known
 
     @property
     def seen(self) -> Interactions:
-        """What is left out of the lists."""
+        """The seen items, which are left out of the lists."""
         data = self.data
         return data.train.interactions.concat(data.valid_given, data.valid, data.test_given)
 
@@ -76,8 +73,8 @@ class HeldOutQueries:
         return np.bincount(train.matrix().indices, minlength=train.num_items)
 
     @cached_property
-    def questions(self) -> HeldOutTargets:
-        """Who is asked for what."""
+    def targets(self) -> HeldOutTargets:
+        """The users, and the items to find for each of them."""
         shape = (self.data.train.num_users, self.data.train.num_items)
         return HeldOutTargets.of(
             self.seen.matrix(*shape), self.data.test, max_users=self.max_users, seed=self.seed
@@ -86,7 +83,7 @@ class HeldOutQueries:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a ranker found.
+    """The measurement of one ranker.
 
     Attributes:
         ranking: the metrics.
@@ -101,34 +98,34 @@ class Measurement:
     among_cold: RankingReport | None = None
 
 
-def measure(ranker: Scorer, asked: HeldOutQueries, progress: Progress = SILENT) -> Measurement:
+def measure(ranker: Scorer, queries: HeldOutQueries, progress: Progress = SILENT) -> Measurement:
     """Rank all items for every test user; cold items also among themselves.
 
     Raises:
         DataError: no test user has anything to find.
     """
-    train = asked.data.train
+    train = queries.data.train
     shape = (train.num_users, train.num_items)
-    histories = Histories.of(asked.known, *shape, now=asked.data.requests(asked.data.test))
-    seen = asked.seen.matrix(*shape)
+    histories = Histories.of(queries.known, *shape, now=queries.data.requests(queries.data.test))
+    seen = queries.seen.matrix(*shape)
 
     def rank(cold_only: bool) -> tuple[RankingReport, Lists]:
         return evaluate_ranking(
             ranker,
             histories,
             seen,
-            asked.data.test,
-            asked.ks,
-            popularity=asked.popularity,
-            among=asked.data.cold if cold_only else None,
-            max_users=asked.max_users,
-            seed=asked.seed,
+            queries.data.test,
+            queries.ks,
+            popularity=queries.popularity,
+            among=queries.data.cold if cold_only else None,
+            max_users=queries.max_users,
+            seed=queries.seed,
             progress=progress,
         )
 
     ranking, lists = rank(cold_only=False)
-    found = Measurement(ranking, lists, asked.questions.values(lists.items, asked.ks))
-    if asked.data.cold is None:
+    found = Measurement(ranking, lists, queries.targets.values(lists.items, queries.ks))
+    if queries.data.cold is None:
         return found
     return replace(found, among_cold=rank(cold_only=True)[0])
 
@@ -141,9 +138,9 @@ class ListReport(FrozenModel):
     """Measures of single lists.
 
     Attributes:
-        features: by what items are told apart for diversity: `facts` or `texts`.
+        features: by what the distance of items is measured for diversity: `facts` or `texts`.
         relation: of which a list should hold each kind as the history does.
-        at: `k` to `diversity` and `miscalibration`, where they can be told of any list.
+        at: `k` to `diversity` and `miscalibration`, where any list has a value.
     """
 
     features: str | None
@@ -152,7 +149,7 @@ class ListReport(FrozenModel):
 
 
 class Breakdown(FrozenModel):
-    """Accuracy by quarters of the length of the history, and by how known the targets are."""
+    """Accuracy by quarters of the length of the history, and by popularity of the targets."""
 
     k: int
     history: GroupReport
@@ -160,18 +157,18 @@ class Breakdown(FrozenModel):
 
 
 def list_report(
-    found: Measurement, asked: HeldOutQueries, relation: str | None = None
+    found: Measurement, queries: HeldOutQueries, relation: str | None = None
 ) -> ListReport:
     """Measure diversity and calibration of the lists.
 
     Args:
         relation: see `kgrec.metrics.beyond_accuracy.kinds_of`.
     """
-    train = asked.data.train
+    train = queries.data.train
     features, kinds = item_features(train), kinds_of(train, relation)
-    known = asked.known.matrix(train.num_users, train.num_items)[found.lists.users]
+    known = queries.known.matrix(train.num_users, train.num_items)[found.lists.users]
     at: dict[int, dict[str, Metric]] = {}
-    for k in asked.ks:
+    for k in queries.ks:
         top = found.lists.items[:, :k]
         values: dict[str, Values] = {}
         if features is not None:
@@ -186,13 +183,13 @@ def list_report(
                 for rows in _blocks(len(top), shares.shape[1])
             ]
             values["miscalibration"] = np.concatenate(parts)
-        told = {name: each for name, each in values.items() if not np.isnan(each).all()}
-        at[k] = metrics_of(told, seed=asked.seed) if told else {}
+        known_of = {name: each for name, each in values.items() if not np.isnan(each).all()}
+        at[k] = metrics_of(known_of, seed=queries.seed) if known_of else {}
     return ListReport(features=features and features[0], relation=kinds and kinds[0], at=at)
 
 
 def _blocks(num_users: int, width: int) -> Iterator[slice]:
-    """Yield users in blocks, so that what `width` numbers a user take is bounded."""
+    """Yield users in blocks, so that memory for `width` numbers a user is bounded."""
     size = max(1, _MAX_CELLS // max(width, 1))
     for start in range(0, num_users, size):
         yield slice(start, start + size)
@@ -204,39 +201,39 @@ def check_relation(train: Dataset, relation: str | None) -> None:
         kinds_of(train, relation)
 
 
-def group_labels(asked: HeldOutQueries, column: str) -> list[str]:
-    """Return the group of each user that is asked for.
+def group_labels(queries: HeldOutQueries, column: str) -> list[str]:
+    """Return the group of each user that is measured.
 
     Raises:
         ConfigError: `NAME.user` has no such column, or it makes no groups.
     """
-    columns = asked.data.user_columns
+    columns = queries.data.user_columns
     if column not in columns:
         raise ConfigError(
-            "nothing is known of the users by that name",
+            "the users have no such column",
             value=column,
             remedy=f"Columns of NAME.user: {', '.join(columns) or 'none, or there is no file'}.",
         )
-    return groups_of(column, [columns[column][user] for user in asked.questions.users])
+    return groups_of(column, [columns[column][user] for user in queries.targets.users])
 
 
 def by_group(
-    found: Measurement, asked: HeldOutQueries, column: str, labels: list[str]
+    found: Measurement, queries: HeldOutQueries, column: str, labels: list[str]
 ) -> GroupReport:
     """Measure groups of users at the longest lists."""
-    k = max(asked.ks)
+    k = max(queries.ks)
     values = {name: found.values[k][name] for name in _SHOWN}
-    return group_report(column, k, labels, values, seed=asked.seed)
+    return group_report(column, k, labels, values, seed=queries.seed)
 
 
-def breakdown(found: Measurement, asked: HeldOutQueries) -> Breakdown:
+def breakdown(found: Measurement, queries: HeldOutQueries) -> Breakdown:
     """Break the accuracy at the longest lists down."""
-    k, train = max(asked.ks), asked.data.train
-    known = asked.known.matrix(train.num_users, train.num_items)
+    k, train = max(queries.ks), queries.data.train
+    known = queries.known.matrix(train.num_users, train.num_items)
     lengths = np.diff(known.indptr)[found.lists.users]
     values = {name: found.values[k][name] for name in _SHOWN}
     targets = by_popularity(
-        asked.questions, found.lists.items, asked.popularity, k, seed=asked.seed
+        queries.targets, found.lists.items, queries.popularity, k, seed=queries.seed
     )
-    history = by_history(lengths, k, values, seed=asked.seed)
+    history = by_history(lengths, k, values, seed=queries.seed)
     return Breakdown(k=k, history=history, popularity=tuple(targets))

@@ -1,4 +1,4 @@
-"""Plots as SVG that stands inside a page: no fonts, colours by the page's own variables.
+"""Plots as SVG to be embedded in a page: no fonts, colours by the page's own variables.
 
 Matplotlib draws them, and is imported only then.
 """
@@ -151,7 +151,7 @@ def _svg(draw: Any, height: float, title: str) -> str:
 
 
 def _inline(figure: Figure, title: str) -> str:
-    """Return the figure as an SVG element that scales, takes the page's colours and is named."""
+    """Return the figure as an SVG element that scales, uses the page's colours and is named."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()

@@ -1,7 +1,4 @@
-"""What a ranker is asked: which users, and which items are right for each of them.
-
-All-ranking: every item that a user has not had is ranked, for every user of the test part.
-"""
+"""All-ranking: for every user of the test part, every unseen item is ranked."""
 
 from __future__ import annotations
 
@@ -31,12 +28,12 @@ from kgrec.progress import SILENT, Progress
 
 @dataclass(frozen=True)
 class HeldOutTargets:
-    """The users that are asked for, and what is right for them.
+    """The users of a measurement, and the right items of each.
 
     Attributes:
         users: rows, int64 [B].
         truth: nonzero where an item is right, CSR [B, I].
-        eligible: users who have something to find; more than B where a sample is asked.
+        eligible: users who have something to find; more than B where a sample is measured.
         repeated: interactions left out, since the user had had the item before.
     """
 
@@ -54,7 +51,7 @@ class HeldOutTargets:
         max_users: int | None = None,
         seed: int = 2024,
     ) -> HeldOutTargets:
-        """Ask for the test interactions that are not seen.
+        """Return the targets among the test interactions: those with unseen items.
 
         Args:
             seen: items that are not ranked for a user, CSR [U, I].
@@ -73,7 +70,7 @@ class HeldOutTargets:
         if not len(users):
             raise DataError(
                 "no test user has an item to find that is not seen before",
-                remedy="Test on interactions that stand in no other part.",
+                remedy="Test on interactions that are in no other part.",
             )
         eligible = len(users)
         if max_users is not None and eligible > max_users:
@@ -108,7 +105,7 @@ class Scorer(Protocol):
     """Anything that scores all items for a batch of histories."""
 
     def scores(self, histories: Any) -> FloatArray:
-        """Return scores, float32 [B, I], for histories as they were given, B rows of them."""
+        """Return scores, float32 [B, I], one row a history."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +135,7 @@ def rank_all(
     max_cells: int = 8_000_000,
     progress: Progress = SILENT,
 ) -> Lists:
-    """Rank all items for each user, without those the user has had.
+    """Rank all items for each user, seen ones left out.
 
     Args:
         ranker: what is measured.
@@ -193,7 +190,7 @@ def evaluate_ranking(
         popularity: users of each item in training, for novelty, [I]; those of `histories`
             when absent.
         among: rows of the only items that are ranked, such as cold ones; all when absent.
-        max_users: where more users have something to find, a sample of so many is asked.
+        max_users: where more users have something to find, a sample of so many is measured.
         seed: orders items of equal score, draws the sample and the resamples of intervals.
 
     Returns:
@@ -206,24 +203,25 @@ def evaluate_ranking(
     """
     if not ks or min(ks) < 1:
         raise ConfigError("k must be at least 1", value=list(ks))
-    asked = HeldOutTargets.of(seen, test, max_users=max_users, seed=seed)
+    targets = HeldOutTargets.of(seen, test, max_users=max_users, seed=seed)
     begun = time.perf_counter()
     lists = rank_all(
-        ranker, histories, seen, asked.users, max(ks), among=among, seed=seed, progress=progress
+        ranker, histories, seen, targets.users, max(ks), among=among, seed=seed, progress=progress
     )
     seconds = time.perf_counter() - begun
     if popularity is None:
         known = as_histories(histories).item
         popularity = np.bincount(known, minlength=histories.shape[1])
     report = RankingReport(
-        users=len(asked),
-        eligible=asked.eligible,
+        users=len(targets),
+        eligible=targets.eligible,
         items=histories.shape[1] if among is None else len(among),
-        targets=int(asked.truth.nnz),
-        repeated=asked.repeated,
+        targets=int(targets.truth.nnz),
+        repeated=targets.repeated,
         seconds=seconds,
         at={
-            k: metrics_of(values, seed=seed) for k, values in asked.values(lists.items, ks).items()
+            k: metrics_of(values, seed=seed)
+            for k, values in targets.values(lists.items, ks).items()
         },
         lists={
             k: dict(list_metrics(lists.items[:, :k], popularity, histories.shape[0], among=among))

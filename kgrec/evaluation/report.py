@@ -60,8 +60,8 @@ class RankingReport(FrozenModel):
     """What all-ranking measured.
 
     Attributes:
-        users: test users who were asked for.
-        eligible: test users with something to find; more than `users` where a sample was asked.
+        users: test users that were measured.
+        eligible: test users with something to find; more than `users` where a sample was measured.
         items: items that were ranked.
         targets: test interactions.
         repeated: test interactions left out, since the user had had the item before.

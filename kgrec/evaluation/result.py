@@ -34,9 +34,9 @@ class EvaluationResult(FrozenModel):
         among_cold: the same where the cold items alone are ranked, under `cold-item`.
         baseline: the comparison with another system, where one was named.
         lists: diversity and calibration of the lists.
-        breakdown: accuracy by length of history, and by how known the targets are.
+        breakdown: accuracy by length of history, and by popularity of the targets.
         groups: accuracy by group of users, where a column was named.
-        ablation: the team beside its variants, where asked.
+        ablation: the team beside its variants, with `ablate`.
         team: what was chosen on the validation part: weights, settings, its metric, seconds.
         versions: of kgrec, Python and the libraries that numbers depend on, and the machine.
         seconds: wall time by step: read, fit, rank, describe, ablate, total.

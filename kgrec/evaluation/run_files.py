@@ -30,8 +30,8 @@ def read_run(path: Path, train: Dataset, users: IntArray, length: int) -> tuple[
 
     Args:
         path: lines of user, item and score, in any order; equal scores keep the order of lines.
-        users: rows of the users that are asked for, [B].
-        length: so many of the best are taken, at most.
+        users: rows of the users that are measured, [B].
+        length: at most so many of the best are read.
 
     Returns:
         item rows, best first, int64 [B, k], -1 for none, where k is the length, or as many items
@@ -61,7 +61,7 @@ def read_run(path: Path, train: Dataset, users: IntArray, length: int) -> tuple[
     known = sum(map(bool, found.values()))
     if not known:
         raise DataError(
-            "the run has none of the users that are asked for",
+            "the run has none of the users that are measured",
             value=str(path),
             remedy="Compare runs on the same data, the same protocol and the same seed.",
         )
@@ -76,7 +76,7 @@ def read_run(path: Path, train: Dataset, users: IntArray, length: int) -> tuple[
 
 def _lines(path: Path) -> list[str]:
     try:
-        # Not splitlines: an id may hold a character, such as U+2028, that it takes for an end.
+        # Not splitlines: an id may hold a character, such as U+2028, that it treats as a line end.
         return [line for line in path.read_text(encoding="utf-8").split("\n") if line]
     except FileNotFoundError:
         raise DataError(

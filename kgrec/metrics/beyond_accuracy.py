@@ -41,7 +41,7 @@ def intra_list_diversity(top: IntArray, features: sp.csr_matrix) -> Values:
 
 
 def item_features(dataset: Dataset) -> tuple[str, sp.csr_matrix] | None:
-    """Return by what items are told apart, `facts` or `texts`, and their unit features [I, K].
+    """Return the features that distances are measured by, `facts` or `texts`, unit rows [I, K].
 
     The facts that two items or more share, each alike, where half of the items have some or no
     more have a text, else the words of the texts, of which rare ones weigh more (IDF). With such
@@ -102,20 +102,20 @@ def miscalibration(
     row, rank = np.nonzero(top >= 0)
     shape = (len(top), kinds.shape[0])
     lists = sp.csr_matrix((np.ones(len(row)), (row, top[row, rank])), shape=shape)
-    given = _distribution(lists @ kinds)
-    mixed = (1 - smoothing) * given + smoothing * wanted
+    listed = _distribution(lists @ kinds)
+    mixed = (1 - smoothing) * listed + smoothing * wanted
     ratio = np.divide(wanted, mixed, out=np.ones_like(wanted), where=wanted > 0)
     divergence = (wanted * np.log(ratio)).sum(axis=1)
-    return np.where(np.isnan(wanted).any(axis=1) | np.isnan(given).any(axis=1), np.nan, divergence)
+    return np.where(np.isnan(wanted).any(axis=1) | np.isnan(listed).any(axis=1), np.nan, divergence)
 
 
 def kinds_of(dataset: Dataset, relation: str | None = None) -> tuple[str, sp.csr_matrix] | None:
     """Return a relation and the items' distributions over its entities, CSR [I, G].
 
     Args:
-        relation: which; when absent, the one that tells kinds best: that most items have and
-            whose entities are held by many items each. It is the relation with the largest
-            share of items that share one of its commonest twenty entities.
+        relation: which; when absent, the one that divides items into kinds best: that most items
+            have and whose entities are held by many items each. It is the relation with the
+            largest share of items that share one of its commonest twenty entities.
 
     Returns:
         None where there are no facts.

@@ -162,7 +162,7 @@ def compare_at(
     """Compare two rankers at every length of list: `k` to metric to difference; see `compare`.
 
     Args:
-        ours, theirs: `k` to metric to one value a user, as `Questions.values` gives them.
+        ours, theirs: `k` to metric to one value a user, as `HeldOutTargets.values` returns them.
     """
     pairs = [(k, name) for k, values in ours.items() for name in values]
     keys = {pair: f"{pair[1]}@{pair[0]}" for pair in pairs}

@@ -73,7 +73,7 @@ def f1(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> Values:
 def ndcg(hits: NDArray[np.bool_], num_right: IntArray, k: int) -> Values:
     """Return the discounted gain over the best attainable (Järvelin and Kekäläinen 2002)."""
     found = hits[:, :k].astype(np.float64)
-    # A list ends where the items do, however long it was asked for.
+    # A list of fewer items than `k` cannot gain beyond its end.
     k = min(k, max(found.shape[1], int(num_right.max(initial=0))))
     discount = 1.0 / np.log2(np.arange(2, k + 2))
     best = np.concatenate([[0.0], np.cumsum(discount)])
@@ -111,8 +111,8 @@ def list_metrics(
         among: rows of the only items that are ranked; all when absent.
 
     Returns:
-        coverage: share of the items that stand in any list.
-        gini: inequality of how often the items stand in lists, 0 (all alike) to 1.
+        coverage: share of the items that are in any list.
+        gini: inequality of how often the items are listed, 0 (all alike) to 1.
         novelty: mean of -log2 of the share of users who had the item, one added to both counts.
         long_tail: share of what is listed that is not of the most popular fifth of the items
             (Abdollahpouri et al. 2019).
@@ -133,7 +133,7 @@ def list_metrics(
 def in_tail(popularity: IntArray, head: float = 0.2) -> NDArray[np.bool_]:
     """Return which items are not among the most popular, bool [I].
 
-    Items as popular as the last of the head belong to it, since nothing tells them apart.
+    Items as popular as the last of the head belong to it, since nothing distinguishes them.
 
     Args:
         popularity: users of each item, int64 [I].
@@ -218,5 +218,5 @@ def hits_of(top: IntArray, truth: sp.csr_matrix) -> NDArray[np.bool_]:
     num_items = truth.shape[1]
     rows = np.repeat(np.arange(truth.shape[0], dtype=np.int64), np.diff(truth.indptr))
     keys = rows * num_items + truth.indices
-    asked = np.arange(len(top), dtype=np.int64)[:, None] * num_items + top
-    return np.isin(asked, keys) & (top >= 0)
+    keyed = np.arange(len(top), dtype=np.int64)[:, None] * num_items + top
+    return np.isin(keyed, keys) & (top >= 0)

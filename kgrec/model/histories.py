@@ -1,4 +1,4 @@
-"""A batch of histories with their context: what was taken, when, how, and when somebody asks."""
+"""A batch of histories with their context: items, times, kinds, values, and time of the query."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kgrec.errors import DataError
 class Histories:
     """Histories of B users over I items, entry after entry as in a CSR matrix.
 
-    The items of a history are distinct; their order says nothing, `at` does.
+    The items of a history are distinct; their order carries no information, `at` does.
 
     Attributes:
         start: where each history begins among the entries, and their number, int64 [B + 1].
@@ -26,7 +26,7 @@ class Histories:
         at: milliseconds since 1970 in UTC, int64 [N]; 0 where the time is unknown.
         kind: of the interaction, as in `Interactions.kind`, int64 [N].
         value: rating, play count or 1, float32 [N].
-        now: when recommendations are asked for, int64 [B], as `at`.
+        now: time of the query, int64 [B], as `at`.
         num_items: I.
     """
 
@@ -46,7 +46,7 @@ class Histories:
             raise DataError("columns of histories differ in length", value=sorted(sizes))
         if len(self.now) != len(self):
             raise DataError(
-                f"{len(self)} histories have other times of request", value=len(self.now)
+                f"{len(self)} histories have another number of query times", value=len(self.now)
             )
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ class Histories:
         return self._at(entry, start, self.now[chosen])
 
     def without(self, removed: IntArray) -> Histories:
-        """Return the one history of this batch as if some of its entries had never been.
+        """Return the one history of this batch without some of its entries.
 
         Args:
             removed: positions among the entries, distinct in each row, [S, R].
@@ -94,7 +94,7 @@ class Histories:
             S histories.
         """
         if len(self) != 1:
-            raise DataError("entries can be taken out of one history only", value=len(self))
+            raise DataError("entries can be removed from one history only", value=len(self))
         kept = np.ones((len(removed), len(self.item)), dtype=np.bool_)
         kept[np.arange(len(removed))[:, None], removed] = False
         start = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int64)
@@ -124,22 +124,22 @@ class Histories:
         key = interactions.user * num_items + interactions.item
         order = np.lexsort((interactions.at, key))
         last = np.append(np.diff(key[order]) != 0, True)[: len(key)]
-        taken = interactions.take(order[last])
-        counts = np.bincount(taken.user, minlength=num_users)
+        kept = interactions.take(order[last])
+        counts = np.bincount(kept.user, minlength=num_users)
         return cls(
             np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            taken.item,
-            np.ones(len(taken), dtype=np.float32),
-            taken.at,
-            taken.kind,
-            taken.value,
+            kept.item,
+            np.ones(len(kept), dtype=np.float32),
+            kept.at,
+            kept.kind,
+            kept.value,
             np.zeros(num_users, dtype=np.int64) if now is None else now,
             num_items,
         )
 
     @classmethod
     def from_matrix(cls, matrix: sp.csr_matrix) -> Histories:
-        """Take histories without context: CSR [B, I], whose values are the weights."""
+        """Return histories without context: CSR [B, I], whose values are the weights."""
         matrix = sp.csr_matrix(matrix)
         none = np.zeros(matrix.nnz, dtype=np.int64)
         return cls(
@@ -165,7 +165,7 @@ class Histories:
         value: ArrayLike | None = None,
         now: int = 0,
     ) -> Histories:
-        """Make one history of rows of distinct items, [H]; what is not given is 1, or unknown."""
+        """Make one history of rows of distinct items, [H]; columns left out are 1, or unknown."""
         rows = np.asarray(items, dtype=np.int64)
 
         def column(given: ArrayLike | None, default: float, dtype: type) -> NDArray[np.generic]:

@@ -21,19 +21,19 @@ UNKNOWN = KNOTS - 1.0
 """The place on a scale of what is not known; nothing known comes near it."""
 
 CYCLES = 8
-"""Numbers that say where in the day and in the week a time lies."""
+"""Features of the position of a time within the day and within the week."""
 
 _HOUR_MS = 3_600_000.0
 
 
 class ReaderSettings(FrozenModel):
-    """Sizes of a reader of histories, and how it sees them.
+    """Sizes of a reader, and the encoding of histories.
 
     Attributes:
         kinds: number of kinds of interaction, the unknown one among them.
         max_length: L, the last items that are read.
         width: d of the transformer.
-        layers: its blocks; without any, each item is weighed by itself and the request.
+        layers: its blocks; with none, a weight depends on the item and the request alone.
         heads: of a block.
         value_mean, value_deviation: of the `squashed` values.
     """
@@ -49,7 +49,7 @@ class ReaderSettings(FrozenModel):
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """What the transformer sees of the last L items of each history.
+    """The tokens of the last L items of each history.
 
     Attributes:
         position: of each token among the entries of the histories, int64 [T].

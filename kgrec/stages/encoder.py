@@ -171,7 +171,7 @@ def _summary(
         trained=True,
         base=config.base,
         texts=sum(bool(text.strip()) for text in catalogue.texts),
-        taken=0 if catalogue.taken is None else int(catalogue.taken.nnz),
+        taken=0 if catalogue.co_occurring is None else int(catalogue.co_occurring.nnz),
         alike=0 if catalogue.alike is None else int(catalogue.alike.nnz),
         paraphrases=paraphrases,
         phases={name: report.model_dump() for name, report in adapted.phases.items()},
@@ -195,7 +195,7 @@ def _fingerprint(
     digest = hashlib.sha256(words)
     for part in (*parts, *catalogue.texts):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
-    for weights in (catalogue.taken, catalogue.alike):
+    for weights in (catalogue.co_occurring, catalogue.alike):
         if weights is not None:
             for column in (weights.indptr, weights.indices, weights.data):
                 digest.update(column.tobytes())

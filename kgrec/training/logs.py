@@ -25,8 +25,8 @@ class TrainingFiles:
     """Folders of a training; where one is None nothing is written.
 
     Attributes:
-        logs: takes `<name>.csv`, and a plot and TensorBoard events where these are installed.
-        checkpoints: takes `<name>.safetensors`.
+        logs: folder for `<name>.csv`, and a plot and TensorBoard events where these are installed.
+        checkpoints: folder for `<name>.safetensors`.
         fingerprint: of the data and the settings; a checkpoint of others is an error.
         seconds: between two checkpoints, at least.
         first: whether this process writes; of several that train together one does, all read.
@@ -164,7 +164,7 @@ def plot_training(records: Sequence[StepRecord], path: Path) -> None:
 
     Args:
         records: the steps of a log.
-        path: takes the picture, in the format of its suffix: .png, .svg or .pdf.
+        path: of the picture, in the format of its suffix: .png, .svg or .pdf.
     """
     # matplotlib is an extra, and slow to import.
     from matplotlib.figure import Figure

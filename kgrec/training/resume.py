@@ -169,7 +169,7 @@ def load_parameters(model: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 
 class Keeper:
-    """Remembers the best parameters and says when to stop.
+    """Keeps the best parameters and decides when to stop.
 
     Args:
         measure: the metric of the present parameters, larger is better; None stops never.

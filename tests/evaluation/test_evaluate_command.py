@@ -320,7 +320,7 @@ def test_a_baseline_of_no_use_is_an_error(
         (("FOLDER", "--baseline", "/nowhere.tsv"), 3, "no such file"),
         (("FOLDER", "--group", "shoe"), 2, "age, sex"),
         (("FOLDER", "--relation", "shoe"), 2, "Known: genre"),
-        (("FOLDER", "--ablate", "--knowledge", "none"), 2, "takes knowledge away itself"),
+        (("FOLDER", "--ablate", "--knowledge", "none"), 2, "removes knowledge itself"),
         (("FOLDER", "--sample-users", "0"), 2, "sample_users"),
     ],
 )

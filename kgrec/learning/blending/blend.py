@@ -1,4 +1,4 @@
-"""What is chosen over kernels that are fitted: how agents are heard, and whether to reorder."""
+"""What is chosen over fitted kernels: shares, gate and ranker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Choice:
     Attributes:
         kernels: one an agent, [A].
         coordinator: over these kernels.
-        measured: metrics on the validation part by agent and of the `team`, where it was asked.
+        measured: metrics on the validation part by agent and of the `team`, where there is one.
         objective: the metric.
         decided: of the ranker; None where there is none.
         reordered: what was measured of the ranker.
@@ -45,7 +45,7 @@ class Choice:
         return dict(zip((kernel.agent for kernel in self.kernels), shares, strict=True))
 
     def ranker(self, context: FitContext) -> Ranker | None:
-        """Return the ranker over all that is known in a context."""
+        """Return the ranker over the interactions of a context."""
         if self.decided is None:
             return None
         return self.decided.ranker(context.train.interactions, context.train.num_items)
@@ -54,7 +54,7 @@ class Choice:
 def choose_among(
     kernels: Sequence[Kernel], context: FitContext, team: CoordinatorConfig, ranker: RankerConfig
 ) -> Choice:
-    """Choose how the agents are heard, then a ranker over them; in one process for all."""
+    """Choose shares and gate, then a ranker over them; in one process for all."""
     begun, workers = time.perf_counter(), context.workers
     held_out = context.held_out(team.objective)
     coordinator, measured = workers.once(

@@ -1,7 +1,4 @@
-"""What the ranker learns from, a user at a time, and what it learns.
-
-The ranker's loss: which candidate is taken, and what value it is given.
-"""
+"""Learning the ranker: a listwise softmax over the candidates, and the values of the targets."""
 
 from __future__ import annotations
 
@@ -29,9 +26,9 @@ class RankedUser:
         history: of the user, H items.
         items: rows of the candidates, int64 [C].
         scores: the team's, float32 [C].
-        target: whether the user took the candidate, bool [C].
-        value: that it was given, float64 [C]; NaN where it is no target or was given none.
-        said: S_k(h, i) of each agent, float32 [A, H, C].
+        target: whether the candidate is a held-out item, bool [C].
+        value: of the interaction, float64 [C]; NaN where it is no target or has no value.
+        similarity: S_k(h, i) of each agent, float32 [A, H, C].
     """
 
     history: Histories
@@ -79,10 +76,10 @@ def popularity(known: Interactions, num_items: int) -> FloatArray:
     """
     users = known.matrix(int(known.user.max(initial=0)) + 1, num_items).getnnz(axis=0)
     popular = np.zeros(num_items, dtype=np.float32)
-    met = users > 0
-    if met.any():
-        logs = np.log1p(users[met].astype(np.float64))
-        popular[met] = (logs - logs.mean()) / max(float(logs.std()), 1e-9)
+    seen = users > 0
+    if seen.any():
+        logs = np.log1p(users[seen].astype(np.float64))
+        popular[seen] = (logs - logs.mean()) / max(float(logs.std()), 1e-9)
     return popular
 
 
@@ -96,12 +93,12 @@ def ratings_of(known: Interactions, num_items: int, *, damping: float = 10.0) ->
     if not len(known):
         return None
     kind = int(np.bincount(known.kind).argmax())
-    given = known.take(known.kind == kind)
-    if len(np.unique(given.value)) not in _SCALE:
+    rated = known.take(known.kind == kind)
+    if len(np.unique(rated.value)) not in _SCALE:
         return None
-    mean = float(given.value.mean(dtype=np.float64))
-    total = np.bincount(given.item, weights=given.value, minlength=num_items)
-    count = np.bincount(given.item, minlength=num_items)
+    mean = float(rated.value.mean(dtype=np.float64))
+    total = np.bincount(rated.item, weights=rated.value, minlength=num_items)
+    count = np.bincount(rated.item, minlength=num_items)
     item_mean = ((total + damping * mean) / (count + damping)).astype(np.float32)
     return Ratings(item_mean, kind, trust=1.0)
 
@@ -153,9 +150,9 @@ class _Tensors:
 
     Attributes:
         owner: int64 [E].
-        said: of variance 1, A of [E, C]; `scale` is what they were divided by, [A].
+        similarity: of variance 1, A of [E, C]; `scale` is what they were divided by, [A].
         days, liked: times and `residual` of variance 1, [E]; `units` are what they were divided by.
-        met, wanted: popularities, [E] and [B, C].
+        seen, wanted: popularities, [E] and [B, C].
         scores, target: [B, C]; a candidate that is not there scores -1e9.
         surprise: value less the usual one, [E]; usual, value: [B, C], NaN where not asked.
     """
@@ -166,7 +163,7 @@ class _Tensors:
     days: Tensor
     liked: Tensor
     units: tuple[float, float]
-    met: Tensor
+    seen: Tensor
     wanted: Tensor
     scores: Tensor
     target: Tensor
@@ -246,11 +243,11 @@ class _Network(torch.nn.Module):
         """Return the sum of the logarithms of the losses, a scalar."""
         users = len(data.scores)
         logits = (self.context[0] * data.days + self.context[1] * data.liked)[:, None]
-        met = data.met[:, None]
+        seen = data.seen[:, None]
         wanted = data.wanted[data.owner]  # [E, C]
         pooled = (
-            self.popularity_weights[0] * met * wanted
-            + self.popularity_weights[1] * (met - wanted).abs()
+            self.popularity_weights[0] * seen * wanted
+            + self.popularity_weights[1] * (seen - wanted).abs()
         )
         for k, similarity in enumerate(data.similarity):
             logits = logits + self.attention_weights[k] * similarity

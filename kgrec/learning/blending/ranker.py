@@ -27,8 +27,8 @@ class RankerConfig(FrozenModel):
         use: `auto` keeps the ranker where it beats the team on users that it was not learned
             from; `always` and `never` do not ask.
         top: so many of the team's best are reordered.
-        negatives: so many of these are what a target must stand out from.
-        blends: how much of it may be added; the best is taken.
+        negatives: so many of these are compared with a target.
+        blends: how much of it may be added; the best is kept.
         value_weights: what an expected value may be worth in the order; 0 unless more helps.
         folds: of the validation users, each measured by a ranker learned on the others.
         repeats: so many times they are drawn anew, as the gain is small beside the luck of a draw.
@@ -104,12 +104,12 @@ def learn_ranker(
 ) -> tuple[Decided | None, dict[str, float]]:
     """Learn a ranker and keep it if users that it has not seen are served better by it.
 
-    The kernels have seen the interactions of `train`, and there an item speaks better for its
+    The kernels have seen the interactions of `train`, and there an item scores higher for its
     neighbours than it ever will again; so the ranker learns from held-out ones alone. Its users
     are split into folds, and each fold is measured with numbers learned on the others.
 
     Args:
-        kernels: of the agents that are heard, [A].
+        kernels: of the active agents, [A].
         scores: of the team for the histories of `validation`, float32 [B, I]; is changed.
         held_out: what `validation` was made of, with values.
         train: what the kernels learned from.
@@ -163,10 +163,10 @@ class _Problem:
         self.folds = [
             rng.permutation(len(self.users)) % config.folds for _ in range(config.repeats)
         ]
-        given = held_out.take(np.isin(held_out.user, validation.users[self.users]))
+        rated = held_out.take(np.isin(held_out.user, validation.users[self.users]))
         if self.ratings is not None:
-            given = given.take(given.kind == self.ratings.kind)
-        columns = given.user.tolist(), given.item.tolist(), given.value.tolist()
+            rated = rated.take(rated.kind == self.ratings.kind)
+        columns = rated.user.tolist(), rated.item.tolist(), rated.value.tolist()
         values = {(user, item): value for user, item, value in zip(*columns, strict=True)}
         self.blocks = [self._block(kernels, int(user), scores[user], values) for user in self.users]
 

@@ -30,12 +30,12 @@ class GateConfig(FrozenModel):
 
     Attributes:
         use: `auto` keeps a gate where it beats fixed weights on users that it was not learned
-            from; `always` and `never` do not ask.
-        ridges: how strongly it may be pulled back to the fixed weights; the best is taken.
+            from; `always` and `never` skip that test.
+        ridges: how strongly it may be pulled back to the fixed weights; the best is kept.
         folds: of the validation users, each measured by a gate learned on the others.
         probes: items by which the agreement of agents is measured.
-        candidates: favourites of each agent that targets must stand out from.
-        floor: share at which an agent may begin that fixed weights do not listen to.
+        candidates: best items of each agent, which targets are compared with.
+        floor: least share that an agent starts with in the gate, where its fixed share is lower.
         least_users: with fewer validation users there is no gate.
     """
 
@@ -53,7 +53,7 @@ class CoordinatorConfig(FrozenModel):
 
     Attributes:
         weights: weight of each agent by name; None chooses them on the validation part.
-        shares: the shares that an agent may take from the mixture found so far.
+        shares: the shares that an agent may get in the mixture found so far.
         standard_errors: a mixture must beat the simpler one by so many standard errors of the
             paired difference between users, or the simpler one stays.
         gate: of weights that differ from user to user.
@@ -74,7 +74,7 @@ def choose_coordinator(
     seed: int = 2024,
     progress: Progress = SILENT,
 ) -> tuple[Coordinator, dict[str, float]]:
-    """Choose fixed weights, then, where it helps, a gate over the agents that are heard.
+    """Choose fixed weights, then, where it helps, a gate over the active agents.
 
     Returns:
         the coordinator, and the metric on the validation part of each agent alone, of `fixed`
@@ -237,8 +237,8 @@ def _best_step(
     return best if gain.mean() > config.standard_errors * noise else None
 
 
-def _normalised(given: Mapping[str, float], names: Sequence[str]) -> list[float]:
-    weights = np.array([given.get(name, 0.0) for name in names])
+def _normalised(named: Mapping[str, float], names: Sequence[str]) -> list[float]:
+    weights = np.array([named.get(name, 0.0) for name in names])
     if not weights.sum():
         weights = np.ones(len(names))
     return [float(weight) for weight in weights / weights.sum()]
@@ -255,16 +255,16 @@ def learn_gate(
     candidates: int,
     seed: int,
 ) -> Gate:
-    """Learn a gate by a softmax over candidates: the agents' favourites and the targets.
+    """Learn a gate by a softmax over candidates: the agents' best items and the targets.
 
     Args:
         weights: fixed weights of the agents, [A], positive.
         scores: standardised scores of each agent, float32 [B, I] each, seen items at -inf.
         state: float64 [B, F].
-        targets: what the users took next, CSR [B, I].
+        targets: held-out items of the users, CSR [B, I].
         probes: see `Gate`.
         ridge: how strongly the gate is pulled back to the fixed weights.
-        candidates: favourites of each agent that targets must stand out from.
+        candidates: best items of each agent, which targets are compared with.
         seed: draws a few candidates by chance.
     """
     import torch
@@ -302,9 +302,9 @@ def learn_gate(
 def _candidates(
     scores: Sequence[FloatArray], targets: sp.csr_matrix, number: int, rng: np.random.Generator
 ) -> IntArray:
-    """Return rows of items, int64 [B, C]: favourites of each agent, some by chance, the targets.
+    """Return rows of items, int64 [B, C]: the best of each agent, some by chance, the targets.
 
-    An item that stands there twice counts twice for each agent alike, which the softmax bears.
+    An item may occur twice; it then counts twice for every agent alike, which is harmless.
     """
     num_users, num_items = scores[0].shape
     size = min(number, num_items)

@@ -75,9 +75,9 @@ class Work:
     """Where and how long an adaptation works.
 
     Attributes:
-        folder: takes the state from which a killed adaptation goes on; None keeps none.
+        folder: of the state from which an interrupted adaptation continues; None keeps none.
         fingerprint: of the data and the settings; the state of others is an error.
-        budget: seconds, about; steps are what fits in. None takes the steps of the settings.
+        budget: seconds, about; steps are what fits in. None: the steps of the settings.
         save_every: seconds between two savings of the state.
     """
 
@@ -100,7 +100,7 @@ def adapt_encoder(
     Masked-language training on its texts, which is domain-adaptive pre-training (Gururangan et
     al. 2020, "Don't Stop Pretraining"), with a head that begins as the identity instead of a
     trained one; then contrastive training on pairs (multiple negatives ranking, as in Sentence-
-    BERT), where pairs are of items taken together or alike by rare facts, and what belongs
+    BERT), where pairs are of items of the same users or alike by rare facts, and what belongs
     together is no negative. In both only added or top weights learn. Items are held out from
     both; where they gain nothing a phase leaves the weights as they were.
 

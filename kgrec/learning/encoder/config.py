@@ -72,7 +72,7 @@ class EncoderConfig(FrozenModel):
         mask: share of the tokens that are to be guessed.
         tau: temperature of the cosine of a pair.
         facts: share of the pairs that are of items with rare entities in common; the others are
-            taken by the same users.
+            interacted with by the same users.
         neighbours: how many partners an item has at most, the nearest.
         held_out: share of the items that nothing is learned from, to stop early by.
         most_held_out: at most so many of those.

@@ -96,7 +96,7 @@ def contrastive_loss(anchors: Tensor, partners: Tensor, related: Tensor, tau: fl
 
 
 def reciprocal_rank(anchors: Tensor, partners: Tensor, related: Tensor) -> float:
-    """Return how far up the own partner stands among all partners that do not belong as well."""
+    """Return the rank of the own partner among all partners that do not belong as well."""
     cosine = anchors @ partners.T  # [B, B]
     own = cosine.diagonal()
     own_place = torch.eye(len(anchors), dtype=torch.bool, device=cosine.device)
@@ -114,17 +114,17 @@ class Catalogue:
 
     Attributes:
         texts: of items, [I]; those without a word are learned nothing from.
-        taken: how strongly items are taken together, CSR float32 [I, I].
+        co_occurring: how strongly items share users, CSR float32 [I, I].
         alike: how much they have in common by facts, CSR float32 [I, I], or None.
     """
 
     texts: Sequence[str]
-    taken: sp.csr_matrix | None = None
+    co_occurring: sp.csr_matrix | None = None
     alike: sp.csr_matrix | None = None
 
     def sources(self, facts: float) -> list[tuple[sp.csr_matrix, float]]:
         """Return the weights of partners with their shares of the pairs."""
-        both = [(self.taken, 1.0 - facts), (self.alike, facts)]
+        both = [(self.co_occurring, 1.0 - facts), (self.alike, facts)]
         return [(weights, share) for weights, share in both if weights is not None]
 
 
@@ -146,15 +146,15 @@ class EncoderProblem:
     ) -> None:
         self.config, self.reader, self._texts = config, reader, catalogue.texts
         self._augmenter, self._generator = augmenter, generator
-        told = np.array([bool(text.strip()) for text in catalogue.texts])
-        self.held = held_out(told, config)
-        self.learned = np.flatnonzero(told & ~self.held)
+        has_text = np.array([bool(text.strip()) for text in catalogue.texts])
+        self.held = held_out(has_text, config)
+        self.learned = np.flatnonzero(has_text & ~self.held)
         sources = catalogue.sources(config.facts)
-        self.sampler = PairSampler(sources, told & ~self.held)
-        self.wanted = _wanted(sources, self.held, told & ~self.held)
+        self.sampler = PairSampler(sources, has_text & ~self.held)
+        self.wanted = _wanted(sources, self.held, has_text & ~self.held)
 
     def masked_loss(self, head: MaskedHead, batch: int) -> Callable[[], Tensor]:
-        """Return what draws texts and gives the loss of guessing their hidden tokens."""
+        """Return a function that draws texts and returns the loss of their hidden tokens."""
 
         def loss() -> Tensor:
             size = min(batch, len(self.learned))
@@ -193,7 +193,7 @@ class EncoderProblem:
         return loss
 
     def contrast_loss(self, batch: int) -> Callable[[], Tensor]:
-        """Return what draws pairs and gives their loss against each other."""
+        """Return a function that draws pairs and returns their loss against each other."""
 
         def loss() -> Tensor:
             return self.pair_loss(self.sampler.draw(batch, self._generator))
@@ -239,11 +239,11 @@ def reading_only(reader: TextReader) -> Iterator[None]:
         reader.texts = texts
 
 
-def held_out(told: NDArray[np.bool_], config: EncoderConfig) -> NDArray[np.bool_]:
+def held_out(has_text: NDArray[np.bool_], config: EncoderConfig) -> NDArray[np.bool_]:
     """Draw the items that nothing is learned from, bool [I]."""
-    rows = np.flatnonzero(told)
+    rows = np.flatnonzero(has_text)
     size = min(int(config.held_out * len(rows)), config.most_held_out)
-    held = np.zeros(len(told), dtype=np.bool_)
+    held = np.zeros(len(has_text), dtype=np.bool_)
     held[np.random.default_rng(config.seed).choice(rows, size, replace=False)] = True
     return held
 

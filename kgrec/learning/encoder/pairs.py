@@ -1,6 +1,6 @@
 """Texts in other words: words left out, synonyms of a file, paraphrases of a language model.
 
-Which items belong together: taken by the same users, or known for the same rare things.
+Which items belong together: they share users, or rare facts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kgrec.errors import DataError
 from kgrec.learning.encoder.config import AugmentConfig
 
 Synonyms = Mapping[str, tuple[str, ...]]
-"""A word in lower case, and what may stand in its place."""
+"""A word in lower case, and what may replace it."""
 
 _WORD = re.compile(r"\w+|\W+")
 
@@ -30,7 +30,7 @@ class Augmenter:
     Args:
         config: how much.
         synonyms: of words.
-        paraphrases: of whole texts, one of which stands in for the text half of the time.
+        paraphrases: of whole texts, one of which replaces the text half of the time.
     """
 
     def __init__(
@@ -141,13 +141,13 @@ def co_consumption(
     Returns:
         CSR float32 [I, I] with a zero diagonal.
     """
-    taken = np.asarray(matrix.sum(axis=0), dtype=np.float64).ravel()
+    degree = np.asarray(matrix.sum(axis=0), dtype=np.float64).ravel()
     users = sp.csr_matrix(matrix.T)
     rows = [sp.csr_matrix((0, matrix.shape[1]), dtype=np.float32)]
     for start in range(0, matrix.shape[1], block):
         shared = sp.csr_matrix(users[start : start + block] @ matrix).tocoo()
         row, column, count = shared.row, shared.col, shared.data
-        weight = count**2 / ((count + shrink) * np.sqrt(taken[row + start] * taken[column]))
+        weight = count**2 / ((count + shrink) * np.sqrt(degree[row + start] * degree[column]))
         kept = row + start != column
         entries = (weight[kept], (row[kept], column[kept]))
         rows.append(nearest(sp.csr_matrix(entries, shape=shared.shape), neighbours))
