@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from kgrec.learning.encoder.config import ContrastPhaseConfig, EncoderConfig, MaskedConfig
-from kgrec.learning.encoder.objective import Catalogue
+from kgrec.learning.encoder.objective import TextCatalogue
 from kgrec.text.encoder import load_transformer, quiet
 from kgrec.text.models import SENTENCE_MODEL, resolve_transformer
 from kgrec.training.optimisation import Schedule
@@ -48,10 +48,10 @@ def matrix() -> sp.csr_matrix:
     return sp.csr_matrix((np.ones(len(rows), np.float32), (user, item)), shape=(80, ITEMS))
 
 
-def catalogue() -> Catalogue:
+def catalogue() -> TextCatalogue:
     from kgrec.learning.encoder.pairs import co_consumption
 
-    return Catalogue(texts(), co_consumption(matrix(), 14))
+    return TextCatalogue(texts(), co_consumption(matrix(), 14))
 
 
 def small_model(folder: Path, layers: int = 2) -> Path:

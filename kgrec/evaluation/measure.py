@@ -21,7 +21,7 @@ from kgrec.evaluation.groups import (
     group_report,
     groups_of,
 )
-from kgrec.evaluation.protocol import HeldOutTargets, Lists, Scorer, evaluate_ranking
+from kgrec.evaluation.protocol import BatchScorer, HeldOutTargets, Lists, evaluate_ranking
 from kgrec.evaluation.report import Metric, RankingReport, metrics_of
 from kgrec.metrics.beyond_accuracy import (
     intra_list_diversity,
@@ -98,7 +98,9 @@ class Measurement:
     among_cold: RankingReport | None = None
 
 
-def measure(ranker: Scorer, queries: HeldOutQueries, progress: Progress = SILENT) -> Measurement:
+def measure(
+    ranker: BatchScorer, queries: HeldOutQueries, progress: Progress = SILENT
+) -> Measurement:
     """Rank all items for every test user; cold items also among themselves.
 
     Raises:

@@ -101,7 +101,7 @@ class HeldOutTargets:
         return {k: user_metrics(hits, self.num_right, k) for k in ks}
 
 
-class Scorer(Protocol):
+class BatchScorer(Protocol):
     """Anything that scores all items for a batch of histories."""
 
     def scores(self, histories: Any) -> FloatArray:
@@ -124,7 +124,7 @@ class Lists:
 
 
 def rank_all(
-    ranker: Scorer,
+    ranker: BatchScorer,
     histories: Histories | sp.csr_matrix,
     seen: sp.csr_matrix,
     users: IntArray,
@@ -167,7 +167,7 @@ def rank_all(
 
 
 def evaluate_ranking(
-    ranker: Scorer,
+    ranker: BatchScorer,
     histories: Histories | sp.csr_matrix,
     seen: sp.csr_matrix,
     test: Interactions,

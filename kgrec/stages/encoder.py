@@ -24,7 +24,7 @@ from kgrec.version import __version__
 
 if TYPE_CHECKING:
     from kgrec.learning.encoder.adaptation import Adapted
-    from kgrec.learning.encoder.objective import Catalogue
+    from kgrec.learning.encoder.objective import TextCatalogue
     from kgrec.learning.encoder.pairs import Augmenter
 
 
@@ -119,25 +119,25 @@ def train_encoder(
     return summary
 
 
-def catalogue_of(dataset: Dataset, config: EncoderConfig) -> Catalogue:
+def catalogue_of(dataset: Dataset, config: EncoderConfig) -> TextCatalogue:
     """Return the texts as the semantic agent reads them, and which items belong together."""
-    from kgrec.learning.encoder.objective import Catalogue
+    from kgrec.learning.encoder.objective import TextCatalogue
     from kgrec.learning.encoder.pairs import co_consumption
     from kgrec.learning.knowledge_features import cosine_rows
     from kgrec.learning.semantic.agent import SemanticConfig
 
     texts = dataset.described_items(SemanticConfig().max_names)
     if config.contrast is None:
-        return Catalogue(texts)
+        return TextCatalogue(texts)
     taken = None
     if len(dataset.interactions) and config.facts < 1:
         taken = co_consumption(dataset.matrix(), config.neighbours)
     alike = cosine_rows(dataset, config.neighbours) if config.facts > 0 else None
-    return Catalogue(texts, taken, None if alike is None else sp.csr_matrix(alike.T))
+    return TextCatalogue(texts, taken, None if alike is None else sp.csr_matrix(alike.T))
 
 
 def _augmenter(
-    catalogue: Catalogue,
+    catalogue: TextCatalogue,
     config: EncoderConfig,
     synonyms: Path | None,
     model: LanguageModel | None,
@@ -160,7 +160,7 @@ def _augmenter(
 
 def _summary(
     out: Path,
-    catalogue: Catalogue,
+    catalogue: TextCatalogue,
     config: EncoderConfig,
     adapted: Adapted,
     paraphrases: int,
@@ -181,7 +181,7 @@ def _summary(
 
 
 def _fingerprint(
-    catalogue: Catalogue,
+    catalogue: TextCatalogue,
     config: EncoderConfig,
     budget: float | None,
     synonyms: Path | None,

@@ -13,7 +13,7 @@ from tastes import TASTES, Tastes, encode_words, tastes
 from kgrec.config import parse_config
 from kgrec.data.dataset import Facts, Interactions
 from kgrec.errors import ConfigError, ModelError
-from kgrec.evaluation.protocol import Scorer, evaluate_ranking
+from kgrec.evaluation.protocol import BatchScorer, evaluate_ranking
 from kgrec.learning.agent import FitContext, NothingToLearnError
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.registry import AGENTS, agent_class, build_agent
@@ -49,7 +49,7 @@ class Popularity:
         return np.tile(self._counts, (histories.shape[0], 1))  # type: ignore[attr-defined]
 
 
-def ndcg(ranker: Scorer, world: Tastes) -> float:
+def ndcg(ranker: BatchScorer, world: Tastes) -> float:
     matrix = world.train.matrix()
     seen = world.train.interactions.concat(world.valid).matrix(*matrix.shape)
     report, _ = evaluate_ranking(ranker, matrix, seen, world.test, (10,))

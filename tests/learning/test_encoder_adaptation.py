@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kgrec.errors import ConfigError, DataError, ModelError
 from kgrec.learning.encoder.adaptation import Adapted, Work, adapt_encoder, save_encoder
-from kgrec.learning.encoder.objective import Catalogue
+from kgrec.learning.encoder.objective import TextCatalogue
 from kgrec.progress import SilentProgress, Task
 from kgrec.text.encoder import encode, load_transformer
 from kgrec.text.models import ModelSource, content_key, resolve_transformer
@@ -184,10 +184,10 @@ def test_a_budget_shortens_the_training(base: Path, tmp_path: Path) -> None:
 
 def test_a_contrast_without_pairs_is_an_error(base: Path) -> None:
     with pytest.raises(DataError, match="neither users nor facts"):
-        adapt_encoder(Catalogue(texts()), quick(base))
+        adapt_encoder(TextCatalogue(texts()), quick(base))
     nothing = sp.csr_matrix((ITEMS, ITEMS), dtype=np.float32)
     with pytest.raises(DataError, match="no text"):
-        adapt_encoder(Catalogue([""] * ITEMS, nothing), quick(base))
+        adapt_encoder(TextCatalogue([""] * ITEMS, nothing), quick(base))
 
 
 def test_a_base_that_hides_no_words_is_an_error(base: Path, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_columns_must_agree() -> None:
     ones = np.ones(2, dtype=np.float32)
     with pytest.raises(DataError, match="length"):
         Histories(np.array([0, 3]), zeros, ones, zeros, zeros, ones, zeros[:1], 4)
-    with pytest.raises(DataError, match="request"):
+    with pytest.raises(DataError, match="query times"):
         Histories(np.array([0, 2]), zeros, ones, zeros, zeros, ones, zeros, 4)
 
 

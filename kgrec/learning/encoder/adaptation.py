@@ -20,7 +20,7 @@ from kgrec.config import FrozenModel
 from kgrec.errors import ConfigError, DataError
 from kgrec.learning.encoder.adapters import TextReader, adapt, merge
 from kgrec.learning.encoder.config import EncoderConfig, PhaseConfig
-from kgrec.learning.encoder.objective import Catalogue, EncoderProblem, MaskedHead
+from kgrec.learning.encoder.objective import EncoderProblem, MaskedHead, TextCatalogue
 from kgrec.learning.encoder.pairs import Augmenter
 from kgrec.model.checkpoint import writing_directory
 from kgrec.progress import SILENT, Progress
@@ -88,7 +88,7 @@ class Work:
 
 
 def adapt_encoder(
-    catalogue: Catalogue,
+    catalogue: TextCatalogue,
     config: EncoderConfig,
     *,
     augmenter: Augmenter | None = None,
@@ -128,7 +128,7 @@ class _Run:
 
     def __init__(
         self,
-        catalogue: Catalogue,
+        catalogue: TextCatalogue,
         config: EncoderConfig,
         reader: TextReader,
         weights: nn.ParameterDict,

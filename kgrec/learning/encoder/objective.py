@@ -109,7 +109,7 @@ _LOOK = 64
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class TextCatalogue:
     """What an encoder is adapted to.
 
     Attributes:
@@ -138,7 +138,7 @@ class EncoderProblem:
 
     def __init__(
         self,
-        catalogue: Catalogue,
+        catalogue: TextCatalogue,
         reader: TextReader,
         config: EncoderConfig,
         augmenter: Augmenter,
