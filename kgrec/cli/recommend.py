@@ -25,6 +25,8 @@ _NOTES = {
     "unknown_user": "There is no user {user!r} in the graph: these are the most popular items.",
     "empty_history": "User {user!r} has no history that the model knows: "
     "these are the most popular items.",
+    "profile": "User {user!r} has no history that the model knows: "
+    "these items are scored by what the user declares.",
 }
 
 

@@ -145,7 +145,7 @@ class _Holders:
         ids = train.entities.take(self.entities)
         return Profile(
             sp.csr_matrix(sp.vstack(blocks), dtype=np.float32),
-            np.log(popularity).astype(np.float32),
+            np.log(popularity / popularity.min()).astype(np.float32),
             self.properties,
             {entity: width + number for number, entity in enumerate(ids)},
         )

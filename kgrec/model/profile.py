@@ -2,10 +2,10 @@
 
 For users without a history. The score of item `i` is that of naive Bayes,
 
-    score(i) = log p_i + t · Σ_v R_vi,      R_vi = log P(i | v) / p_i
+    score(i) = log p_i / p_min + t · Σ_v R_vi,      R_vi = log P(i | v) / p_i
 
-over the declared values `v`, with `p_i` the popularity of the item: a sum, which is taken apart by
-value as a history is by item.
+over the declared values `v`, with `p_i` the popularity of the item and `p_min` that of the least
+popular one: a sum, which is taken apart by value as a history is by item.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Profile:
 
     Attributes:
         rows: t · R, CSR float32 [P, I]; rows of properties first, then those of entities.
-        prior: log p, float32 [I].
+        prior: log p / p_min, float32 [I], 0 or more.
         properties: how properties become rows.
         entities: row of each entity that may be liked, by its id.
     """

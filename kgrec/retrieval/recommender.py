@@ -14,6 +14,7 @@ from kgrec.errors import NotFoundError
 from kgrec.graph.store import GraphStore
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.candidates import CandidateConfig, Retrieval, in_memory
+from kgrec.retrieval.declared import by_profile, read_declared
 from kgrec.retrieval.diversity import moves, picks
 from kgrec.retrieval.history import Event, History, as_history, asked_now, read_interactions
 from kgrec.retrieval.live import LiveModel, LiveModels
@@ -77,8 +78,9 @@ class Recommender:
     ) -> RecommendationList:
         """Recommend items that a user has not seen.
 
-        A user that the graph lacks, or one without a history that the model knows, gets the most
-        popular items, and `fallback` says so.
+        One without a history that the model knows gets items by declared properties and liked
+        entities, where the model has a profile that knows them; else, and where the graph lacks
+        the user, the most popular items. `fallback` says so.
 
         Args:
             k: how many.
@@ -97,6 +99,9 @@ class Recommender:
             history = as_history(done or (), items, live.selection, asked=asked)
             if not len(history):
                 why: Fallback = "unknown_user" if done is None else "empty_history"
+                declared = self._by_profile(live, history, knobs, user_id)
+                if declared is not None:
+                    return declared
                 return self._popular(live, history, knobs, why, "user", user_id)
             return self._list(self.queries.make(live, history, knobs, "user", user_id))
 
@@ -235,6 +240,28 @@ class Recommender:
             if path.history.item_id in sources[n]:
                 paths[n].setdefault(path.history.item_id, path)
         return [reasons_of(events, parts, n, paths[n]) for n in range(len(ids))], parts
+
+    def _by_profile(
+        self, live: LiveModel, history: History, knobs: Knobs, user_id: str
+    ) -> RecommendationList | None:
+        """Return a list by what a user declares; None where the model knows nothing of it."""
+        profile = live.team.profile
+        if profile is None:
+            return None
+        declared = read_declared(self.store, profile, user_id)
+        if not len(declared):
+            return None
+        passed = self.queries.passing(live, knobs)
+        items, scored = by_profile(self.store, live, history, declared, passed, knobs.k)
+        return RecommendationList(
+            items=items,
+            model_id=live.model_id,
+            vocabulary_hash=live.team.items.hash,
+            request_id=request_id(live, history, knobs, "user", user_id),
+            user_id=user_id,
+            fallback="profile",
+            candidates=scored,
+        )
 
     def _popular(
         self,

@@ -10,8 +10,8 @@ from pydantic import Field
 from kgrec.config import FrozenModel
 from kgrec.retrieval.paths import KnowledgePath
 
-Fallback = Literal["unknown_user", "empty_history", "untrained_item"]
-ReasonKind = Literal["history", "fact", "text", "popularity"]
+Fallback = Literal["unknown_user", "empty_history", "untrained_item", "profile"]
+ReasonKind = Literal["history", "fact", "text", "popularity", "profile"]
 
 
 class Move(FrozenModel):
@@ -36,7 +36,8 @@ class Reason(FrozenModel):
         kind: a history item, with all that it contributes; a fact that a history item shares with
             the recommended one, counted by what comes from that item through parts of the model
             that read facts; the text, counted by the parts that read texts; popularity, which is
-            what is added whatever the history.
+            what is added whatever the history; a value that the user declares, in the list of
+            a user without a history.
         contribution: in units of the score.
         share: the same as a signed share; see `signed_share`. Reasons may overlap: a fact is
             counted within its history item as well.
@@ -88,7 +89,8 @@ class RecommendationList(FrozenModel):
         request_id: an opaque token; an explanation that is given it is of this very list.
         user_id: None for an anonymous history.
         model_id, vocabulary_hash: the model that was live, and its items.
-        fallback: why the model was not used, or None when it was.
+        fallback: why no history was scored, or None when one was; `profile` says that the list is
+            personal all the same, by what the user declares.
         history: how many items of the history the model knows.
         candidates: how many items were scored.
         shares: how much each agent counts for this history; they sum to one. Empty in a fallback.

@@ -6,6 +6,7 @@ import { agentClass, percent, score, signedPercent } from "./format.js";
 const WHY_FALLBACK = {
   unknown_user: "The graph does not know this user, so these are simply the most popular. Like a few, and they become personal.",
   empty_history: "There is nothing in this history that the model can build on, so these are simply the most popular. Like a few, and they become personal.",
+  profile: "There is no history yet, so these are scored by the properties and the entities that this user declares.",
 };
 
 const whyNothing = (found, filtered) => {
@@ -89,7 +90,7 @@ export class Recommendations {
     const top = Math.max(...found.items.map((one) => one.score), 1e-9);
     const parts = [];
     if (found.fallback) {
-      parts.push(h("div", { class: "fallback", role: "note" }, h("strong", {}, "Not personal. "), WHY_FALLBACK[found.fallback] ?? found.fallback));
+      parts.push(h("div", { class: "fallback", role: "note" }, h("strong", {}, found.fallback === "profile" ? "By profile. " : "Not personal. "), WHY_FALLBACK[found.fallback] ?? found.fallback));
     } else parts.push(this.legend(found));
     if (!found.items.length) parts.push(h("p", { class: "empty" }, whyNothing(found, filter.length > 0)));
     parts.push(h("ol", {}, found.items.map((one) => this.card(userId, one, top, found.fallback))));
