@@ -10,7 +10,7 @@ from kgrec.learning.agent import FitContext
 from kgrec.learning.knowledge_features import HOP_DECAY, cosine_rows, degree_features
 from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig
-from kgrec.model.kernel import Kernel
+from kgrec.model.kernel import Kernel, Source
 
 
 class CollaborativeConfig(HiddenEdgesConfig):
@@ -63,4 +63,7 @@ class CollaborativeAgent:
             )
 
         cosine = cosine_rows(context.train, config.row_size, decay=config.hop_decay)
-        return HiddenEdges(context, config, name=self.name, build=build, cosine=cosine)
+        reads: tuple[Source, ...] = ("interactions",)
+        if features is not None:
+            reads = ("interactions", "facts")
+        return HiddenEdges(context, config, name=self.name, build=build, cosine=cosine, reads=reads)

@@ -19,7 +19,7 @@ from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig
 from kgrec.learning.link_prediction.sentence_map import SentenceMap
 from kgrec.learning.sentence_vectors import principal_vectors
-from kgrec.model.kernel import Kernel
+from kgrec.model.kernel import Kernel, Source
 
 
 class KnowledgeConfig(HiddenEdgesConfig):
@@ -106,7 +106,10 @@ class KnowledgeAgent:
                 device=context.device,
             )
 
-        problem = KnownEdges(context, config, name=self.name, build=build)
+        reads: tuple[Source, ...] = ("interactions", "facts")
+        if texts is not None:
+            reads = (*reads, "texts")
+        problem = KnownEdges(context, config, name=self.name, build=build, reads=reads)
         problem.failure = failure
         return problem
 

@@ -22,7 +22,7 @@ from kgrec.learning.linear.forms import (
 from kgrec.learning.linear.gram import Evidence, WeightConfig
 from kgrec.learning.search_space import Range, Space
 from kgrec.metrics.validation import Objective
-from kgrec.model.kernel import Kernel
+from kgrec.model.kernel import Kernel, Part, Source
 
 FormName = Literal["dense", "sparse", "low-rank"]
 
@@ -103,7 +103,11 @@ class LinearAgent:
         form, chosen = self._chosen(context)
         with context.progress.task(f"linear: solve, {form.name}") as task:
             parts = form.solve(chosen["ridge"], chosen["knowledge"], task)
-        return Kernel(self.name, chosen=chosen, **parts)
+        learned_from: tuple[Source, ...] = ("interactions",)
+        if chosen["knowledge"]:  # of no weight, the facts are not in the solution
+            learned_from = ("interactions", "facts")
+        reads: dict[Part, tuple[Source, ...]] = {"factors": learned_from, "rows": learned_from}
+        return Kernel(self.name, chosen=chosen, reads=reads, **parts)
 
     def _chosen(self, context: FitContext) -> tuple[Form, dict[str, float | int]]:
         """Return the form and the settings that do best on the validation part."""

@@ -28,7 +28,7 @@ from kgrec.learning.link_prediction.convolution import Edges, Graph
 from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.learning.search_space import Choices, Range, Space
 from kgrec.metrics.validation import Objective
-from kgrec.model.kernel import Kernel, mean_kernel
+from kgrec.model.kernel import Kernel, Source, mean_kernel
 from kgrec.training.loop import Schedule, seeded, train
 from kgrec.training.losses import LossConfig
 from kgrec.training.regularise import (
@@ -122,11 +122,12 @@ class HiddenEdges:
         name: str,
         build: Build,
         cosine: sp.csr_matrix | None = None,
+        reads: tuple[Source, ...] = ("interactions",),
     ) -> None:
         if not len(context.train.interactions):
             raise NothingToLearnError(f"the {name} agent needs interactions")
         self.context, self.config, self.name = context, config, name
-        self.build, self.cosine = build, cosine
+        self.build, self.cosine, self.reads = build, cosine, reads
         self.edges = Edges.of_graph(context.hetero)
         self.held_out = context.held_out(config.objective)
         self.by_column = None if cosine is None else cosine.tocsc()
@@ -269,6 +270,7 @@ class HiddenEdges:
             prior=network.prior(self.graph).cpu().numpy(),
             history_power=network.history_power,
             chosen=chosen,
+            reads={"factors": self.reads, "rows": ("facts",), "prior": self.reads},
         )
 
 

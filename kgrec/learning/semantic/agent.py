@@ -107,6 +107,7 @@ class SemanticAgent:
             item_factors=vectors,
             history_power=self.config.history_power,
             chosen={"embedding_dim": size, "whitening": power, "steps": 0},
+            reads={"factors": ("texts",)},
         )
 
     def _projected(self, directions: Directions, context: FitContext) -> Kernel | None:
@@ -135,6 +136,7 @@ class SemanticAgent:
             prior=found.prior,
             history_power=config.history_power,
             chosen={"steps": found.steps},
+            reads={"factors": ("texts", "interactions"), "prior": ("texts", "interactions")},
         )
 
 
