@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -21,6 +23,7 @@ from kgrec.model.coordinator import Coordinator
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.ranker import Ranker, Ratings
+from kgrec.model.record import ModelRecord
 from kgrec.model.team import Team
 from kgrec.retrieval.history import Event, History, as_history
 from kgrec.retrieval.live import LiveModel
@@ -69,7 +72,16 @@ def team_score(team: Team, history: list[int], item: int) -> float:
 
 def asked(team: Team, history: History, candidates: np.ndarray) -> Query:
     """Make a query over some candidates, without a graph."""
-    live = LiveModel("m", "", None, team, Selection(), {})
+    record = ModelRecord(
+        model_id="m",
+        format=4,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        kgrec="0",
+        items=len(team.items),
+        vocabulary=team.items.hash,
+        shares=team.weights,
+    )
+    live = LiveModel("m", None, None, team, record, Selection(), {})
     scorer = team.scorer(history.histories)
     return Query(live, history, Knobs(), "history", None, scorer, np.sort(candidates))
 
