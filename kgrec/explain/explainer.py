@@ -24,7 +24,6 @@ from kgrec.explain.sentences import (
     standing_words,
 )
 from kgrec.model.scorer import Contributions
-from kgrec.retrieval.diversity import moves, picks
 from kgrec.retrieval.history import Event, History, as_history, read_interactions
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
@@ -33,6 +32,7 @@ from kgrec.retrieval.reasons import did, fact_reason, reasons_of, whole_of
 from kgrec.retrieval.recommender import Recommender
 from kgrec.retrieval.records import Reason
 from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
+from kgrec.retrieval.reranking import moves, picks
 
 _NAMED = 3
 """So many interactions that came later are named one by one."""

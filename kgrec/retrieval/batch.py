@@ -15,10 +15,10 @@ from kgrec.data.dataset import IntArray
 from kgrec.graph.pages import Page, interaction_pages, user_pages
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
-from kgrec.retrieval.diversity import picks
 from kgrec.retrieval.history import as_history, asked_now, interactions_of
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.query import Filters, Knobs, QueryMaker
+from kgrec.retrieval.reranking import picks
 
 EDGES_A_BATCH = 4_000
 POOL = 10

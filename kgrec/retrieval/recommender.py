@@ -15,7 +15,6 @@ from kgrec.graph.store import GraphStore
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.candidates import CandidateConfig, Retrieval, in_memory
 from kgrec.retrieval.declared import by_profile, read_declared
-from kgrec.retrieval.diversity import moves, picks
 from kgrec.retrieval.history import Event, History, as_history, asked_now, read_interactions
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
@@ -29,6 +28,7 @@ from kgrec.retrieval.records import (
     signed_shares,
 )
 from kgrec.retrieval.request_id import Purpose
+from kgrec.retrieval.reranking import moves, picks
 
 _TRIES = 3
 """So often a list is made anew where items left the graph meanwhile."""

@@ -1,12 +1,15 @@
-"""The diversity knob: trades score for unlikeness, and records each trade.
+"""Reranking: rules that reorder the best items by something else than the score, each on record.
 
-Maximal marginal relevance (Carbonell and Goldstein 1998) over the scores, brought to [0, 1]. The
-similarity of two items is the team's own: what one contributes to the score of the other.
+A rule is a `Reranker` and a line in `RERANKERS`; the rules run in that order, over the best `pool`
+items for each that is shown. Diversity is maximal marginal relevance (Carbonell and Goldstein 1998)
+over the scores, brought to [0, 1]; the similarity of two items is the team's own: what one
+contributes to the score of the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import pkgutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,51 +24,80 @@ from kgrec.retrieval.records import Move
 
 @dataclass(frozen=True)
 class Pick:
-    """One item that is shown.
+    """One item that may be shown.
 
     Attributes:
         position: its place in the order of scores, from 0.
+        rule: the reranker that moved it last; None where none did.
+        why: what the rule says of the move; None leaves it to `nearest`.
         nearest: the position of the item above it that it is most similar to, where diversity
             moved it down; None where it did not.
     """
 
     position: int
+    rule: str | None = None
+    why: str | None = None
     nearest: int | None = None
+
+
+Reranker = Callable[[Query, list[Pick]], list[Pick]]
+"""Reorders the best items of a query; returns them as they are where the knobs do not ask for it.
+
+The list shown is the first `query.knobs.k` of the result, so every pick of the input should be in
+it, once. What a rule moves it marks with its name and a reason.
+"""
+
+RERANKERS: dict[str, str] = {
+    # name: module:function, a `Reranker`
+    "diversity": "kgrec.retrieval.reranking:by_diversity",
+}
 
 
 def picks(query: Query, pool: int) -> list[Pick]:
     """Pick the items that are shown, in their order.
 
     Args:
-        pool: with diversity, so many of the best for each item that is shown come into question.
+        pool: so many of the best for each item that is shown are reranked.
     """
-    knobs, scored = query.knobs, query.scored
-    if not knobs.diversity:
-        return [Pick(position) for position in range(min(knobs.k, len(scored)))]
-    size = min(knobs.k * pool, len(scored))
-    alike = likeness(query.live.team, scored.rows[:size])
-    chosen = diversify(scored.scores[:size], alike, k=knobs.k, diversity=knobs.diversity)
-    found = []
-    for to, position in enumerate(chosen):
-        above = chosen[:to]
-        nearest = max(above, key=lambda other: alike[position, other]) if position < to else None
-        found.append(Pick(position, nearest))
-    return found
+    size = min(query.knobs.k * pool, len(query.scored))
+    found = [Pick(position) for position in range(size)]
+    for place in RERANKERS.values():
+        rerank: Reranker = pkgutil.resolve_name(place)
+        found = rerank(query, found)
+    return found[: query.knobs.k]
 
 
 def moves(pick: Pick, rank: int, titles: Mapping[int, str]) -> tuple[Move, ...]:
-    """Return what diversity did to the rank of an item that is shown.
+    """Return what reranking did to the rank of an item that is shown.
 
     Args:
         rank: from 1, as shown.
         titles: of the items that are shown, by their position in the order of scores.
     """
-    if pick.position == rank - 1:
+    if pick.rule is None or pick.position == rank - 1:
         return ()
-    why = "less like what stands above it"
+    why = pick.why or "less like what stands above it"
     if pick.nearest is not None:
         why = f"alike: {titles[pick.nearest]}"
-    return (Move(rule="diversity", from_rank=pick.position + 1, to_rank=rank, why=why),)
+    return (Move(rule=pick.rule, from_rank=pick.position + 1, to_rank=rank, why=why),)
+
+
+def by_diversity(query: Query, ranked: list[Pick]) -> list[Pick]:
+    """Trade score for unlikeness as far as the diversity knob says; a `Reranker`."""
+    diversity = query.knobs.diversity
+    if not diversity:
+        return ranked
+    place = np.array([pick.position for pick in ranked], dtype=np.int64)
+    alike = likeness(query.live.team, query.scored.rows[place])
+    scores = query.scored.scores[place]
+    chosen = diversify(scores, alike, k=query.knobs.k, diversity=diversity)
+    found = []
+    for to, index in enumerate(chosen):
+        above = chosen[:to]
+        nearest = max(above, key=lambda other: alike[index, other]) if index < to else None
+        near = None if nearest is None else ranked[nearest].position
+        found.append(Pick(ranked[index].position, "diversity", nearest=near))
+    return found
 
 
 def likeness(team: Team, rows: IntArray) -> NDArray[np.float64]:
