@@ -17,6 +17,7 @@ from kgrec.graph import open_graph
 
 if TYPE_CHECKING:
     from kgrec.explain.records import Explanation
+    from kgrec.retrieval.paths import KnowledgePath
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -123,15 +124,25 @@ def _paths(explanation: Explanation) -> Table:
     for reason in explanation.paths:
         if reason.path is None:
             continue
-        start, item = reason.path.history, reason.path.item
+        path, item = reason.path, reason.path.item
         table.add_row(
-            escape(start.title),
-            f"—{start.relation}→",
-            escape(f"{item.entity} ({item.entity_type})"),
-            f"←{item.relation}—",
-            f"{min(start.confidence, item.confidence):.2f}",
+            escape(path.history.title),
+            f"—{path.history.relation}→",
+            escape(_between(path)),
+            f"←{item.relation}—" if path.hops > 1 else escape(item.title),
+            f"{min(step.confidence for step in path.steps):.2f}",
             f"{reason.share:+.0%}" if reason.because else "no part",
             escape(item.evidence or item.source),
             style=None if reason.because else "dim",
         )
     return table
+
+
+def _between(path: KnowledgePath) -> str:
+    """Name the nodes between history item and item, and the relations between these."""
+    words: list[str] = []
+    for step in path.steps[:-1]:
+        if words:
+            words.append(f"—{step.relation}→" if step.forward else f"←{step.relation}—")
+        words.append(f"{step.node.name} ({step.node.type})")
+    return " ".join(words)

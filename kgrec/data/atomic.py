@@ -23,6 +23,7 @@ from kgrec.data.item_files import (
     missing_column,
     read_table,
 )
+from kgrec.data.records import MAX_ID
 from kgrec.data.values import CellError, parse_number, parse_time, parse_value
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
@@ -182,7 +183,7 @@ def _ids(table: AtomicTable | None, what: str, names: Sequence[str]) -> list[str
     column = table.find(names)
     if column is None:
         raise missing_column(table, what, names)
-    return [row[column] for row in table.rows if row[column]]
+    return [row[column] for row in table.rows if row[column] and len(row[column]) <= MAX_ID]
 
 
 def _user_columns(table: AtomicTable, users: Vocabulary) -> dict[str, tuple[str, ...]]:
@@ -231,6 +232,9 @@ def _interaction_rows(table: AtomicTable) -> Iterator[tuple[str, str, float, int
     for line, row in zip(table.lines, table.rows, strict=True):
         if not row[user] or not row[item]:
             table.reject(line, "the user or the item is empty")
+            continue
+        if max(len(row[user]), len(row[item])) > MAX_ID:
+            table.reject(line, f"the user or the item is longer than {MAX_ID} characters")
             continue
         try:
             number = 1.0 if value is None else parse_value(row[value], table.columns[value])

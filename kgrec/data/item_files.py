@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from kgrec.data.dataset import Facts, Links, LinkType
+from kgrec.data.records import MAX_ID
 from kgrec.data.values import CellError, parse_number
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
@@ -134,6 +135,9 @@ class ItemKnowledge:
             if not row[key]:
                 table.reject(line, "the item is empty")
                 continue
+            if len(row[key]) > MAX_ID:
+                table.reject(line, f"the item is longer than {MAX_ID} characters")
+                continue
             item = self._items.row(row[key])
             words = []
             for column in lists:
@@ -167,6 +171,9 @@ class ItemKnowledge:
         for line, row in zip(kg.lines, kg.rows, strict=True):
             if not (row[head] and row[relation] and row[tail]):
                 kg.reject(line, "the head, the relation or the tail is empty")
+                continue
+            if max(len(row[head]), len(row[tail])) > MAX_ID:
+                kg.reject(line, f"the head or the tail is longer than {MAX_ID} characters")
                 continue
             try:
                 sure = 1.0 if confidence is None else parse_number(row[confidence], "confidence")

@@ -22,7 +22,7 @@ from kgrec.model.histories import Histories
 from kgrec.model.record import ModelRecord, read_record
 from kgrec.model.storage import load_team
 from kgrec.model.team import Team
-from kgrec.retrieval.paths import meanings_of
+from kgrec.schema import meanings_of
 
 
 @dataclass(frozen=True, eq=False)

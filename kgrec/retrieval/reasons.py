@@ -6,12 +6,13 @@ Templates only: no name is invented.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.history import Event
-from kgrec.retrieval.paths import KnowledgePath, PathFact
+from kgrec.retrieval.paths import KnowledgePath, PathFact, PathStep
 from kgrec.retrieval.records import Reason, signed_share
 
 _LEAST_OF_ITEM = 0.05
@@ -44,8 +45,27 @@ def fact_words(fact: PathFact) -> str:
     return fact.meaning.format(item=fact.title, entity=fact.entity)
 
 
+def path_sentence(path: KnowledgePath) -> str:
+    """Put a path of any length in words, one clause a relation: `A is a sequel of B`."""
+    names = [("item", path.history.title), *((s.node.kind, s.node.name) for s in path.steps)]
+    clauses = [
+        step_words(step, *ends) for step, ends in zip(path.steps, pairwise(names), strict=True)
+    ]
+    return ", and ".join(filter(None, [", ".join(clauses[:-1]), clauses[-1]]))
+
+
+def step_words(step: PathStep, start: tuple[str, str], end: tuple[str, str]) -> str:
+    """Put one relation in words, given kind and name of the nodes that it is walked between."""
+    head, tail = (start, end) if step.forward else (end, start)
+    names = {"head": head[1], "tail": tail[1]}
+    names |= {kind: name for kind, name in (head, tail) if kind in ("item", "entity")}
+    return step.meaning.format(**names)
+
+
 def shared_words(path: KnowledgePath) -> str:
-    """Say what two items share: `both were directed by Joel Coen`."""
+    """Say what ties two items, such as what they share: `both were directed by Joel Coen`."""
+    if not path.meeting:
+        return path_sentence(path)
     if path.item.relation != path.history.relation:
         return f"{fact_words(path.history)}, and {fact_words(path.item)}"
     sentence = path.item.meaning
@@ -129,10 +149,11 @@ def fact_reason(
 
     Args:
         item: what the history item contributes.
-        through: what of it comes through parts of the model that read facts.
+        through: what of it comes through parts of the model that read facts. They are known to
+            read facts that meet in an entity, so a path over links is never called a cause.
         whole: see `whole_of`.
     """
-    because = through > 0 and through >= _LEAST_OF_ITEM * abs(item)
+    because = path.meeting and through > 0 and through >= _LEAST_OF_ITEM * abs(item)
     words = f"{did(event)}: {shared_words(path)}" if because else f"also {shared_words(path)}"
     return Reason(
         kind="fact",

@@ -42,6 +42,7 @@ __all__ = [
     "Statement",
     "load_domain",
     "load_schema",
+    "meanings_of",
 ]
 
 _IDENTIFIERS = re.compile(rf"{IDENTIFIER.pattern}(?:\|{IDENTIFIER.pattern})*")
@@ -136,6 +137,19 @@ def load_schema() -> Schema:
         for name in [path.relative_to(folder).with_suffix("").as_posix()]
     }
     return Schema(core=core, domains=domains, statements=statements)
+
+
+def meanings_of(domain: str | None) -> dict[str, str]:
+    """Return the sentence of each relation type of the known domains, and of one more by name.
+
+    Args:
+        domain: name of a domain, or path of a domain file of the user's own.
+    """
+    schema = load_schema()
+    domains = [*schema.domains.values()]
+    if domain is not None:
+        domains.append(schema.domain(domain))
+    return {name: relation.meaning for each in domains for name, relation in each.relations.items()}
 
 
 def _read_statement(name: str, path: Path) -> Statement:

@@ -14,6 +14,7 @@ from typing import Annotated, TypeGuard
 from fastapi import Path, Query
 from pydantic import AfterValidator
 
+from kgrec.data.records import MAX_ID
 from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
 from kgrec.serving.config import MAX_K
 from kgrec.serving.problems import InvalidRequestError
@@ -65,10 +66,10 @@ def _is_text(part: str) -> bool:
 
 
 UserId = Annotated[
-    str, Path(min_length=1, max_length=200, examples=["42"]), AfterValidator(without_controls)
+    str, Path(min_length=1, max_length=MAX_ID, examples=["42"]), AfterValidator(without_controls)
 ]
 ItemId = Annotated[
-    str, Path(min_length=1, max_length=200, examples=["50"]), AfterValidator(without_controls)
+    str, Path(min_length=1, max_length=MAX_ID, examples=["50"]), AfterValidator(without_controls)
 ]
 Cursor = Annotated[
     str | None, Query(max_length=1000, description="`next` of the page before, as it came.")

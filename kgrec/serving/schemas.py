@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from kgrec.data.records import MAX_ID
 from kgrec.retrieval.filters import MAX_LENGTH
 from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
 from kgrec.schema import load_schema
@@ -153,7 +154,7 @@ def _name_kinds(described: dict[str, Any]) -> None:
     described["enum"] = list(load_schema().core.interactions)
 
 
-Id = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(without_controls)]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID), AfterValidator(without_controls)]
 """An id of a user or an item."""
 
 

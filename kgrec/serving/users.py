@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from kgrec.data.records import MAX_ID
 from kgrec.serving import catalogue
 from kgrec.serving.config import MAX_PAGE
 from kgrec.serving.parameters import Cursor, UserId
@@ -21,7 +22,7 @@ _reads = [Depends(require(Role.READ))]
 @router.get("", dependencies=_reads)
 def list_users(
     engine: CurrentEngine,
-    q: Annotated[str, Query(max_length=200, description="How the id begins.")] = "",
+    q: Annotated[str, Query(max_length=MAX_ID, description="How the id begins.")] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: Cursor = None,
 ) -> Page[User]:

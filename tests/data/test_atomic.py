@@ -7,6 +7,7 @@ import pytest
 
 from kgrec.data.atomic import read_folder, read_parts, read_whole
 from kgrec.data.dataset import Dataset, LinkType
+from kgrec.data.records import MAX_ID
 from kgrec.errors import DataError
 
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
@@ -215,3 +216,20 @@ def test_all_interactions_in_one_file_or_in_three(tmp_path: Path) -> None:
     assert len(read_whole(tmp_path).train.interactions) == 1
     with pytest.raises(DataError, match=r"no split.*--protocol warm"):
         read_folder(tmp_path)
+
+
+def test_ids_are_as_long_as_everywhere(tmp_path: Path) -> None:
+    fits, long = "i" * MAX_ID, "i" * (MAX_ID + 1)
+    rows = f"u1\t{fits}\t3\t10\nu1\t{long}\t3\t10\n{long}\ta\t3\t10\n"
+    data = read_folder(
+        folder(
+            tmp_path,
+            train_inter=INTER + rows,
+            item=f"item_id:token\ttitle:token_seq\n{long}\tToo long\n{fits}\tFits\n",
+            user=f"user_id:token\tage:float\n{long}\t3\n",
+        )
+    )
+    assert set(map(len, data.train.items.ids)) == {1, MAX_ID}
+    assert max(map(len, data.train.users.ids)) == 2
+    assert len(data.rejects) == 3
+    assert all(f"longer than {MAX_ID} characters" in reject for reject in data.rejects)

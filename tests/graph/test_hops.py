@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import networkx as nx
@@ -18,6 +19,8 @@ from kgrec.export.parquet import write_parquet
 from kgrec.graph.pages import relation_types
 from kgrec.graph.store import GraphStore
 from kgrec.graph.training_data import read_dataset
+from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
+from kgrec.retrieval.reasons import path_sentence
 from kgrec.stages.loading.facts import fact_changes
 from kgrec.stages.training_key import data_fingerprint
 
@@ -168,3 +171,84 @@ def test_exports_hold_links_with_both_ends(linked: GraphStore, tmp_path: Path) -
     assert again.has_edge("Entity:Place:rome", "Entity:Place:italy", "LOCATED_IN")
     assert again.number_of_edges() == len(LINKS)
     assert again.nodes["User:v"]["city"] == "Rome"
+
+
+MORE = [
+    LinkRecord(Node("item", "3"), "SET_IN", ROME, 0.5, "text", "rules", "set in Rome"),
+    LinkRecord(Node("item", "4"), "DIRECTED_BY", BOB),
+    LinkRecord(Node("item", "4"), "STARS", ANN),
+    LinkRecord(Node("item", "4"), "SET_IN", ITALY),
+]
+
+
+@pytest.fixture
+def films(linked: GraphStore) -> GraphStore:
+    """Four films with titles, tied to each other by paths of one, two and three relations."""
+    linked.write("ingest/create_items", {"item_type": "Movie"}, items=["3", "4"])
+    named = [{"item_id": str(n), "properties": {"title": f"Film {n}"}} for n in range(1, 5)]
+    linked.write("ingest/set_items", rows=named)
+    linked.write_all(fact_changes(linked, MORE, "run", withdraw={}).steps)
+    return linked
+
+
+def found(store: GraphStore, history: str, item: str, **config: object) -> list[KnowledgePath]:
+    titles = {str(n): f"Film {n}" for n in range(1, 5)}
+    return read_paths(
+        store,
+        {history: titles[history]},
+        {item: titles[item]},
+        num_items=1000,
+        config=PathConfig.model_validate(config),
+    )
+
+
+def test_paths_of_one_two_and_three_relations(films: GraphStore) -> None:
+    [near] = found(films, "1", "2", max_hops=1)
+    assert path_sentence(near) == "Film 2 is a sequel of Film 1"
+    assert (near.hops, near.item.entity, near.history.entity_id) == (1, "Film 1", "2")
+    assert near.weight == pytest.approx(math.log(1000) * 0.75)
+    assert not near.steps[0].forward
+    [shared] = found(films, "1", "4", max_hops=2)
+    assert (shared.hops, shared.meeting, shared.degree) == (2, True, 2)
+    assert (shared.history.relation, shared.item.relation) == ("DIRECTED_BY", "STARS")
+    assert shared.weight == pytest.approx(math.log(500))
+    assert [path.hops for path in found(films, "1", "3", max_hops=2)] == []
+    [far] = found(films, "1", "3")
+    assert path_sentence(far) == (
+        "Film 1 was directed by Ann, Ann was born in Rome, and Film 3 is set in Rome"
+    )
+    # Rome is tied to one film, one person and one place.
+    assert (far.degree, far.hops) == (3, 3)
+    assert far.weight == pytest.approx(math.log(1000 / 3) * 0.875 * 0.5 * 0.5)
+    assert [step.forward for step in far.steps] == [True, True, False]
+    assert [step.node.type for step in far.steps[:2]] == ["Person", "Place"]
+    assert far.item.evidence == far.steps[-1].evidence == "set in Rome"
+
+
+def test_paths_lead_over_items_on_either_side(films: GraphStore) -> None:
+    words = {path_sentence(path) for path in found(films, "1", "4")}
+    assert words == {
+        "Film 1 was directed by Ann, and Ann plays in Film 4",
+        "Film 2 is a sequel of Film 1, Film 2 was directed by Bob, and Film 4 was directed by Bob",
+    }
+    back = {path_sentence(path) for path in found(films, "4", "1")}
+    assert back == {
+        "Ann plays in Film 4, and Film 1 was directed by Ann",
+        "Film 4 was directed by Bob, Film 2 was directed by Bob, and Film 2 is a sequel of Film 1",
+    }
+
+
+def test_a_path_of_four_relations_is_found_when_asked_for(films: GraphStore) -> None:
+    words = {path_sentence(path) for path in found(films, "1", "4", max_hops=4)}
+    assert (
+        "Film 1 was directed by Ann, Ann was born in Rome, Rome lies in Italy, "
+        "and Film 4 is set in Italy"
+    ) in words
+
+
+def test_hubs_and_bounds_are_kept(films: GraphStore) -> None:
+    assert found(films, "1", "3", max_degree=3)
+    assert not found(films, "1", "3", max_degree=2)
+    assert len(found(films, "1", "4", max_paths=1)) == 1
+    assert not found(films, "1", "3", max_edges=1)
+    assert read_paths(films, {}, {"1": "Film 1"}) == []

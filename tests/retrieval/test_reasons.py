@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.history import Event
-from kgrec.retrieval.paths import KnowledgePath, PathFact, meanings_of
+from kgrec.retrieval.paths import KnowledgePath, PathFact
 from kgrec.retrieval.reasons import did, path_words, reasons_of, shared_words
 from kgrec.retrieval.records import signed_shares
+from kgrec.schema import meanings_of
 
 
 def path(relation: str, history_relation: str | None = None, name: str = "Jo Coe") -> KnowledgePath:

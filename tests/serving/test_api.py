@@ -10,6 +10,7 @@ import httpx
 import pytest
 from planted import TASTES, item_id, user_id
 
+from kgrec.data.records import MAX_ID
 from kgrec.model.team import Team
 
 USER = user_id(1)
@@ -189,7 +190,7 @@ def test_what_is_not_there_is_404_with_the_value(api: httpx.Client, path: str) -
         (f"/v1/users/{USER}/recommendations?diversity=2", "query.diversity"),
         ("/v1/users?limit=0", "query.limit"),
         ("/v1/items?limit=1000", "query.limit"),
-        (f"/v1/items/{'x' * 201}", "path.item_id"),
+        (f"/v1/items/{'x' * (MAX_ID + 1)}", "path.item_id"),
         ("/v1/items/a%00b", "path.item_id"),
     ],
 )

@@ -88,13 +88,26 @@ function elements(explanation) {
   // What carries the score comes first, so that a fact of both kinds is drawn as a cause.
   for (const { path, because } of [...explanation.paths].sort((a, b) => b.because - a.because)) {
     const from = `history ${path.history.item_id}`;
-    const over = `entity ${path.item.entity_id}`;
     node(from, "history", path.history.title);
-    node(over, "entity", path.item.entity);
-    for (const [one, start, side] of [[path.history, from, "history"], [path.item, target, "item"]]) {
-      const id = `${start} ${one.relation} ${over}`;
-      if (!edges.has(id)) edges.set(id, { data: { id, source: start, target: over, side, label: relation(one.relation), fact: one, also: because ? 0 : 1 } });
-    }
+    const edge = (source, target, side, one) => {
+      const id = `${source} ${one.relation} ${target}`;
+      if (!edges.has(id)) edges.set(id, { data: { id, source, target, side, label: relation(one.relation), fact: one, also: because ? 0 : 1 } });
+    };
+    const last = path.steps.length - 1;
+    let before = from;
+    let name = path.history.title;
+    path.steps.forEach((step, number) => {
+      const there = number === last ? target : `${step.node.kind === "item" ? "over" : "entity"} ${step.node.id}`;
+      if (number < last) node(there, "entity", step.node.name);
+      if (number === 0) edge(from, there, "history", path.history);
+      else if (number === last) edge(target, before, "item", path.item);
+      else {
+        const [title, entity] = step.forward ? [name, step.node.name] : [step.node.name, name];
+        edge(before, there, "between", { ...step, title, entity });
+      }
+      before = there;
+      name = step.node.name;
+    });
   }
   return { elements: [...nodes.values(), ...edges.values()], ...placed([...nodes.values()], [...edges.values()]) };
 }
@@ -106,6 +119,7 @@ function placed(nodes, edges) {
   left.forEach((data, place) => { data.place = place; });
   const mean = (data) => {
     const from = edges.filter((edge) => edge.data.target === data.id && edge.data.side === "history");
+    if (!from.length) return left.length / 2;
     return from.reduce((sum, edge) => sum + left.find((one) => one.id === edge.data.source).place, 0) / from.length;
   };
   const means = new Map(middle.map((data) => [data.id, mean(data)]));
