@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
@@ -23,6 +24,9 @@ MAX_CATEGORIES = 64
 
 _FEW_CATEGORIES = 8
 """So many distinct values make a category even where few users share one."""
+
+_MANY_CATEGORIES = 32
+"""Distinct texts beyond which those that are all numbers, such as ages, are numbers."""
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
@@ -208,8 +212,9 @@ class Column:
     def of(cls, name: str, values: Sequence[object]) -> Column | None:
         """Return a property as a typed column, or None where it is of no use as a feature.
 
-        Numbers stay numbers. Texts and truth values are categories; where there are too many of
-        them, texts that are all numbers become numbers, and free text and codes are of no use.
+        Numbers stay numbers. Texts and truth values are categories. Where there are many of them,
+        texts that are all numbers become numbers; where there are too many, as of free text and
+        codes, they are of no use.
         Lists, and properties that no user has, are of no use either.
 
         Args:
@@ -221,11 +226,12 @@ class Column:
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
             return cls(name, _numbers(values))
         categories = tuple(sorted({str(value) for value in known}))
-        if len(categories) > min(MAX_CATEGORIES, max(_FEW_CATEGORIES, len(known) // 2)):
-            try:
+        few = max(_FEW_CATEGORIES, len(known) // 2)
+        if len(categories) > min(_MANY_CATEGORIES, few):
+            with suppress(ValueError):
                 return cls(name, _numbers(values))
-            except ValueError:
-                return None
+        if len(categories) > min(MAX_CATEGORIES, few):
+            return None
         row = {category: n for n, category in enumerate(categories)}
         rows = (-1 if value is None or value == "" else row[str(value)] for value in values)
         return cls(name, np.fromiter(rows, dtype=np.int64, count=len(values)), categories)

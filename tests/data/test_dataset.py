@@ -16,6 +16,9 @@ from kgrec.data.dataset import Column
         ([True, False, None], ("False", "True")),
         ([1, "x", None], ("1", "x")),
         ([str(n) for n in range(100)], None),
+        ([str(n % 40) for n in range(100)], None),
+        ([str(n % 9) for n in range(100)], tuple("012345678")),
+        ([f"state {n % 50}" for n in range(100)], tuple(sorted(f"state {n}" for n in range(50)))),
     ],
 )
 def test_a_property_becomes_a_typed_column(
