@@ -187,13 +187,12 @@ def _team(result: EvaluationResult) -> Table:
 def _search(search: Mapping[str, Any]) -> Table:
     trials = search["trials"]
     table = Table(title=f"{len(trials)} settings tried in {search['seconds']:.0f} s")
-    for heading in ("agent", "setting", "value", "metric", "gain", "seconds", ""):
-        table.add_column(heading, justify="left" if heading in ("agent", "setting") else "right")
+    for heading in ("agent", "settings", "metric", "gain", "seconds", ""):
+        table.add_column(heading, justify="left" if heading in ("agent", "settings") else "right")
     for trial in trials:
         table.add_row(
             trial["agent"],
-            trial["setting"],
-            f"{trial['value']:g}",
+            ", ".join(f"{name} {value:g}" for name, value in trial["settings"].items()),
             "" if trial["metric"] is None else f"{trial['metric']:.4f}",
             f"{trial['gain']:+.4f}",
             f"{trial['seconds']:.1f}",

@@ -294,7 +294,7 @@ def _fit_joined(
     if not together.use or len(joined) < 2 or any(agent.name in fitted for agent in joined):
         return
     # What learns together brings torch, which a team of closed forms does without.
-    from kgrec.learning.joint.training import fit_together
+    from kgrec.learning.joint import fit_together
 
     begun = time.perf_counter()
     noting = log.encoding(context, *(agent.name for agent in joined))

@@ -23,16 +23,20 @@ from kgrec.training.optimisation import Schedule
 
 
 class TogetherConfig(FrozenModel):
-    """How agents learn together; what else they heed are their own settings.
+    """How agents learn together; all else are their own settings.
 
     Attributes:
         use: False lets each learn on its own.
-        agents: who learns together, of those that are in the team and predict hidden edges.
-        shares: α_k by name; None learns them on the hidden edges.
-        agreement: weight of what an agent pays for differing from the mixture.
+        agents: names of those that learn together, where they are in the team: `collaborative`,
+            `knowledge` and `sequential`. `linear` is solved in closed form, and the map of
+            `semantic` has a rate of its own and stops by items that are kept from it alone.
+        shares: α_k by name; None learns them on hidden items.
+        agreement: weight of the divergence of each agent from the mixture.
         share_inputs: one table of item embeddings and one map of sentence vectors for all.
-        embedding_dim: size of the embeddings and of the mapped sentence vectors of all of them.
-        schedule: how long and how fast to learn.
+        embedding_dim: size of the embeddings and of the mapped sentence vectors where they are
+            shared.
+        users: in the common batch of a step, on which agents are compared.
+        schedule: how long and how fast all of them learn, in place of their own schedules.
     """
 
     use: bool = False
@@ -41,6 +45,7 @@ class TogetherConfig(FrozenModel):
     agreement: float = Field(default=0.1, ge=0)
     share_inputs: bool = True
     embedding_dim: int = Field(default=128, ge=1)
+    users: int = Field(default=256, ge=1)
     schedule: Schedule = Schedule()
 
 

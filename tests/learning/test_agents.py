@@ -229,7 +229,7 @@ def test_the_resolved_settings_of_a_team_are_kept(world: Tastes) -> None:
         {"coordinator": {"shares": [1.0]}},
         {"ranker": {"blends": [0.0]}},
         {"ranker": {"value_weights": [-0.1]}},
-        {"search": {"scales": [0.0]}},
+        {"search": {"startup": 0}},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:

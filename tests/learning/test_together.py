@@ -19,11 +19,16 @@ from kgrec.errors import ConfigError, ModelError
 from kgrec.learning.agent import Agent, FitContext
 from kgrec.learning.collaborative.agent import CollaborativeAgent, CollaborativeConfig
 from kgrec.learning.fit_team import _Log, _refitted, fit_team
-from kgrec.learning.joint.settings import agreed
-from kgrec.learning.joint.training import Together, _Learning, divergence, fit_together, mixture
+from kgrec.learning.joint import (
+    CommonBatches,
+    JointNetwork,
+    _prepared,
+    divergence,
+    fit_together,
+    mixture,
+)
 from kgrec.learning.knowledge.agent import KnowledgeAgent, KnowledgeConfig
 from kgrec.learning.knowledge.network import KnowledgeNetwork
-from kgrec.learning.linear.agent import LinearAgent
 from kgrec.learning.registry import build_agent
 from kgrec.learning.team_config import TeamConfig, TogetherConfig
 from kgrec.metrics.validation import Objective, Validation
@@ -36,6 +41,9 @@ QUICK: dict[str, Any] = {
     "embedding_dim": 8,
     "schedule": {"steps": 20, "check_from": 20},
 }
+
+ATTENTION = frozenset({"query", "key", "relation_key", "relation_bias", "hub"})
+"""Parameters of the knowledge network that matter only where there is more than one edge."""
 
 
 class Eager(FitContext):
@@ -109,16 +117,16 @@ def test_shared_inputs_are_one_table_and_one_map(world: Tastes) -> None:
         KnowledgeAgent(KnowledgeConfig(embedding_dim=128, text_dim=128)),
     ]
 
-    def built(share: bool) -> Together:
+    def built(share: bool) -> list[Any]:
         with seeded(0):
             networks = [agent.problem(context).build(0.3) for agent in agents]
-            return Together(networks, None, share_inputs=share)
+            return list(JointNetwork(networks, None, share_inputs=share).members)
 
-    first, second = built(True).networks
+    first, second = built(True)
     assert isinstance(second, KnowledgeNetwork)
     assert first.item is second.item
     assert first.inputs is second.inputs is not None
-    alone, other = built(False).networks
+    alone, other = built(False)
     assert alone.item is not other.item
     assert alone.inputs is None
     together, separate = learned(world), learned(world, share_inputs=False)
@@ -132,17 +140,20 @@ def test_every_parameter_gets_a_gradient(world: Tastes) -> None:
         CollaborativeAgent(),
         KnowledgeAgent(KnowledgeConfig(embedding_dim=128, text_dim=128)),
     ]
-    learning = _Learning([agent.problem(context) for agent in agents], context, TogetherConfig())
     with seeded(0):
-        model = Together([p.build(0.3) for p in learning.problems], None, share_inputs=True)
+        learners: list[Any] = [agent.problem(context).learner(0.3) for agent in agents]
+        networks = [learner.network for learner in learners]
+        model = JointNetwork(networks, None, share_inputs=True)
     rng = np.random.default_rng(0)
-    batch = learning.problems[0].batches(model.networks[0]).draw(model.networks[0], rng)
-    learning.loss(model, batch, rng).backward()
+    visible, users, row, item = CommonBatches(world.train, 50).draw(rng)
+    targets = torch.from_numpy(row), torch.from_numpy(item)
+    logits = [learner.logits(visible, users) for learner in learners]
+    model.loss([learner.loss(rng) for learner in learners], logits, targets, 0.1).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
         # An item has a single fact here, so that there is nothing to attend to.
-        attends = ".to_" in name or ".said_of_" in name
+        attends = name.rpartition(".")[2] in ATTENTION
         assert parameter.grad.abs().sum() > 0 or attends, name
 
 
@@ -224,7 +235,6 @@ def usual(world: Tastes) -> list[Kernel]:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"ensemble": 2},
         {"regularise": {"contrast": {"weight": 0.5}}},
         {"regularise": {"contrast": {"weight": 0.5, "view": "edges"}}},
         {"regularise": {"adversary": {"weight": 0.5}}},
@@ -249,19 +259,6 @@ def test_a_setting_of_either_agent_changes_what_is_learned(
     assert np.abs(kernel.scores(histories) - usual[who].scores(histories)).max() > 1e-4
 
 
-def test_each_takes_the_mean_over_as_many_networks_as_it_asks_for(
-    world: Tastes, usual: list[Kernel]
-) -> None:
-    kernels = in_few_steps(world, {"ensemble": 3}, {"ensemble": 2})
-    for kernel, alone, size in zip(kernels, usual, (3, 2), strict=True):
-        assert kernel.item_factors is not None
-        assert alone.item_factors is not None
-        first, second, *others = np.hsplit(kernel.item_factors, size)
-        assert len(others) == size - 2
-        np.testing.assert_array_equal(first, alone.item_factors)
-        assert not np.allclose(first, second)
-
-
 def test_each_keeps_a_temperature_of_its_own(world: Tastes) -> None:
     first, second = in_few_steps(world, {"tau": 0.7}, {"tau": None, "tau_choices": (0.4, 0.9)})
     assert (first.chosen["tau"], second.chosen["tau"]) == (0.7, 0.4)
@@ -270,17 +267,11 @@ def test_each_keeps_a_temperature_of_its_own(world: Tastes) -> None:
 @pytest.mark.parametrize(
     ("first", "second", "told"),
     [
-        ({"embedding_dim": 32}, {}, "collaborative: embedding_dim = 32"),
-        ({}, {"text_dim": 16}, "knowledge: text_dim = 16"),
-        ({}, {"schedule": {"rate": 0.5}}, "knowledge: schedule.rate = 0.5"),
-        ({"sample": {"max_edges": 0}}, {}, "collaborative: sample.max_edges = 0"),
-        ({"loss": {"kind": "bpr"}}, {}, "collaborative: loss.kind = bpr"),
-        ({}, {"loss": {"hard_negatives": 5}}, "knowledge: loss.hard_negatives = 5"),
-        ({}, {"loss": {"smoothing": 0.1}}, "knowledge: loss.smoothing = 0.1"),
-        ({"loss": {"candidates": 5}}, {}, "loss.candidates = 5"),
-        ({"max_cells": 960, "loss": {"drawn": 20}}, {}, "Raise it to 11520"),
-        ({"drop": 0.5}, {"drop": 0.4}, "drop: collaborative 0.5, knowledge 0.4"),
-        ({"steps": 2}, {"steps": 3}, "steps: collaborative 2, knowledge 3"),
+        ({"embedding_dim": 32}, {}, "collaborative: embedding_dim"),
+        ({}, {"text_dim": 16}, "knowledge: text_dim"),
+        ({}, {"schedule": {"rate": 0.5}}, "knowledge: schedule"),
+        ({"ensemble": 2}, {}, "collaborative: ensemble"),
+        ({"steps": 2}, {"steps": 3}, "2, 3"),
     ],
     ids=str,
 )
@@ -304,10 +295,55 @@ def test_a_setting_that_says_what_holds_for_all_is_not_refused(
         np.testing.assert_array_equal(kernel.item_factors, expected.item_factors)
 
 
-def test_a_large_graph_is_learned_from_as_a_whole(world: Tastes) -> None:
-    context = FitContext(world.train, None, encode=encode_words)
-    for agent in agreed(pair({}, {}), context, TogetherConfig.model_validate(QUICK)):
-        assert not agent.config.sample.applies(10**12)
+def test_a_large_graph_is_learned_from_as_a_whole() -> None:
+    for agent in pair({}, {}):
+        config: Any = _prepared(agent, TogetherConfig.model_validate(QUICK)).config
+        assert not config.sample.applies(10**12)
+
+
+def test_losses_that_only_one_agent_has_are_heeded(world: Tastes, usual: list[Kernel]) -> None:
+    """Each agent learns from batches of its own, so that nothing but the steps is in common."""
+    first, second = in_few_steps(world, {"loss": {"kind": "bpr"}}, {"drop": 0.6, "cold": 0.2})
+    histories = world.train.matrix()
+    for kernel, expected in zip((first, second), usual, strict=True):
+        assert not np.allclose(kernel.scores(histories), expected.scores(histories))
+
+
+def test_what_is_hidden_in_a_common_batch_is_not_visible(world: Tastes) -> None:
+    visible, users, row, item = CommonBatches(world.train, 30).draw(np.random.default_rng(0))
+    matrix = visible.matrix(world.train.num_users, world.train.num_items)
+    whole = world.train.matrix()
+    assert len(users) == 30
+    assert len(row) > 0
+    assert not np.asarray(matrix[users[row], item]).any()
+    assert np.asarray(whole[users[row], item]).all()
+    assert matrix.nnz + len(row) == whole.nnz
+    others = np.setdiff1d(np.arange(world.train.num_users), users)
+    assert (matrix[others] != whole[others]).nnz == 0
+
+
+def test_the_sequential_agent_learns_along() -> None:
+    world = tastes(users=120)
+    known = world.train.interactions
+    timed = replace(known, at=1_000_000 * np.arange(1, len(known) + 1, dtype=np.int64))
+    train = world.train.with_interactions(timed)
+    names = ("collaborative", "sequential")
+    config = TogetherConfig.model_validate(QUICK | {"agents": names})
+    context = FitContext(train, world.valid, encode=encode_words)
+    small = {"fill": 1.0, "width": 8, "max_length": 20}
+    agents = [build_agent("collaborative", {"tau": 0.3}), build_agent("sequential", small)]
+    counts = np.bincount(known.item, minlength=train.num_items).astype(np.float32)
+    popularity = Validation(train.matrix(), world.valid, Objective()).measure(
+        lambda h: np.tile(counts, (len(h), 1))
+    )
+    collaborative, sequential = fit_together(agents, context, config)
+    assert sequential.agent == "sequential"
+    assert sequential.attention is not None
+    assert sequential.chosen["max_length"] == 20
+    held_out = context.held_out(Objective())
+    assert held_out is not None
+    for kernel in (collaborative, sequential):
+        assert held_out.measure(kernel.scores) > popularity
 
 
 def test_the_mixture_and_the_divergence_are_the_formulas() -> None:
@@ -345,7 +381,7 @@ def test_the_seconds_of_a_refit_are_added(world: Tastes, monkeypatch: pytest.Mon
     rows = sp.csr_matrix(np.eye(world.train.num_items, dtype=np.float32))
     told = {"together": {}}  # as what learned together tells
     kernels = [Kernel(name, rows=rows, notes=told) for name in names]
-    monkeypatch.setattr("kgrec.learning.joint.training.fit_together", lambda *_: kernels)
+    monkeypatch.setattr("kgrec.learning.joint.fit_together", lambda *_: kernels)
     monkeypatch.setattr("kgrec.learning.fit_team.time.perf_counter", lambda: float(next(clock)))
     whole = {"agents": names, "together": QUICK, "ranker": {"use": "never"}}
     whole |= {"coordinator": {"weights": dict.fromkeys(names, 1.0)}}
@@ -375,7 +411,9 @@ def test_agents_that_were_chosen_alone_are_refitted_alone() -> None:
         np.testing.assert_array_equal(kernel.item_factors, expected.item_factors)
 
 
-def test_an_agent_in_closed_form_cannot_learn_together(world: Tastes) -> None:
+@pytest.mark.parametrize("name", ["linear", "semantic"])
+def test_an_agent_without_steps_to_share_cannot_learn_together(world: Tastes, name: str) -> None:
     context = FitContext(world.train, world.valid)
-    with pytest.raises(ConfigError, match="hidden edges"):
-        fit_together([CollaborativeAgent(), LinearAgent()], context, TogetherConfig(use=True))
+    with pytest.raises(ConfigError, match="closed form") as caught:
+        fit_together([CollaborativeAgent(), build_agent(name)], context, TogetherConfig(use=True))
+    assert name in str(caught.value)

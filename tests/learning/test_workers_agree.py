@@ -38,4 +38,4 @@ def test_agents_that_learn_together_are_the_same_in_all_processes(folder: Path) 
     for rank in (0, 1):
         np.testing.assert_array_equal(np.load(folder / "2" / f"joint-{rank}-of-2.npy"), alone)
         told = (folder / "2" / f"refused-{rank}.txt").read_text(encoding="utf-8")
-        assert "collaborative: embedding_dim = 3" in told
+        assert "collaborative: embedding_dim" in told

@@ -1,12 +1,12 @@
 """Search: better settings of the agents within a time, by the validation part.
 
-Pattern search (Hooke and Jeeves 1961, "Direct Search Solution of Numerical and Statistical
-Problems"): from the defaults, one setting after another takes a step up or down; what helps stays
-and goes on in that direction; when nothing helps the steps are halved. The agents that the team
-listens to most are searched first. What differs: a step must help by more than noise between users,
-and one that would not end in time, by the time that the agent took before, is not begun. Agents
-that learned on one loss are not searched: fitted alone, one of them is another agent than the one
-that it would be compared with.
+Optuna proposes by TPE (Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization"; all
+settings of an agent at once), in a study of each agent that begins at its present settings. Agents
+take turns; those without a share are tried a little. Two things differ from optuna's own loop. A
+proposal becomes the best only if it beats the best so far by more than noise between users, in a
+paired comparison. And a trial that would not end in time, by the time that the agent took before,
+is not begun. Agents that learned on one loss are not searched: fitted alone, such an agent is
+another one than that which it would be compared with.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated, Any
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -25,11 +26,16 @@ from kgrec.errors import ModelError
 from kgrec.learning.agent import Agent, FitContext
 from kgrec.learning.blending.blend import Choice
 from kgrec.learning.registry import build_agent
-from kgrec.learning.search_space import Number, Space, setting_of, with_settings
+from kgrec.learning.search_space import Choices, Number, Space, setting_of, with_settings
 from kgrec.metrics.ranking import Values
 from kgrec.model.coordinator import standardised
 from kgrec.model.kernel import Kernel
-from kgrec.progress import Task
+
+if TYPE_CHECKING:
+    import optuna
+
+_REPEATS = 20
+"""An agent is done when so many proposals in a row were tried before."""
 
 
 class SearchConfig(FrozenModel):
@@ -38,30 +44,30 @@ class SearchConfig(FrozenModel):
     Attributes:
         most_trials: at most so many trials, however much time is left; the same number of trials
             gives the same result, on a slow machine and on a fast one.
-        scales: sizes of the steps, one after another.
-        standard_errors: what is tried must beat the best so far by so many, of the paired
-            difference between users.
+        startup: trials of an agent that are drawn at random before TPE proposes.
+        standard_errors: a trial must beat the best so far by so many, of the paired difference
+            between users.
     """
 
     most_trials: int | None = Field(default=None, ge=1)
-    scales: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1.0, 0.5), min_length=1)
+    startup: int = Field(default=5, ge=1)
     standard_errors: float = Field(default=1.0, ge=0)
 
 
 @dataclass(frozen=True)
 class SettingsTrial:
-    """One agent fitted with one setting changed.
+    """One agent fitted with other settings.
 
     Attributes:
+        settings: that differ from the best so far.
         metric: of the team with this kernel in place of the agent's best so far; of the agent
-            alone where the team does not listen to it; None where it could not be fitted.
+            alone where it has no share; None where it could not be fitted.
         gain: over the best so far.
         kept: whether it is the best so far from now on.
     """
 
     agent: str
-    setting: str
-    value: Number
+    settings: dict[str, Number]
     metric: float | None
     gain: float
     seconds: float
@@ -94,7 +100,7 @@ class SettingsSearch:
         context: what they are fitted on, with a validation part.
         fit: fits an agent.
         config: settings of the search.
-        clock: tells seconds.
+        clock: returns seconds.
     """
 
     def __init__(
@@ -122,8 +128,21 @@ class SettingsSearch:
             kernel.agent: standardised(kernel, held_out.histories) for kernel in choice.kernels
         }
         self._best = {name: self._measured(name, self._scores[name]) for name in self._scores}
-        self._tried: set[tuple[str, tuple[Any, ...]]] = set()
         self.found = Found({kernel.agent: kernel for kernel in choice.kernels})
+        self._shift = dict.fromkeys(self._scores, 0.0)
+        searched = [name for name in self._scores if name in self._agents]
+        order = sorted(searched, key=lambda name: -self._weights.get(name, 0.0))
+        self._studies = {
+            name: _Study(
+                {key: agent.config.searched[key] for key in self._present(name)},
+                self._present(name),
+                float(self._best[name].mean()),
+                startup=config.startup,
+                seed=context.seed,
+            )
+            for name in order
+            for agent in [self._agents[name]]
+        }
 
     def improve(
         self, choose: Callable[[Sequence[Kernel]], Choice], until: float, *, refit: bool
@@ -157,61 +176,47 @@ class SettingsSearch:
         }
 
     def run(self, until: float) -> Found:
-        """Search until nothing helps, the trials are spent, or no trial would end in time.
+        """Search until the trials are spent, or no trial would end in time.
 
         Args:
             until: time by the clock at which the last trial should have ended.
         """
-        names = [name for name in self._scores if name in self._agents]
-        order = sorted(names, key=lambda name: -self._weights.get(name, 0.0))
-        active = [name for name in order if self._weights.get(name, 0.0) > 0]
         with self._context.progress.task("search settings") as task:
-            for names in (active, [name for name in order if name not in active]):
-                for scale in self._config.scales:
-                    self._descend(names, scale, until, task)
+            for name in self._turns(until):
+                trial = self._try(name)
+                if trial is None:
+                    self._studies.pop(name)
+                    continue
+                task.advance()
+                told = ", ".join(f"{key} {value:g}" for key, value in trial.settings.items())
+                task.describe(f"{name}: {told}")
         return self.found
 
-    def _descend(self, names: Sequence[str], scale: float, until: float, task: Task) -> None:
-        """Go on with steps of one size as long as one of them helps."""
-        helped = True
-        while helped:
-            helped = False
-            for trial in self._sweep(names, scale, until):
-                helped |= trial.kept
-                task.advance()
-                task.describe(f"{trial.agent}: {trial.setting} {trial.value:g}")
+    def _turns(self, until: float) -> Iterator[str]:
+        """Yield agents in turn: in each round those with a share, and one of the others."""
+        with_share = [name for name in self._studies if self._weights.get(name, 0.0) > 0]
+        others = [name for name in self._studies if name not in with_share]
+        rest = cycle(others)
+        tried = True
+        while tried:
+            tried = False
+            for name in [*with_share, *([next(rest)] if others else [])]:
+                may = name in self._studies and self._context.workers.once(
+                    lambda name=name: self._may(name, until)  # type: ignore[misc]
+                )
+                if may:
+                    tried = True
+                    yield name
 
-    def _sweep(self, names: Sequence[str], scale: float, until: float) -> Iterator[SettingsTrial]:
-        """Try a step of each setting of these agents, and yield after each."""
-        for name in names:
-            for setting, space in self._agents[name].config.searched.items():
-                for direction in (1, -1):
-                    moved = False
-                    while value := self._next(name, setting, space, direction, scale, until):
-                        trial = self._try(name, setting, value[0])
-                        yield trial
-                        if not trial.kept:
-                            break
-                        moved = True
-                    if moved:
-                        break
-
-    def _next(
-        self, name: str, setting: str, space: Space, direction: int, scale: float, until: float
-    ) -> tuple[Number] | None:
-        """Return the value that a step leads to; None where it was tried, or there is no time."""
-        present = self._present(name)
-        if setting not in present:
+    def _try(self, name: str) -> SettingsTrial | None:
+        """Fit an agent as its study proposes, and keep what helps; None when nothing is left."""
+        study = self._studies[name]
+        settings = study.propose()
+        if settings is None:
             return None
-        value = space.moved(present[setting], direction, scale)
-        if value is None or self._key(name, present | {setting: value}) in self._tried:
-            return None
-        return (value,) if self._context.workers.once(lambda: self._may(name, until)) else None
-
-    def _try(self, name: str, setting: str, value: Number) -> SettingsTrial:
-        """Fit an agent with one setting changed, and keep what helps."""
-        settings = self._present(name) | {setting: value}
-        self._tried.add(self._key(name, settings))
+        changed = {
+            key: value for key, value in settings.items() if value != self._present(name)[key]
+        }
         begun = self._clock()
         kernel = self._fitted(name, settings)
         kept, metric, gain = False, None, 0.0
@@ -223,10 +228,12 @@ class SettingsSearch:
             metric, gain = float(values.mean()), float(difference.mean())
             kept = bool(gain > max(self._config.standard_errors * noise, 1e-12))
             if kept:
-                self._keep(name, kernel, scores, values, settings)
+                self._keep(name, kernel, scores, values, settings, gain)
+        # What others have gained since the study began is not of this agent's settings.
+        study.tell(None if metric is None else metric - self._shift[name])
         spent = self._clock() - begun
         self._took[name].append(spent)
-        trial = SettingsTrial(name, setting, value, metric, gain, round(spent, 3), kept)
+        trial = SettingsTrial(name, changed, metric, gain, round(spent, 3), kept)
         self.found.trials.append(trial)
         return trial
 
@@ -237,12 +244,14 @@ class SettingsSearch:
         scores: FloatArray,
         values: Values,
         settings: dict[str, Number],
+        gain: float,
     ) -> None:
         self._scores[name] = scores
         if self._weights.get(name, 0.0) > 0:
             for other in self._best:
                 if self._weights.get(other, 0.0) > 0:
                     self._best[other] = values
+                    self._shift[other] += gain if other != name else 0.0
         else:
             self._best[name] = values
         self.found.settings[name] = settings
@@ -282,6 +291,76 @@ class SettingsSearch:
         took = self._took[name][1:][-3:] or self._took[name]
         return self._clock() + max(took) <= until
 
-    @staticmethod
-    def _key(name: str, settings: Mapping[str, Number]) -> tuple[str, tuple[Any, ...]]:
-        return name, tuple(sorted(settings.items()))
+
+class _Study:
+    """Optuna's study of one agent: proposals, each answered by its metric.
+
+    Args:
+        spaces: of the settings.
+        present: where it begins.
+        metric: of these.
+    """
+
+    def __init__(
+        self,
+        spaces: Mapping[str, Space],
+        present: Mapping[str, Number],
+        metric: float,
+        *,
+        startup: int,
+        seed: int,
+    ) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        sampler = optuna.samplers.TPESampler(
+            n_startup_trials=startup, multivariate=True, seed=seed % 2**32
+        )
+        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        self._spaces = {key: _distribution(space) for key, space in spaces.items()}
+        self._study.enqueue_trial(
+            {key: _inside(spaces[key], value) for key, value in present.items()}
+        )
+        self._metrics: dict[tuple[Number, ...], float | None] = {}
+        self._asked = self._study.ask(self._spaces)
+        self._settings = dict(present)
+        self.tell(metric)
+
+    def propose(self) -> dict[str, Number] | None:
+        """Return settings to try; None where nearly all were tried."""
+        for _ in range(_REPEATS if self._spaces else 0):
+            self._asked = self._study.ask(self._spaces)
+            self._settings = {key: _short(value) for key, value in self._asked.params.items()}
+            key = tuple(self._settings.values())
+            if key not in self._metrics:
+                return self._settings
+            self.tell(self._metrics[key])
+        return None
+
+    def tell(self, metric: float | None) -> None:
+        """Answer the last proposal; None where it could not be fitted."""
+        import optuna
+
+        self._metrics[tuple(self._settings.values())] = metric
+        state = optuna.trial.TrialState.FAIL if metric is None else None
+        self._study.tell(self._asked, metric, state=state)
+
+
+def _distribution(space: Space) -> optuna.distributions.BaseDistribution:
+    import optuna
+
+    if isinstance(space, Choices):
+        return optuna.distributions.CategoricalDistribution(tuple(space.values))
+    return optuna.distributions.FloatDistribution(space.low, space.high, log=space.log)
+
+
+def _inside(space: Space, value: Number) -> Number:
+    """Return the nearest value of a space."""
+    if isinstance(space, Choices):
+        return min(space.values, key=lambda each: abs(each - value))
+    return min(max(float(value), space.low), space.high)
+
+
+def _short(value: Number) -> Number:
+    """Return a float in four digits, as it is shown."""
+    return value if isinstance(value, int) else float(f"{value:.4g}")

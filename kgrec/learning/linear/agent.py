@@ -54,10 +54,10 @@ class LinearConfig(AgentConfig):
     """
 
     searched: ClassVar[Mapping[str, Space]] = {
-        "weights.user_power": Range(0.0, 1.0, 0.25),
-        "weights.ridge_power": Range(0.0, 1.0, 0.2),
-        "weights.value_power": Range(0.0, 1.0, 0.25),
-        "ridge": Range(1.0, 20_000.0, 1.6, log=True),
+        "weights.user_power": Range(0.0, 1.0),
+        "weights.ridge_power": Range(0.0, 1.0),
+        "weights.value_power": Range(0.0, 1.0),
+        "ridge": Range(1.0, 20_000.0, log=True),
     }
 
     form: Literal["auto", "dense", "sparse", "low-rank"] = "auto"

@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from kgrec.data.dataset import IntArray, Interactions
 from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError
 from kgrec.learning.link_prediction.batch_scores import BatchScores
 from kgrec.learning.link_prediction.batches import (
@@ -65,11 +66,11 @@ class HiddenEdgesConfig(AgentConfig):
     """
 
     searched: ClassVar[Mapping[str, Space]] = {
-        "tau": Range(0.05, 2.0, 1.4, log=True),
-        "history_power": Range(0.0, 1.0, 0.15),
-        "drop": Range(0.1, 0.8, 0.15),
-        "kappa": Range(0.05, 20.0, 3.0, log=True),
-        "schedule.rate": Range(0.003, 0.1, 1.7, log=True),
+        "tau": Range(0.05, 2.0, log=True),
+        "history_power": Range(0.0, 1.0),
+        "drop": Range(0.1, 0.8),
+        "kappa": Range(0.05, 20.0, log=True),
+        "schedule.rate": Range(0.003, 0.1, log=True),
         "embedding_dim": Choices((32, 64, 128, 256)),
     }
 
@@ -151,6 +152,10 @@ class HiddenEdges:
             return (self.config.tau,)
         choices = self.config.tau_choices
         return choices[:1] if self.held_out is None else choices
+
+    def learner(self, tau: float) -> EdgeLearner:
+        """Return a training of a fresh network, a step at a time."""
+        return EdgeLearner(self, tau)
 
     @cached_property
     def graph(self) -> Graph:
@@ -272,6 +277,33 @@ class HiddenEdges:
             chosen=chosen,
             reads={"factors": self.reads, "rows": ("facts",), "prior": self.reads},
         )
+
+
+class EdgeLearner:
+    """One training of the problem, for agents that learn together (`kgrec.learning.joint`)."""
+
+    def __init__(self, problem: HiddenEdges, tau: float) -> None:
+        self.problem, self.network = problem, problem.build(tau)
+        self._batches = problem.batches(self.network)
+
+    def loss(self, rng: np.random.Generator) -> Tensor:
+        """Return the loss of a batch, drawn as when the agent learns alone."""
+        return self.problem.loss(self.network, self._batches.draw(self.network, rng), rng)
+
+    def logits(self, visible: Interactions, users: IntArray) -> Tensor:
+        """Score all items for the visible histories of users, float32 [B, I]."""
+        problem, config = self.problem, self.problem.config
+        kept = Edges.of(visible.matrix(problem.edges.num_users, problem.edges.num_items))
+        graph, none = Graph.of(kept, config.kappa, problem.context.device), users[:0]
+        batch = Batch(
+            graph, kept.matrix()[users], none, none, None, None, len(kept), lambda _: graph
+        )
+        scored = BatchScores(self.network, batch, problem.by_column, LossConfig())
+        return scored.scores(self.network.item_vectors(graph))
+
+    def kernel(self, steps: int) -> Kernel:
+        """Return the kernel after so many steps."""
+        return self.problem.kernel(self.network, {"tau": self.network.tau, "steps": steps})
 
 
 def _contrast(

@@ -37,8 +37,8 @@ class SemanticConfig(AgentConfig):
 
     reads_texts: ClassVar[bool] = True
     searched: ClassVar[Mapping[str, Space]] = {
-        "history_power": Range(0.0, 1.0, 0.25),
-        "whitening": Range(0.0, 1.0, 0.25),
+        "history_power": Range(0.0, 1.0),
+        "whitening": Range(0.0, 1.0),
     }
 
     embedding_dim: int | None = Field(default=None, ge=1)

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.errors import ModelError
 from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError
 from kgrec.learning.knowledge_features import degree_features
@@ -55,9 +55,9 @@ class SequentialConfig(AgentConfig):
 
     reads_texts: ClassVar[bool] = True
     searched: ClassVar[Mapping[str, Space]] = {
-        "hidden": Range(0.1, 0.7, 0.2),
+        "hidden": Range(0.1, 0.7),
         "max_length": Choices((50, 100, 200)),
-        "drop": Range(0.0, 0.6, 0.15),
+        "drop": Range(0.0, 0.6),
         "embedding_dim": Choices((32, 64, 128)),
     }
 
@@ -103,7 +103,11 @@ class SequentialAgent:
 
     def fit(self, context: FitContext) -> Kernel:
         """Train the network and return its kernel; see `Agent.fit`."""
-        return SequenceProblem(context, self.config).fit()
+        return self.problem(context).fit()
+
+    def problem(self, context: FitContext) -> SequenceProblem:
+        """Return the training problem of this data set."""
+        return SequenceProblem(context, self.config)
 
 
 class SequenceProblem:
@@ -112,6 +116,8 @@ class SequenceProblem:
     Raises:
         NothingToLearnError: there are no times to tell an order by.
     """
+
+    name = "sequential"
 
     def __init__(self, context: FitContext, config: SequentialConfig) -> None:
         self.context, self.config = context, config
@@ -162,8 +168,19 @@ class SequenceProblem:
                 generator=rng,
                 files=context.files(config),
             )
-        chosen = {"fill": self.fill, "max_length": self.settings.max_length, "steps": trained.steps}
-        return self.kernel(network, chosen)
+        return self.kernel(network, self.chosen(trained.steps))
+
+    def taus(self) -> tuple[float, ...]:
+        """Return the one temperature of the softmax, which is not a setting here."""
+        return (1.0,)
+
+    def learner(self, tau: float) -> SequenceLearner:
+        """Return a training of a fresh network, a step at a time; see `taus`."""
+        return SequenceLearner(self)
+
+    def chosen(self, steps: int) -> dict[str, float | int]:
+        """Return the settings that were chosen for a training of so many steps."""
+        return {"fill": self.fill, "max_length": self.settings.max_length, "steps": steps}
 
     def network(self) -> SequenceNetwork:
         """Return a fresh network."""
@@ -253,6 +270,39 @@ class SequenceProblem:
             attention=SequenceReader(self.settings, content, parameters),
             chosen=chosen,
         )
+
+
+class SequenceLearner:
+    """One training of the problem, for agents that learn together (`kgrec.learning.joint`)."""
+
+    def __init__(self, problem: SequenceProblem) -> None:
+        self.problem, self.network, self._source = problem, problem.network(), problem.source()
+
+    def loss(self, rng: np.random.Generator) -> Tensor:
+        """Return the loss of a batch, drawn as when the agent learns alone."""
+        examples = self._source.draw(self.problem.budget.users, rng)
+        return self.problem.loss(self.network.train(), examples, rng)
+
+    def logits(self, visible: Interactions, users: IntArray) -> Tensor:
+        """Score all items for the visible histories of users, float32 [B, I]."""
+        problem, train = self.problem, self.problem.context.train
+        histories = Histories.of(visible, train.num_users, train.num_items)[users]
+        places = _Places(train.num_items, None, None, problem.context.device)
+        tokens = TensorTokens(
+            Tokens.of(histories, problem.settings),
+            problem.settings.kinds,
+            problem.context.device,
+        )
+        items = problem.items(problem.degree)
+        taken, candidate = self.network.train().vectors(items)
+        scores = self.network.queries(tokens, taken) @ candidate.T + self.network.prior(items)
+        return scores.index_put(
+            places.cells(histories.owner, histories.item), scores.new_tensor(-torch.inf)
+        )
+
+    def kernel(self, steps: int) -> Kernel:
+        """Return the kernel after so many steps."""
+        return self.problem.kernel(self.network, self.problem.chosen(steps))
 
 
 class _Places:

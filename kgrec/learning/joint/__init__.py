@@ -1,1 +1,0 @@
-"""Agents that learn on one loss."""
