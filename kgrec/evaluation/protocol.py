@@ -63,7 +63,7 @@ class HeldOutTargets:
             DataError: no test user has anything to find.
         """
         truth = test.matrix(*seen.shape)
-        repeated = sp.csr_matrix(truth.multiply(seen != 0))
+        repeated = sp.csr_matrix(truth.multiply(seen.astype(np.bool_)))
         truth = sp.csr_matrix(truth - repeated)
         truth.eliminate_zeros()
         users = np.flatnonzero(np.diff(truth.indptr)).astype(np.int64)

@@ -46,7 +46,7 @@ def strongest_products(
         size: how many entries of a row are kept at most.
         max_entries: about so many entries of the product are held at a time.
     """
-    blocks = [sp.csr_matrix((0, right.shape[1]), dtype=np.float32)]
+    blocks = [sp.csr_matrix(np.zeros((0, right.shape[1]), dtype=np.float32))]
     for start, end in _blocks(left, right, max_entries):
         product = sp.csr_matrix(left[start:end] @ right)
         row = np.repeat(np.arange(start, end), np.diff(product.indptr))

@@ -98,7 +98,7 @@ def miscalibration(
             one, or are empty where the kinds are unknown.
         smoothing: α.
     """
-    wanted = _distribution(sp.csr_matrix(histories != 0, dtype=np.float64) @ kinds)
+    wanted = _distribution(histories.astype(np.bool_).astype(np.float64) @ kinds)
     row, rank = np.nonzero(top >= 0)
     shape = (len(top), kinds.shape[0])
     lists = sp.csr_matrix((np.ones(len(row)), (row, top[row, rank])), shape=shape)

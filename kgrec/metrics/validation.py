@@ -61,7 +61,7 @@ class Validation:
         self.objective = objective or Objective()
         train = as_histories(train)
         truth = held_out.matrix(*train.shape)
-        truth = sp.csr_matrix(truth - truth.multiply(train.matrix != 0))
+        truth = sp.csr_matrix(truth - truth.multiply(train.matrix.astype(np.bool_)))
         truth.eliminate_zeros()
         users = np.flatnonzero(np.diff(truth.indptr))
         most = min(self.objective.max_users, max(1, self.objective.max_cells // train.shape[1]))

@@ -140,7 +140,7 @@ class Kernel:
             row = np.asarray(self.rows[weighted.indices].T @ weighted.data, dtype=np.float64)
             return np.array([np.square(row).sum()])
         summed = sp.csr_matrix(weighted @ self.rows, dtype=np.float64)
-        return np.asarray(summed.multiply(summed).sum(axis=1)).ravel()
+        return np.asarray(summed.multiply(summed).sum(axis=1), dtype=np.float64).ravel()
 
     def _weighted(
         self, histories: Histories | sp.csr_matrix, weights: FloatArray | None = None

@@ -1,4 +1,4 @@
-"""Communication hooks that make gradients smaller on their way between processes."""
+"""Communication hooks that compress gradients between processes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def register(
 
 
 class TopKCompression:
-    """What `top_k_hook` keeps between steps.
+    """The state of `top_k_hook` between steps.
 
     Args:
         density: share of the entries that is sent.
@@ -54,7 +54,7 @@ class TopKCompression:
         self.steps = 0
 
     def select(self, bucket: int, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """Return positions and values to send of a gradient, [E]; the rest waits.
+        """Return positions and values to send of a gradient, [E]; the rest is kept for later.
 
         Args:
             bucket: number of the bucket, whose unsent rest is added first.
@@ -83,13 +83,14 @@ def top_k_hook(state: TopKCompression, bucket: Any) -> torch.futures.Future[Tens
         dist.all_reduce(gradient)
         return _done(gradient / state.world)
     position, value = state.select(bucket.index(), gradient)
+    position = position.to(torch.int32)  # half the bytes of what topk returns
     positions = [torch.empty_like(position) for _ in range(state.world)]
     values = [torch.empty_like(value) for _ in range(state.world)]
     dist.all_gather(positions, position)
     dist.all_gather(values, value)
     mean = torch.zeros_like(gradient)
-    for where, what in zip(positions, values, strict=True):
-        mean.index_add_(0, where, what)
+    for where, part in zip(positions, values, strict=True):
+        mean.index_add_(0, where, part)
     return _done(mean / state.world)
 
 

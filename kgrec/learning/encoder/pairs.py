@@ -143,7 +143,7 @@ def co_consumption(
     """
     degree = np.asarray(matrix.sum(axis=0), dtype=np.float64).ravel()
     users = sp.csr_matrix(matrix.T)
-    rows = [sp.csr_matrix((0, matrix.shape[1]), dtype=np.float32)]
+    rows = [sp.csr_matrix(np.zeros((0, matrix.shape[1]), dtype=np.float32))]
     for start in range(0, matrix.shape[1], block):
         shared = sp.csr_matrix(users[start : start + block] @ matrix).tocoo()
         row, column, count = shared.row, shared.col, shared.data
@@ -175,7 +175,8 @@ class PairSampler:
     def __init__(
         self, sources: Sequence[tuple[sp.csr_matrix, float]], usable: NDArray[np.bool_]
     ) -> None:
-        self._known = sp.csr_matrix((len(usable), len(usable)), dtype=np.float32)
+        size = (len(usable), len(usable))
+        self._known = sp.csr_matrix(size, dtype=np.float32)  # type: ignore[arg-type]
         for weights, _ in sources:
             self._known = self._known + weights + weights.T
         kept = [(_between(weights, usable, usable), share) for weights, share in sources]

@@ -55,7 +55,7 @@ class Evidence:
         users = sp.csc_matrix(_weighted(train, config))
         features = degree_features(train, hop_decay)
         if features is None:
-            features = sp.csr_matrix((train.num_items, 0), dtype=np.float32)
+            features = sp.csr_matrix(np.zeros((train.num_items, 0), dtype=np.float32))
         taken = np.diff(users.indptr)
         share = np.maximum(taken, 1) / max(taken.mean(), 1e-9)
         shape = (share**config.ridge_power).astype(np.float32)

@@ -309,7 +309,8 @@ class SampledUsers(Batches):
         candidates, log_inclusion = negatives_of(
             self.degree, target, len(users), self.budget, self.loss, rng
         )
-        parts = [kept.indices, target] + ([] if candidates is None else [candidates])
+        parts: list[IntArray] = [kept.indices, target]
+        parts += [] if candidates is None else [candidates]
         items = np.unique(np.concatenate(parts))
         if candidates is None:
             items = np.arange(self.edges.num_items)

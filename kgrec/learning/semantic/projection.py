@@ -199,7 +199,8 @@ def _finds(
     none = np.zeros(len(hidden.user), dtype=np.int64)
     place = np.cumsum(unseen) - 1
     wanted = Interactions(hidden.user, place[hidden.item].astype(np.int64), ones, none)
-    blank = sp.csr_matrix((hidden.num_users, len(columns)), dtype=np.float32)
+    size = (hidden.num_users, len(columns))
+    blank = sp.csr_matrix(size, dtype=np.float32)  # type: ignore[arg-type]
     held_out = Validation(blank, wanted, objective, seed=problem.learning.seed)
     histories = problem.histories(problem.edges)[held_out.users]
 
