@@ -175,7 +175,7 @@ DIALECTS: dict[str, str] = {
 def dialect_of(agent: str) -> Dialect:
     """Return the dialect of a server by its agent string, such as `Neo4j/5.26.30`.
 
-    A server that names itself otherwise is treated as a Neo4j, whose protocol it speaks.
+    A server that names itself otherwise is treated as a Neo4j, whose protocol it uses.
     """
     words = (word for word in DIALECTS if word in agent)
     dialect: type[Dialect] = pkgutil.resolve_name(DIALECTS[next(words, "Neo4j")])

@@ -48,7 +48,7 @@ def keep_running(home: Path, config: ServerConfig | None = None) -> Address:
 
 
 def stop(home: Path, *, force: bool = False, config: ServerConfig | None = None) -> bool:
-    """End the server of `home`; says whether it is ended.
+    """End the server of `home`; return whether it has ended.
 
     It stays for as long as others use it, unless `force`.
     """
@@ -64,7 +64,7 @@ def stop(home: Path, *, force: bool = False, config: ServerConfig | None = None)
 def erase(home: Path, *, config: ServerConfig | None = None) -> bool:
     """End the server of `home` and delete its databases, its passwords and its log.
 
-    Nobody can start it in between. Says whether that was done: not while others use it.
+    Nobody can start it in between. Returns whether that was done: not while others use it.
 
     Raises:
         ConfigError: a file cannot be deleted.

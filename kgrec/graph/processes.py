@@ -55,7 +55,7 @@ class FileLock:
         """Acquire the lock, waiting at most `timeout` seconds.
 
         Raises:
-            GraphTimeoutError: another process still holds it; `what` says for what.
+            GraphTimeoutError: another process still holds it; `what` names what it does.
         """
         deadline = time.monotonic() + timeout
         pause = 0.001
@@ -140,7 +140,7 @@ def command_line(pid: int) -> str:
 def end(pid: int, *, timeout: float) -> None:
     """Ask a process to end, and kill it if it has not after `timeout` seconds.
 
-    It is told from a later process of the same id by the time of its start.
+    A later process of the same id is recognised by the time of its start and left alone.
     """
     try:
         process = psutil.Process(pid)

@@ -24,7 +24,7 @@ Row: TypeAlias = dict[str, Any]
 Step: TypeAlias = tuple[str, Mapping[str, str], Mapping[str, Any]]
 ResultT = TypeVar("ResultT")
 
-# What the driver says of its retries belongs into a log that someone set up, not on a terminal.
+# The driver's messages about retries belong into a log that someone set up, not on a terminal.
 logging.getLogger("neo4j").addHandler(logging.NullHandler())
 
 _SCHEMES = frozenset({"bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"})
@@ -47,7 +47,7 @@ class StoreConfig(FrozenModel):
 
 @dataclass(frozen=True)
 class QueryResult:
-    """Rows of a free statement; `truncated` when there were more than asked for."""
+    """Rows of a free statement; `truncated` when there are more than the limit."""
 
     columns: tuple[str, ...]
     rows: list[Row]
@@ -56,7 +56,7 @@ class QueryResult:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """Which database a store speaks to."""
+    """Which database a store is connected to."""
 
     engine: str
     version: str
@@ -105,7 +105,7 @@ class GraphStore:
         self._reader.close()
 
     def info(self) -> EngineInfo:
-        """Say which engine, of which version, is spoken to where."""
+        """Return engine, version and address of the server."""
         return EngineInfo(
             engine=self.dialect.engine,
             version=self.dialect.version(self._agent),

@@ -37,7 +37,7 @@ class Supervisor:
         self._users = FileLock(home.users_lock)
 
     def run(self) -> int:
-        """Serve until told to stop, until nobody is left, or until the server will not live."""
+        """Serve until stopped, until no user is left, or until the server fails to stay up."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         try:
@@ -48,7 +48,7 @@ class Supervisor:
         return 0
 
     def _serve(self) -> bool:
-        """Run the server once; says whether it died under its users and may be tried again."""
+        """Run the server once; return whether it died under its users and may be started again."""
         server = self._start()
         listened = False
         while server.poll() is None:
@@ -73,7 +73,7 @@ class Supervisor:
         return server
 
     def _deserted(self) -> bool:
-        # Once taken, the lock is kept until this process ends: newcomers wait for that.
+        # Once acquired, the lock is kept until this process ends: newcomers wait for that.
         return not self._home.keep_file.exists() and self._users.try_acquire()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:

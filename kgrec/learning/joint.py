@@ -261,10 +261,10 @@ def _train(
             return model.loss(losses, logits, (next(hidden), next(hidden)), config.agreement)
 
         def kernels(steps: int) -> list[Kernel]:
-            told = dict(zip(names, model.shares.tolist(), strict=True))
+            learned = dict(zip(names, model.shares.tolist(), strict=True))
             found = [learner.kernel(steps) for learner in learners]
             return [
-                replace(kernel, notes={**kernel.notes, "together": {"shares": told}})
+                replace(kernel, notes={**kernel.notes, "together": {"shares": learned}})
                 for kernel in found
             ]
 

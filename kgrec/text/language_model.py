@@ -1,7 +1,7 @@
 """Language models that answer messages: one interface, and a client for any server.
 
-The client speaks the protocol of OpenAI's chat completions, which vLLM, llama.cpp, Ollama and most
-hosted models understand. Address, model and key come from `KGREC_LLM_URL`, `KGREC_LLM_MODEL` and
+The client uses the protocol of OpenAI's chat completions, which vLLM, llama.cpp, Ollama and most
+hosted models support. Address, model and key come from `KGREC_LLM_URL`, `KGREC_LLM_MODEL` and
 `KGREC_LLM_KEY`.
 """
 
@@ -38,7 +38,7 @@ class LanguageModel(Protocol):
 
 
 class ChatEndpoint:
-    """A server that speaks the chat-completions protocol.
+    """A server with the chat-completions protocol.
 
     Args:
         url: its base, such as `https://api.example.com/v1`.

@@ -1,4 +1,4 @@
-"""Texts in a language model's words, each asked for once and kept."""
+"""Paraphrases of texts by a language model, each requested once and cached."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def paraphrased(
     *,
     progress: Progress = SILENT,
 ) -> dict[str, list[str]]:
-    """Return `count` paraphrases of each text; those that are kept already are not asked for.
+    """Return `count` paraphrases of each text; only those that are not cached are requested.
 
     Args:
-        cache: a file, made when absent, that keeps every answer as it comes.
+        cache: a file, made when absent, that keeps every answer at once.
 
     Raises:
         ModelError: the model does not answer.
@@ -45,7 +45,7 @@ def paraphrased(
             with progress.task("paraphrase", len(distinct) * count) as task:
                 for text in distinct:
                     for number in range(count):
-                        found.setdefault(text, []).append(_said(kept, model, text, number))
+                        found.setdefault(text, []).append(_paraphrase(kept, model, text, number))
                         task.advance()
     except (OSError, sqlite3.Error) as error:
         raise DataError(
@@ -56,7 +56,7 @@ def paraphrased(
     return found
 
 
-def _said(kept: sqlite3.Connection, model: LanguageModel, text: str, number: int) -> str:
+def _paraphrase(kept: sqlite3.Connection, model: LanguageModel, text: str, number: int) -> str:
     parts = json.dumps([model.name, _ORDER, text, number]).encode()
     key = hashlib.blake2b(parts, digest_size=20).digest()
     row = kept.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()

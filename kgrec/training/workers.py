@@ -1,6 +1,6 @@
-"""Training by several processes: who they are, who takes which rows, how gradients are shared.
+"""Training by several processes: ranks, the rows of each, and how gradients are averaged.
 
-Processes are started by `torchrun`; they speak gloo on processors and NCCL on GPUs, whose
+Processes are started by `torchrun`; they communicate by gloo on processors and NCCL on GPUs, whose
 all-reduce passes gradients round a ring. Gradients are averaged by torch's DistributedDataParallel
 (Li et al. 2020), which a communication hook may make smaller on the way.
 """
@@ -142,7 +142,7 @@ def joined(compression: Compression = "none", *, device: str = "cpu") -> Iterato
 def leave() -> None:
     """End one of several processes at once, when all is written; nothing where there is one.
 
-    Threads of torch's process groups may outlive their owner while the interpreter is taken down,
+    Threads of torch's process groups may outlive their owner while the interpreter shuts down,
     which aborts a process that has done all its work, once in some twenty times.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -152,7 +152,7 @@ def leave() -> None:
 
 
 def _backend(device: str) -> str:
-    """Return what the processes speak; where that is NCCL, make this process's GPU the present."""
+    """Return the backend; where that is NCCL, make this process's GPU the current one."""
     if not device.startswith("cuda"):
         return "gloo"
     import torch

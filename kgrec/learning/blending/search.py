@@ -188,8 +188,8 @@ class SettingsSearch:
                     self._studies.pop(name)
                     continue
                 task.advance()
-                told = ", ".join(f"{key} {value:g}" for key, value in trial.settings.items())
-                task.describe(f"{name}: {told}")
+                shown = ", ".join(f"{key} {value:g}" for key, value in trial.settings.items())
+                task.describe(f"{name}: {shown}")
         return self.found
 
     def _turns(self, until: float) -> Iterator[str]:
@@ -287,7 +287,7 @@ class SettingsSearch:
         most = self._config.most_trials
         if most is not None and len(self.found.trials) >= most:
             return False
-        # The first time is that of a fit that chose more for itself; later ones tell better.
+        # The first fit chose more settings itself; later times are closer to those of a trial.
         took = self._took[name][1:][-3:] or self._took[name]
         return self._clock() + max(took) <= until
 
