@@ -124,7 +124,8 @@ class _Holders:
             ends = likes.head[kept], place[likes.tail[kept]]
             ones = np.ones(len(ends[0]), dtype=np.float32)
             shape = train.num_users, len(entities)
-            parts.append(sp.csr_matrix((ones, ends), shape=shape).astype(bool).astype(np.float32))
+            liked = sp.csr_matrix((ones, ends), shape=shape)
+            parts.append(sp.csr_matrix(liked.astype(bool).astype(np.float32)))
         if not parts:
             return None
         return cls(train, sp.csr_matrix(sp.hstack(parts)), tuple(properties), entities)
@@ -136,7 +137,7 @@ class _Holders:
         popularity = count / count.sum()
         width = self.users.shape[1] - len(self.entities)
         declared = np.asarray((self.users[:, :width].T @ matrix).toarray(), dtype=np.float64)
-        blocks = [sp.csr_matrix((0, train.num_items), dtype=np.float32)]
+        blocks = [sp.csr_matrix(np.zeros((0, train.num_items), dtype=np.float32))]
         if width:
             blocks.append(sp.csr_matrix(_log_ratio(declared, popularity, smoothing) * strength))
         for counts in self._of_entities():

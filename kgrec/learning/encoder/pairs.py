@@ -176,7 +176,8 @@ class PairSampler:
         self, sources: Sequence[tuple[sp.csr_matrix, float]], usable: NDArray[np.bool_]
     ) -> None:
         size = (len(usable), len(usable))
-        self._known = sp.csr_matrix(size, dtype=np.float32)  # type: ignore[arg-type]
+        start, none = np.zeros(size[0] + 1, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        self._known = sp.csr_matrix((none.astype(np.float32), none, start), shape=size)
         for weights, _ in sources:
             self._known = self._known + weights + weights.T
         kept = [(_between(weights, usable, usable), share) for weights, share in sources]

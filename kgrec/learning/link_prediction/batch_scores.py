@@ -62,7 +62,7 @@ class BatchScores:
         self.target_cosine: Tensor | None = None
         self.cells: Cells | Tensor | None = None
         if cosine is not None and self.plain:
-            self.cells = added_scores(self._known(weighted) @ cosine[:, self._rows], device)
+            self.cells = added_scores(self._known(weighted) @ _columns(cosine, self._rows), device)
         elif cosine is not None:
             self._look_up(self._known(weighted), cosine, device)
 
@@ -140,6 +140,10 @@ class BatchScores:
         place[self.batch.candidates] = np.arange(len(self.batch.candidates))
         column = place[item]
         return (row * len(self.batch.candidates) + column)[column >= 0]
+
+
+def _columns(matrix: sp.csc_matrix, columns: IntArray | slice) -> sp.csc_matrix:
+    return matrix if isinstance(columns, slice) else matrix[:, columns]
 
 
 def powered(histories: sp.csr_matrix, power: float) -> sp.csr_matrix:

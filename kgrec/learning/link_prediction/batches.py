@@ -309,7 +309,7 @@ class SampledUsers(Batches):
         candidates, log_inclusion = negatives_of(
             self.degree, target, len(users), self.budget, self.loss, rng
         )
-        parts: list[IntArray] = [kept.indices, target]
+        parts: list[IntArray] = [kept.indices.astype(np.int64), target]
         parts += [] if candidates is None else [candidates]
         items = np.unique(np.concatenate(parts))
         if candidates is None:
@@ -323,9 +323,10 @@ class SampledUsers(Batches):
         def graph_of(mask: NDArray[np.bool_] | None) -> Graph:
             """Return the graph of the sample, or of some of its edges and without the cache."""
             some = edges if mask is None else edges.where(mask)
-            scale = np.maximum(degree, 1.0) ** -0.5
+            scale = (np.maximum(degree, 1.0) ** -0.5).astype(np.float32)
             # The sample's sum over an item's users is scaled up to that over all of them.
-            back = scale * degree / np.maximum(some.item_degree(), 1).astype(np.float32)
+            present_degree = np.maximum(some.item_degree(), 1).astype(np.float32)
+            back = (scale * degree / present_degree).astype(np.float32)
             graph = Graph.weighted(some, scale, back, present.gate[items], self.device)
             return replace(graph, items=on_device, convolved=convolved if mask is None else None)
 

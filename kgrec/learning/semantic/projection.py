@@ -200,7 +200,8 @@ def _finds(
     place = np.cumsum(unseen) - 1
     wanted = Interactions(hidden.user, place[hidden.item].astype(np.int64), ones, none)
     size = (hidden.num_users, len(columns))
-    blank = sp.csr_matrix(size, dtype=np.float32)  # type: ignore[arg-type]
+    start = np.zeros(size[0] + 1, dtype=np.int64)
+    blank = sp.csr_matrix((ones[:0], none[:0], start), shape=size)
     held_out = Validation(blank, wanted, objective, seed=problem.learning.seed)
     histories = problem.histories(problem.edges)[held_out.users]
 
