@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,13 @@ from kgrec.explain.explainer import Explainer
 from kgrec.export.parquet import write_parquet
 from kgrec.graph.setup import count_graph
 from kgrec.graph.store import GraphStore
-from kgrec.model.storage import save_team
+from kgrec.model.coordinator import Coordinator
+from kgrec.model.storage import save_model, save_team
 from kgrec.retrieval.batch import write_recommended
+from kgrec.retrieval.filters import parse_filter, passing
 from kgrec.retrieval.recommender import Recommender
 from kgrec.schema import load_schema
+from kgrec.stages.models import prune_models, roll_back
 from kgrec.stages.publish import publish, published_models
 
 
@@ -52,3 +56,26 @@ def test_every_engine_serves_alike(graph: GraphStore, tmp_path: Path) -> None:
     assert publish(graph, there.team, "first").slot == "vector_a"
     assert [model.model_id for model in published_models(graph) if model.live] == ["first"]
     assert recommender.recommend(users[0], 10).items == answers[users[0]].items
+
+
+def test_every_engine_keeps_the_model_before(graph: GraphStore, tmp_path: Path) -> None:
+    there = planted(graph, tmp_path, users=8, items=40, each=6)
+    ids = []
+    for share in (0.2, 0.4, 0.6):
+        team = replace(there.team, coordinator=Coordinator([share, 1 - share]))
+        ids.append(save_model(team, tmp_path).model_id)
+        done = publish(graph, team, ids[-1])
+    assert done.removed == done.suggestions  # those of the first of the three
+    back = roll_back(graph, tmp_path)
+    assert (back.model_id, back.instant) == (ids[1], True)
+    known = {model.model_id: model for model in published_models(graph)}
+    assert [(known[i].live, known[i].ready, known[i].suggests) for i in ids] == [
+        (False, False, False),
+        (True, True, True),
+        (False, True, True),
+    ]
+    assert set(prune_models(graph, tmp_path, 0).removed) == {"first", ids[0]}
+    assert {model.model_id for model in published_models(graph)} == set(ids[1:])
+    found = passing(graph, [parse_filter("year>=1970.5", "movies")])
+    assert found is not None
+    assert len(found) == 29
