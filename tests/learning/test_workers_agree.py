@@ -32,6 +32,15 @@ def test_two_processes_learn_what_one_does(folder: Path, name: str) -> None:
     assert sorted(logs) == ["collaborative-tau-0.3.csv", "collaborative-tau-0.5.csv"]
 
 
+def test_two_processes_learn_the_sequential_agent_as_one_does(folder: Path) -> None:
+    """Each process reads its share of the examples; what is dropped of items differs by chance."""
+    alone = np.load(folder / "1" / "sequential-0-of-1.npy")
+    first, second = (np.load(folder / "2" / f"sequential-{rank}-of-2.npy") for rank in (0, 1))
+    np.testing.assert_array_equal(first, second)
+    assert np.corrcoef(first.ravel(), alone.ravel())[0, 1] > 0.85
+    assert np.abs(first - alone).mean() < 0.1 * np.abs(alone).mean()
+
+
 def test_agents_that_learn_together_are_the_same_in_all_processes(folder: Path) -> None:
     """The first process learns them; what it refuses, all of them raise."""
     alone = np.load(folder / "1" / "joint-0-of-1.npy")

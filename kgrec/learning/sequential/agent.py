@@ -28,6 +28,7 @@ from kgrec.model.tokens import ReaderSettings, Tokens, squashed
 from kgrec.schema import load_schema
 from kgrec.training.loop import Schedule, seeded, train
 from kgrec.training.losses import LossConfig, ranking_loss, softmax_loss
+from kgrec.training.workers import Workers
 
 
 class SequentialConfig(AgentConfig):
@@ -97,6 +98,7 @@ class SequentialAgent:
 
     name: ClassVar[str] = "sequential"
     Config: ClassVar[type[SequentialConfig]] = SequentialConfig
+    shares_batches: ClassVar[bool] = True
 
     def __init__(self, config: SequentialConfig | None = None) -> None:
         self.config = config or SequentialConfig()
@@ -153,15 +155,24 @@ class SequenceProblem:
 
     def fit(self) -> Kernel:
         """Train a network and return its kernel."""
-        context, config = self.context, self.config
+        context, config, workers = self.context, self.config, self.context.workers
         with seeded(context.seed):
             network, rng = self.network(), np.random.default_rng(context.seed)
+            # Draws for a process's share must not move what all of them draw alike.
+            own = rng if workers.world == 1 else np.random.default_rng([context.seed, workers.rank])
             source = self.source()
+
+            def loss() -> Tensor:
+                examples, share = _shared(source.draw(self.budget.users, rng), workers)
+                return share * self.loss(network.train(), examples, own)
+
             trained = train(
                 network,
-                lambda: self.loss(network.train(), source.draw(self.budget.users, rng), rng),
+                workers.parallel(network, loss),
                 config.schedule,
-                measure=(lambda: self.measure(network)) if self.held_out else None,
+                measure=(lambda: workers.once(lambda: self.measure(network)))
+                if self.held_out
+                else None,
                 stop_after=config.steps,
                 name="sequential",
                 progress=context.progress,
@@ -270,6 +281,19 @@ class SequenceProblem:
             attention=SequenceReader(self.settings, content, parameters),
             chosen=chosen,
         )
+
+
+def _shared(examples: Examples, workers: Workers) -> tuple[Examples, float]:
+    """Return a process's examples, and the weight of their mean loss in that of all processes."""
+    if workers.world == 1:
+        return examples, 1.0
+    mine = workers.share(np.arange(len(examples.histories)))
+    place = np.full(len(examples.histories), -1, dtype=np.int64)
+    place[mine] = np.arange(len(mine))
+    row = place[examples.row]
+    kept = row >= 0
+    share = float(kept.sum()) * workers.world / max(len(row), 1)
+    return Examples(examples.histories[mine], row[kept], examples.item[kept]), share
 
 
 class SequenceLearner:
