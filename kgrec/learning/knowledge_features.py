@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import Dataset, FloatArray, IntArray, Links
 
-# Small data may take every product, and every entry.
+# On small data every product, and every entry, is computed.
 FREE_PRODUCTS = 200_000_000
 FREE_ENTRIES = 1_000_000
 # What the second hop adds is at most so many times as large as the facts.
@@ -75,14 +75,14 @@ def _work(left: sp.csr_matrix, right: sp.csr_matrix) -> NDArray[np.int64]:
 
 
 def product_budget(entries: int, per_entry: int) -> int:
-    """Return how many products the search for neighbours may take; small data may take all."""
+    """Return how many products the search for neighbours may compute; all on small data."""
     return max(FREE_PRODUCTS, entries * per_entry)
 
 
 def widest_kept(lengths: IntArray, most_products: int) -> int:
     """Return the longest length of the rows that stay, where longer ones are dropped.
 
-    A row of n entries takes part in n² products of a Gram matrix.
+    A row of n entries is part of n² products of a Gram matrix.
 
     Args:
         lengths: of the rows, int64 [N].
@@ -149,7 +149,7 @@ def item_features(train: Dataset, decay: float = HOP_DECAY) -> sp.csr_matrix:
 def _of_linked_entities(train: Dataset, entries: int) -> sp.csr_matrix:
     """Return item x (relation, link, entity at its other end) with products of confidences.
 
-    Hubs are walked through last, and not beyond `HOP_GROWTH` times as many entries as facts have.
+    Hubs come last, and not beyond `HOP_GROWTH` times as many entries as facts have.
     """
     facts, num_entities = train.facts, max(len(train.entities), 1)
     head, link, tail, confidence = _both_ways(train.links.of("entity", "entity"))

@@ -1,4 +1,4 @@
-"""Learn what declared properties and liked entities say for items, in closed form."""
+"""Learn weights of declared properties and liked entities for items, in closed form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kgrec.config import FrozenModel
 from kgrec.data.dataset import Column, Dataset, FloatArray, IntArray
 from kgrec.learning.agent import FitContext
 from kgrec.learning.knowledge_features import strongest_of_rows
-from kgrec.metrics.validation import Objective, Validation
+from kgrec.metrics.validation import Objective
 from kgrec.model.profile import DeclaredProperty, Profile
 
 
@@ -24,7 +24,7 @@ class ProfileConfig(FrozenModel):
     Attributes:
         use: False learns none.
         smoothing: interactions by the popularity of the items that are added to those of each
-            value; the first is taken where there is no validation part.
+            value; the first is used where there is no validation part.
         strength: t, less than 1 where values that come together count each other's users.
         bins: parts that the range of a number is cut into, of equally many users.
         row_size: weights that are kept of each entity, the largest.
@@ -51,9 +51,9 @@ def learn_profile(
     more for each item that holds it, so that new items are reached.
 
     Returns:
-        None where users declare nothing and like nothing, or nothing is learned from; the notes
-        hold the metric of the profile and of popularity alone on the validation part, both for
-        users whose history is not looked at.
+        the profile, None where users declare and like nothing or there are no interactions, and
+        notes: the metric of the profile and of popularity alone on the validation part, where the
+        histories of its users are not read.
     """
     config = config or ProfileConfig()
     train = context.train
@@ -66,14 +66,14 @@ def learn_profile(
         smoothing, strength = settings[0]
         notes = {"smoothing": smoothing, "strength": strength}
         return holders.profile(smoothing, strength, config), notes
-    asked = _asked(holders, held_out)
+    users = sp.csr_matrix(holders.users[held_out.users])
     measured = {}
     for setting in settings:
         profile = holders.profile(*setting, config)
 
         def score(_: object, profile: Profile = profile) -> FloatArray:
-            said = np.asarray((asked @ profile.rows).toarray(), dtype=np.float32)
-            return said + profile.prior
+            scores = np.asarray((users @ profile.rows).toarray(), dtype=np.float32)
+            return scores + profile.prior
 
         measured[setting] = held_out.measure(score)
     best = max(settings, key=lambda setting: measured[setting])
@@ -205,7 +205,3 @@ def _likeable(train: Dataset, liked: IntArray, most: int) -> IntArray:
     held[np.unique(liked)] += train.num_items + 1
     order = np.argsort(-held, kind="stable")[:most]
     return np.sort(order[held[order] >= 2]).astype(np.int64)
-
-
-def _asked(holders: _Holders, held_out: Validation) -> sp.csr_matrix:
-    return sp.csr_matrix(holders.users[held_out.users])

@@ -41,7 +41,7 @@ def principal_vectors(
         whitening: 0 leaves the directions as long as they are, 1 makes them equally long.
 
     Returns:
-        None where fewer than two texts say anything.
+        None where fewer than two texts are not empty.
     """
     rows = np.flatnonzero(vectors.any(axis=1))
     if len(rows) < 2:

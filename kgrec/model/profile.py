@@ -1,11 +1,11 @@
-"""What is said for items by what a user declares: properties, and entities that they like.
+"""Scores of items from what a user declares: properties, and entities that they like.
 
 For users without a history. The score of item `i` is that of naive Bayes,
 
     score(i) = log p_i / p_min + t · Σ_v R_vi,      R_vi = log P(i | v) / p_i
 
 over the declared values `v`, with `p_i` the popularity of the item and `p_min` that of the least
-popular one: a sum, which is taken apart by value as a history is by item.
+popular one: a sum, which splits by value as that of a history splits by item.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class DeclaredProperty:
         return self.first + int(np.searchsorted(self.edges, number, side="right"))
 
     def words(self, row: int) -> str:
-        """Say what a row stands for: `occupation student`, `age 25 to 34`."""
+        """Return what a row stands for: `occupation student`, `age 25 to 34`."""
         place = row - self.first
         if self.categories is not None:
             return f"{self.name} {self.categories[place]}"
@@ -96,13 +96,13 @@ class Profile:
 
     def scores(self, values: IntArray) -> NDArray[np.float64]:
         """Score every item for rows of declared values, float64 [I]."""
-        said = np.asarray(self.rows[values].sum(axis=0, dtype=np.float64)).ravel()
-        return np.asarray(said + self.prior)
+        scores = np.asarray(self.rows[values].sum(axis=0, dtype=np.float64)).ravel()
+        return np.asarray(scores + self.prior)
 
     def parts(
         self, values: IntArray, candidates: IntArray
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Take scores apart by declared value.
+        """Split scores by declared value.
 
         Returns:
             contributions, float64 [V, C], and priors, float64 [C]; the score of a candidate is
@@ -112,7 +112,7 @@ class Profile:
         return contributions, self.prior[candidates].astype(np.float64)
 
     def words(self, row: int) -> str:
-        """Say what a row stands for: a property and its value, or the id of an entity."""
+        """Return what a row stands for: a property and its value, or the id of an entity."""
         for known in reversed(self.properties):
             if known.first <= row and row < self._properties_end:
                 return known.words(row)

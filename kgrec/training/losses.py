@@ -70,7 +70,7 @@ class LossConfig(FrozenModel):
     Attributes:
         kind: `softmax` is the negative log-likelihood of the targets among the candidates; `bpr`
             compares each target with one candidate (Rendle et al. 2009).
-        candidates: None takes all items where the rows of `min_rows` users fit in memory, and
+        candidates: None for all items where the rows of `min_rows` users fit in memory, and
             else draws `drawn`; a number draws about so many in each step. Each is corrected for
             its probability to be drawn (log-Q, Bengio and Senécal 2008).
         drawn: candidates of a step where not all items fit.
@@ -106,8 +106,10 @@ def softmax_loss(scores: Tensor, target_row: Tensor, target_column: Tensor) -> T
     """
     if not len(target_row):
         return scores[:0].sum()
-    said = scores[target_row, target_column].sum()
-    return (_sum_over_targets(torch.logsumexp(scores, dim=1), target_row) - said) / len(target_row)
+    positive = scores[target_row, target_column].sum()
+    return (_sum_over_targets(torch.logsumexp(scores, dim=1), target_row) - positive) / len(
+        target_row
+    )
 
 
 def ranking_loss(

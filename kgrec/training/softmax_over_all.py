@@ -1,7 +1,7 @@
 """The softmax over all items in one piece, which touches the score matrix as seldom as it can.
 
 Scores, their softmax and its gradient share one [B, I] buffer; composed of torch's own operations
-the same takes about three times the passes over memory, which is where the time goes.
+the same needs about three times the passes over memory, which dominate the time.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def softmax_over_all(
         prior: [I].
         scale: of the columns of `cosine`, [I].
         cosine: [B, I] as `added_scores` returns it, or None.
-        blocked: row · I + column of what is out of the question, int64 [N].
+        blocked: row · I + column of the cells that are masked, int64 [N].
         targets: row · I + column of the targets, distinct, int64 [T].
     """
     half = torch.is_autocast_enabled(queries.device.type)
@@ -103,7 +103,7 @@ class _Softmax(torch.autograd.Function):
         elif isinstance(cosine, Cells) and scale is not None:
             flat.index_add_(0, cosine.flat, cosine.value * scale[cosine.column])
         flat[blocked] = -torch.inf
-        said = flat[targets].sum()
+        positive = flat[targets].sum()
         top = scores.amax(dim=1, keepdim=True)
         top = torch.where(torch.isfinite(top), top, 0.0)
         total = scores.sub_(top).exp_().sum(dim=1)  # [B]
@@ -116,7 +116,7 @@ class _Softmax(torch.autograd.Function):
         weight = torch.where(each > 0, weight, 0.0)[:, None]  # [B, 1]
         ctx.save_for_backward(queries, vectors, scores, weight)
         ctx.cosine, ctx.half = (None if scale is None else cosine), half
-        return (log_partition @ each - said) / max(len(targets), 1)
+        return (log_partition @ each - positive) / max(len(targets), 1)
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:

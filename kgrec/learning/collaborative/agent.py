@@ -17,7 +17,7 @@ class CollaborativeConfig(HiddenEdgesConfig):
     """Settings of the collaborative agent.
 
     Attributes:
-        row_size: how many items speak for an item by their knowledge, the most alike.
+        row_size: cosines of knowledge that are kept of each candidate, the largest.
         hop_decay: weight of the features that an item has by links; 0 leaves links out.
     """
 
@@ -29,7 +29,7 @@ class CollaborativeAgent:
     """Learns item vectors by predicting hidden edges of a history from the edges that are left.
 
     No vector belongs to a user; a history is the sum of its items. An item that loses all its
-    edges in a step trains as an item nobody has had yet.
+    edges in a step trains as a cold item.
     """
 
     name: ClassVar[str] = "collaborative"

@@ -34,13 +34,13 @@ class LinearConfig(AgentConfig):
         form: `dense` solves over all items at once; `sparse` block by block of items that go
             together; `low-rank` over the leading eigenvectors. `auto` is dense up to
             `dense_items` items, and sparse beyond.
-        dense_items: memory of the dense form grows with the square of the items (8,000 take
+        dense_items: memory of the dense form grows with the square of the items (8,000 need
             1 GB), time with their cube.
         ridge: λ of an item of mean popularity; None begins at `ridge_start` and moves by fours,
             then by twos, while validation gains.
         weights: how much users, values and popular items count.
         knowledge: weight of the knowledge features beside the users; None chooses. At 0 an item
-            that nobody has taken cannot be reached, so the default choices have no 0.
+            without interactions cannot be reached, so the default choices have no 0.
         hop_decay: weight of the features that an item has by links; 0 leaves links out; None
             chooses among `hop_decay_choices`, where there are links.
         row_size: of the dense form, how many of the strongest weights of each history item are
@@ -49,8 +49,8 @@ class LinearConfig(AgentConfig):
         rank: eigenvectors of the low-rank form.
         search_items: of the dense form, settings are chosen on so many of the most popular items.
         search_sample: of the other forms, settings are chosen on about so many items, drawn by
-            chance (whole blocks in the sparse form). Among few items all that tells a user's
-            tastes apart looks good, and the ridge comes out too large.
+            chance (whole blocks in the sparse form). Among few items all that separates a user's
+            tastes looks good, and the ridge comes out too large.
     """
 
     searched: ClassVar[Mapping[str, Space]] = {
@@ -85,9 +85,9 @@ class LinearAgent:
     """EASE (Steck 2019, "Embarrassingly Shallow Autoencoders for Sparse Data").
 
     The Gram matrix is augmented with knowledge features as in the collective variant (Jeunen,
-    Van Balen and Goethals 2020), and the ridge is larger for popular items. Items that nobody has
-    taken are reached through their features, in every form. The forms beyond dense are told in
-    `kgrec.learning.linear.blocks` and `kgrec.learning.linear.blocks`.
+    Van Balen and Goethals 2020), and the ridge is larger for popular items. Items without
+    interactions are reached through their features, in every form. The forms beyond dense are in
+    `kgrec.learning.linear.forms` and `kgrec.learning.linear.blocks`.
     """
 
     name: ClassVar[str] = "linear"

@@ -6,7 +6,7 @@ As in Steck 2019 ("Markov Random Fields for Collaborative Filtering"), an item i
 others, exactly. What differs: the items are cut into blocks along the eigenvectors of the graph of
 nearest neighbours, so that one factorisation solves for hundreds of them, among themselves and
 among the items that are nearest to them. SANSA (Spišák et al. 2023) factorises the whole sparse
-matrix instead, which takes a sparse Cholesky library; this takes LAPACK on small dense matrices.
+matrix instead, which needs a sparse Cholesky library; this needs LAPACK on small dense matrices.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def leading_eigenvectors(
     Args:
         multiply: multiplies the matrix with float32 [N, M].
         size: N.
-        rounds: multiplications; more of them tell close eigenvalues apart.
+        rounds: multiplications; more of them separate close eigenvalues.
     """
     return _leading(multiply, size, count, seed, rounds)[0]
 
@@ -121,12 +121,12 @@ class BlockConfig(FrozenModel):
 
     Attributes:
         targets: at most so many items are solved for in a block.
-        context: at most so many further items may speak for them.
-        neighbours: how many of its nearest items each target asks into the context.
+        context: at most so many further items are solved for along with them.
+        neighbours: how many of its nearest items each target adds to the context.
         column_size: how many of the strongest weights of each target are kept.
         embedding_dim: eigenvectors of the neighbourhood graph that the cut follows.
         products_per_entry: long histories and wide features are thinned out, for the search of
-            neighbours alone, until it takes no more products than so many an entry.
+            neighbours alone, until it needs no more products than so many an entry.
     """
 
     targets: int = Field(default=256, ge=1)
@@ -143,7 +143,7 @@ class ItemBlock:
 
     Attributes:
         targets: rows, int64 [T].
-        context: rows of other items that may speak for the targets, int64 [C].
+        context: rows of other items that may have a weight for the targets, int64 [C].
     """
 
     targets: IntArray
@@ -226,14 +226,14 @@ def _bisect(vectors: FloatArray, rows: IntArray, size: int) -> Iterator[IntArray
 
 
 def _context(near: sp.csr_matrix, targets: IntArray, size: int) -> IntArray:
-    """Return the other items that are nearest to the targets taken together."""
-    voices = near[targets]
-    votes = np.bincount(voices.indices, weights=voices.data, minlength=near.shape[1])
-    votes[targets] = 0.0
-    asked = np.flatnonzero(votes)
-    if len(asked) > size:
-        asked = asked[np.argpartition(-votes[asked], size)[:size]]
-    return np.sort(asked)
+    """Return the other items that are nearest to the targets as a whole."""
+    nearby = near[targets]
+    nearness = np.bincount(nearby.indices, weights=nearby.data, minlength=near.shape[1])
+    nearness[targets] = 0.0
+    found = np.flatnonzero(nearness)
+    if len(found) > size:
+        found = found[np.argpartition(-nearness[found], size)[:size]]
+    return np.sort(found)
 
 
 def solve_blocks(

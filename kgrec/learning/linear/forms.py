@@ -34,7 +34,7 @@ class Form(Protocol):
     sample: IntArray
 
     def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
-        """Return what histories, CSR [B, I], say of the items of `sample`, float32 [B, S]."""
+        """Return the scores of the items of `sample` for histories, CSR [B, I], float32 [B, S]."""
 
     def solve(self, ridge: float, knowledge: float, task: Task) -> dict[str, Any]:
         """Return the kernel's parts, by the names of its fields."""
@@ -123,7 +123,7 @@ class LowRankForm:
 
     def solve(self, ridge: float, knowledge: float, task: Task) -> dict[str, Any]:
         history, item, own = self._decomposed(knowledge).factors(ridge)
-        # An item says nothing of itself: the product's diagonal is taken away again.
+        # The similarity of an item to itself is 0: the product's diagonal is subtracted.
         rows = sp.csr_matrix(sp.diags_array(-own), dtype=np.float32)
         return {"history_factors": history, "item_factors": item, "rows": rows}
 
@@ -186,7 +186,7 @@ class LinearSearch:
     """Measures settings on the validation part, each once.
 
     Args:
-        measure: takes a ridge and a weight of knowledge.
+        measure: of a ridge and a weight of knowledge.
     """
 
     def __init__(self, measure: Callable[[float, float], float], task: Task) -> None:

@@ -1,4 +1,4 @@
-"""What the linear agent learns from: who took which items, and the features that items share.
+"""What the linear agent learns from: the interactions of users, and the features that items share.
 
 The closed form: item-to-item weights from a Gram matrix.
 """
@@ -23,8 +23,8 @@ class WeightConfig(FrozenModel):
     """How much users, values and popular items count.
 
     Attributes:
-        user_power: a user of n items weighs n^-power, so that those who take everything do not
-            drown the others.
+        user_power: a user of n items weighs n^-power, so that users of very many items do not
+            outweigh the others.
         value_power: an interaction counts by its value (rating, play count) to this power,
             against the mean of the same user.
         ridge_power: λ_i = λ · (popularity_i / mean)^power.
@@ -56,8 +56,8 @@ class Evidence:
         features = degree_features(train, hop_decay)
         if features is None:
             features = sp.csr_matrix(np.zeros((train.num_items, 0), dtype=np.float32))
-        taken = np.diff(users.indptr)
-        share = np.maximum(taken, 1) / max(taken.mean(), 1e-9)
+        count = np.diff(users.indptr)
+        share = np.maximum(count, 1) / max(count.mean(), 1e-9)
         shape = (share**config.ridge_power).astype(np.float32)
         return cls(users, sp.csc_matrix(features.T), shape)
 
@@ -94,10 +94,10 @@ def _weighted(train: Dataset, config: WeightConfig) -> sp.csr_matrix:
     The trace of XᵀX is the number of entries whatever the weights, so that one ridge means the
     same under all.
     """
-    taken = train.interactions
-    value = np.maximum(taken.value, np.finfo(np.float32).tiny)
+    done = train.interactions
+    value = np.maximum(done.value, np.finfo(np.float32).tiny)
     shape = train.num_users, train.num_items
-    matrix = sp.csr_matrix((value, (taken.user, taken.item)), shape=shape, dtype=np.float32)
+    matrix = sp.csr_matrix((value, (done.user, done.item)), shape=shape, dtype=np.float32)
     matrix.data **= config.value_power
     length = np.maximum(np.diff(matrix.indptr), 1)
     mean = np.maximum(np.asarray(matrix.sum(axis=1)).ravel() / length, 1e-12)

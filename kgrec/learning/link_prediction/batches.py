@@ -42,7 +42,7 @@ class Batch:
         graph: of the edges that are left.
         histories: what is left of the users of the batch, binary CSR [B, I].
         row, item: the targets, int64 [T].
-        candidates: the negatives, int64 [C]; None takes all items.
+        candidates: the negatives, int64 [C]; None for all items.
         log_inclusion: logarithm of the probability of each to be a candidate, float32 [C].
         edges: how many the graph is made of.
         share: what the mean over these targets counts in the mean over the processes.
@@ -122,7 +122,7 @@ class WholeGraph(Batches):
     """Draws steps in which every edge has a part."""
 
     def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
-        """Hide edges, and take the users who have one, or as many of them as fit."""
+        """Hide edges, and return the users who have one, or as many of them as fit."""
         hidden = hide(self.edges, self.drop, self.cold, rng)
         users = np.unique(self.edges.user[hidden])
         if self.budget.users < len(users):
@@ -276,7 +276,7 @@ class SampledUsers(Batches):
         return self.sample.refresh
 
     def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
-        """Take the next users of the round, or begin a round."""
+        """Return the step of the next users of the round; begin a round where none are left."""
         if self._round is None or not self._round.users:
             hidden = hide(self.edges, self.drop, self.cold, rng)
             self._round = self._begin(network, hidden, rng)
@@ -287,10 +287,10 @@ class SampledUsers(Batches):
         self, network: HistoryNetwork, hidden: NDArray[np.bool_], rng: np.random.Generator
     ) -> _Round:
         targets = self.edges.where(hidden)
-        asked = rng.permutation(np.flatnonzero(targets.user_degree()))
-        size = min(self.budget.users, len(asked))
+        order = rng.permutation(np.flatnonzero(targets.user_degree()))
+        size = min(self.budget.users, len(order))
         chunks = [
-            np.sort(np.take(asked, np.arange(at, at + size), mode="wrap"))
+            np.sort(np.take(order, np.arange(at, at + size), mode="wrap"))
             for at in size * np.arange(self.rest_every)
         ]
         kept = self.edges.where(~hidden)
@@ -315,8 +315,8 @@ class SampledUsers(Batches):
         if candidates is None:
             items = np.arange(self.edges.num_items)
         self._place[items] = np.arange(len(items))
-        owner, taken = positions(kept)
-        edges = Edges(owner, self._place[taken], len(users), len(items))
+        owner, seen = positions(kept)
+        edges = Edges(owner, self._place[seen], len(users), len(items))
         on_device = torch.from_numpy(items.astype(np.int64)).to(self.device)
         degree, convolved = present.item_degree[items], present.convolved[on_device]
 

@@ -108,7 +108,7 @@ class Graph:
         items: rows of the catalogue that are the items of this graph, int64 [I]; None where the
             graph holds all of them.
         convolved: what the convolution over a larger graph gave, of which this one is a sample,
-            [I, D]: the values are taken from there, the gradient from the sample.
+            [I, D]: the values come from there, the gradient from the sample.
     """
 
     edges: Adjacency

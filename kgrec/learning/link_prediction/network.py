@@ -29,10 +29,10 @@ INIT_SCALE = 0.1
 class HistoryNetwork(nn.Module):
     """Items as sums of histories and knowledge (He et al. 2020, "LightGCN", without user vectors).
 
-    Another network of the same problem overrides `base`, what an item is before its users speak,
+    Another network of the same problem overrides `base`, the item vectors before the convolution,
     or `item_vectors` as a whole; one that cannot make the vectors of some of the items alone
-    (`Graph.items`) says so by `subgraphs = False`. Where `inputs` is set, items begin with what is
-    written about them as well.
+    (`Graph.items`) says so by `subgraphs = False`. Where `inputs` is set, vectors of texts are
+    added to them.
 
     Args:
         num_items: I.
@@ -83,7 +83,7 @@ class HistoryNetwork(nn.Module):
         return [self.item] + ([] if self.feature is None else [self.feature])
 
     def base(self, graph: Graph) -> Tensor:
-        """Return E0, what the items are before their users speak, [I, D]."""
+        """Return E0, the item vectors before the convolution, [I, D]."""
         base = graph.gate[:, None] * self._rows(self.item, graph.items)
         if self.inputs is not None:
             base = base + self.inputs(graph.items)
@@ -108,7 +108,7 @@ class HistoryNetwork(nn.Module):
         return nn.functional.normalize(base + convolved, dim=1, eps=1e-6)
 
     def prior(self, graph: Graph) -> Tensor:
-        """Return what speaks for an item whatever the history, [I]."""
+        """Return the prior of each item, [I], which does not depend on the history."""
         bias = self.bias if graph.items is None else self.bias[graph.items]
         return graph.gate * bias + (1 - graph.gate) * self.cold_bias
 
@@ -144,7 +144,7 @@ class HistoryNetwork(nn.Module):
             vectors: of the items, [I, D].
             queries: as `summed` returns them, [B, D].
             cosine: the histories' weights times Kc, [B, C]; None without knowledge.
-            columns: the candidates, int64 [C]; None takes all items.
+            columns: the candidates, int64 [C]; None for all items.
 
         Returns:
             [B, C].

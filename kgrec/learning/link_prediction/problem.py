@@ -49,7 +49,7 @@ class HiddenEdgesConfig(AgentConfig):
 
     Attributes:
         tau: temperature of the cosine; None trains once with each of `tau_choices` and keeps the
-            best; the first of them is taken where there is no validation part.
+            best; the first of them is used where there is no validation part.
         steps: steps to train, at most those of the schedule; None stops early by the validation
             part.
         history_power: p, how a history's length is divided out.
@@ -61,7 +61,7 @@ class HiddenEdgesConfig(AgentConfig):
         ensemble: networks of as many seeds are trained, and their scores averaged; what is chosen
             is chosen with the first.
         loss: what a wrong score costs, and which items a target is compared with.
-        regularise: what is done against learning by heart.
+        regularise: what is done against overfitting.
         sample: when and how a step sees a part of the graph only.
     """
 
@@ -110,6 +110,7 @@ class HiddenEdges:
         name: of the agent whose kernel is made.
         build: makes a network of τ; `config.history_power` and the context's device are its too.
         cosine: Kc, CSR float32 [I, I], which the network weighs by its `cosine_scale`, or None.
+        reads: what the item vectors are learned from; see `Kernel`.
 
     Raises:
         NothingToLearnError: there are no interactions.
@@ -239,7 +240,7 @@ class HiddenEdges:
     def regularised(
         self, loss: Tensor, scored: BatchScores, vectors: Tensor, rng: np.random.Generator
     ) -> Tensor:
-        """Return the loss with what is done against learning by heart.
+        """Return the loss with what is done against overfitting.
 
         Args:
             loss: of these item vectors by `scored`, times the share of the batch.
@@ -256,7 +257,7 @@ class HiddenEdges:
         return whole
 
     def measure(self, network: HistoryNetwork) -> float:
-        assert self.held_out is not None  # noqa: S101 - callers ask only when there is one
+        assert self.held_out is not None  # noqa: S101 - callers check that there is one
         return self.held_out.measure(self.kernel(network, {}).scores)
 
     @torch.no_grad()

@@ -60,10 +60,10 @@ class SemanticAgent:
     map is learned as in two-tower retrieval (Yi et al. 2019, "Sampling-Bias-Corrected Neural
     Modeling"), with these differences: both towers are one linear map of frozen vectors, a user
     is the sum of a history, all items are in the softmax, and what makes an item popular is not
-    corrected for but learned from its text, so that an item nobody has had is given its due.
+    corrected for but learned from its text, so that cold items have a prior as well.
     How long to learn is found out on items that are kept from the training.
 
-    An item without a word gets the zero vector: it neither speaks nor is spoken for.
+    An item without text gets the zero vector: its similarity to all items is 0.
     """
 
     name: ClassVar[str] = "semantic"
@@ -90,14 +90,14 @@ class SemanticAgent:
 
     def _directions(self, context: FitContext) -> Directions:
         texts = context.train.described_items(self.config.max_names)
-        spoken = np.flatnonzero([bool(text) for text in texts])
-        if len(spoken) < 2 or context.encode is None:
+        rows = np.flatnonzero([bool(text) for text in texts])
+        if len(rows) < 2 or context.encode is None:
             raise NothingToLearnError("the semantic agent needs texts or names of entities")
         try:
-            encoded = context.encode([texts[row] for row in spoken])
+            encoded = context.encode([texts[row] for row in rows])
         except ModelError as error:
             raise NothingToLearnError(f"the semantic agent has no text encoder ({error})") from None
-        return Directions(encoded, spoken, len(texts))
+        return Directions(encoded, rows, len(texts))
 
     def _whitened(self, directions: Directions, size: int, power: float) -> Kernel:
         vectors = directions.project(size, power)

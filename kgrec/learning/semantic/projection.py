@@ -1,4 +1,4 @@
-"""Learning what of a text tells taste: a linear map of sentence vectors, and a prior from them.
+"""Learning which directions of a text predict interactions: a linear map, and a prior.
 
     Z       = rownorm(X W),   b = X f
     score   = |H|^-p · Σ_h Z_h · Z_i / τ + b_i
@@ -131,21 +131,21 @@ def learn_projection(
         files: where the trainings log and keep their state.
     """
     learning = _Learning(vectors, config, history_power=history_power, seed=seed, device=device)
-    told = _Told(progress, files)
+    watch = _Watch(progress, files)
     edges = Edges.of(matrix)
     if steps is None:
-        steps = learning.steps(edges, objective, told)
+        steps = learning.steps(edges, objective, watch)
     if not steps or not matrix.nnz:
         return untrained(vectors, config)
     with seeded(seed):
         problem = _Problem(learning, edges)
-        learned, _ = problem.train("semantic: project", told, steps=steps)
+        learned, _ = problem.train("semantic: project", watch, steps=steps)
     return _result(problem.network, learned)
 
 
 @dataclass(frozen=True)
-class _Told:
-    """Who is told of a training, and where it keeps its state."""
+class _Watch:
+    """Where a training reports its progress, logs, and keeps its state."""
 
     progress: Progress
     files: TrainingFiles | None
@@ -168,7 +168,7 @@ class _Learning:
     seed: int
     device: str = "cpu"
 
-    def steps(self, edges: Edges, objective: Objective | None, told: _Told) -> int:
+    def steps(self, edges: Edges, objective: Objective | None, watch: _Watch) -> int:
         """Return after how many steps items are found best that the training never saw."""
         unseen = self._unseen(edges)
         hidden = unseen[edges.item]
@@ -178,7 +178,7 @@ class _Learning:
             problem = _Problem(self, edges.where(~hidden))
             measure = _finds(problem, edges.where(hidden), unseen, objective)
             before = measure()
-            steps, best = problem.train("semantic: how long", told, measure=measure)
+            steps, best = problem.train("semantic: how long", watch, measure=measure)
         return steps if best is not None and best > before else 0
 
     def _unseen(self, edges: Edges) -> NDArray[np.bool_]:
@@ -236,7 +236,7 @@ class _Problem:
     def train(
         self,
         name: str,
-        told: _Told,
+        watch: _Watch,
         *,
         steps: int | None = None,
         measure: Callable[[], float] | None = None,
@@ -250,9 +250,9 @@ class _Problem:
             measure=measure,
             stop_after=steps,
             name=name,
-            progress=told.progress,
+            progress=watch.progress,
             generator=self._rng,
-            files=told.files,
+            files=watch.files,
         )
         return trained.steps, trained.best
 

@@ -35,18 +35,18 @@ class SequentialConfig(AgentConfig):
     """Settings of the sequential agent.
 
     Attributes:
-        fill: share of the examples that ask for hidden items rather than for the next ones; None
-            takes 0 where the validation part is later than what is learned from, and 1 where it
+        fill: share of the examples whose targets are hidden items rather than the next ones; None
+            chooses 0 where the validation part is later than what is learned from, and 1 where it
             lies among it.
         steps: steps to train; None stops early by the validation part.
-        hidden: share of the items that are hidden to be asked for.
-        horizon: how many of the next items are asked for.
+        hidden: share of the items that are hidden to be targets.
+        horizon: how many of the next items are targets.
         timeless: share of the histories that are read without times.
-        max_length: L, so many last items of a history are read; None takes 50 where what comes next
-            is asked for and 200 where hidden items are.
+        max_length: L, so many last items of a history are read; None takes 50 where the
+            next items are targets and 200 where hidden items are.
         embedding_dim: size of the item vectors.
         kappa: interactions at which an item is half known by its users.
-        drop: share of an item's interactions that it is taken not to have, by chance, in a step.
+        drop: share of an item's interactions that are left out of its degree, by chance, in a step.
         width, layers, heads, dropout: of the transformer; by default it has no layers, so that the
             request attends to the items of the history and they not to each other.
         batch_size: histories in a step.
@@ -116,7 +116,7 @@ class SequenceProblem:
     """One data set to learn sequences from.
 
     Raises:
-        NothingToLearnError: there are no times to tell an order by.
+        NothingToLearnError: there are no times to order by.
     """
 
     name = "sequential"
@@ -132,7 +132,7 @@ class SequenceProblem:
         self.fill = self._fill() if config.fill is None else config.fill
         self.degree = np.bincount(self.learned.item, minlength=context.train.num_items)
         self.features = degree_features(context.train)
-        self.text = _text(context)
+        self.text, self.failure = _text(context)
         values = squashed(self.learned.value)
         self.settings = ReaderSettings(
             kinds=1 + len(load_schema().core.interactions),
@@ -242,13 +242,13 @@ class SequenceProblem:
             rows = np.unique(np.concatenate([histories.item, examples.item, drawn]))
         places = _Places(len(self.degree), rows, drawn, self.context.device)
         items = self.items(rng.binomial(self.degree, 1.0 - self.config.drop), rows)
-        taken, candidate = network.vectors(items)
+        history, candidate = network.vectors(items)
         prior = network.prior(items)
         tokens = Tokens.of(histories, self.settings)
         tensors = TensorTokens(
             replace(tokens, item=places.of(tokens.item)), self.settings.kinds, self.context.device
         )
-        query = network.queries(tensors, taken)  # [B, D]
+        query = network.queries(tensors, history)  # [B, D]
         scores = query @ places.columns(candidate).T + places.columns(prior)  # [B, C]
         scores[places.cells(histories.owner, histories.item)] = -torch.inf
         row, item = places.tensor(examples.row), places.tensor(places.of(examples.item))
@@ -260,7 +260,7 @@ class SequenceProblem:
         return ranking_loss(positive, row, scores, config, inclusion)
 
     def measure(self, network: SequenceNetwork) -> float:
-        assert self.held_out is not None  # noqa: S101 - callers ask only when there is one
+        assert self.held_out is not None  # noqa: S101 - callers check that there is one
         return self.held_out.measure(self.kernel(network, {}).scores)
 
     @torch.no_grad()
@@ -268,18 +268,20 @@ class SequenceProblem:
         """Return the kernel of a network."""
         network.eval()
         items = self.items(self.degree)
-        taken, candidate = network.vectors(items)
+        history, candidate = network.vectors(items)
         parameters = {
             name: value.cpu().numpy().copy() for name, value in network.reader.state_dict().items()
         }
-        content = network.content(taken).cpu().numpy()
+        content = network.content(history).cpu().numpy()
         return Kernel(
             SequentialAgent.name,
-            history_factors=taken.cpu().numpy(),
+            history_factors=history.cpu().numpy(),
             item_factors=candidate.cpu().numpy(),
             prior=network.prior(items).cpu().numpy(),
             attention=SequenceReader(self.settings, content, parameters),
             chosen=chosen,
+            notes={"texts": self.failure} if self.failure else {},
+            reads={"factors": network.sources, "prior": ("interactions",)},
         )
 
 
@@ -354,7 +356,7 @@ class _Places:
         return items if self._rows is None else np.searchsorted(self._rows, items)
 
     def columns(self, values: Tensor) -> Tensor:
-        """Take the candidates out of values of all items with vectors."""
+        """Return the candidates' part of values of all items with vectors."""
         return values if self._drawn is None else values[self._drawn]
 
     def cells(self, row: IntArray, items: IntArray) -> tuple[Tensor, Tensor]:
@@ -367,16 +369,19 @@ class _Places:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
 
-def _text(context: FitContext) -> FloatArray | None:
-    """Return the sentence vectors of the items' texts, [I, S]; zeros where there is no text."""
+def _text(context: FitContext) -> tuple[FloatArray | None, str]:
+    """Return the sentence vectors of the items' texts, [I, S], and why there are none.
+
+    An empty text has the zero vector.
+    """
     texts = context.train.item_texts
     written = np.flatnonzero([bool(text.strip()) for text in texts])
     if len(written) < 2 or context.encode is None:
-        return None
+        return None, ""
     try:
         encoded = context.encode([texts[row] for row in written])
-    except ModelError:  # text helps this agent, but it does not need any
-        return None
+    except ModelError as error:  # this agent learns without texts as well
+        return None, f"not read: {error}"
     vectors = np.zeros((context.train.num_items, encoded.shape[1]), dtype=np.float32)
     vectors[written] = encoded
-    return vectors
+    return vectors, ""

@@ -13,7 +13,7 @@ from kgrec.model.histories import Histories
 Mask = NDArray[np.bool_]
 
 _ORDERED = 0.1
-"""So much of the interactions must lie in histories of several moments to speak of an order."""
+"""So much of the interactions must lie in histories of several moments to give an order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +64,8 @@ class ExampleSource:
         following = (rank >= first[row]) & (rank < first[row] + self._horizon)
         target = np.where(filling[row], rng.random(len(row)) < self._hidden, following)
         visible = np.where(filling[row], ~target, rank < first[row])
-        asked = filling | (rng.random(size) < 0.5)
-        now = np.where(asked, 0, _time_at(whole, rank == first[row]))
+        unknown = filling | (rng.random(size) < 0.5)
+        now = np.where(unknown, 0, _time_at(whole, rank == first[row]))
         timeless = rng.random(size) < self._timeless
         at = np.where(timeless[row], 0, whole.at)
         histories = Histories(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.learning.link_prediction.convolution import Edges
 from kgrec.learning.sequential.reader_network import ReaderNetwork, TensorTokens
+from kgrec.model.kernel import Source
 from kgrec.model.tokens import ReaderSettings
 from kgrec.training.sparse import aggregate, csr_tensor
 
@@ -73,7 +74,7 @@ class SequenceNetwork(nn.Module):
         super().__init__()
         size = (num_items, embedding_dim)
         self.item = nn.Parameter(init_scale * torch.randn(size))
-        self.taken = nn.Parameter(0.1 * init_scale * torch.randn(size))
+        self.history = nn.Parameter(0.1 * init_scale * torch.randn(size))
         self.bias = nn.Parameter(torch.zeros(num_items))
         self.cold_bias = nn.Parameter(torch.zeros(()))
         self.content = nn.Linear(embedding_dim, settings.width, bias=False)
@@ -87,6 +88,14 @@ class SequenceNetwork(nn.Module):
             self.text = nn.Linear(text.shape[1], embedding_dim, bias=False)
         self.to(device)
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What the item vectors are made of."""
+        found: tuple[Source, ...] = ("interactions",)
+        if self.feature is not None:
+            found += ("facts",)
+        return found if self.text is None else (*found, "texts")
+
     def vectors(self, items: Items) -> tuple[Tensor, Tensor]:
         """Return F and V of some items, [C, D] each, rows of length 1."""
         gate = items.gate[:, None]
@@ -96,23 +105,23 @@ class SequenceNetwork(nn.Module):
             base = base + aggregate(entries, self.feature)
         if self.text is not None and self._texts is not None:
             base = base + self.text(items.texts(self._texts))
-        taken = base + gate * items.of(self.taken)
-        return _unit(taken), _unit(base)
+        history = base + gate * items.of(self.history)
+        return _unit(history), _unit(base)
 
     def prior(self, items: Items) -> Tensor:
-        """Return what speaks for some items whatever the history, [C]."""
+        """Return the prior of some items, [C], which does not depend on the history."""
         return items.gate * items.of(self.bias) + (1 - items.gate) * self.cold_bias
 
-    def queries(self, tokens: TensorTokens, taken: Tensor) -> Tensor:
-        """Return what the histories of the tokens say together, [B, D].
+    def queries(self, tokens: TensorTokens, vectors: Tensor) -> Tensor:
+        """Return the query vector of each history, [B, D].
 
         Args:
-            tokens: whose items are rows of `taken`.
-            taken: F, [C, D].
+            tokens: whose items are rows of `vectors`.
+            vectors: F, [C, D].
         """
-        values = taken[tokens.item]  # [T, D]
+        values = vectors[tokens.item]  # [T, D]
         weights = self.reader(tokens, self.content(values))
-        summed = taken.new_zeros(len(tokens.request_gap), taken.shape[1])
+        summed = vectors.new_zeros(len(tokens.request_gap), vectors.shape[1])
         return summed.index_add(0, tokens.row, weights[:, None] * values)  # [B, D]
 
 
