@@ -119,8 +119,8 @@ def _bar(share: float) -> Text:
 
 def _paths(explanation: Explanation) -> Table:
     table = Table(title="Paths in the graph", title_justify="left", box=None, pad_edge=False)
-    for name in ("history item", "", "entity", "", "confidence", "share", "evidence"):
-        table.add_column(name, overflow="fold")
+    for name in ("history item", "", "entity", "", "share", "evidence"):
+        table.add_column(name, overflow="fold", no_wrap=not name or name == "share")
     for reason in explanation.paths:
         if reason.path is None:
             continue
@@ -130,9 +130,11 @@ def _paths(explanation: Explanation) -> Table:
             f"—{path.history.relation}→",
             escape(_between(path)),
             f"←{item.relation}—" if path.hops > 1 else escape(item.title),
-            f"{min(step.confidence for step in path.steps):.2f}",
-            f"{reason.share:+.0%}" if reason.because else "no part",
-            escape(item.evidence or item.source),
+            f"{reason.share:+.1%}" if reason.because else "none",
+            escape(
+                f"{item.evidence or item.source} "
+                f"({min(step.confidence for step in path.steps):.2f})"
+            ),
             style=None if reason.because else "dim",
         )
     return table

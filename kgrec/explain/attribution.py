@@ -18,7 +18,7 @@ from kgrec.model.scorer import Contributions, Scorer
 from kgrec.model.team import Team
 from kgrec.retrieval.history import Event
 from kgrec.retrieval.query import Query
-from kgrec.retrieval.reasons import whole_of
+from kgrec.retrieval.reasons import absolute_sum
 from kgrec.retrieval.records import signed_share, signed_shares
 
 # How many numbers of one kind are held at a time while parts of a history are scored.
@@ -228,13 +228,13 @@ def attribute(
         for k, agent in enumerate(parts.agents)
     )
     contributions = by_item.sum(axis=0)
-    whole = whole_of(parts, 0)
+    total = absolute_sum(contributions, float(parts.priors[:, 0].sum()))
     return agents, tuple(
         HistoryShare(
             **vars(events[n]),
             contribution=float(contributions[n]),
             by_agent=dict(zip(parts.agents, map(float, by_item[:, n]), strict=True)),
-            signed_share=signed_share(float(contributions[n]), whole),
+            signed_share=signed_share(float(contributions[n]), total),
             deletion_effect=float(effects[n]),
         )
         for n in np.argsort(-contributions, kind="stable").tolist()

@@ -28,7 +28,7 @@ from kgrec.retrieval.history import Event, History, as_history, read_interaction
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
 from kgrec.retrieval.query import Knobs, Query
-from kgrec.retrieval.reasons import did, fact_reason, reasons_of, whole_of
+from kgrec.retrieval.reasons import absolute_sum, did, fact_reason, reasons_of
 from kgrec.retrieval.recommender import Recommender
 from kgrec.retrieval.records import Reason
 from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
@@ -99,6 +99,15 @@ class Explainer:
             ConfigError: the request id is broken, or of another user or another kind of list.
         """
         begun = time.perf_counter()
+        return self._explained(*self.query(user_id, request_id), item_id, begun)
+
+    def query(
+        self, user_id: str, request_id: str | None = None
+    ) -> tuple[Query, tuple[Change, ...]]:
+        """Make the query of a list again, or the default one, and say what has changed since.
+
+        Raises what `explain` raises.
+        """
         token = None if request_id is None else RequestId.decode(request_id)
         if token is not None and (token.purpose, token.user) != ("user", user_hash(user_id)):
             raise ConfigError(
@@ -109,7 +118,7 @@ class Explainer:
         done = read_interactions(self.store, user_id)
         if done is None:
             raise NotFoundError("there is no such user", value=user_id)
-        return self._explained(_Asked(done, "user", user_id, token), item_id, begun)
+        return self._query(_Asked(done, "user", user_id, token))
 
     def explain_for(
         self, history: Sequence[str], item_id: str, request_id: str | None = None
@@ -127,7 +136,8 @@ class Explainer:
                 remedy="Give `request_id` of the list that was made for this history.",
             )
         events = self.recommender.events(history)
-        return self._explained(_Asked(events, "history", None, token), item_id, begun)
+        query, changed = self._query(_Asked(events, "history", None, token))
+        return self._explained(query, changed, item_id, begun)
 
     def find_item(self, text: str) -> str:
         """Return the id of an item by its id, its title, or the beginning of its title.
@@ -149,8 +159,9 @@ class Explainer:
             raise NotFoundError("several items may be meant", value=text, remedy=several)
         return str(chosen[0]["item_id"])
 
-    def _explained(self, asked: _Asked, item_id: str, begun: float) -> Explanation:
-        query, changed = self._query(asked)
+    def _explained(
+        self, query: Query, changed: tuple[Change, ...], item_id: str, begun: float
+    ) -> Explanation:
         live = query.live
         if item_id not in live.team.items:
             if not self.recommender.titles([item_id]):
@@ -285,8 +296,9 @@ class Explainer:
         self, query: Query, parts: Contributions, item: NamedItem
     ) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
         """Return the short reasons, and those that are facts, the weightiest first."""
-        events, whole = query.history.events, whole_of(parts, 0)
-        order = [n for n in np.argsort(-np.array(whole[:-1]), kind="stable") if whole[n] > 0]
+        events, item_parts = query.history.events, parts.by_item[:, :, 0].sum(axis=0)
+        total = absolute_sum(item_parts, float(parts.priors[:, 0].sum()))
+        order = [n for n in np.argsort(-item_parts, kind="stable") if item_parts[n] > 0]
         sources = {events[n].item_id: int(n) for n in order[: self.config.sources]}
         found = read_paths(
             self.store,
@@ -303,12 +315,12 @@ class Explainer:
             start = path.history.item_id
             if start in nearest and path.degree <= recommended.paths.max_degree:
                 best.setdefault(start, path)
-        found.sort(key=lambda path: -path.weight * whole[sources[path.history.item_id]])
+        found.sort(key=lambda path: -path.weight * item_parts[sources[path.history.item_id]])
         facts = []
         for path in self._spread(found):
             n = sources[path.history.item_id]
             through = float(parts.from_facts[n, 0])
-            facts.append(fact_reason(events[n], path, whole[n], through, whole))
+            facts.append(fact_reason(events[n], path, float(item_parts[n]), through, total))
         return reasons_of(events, parts, 0, best), tuple(facts)
 
     def _spread(self, paths: Sequence[KnowledgePath]) -> list[KnowledgePath]:

@@ -10,14 +10,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from kgrec.model.scorer import Contributions
+from kgrec.model.scorer import Contributions, Floats
 from kgrec.retrieval.history import Event
 from kgrec.retrieval.paths import KnowledgePath, PathFact, PathStep
 from kgrec.retrieval.records import Reason, signed_share
 
 _LEAST_OF_ITEM = 0.05
 """A fact is a cause where this share of its item's contribution came through it."""
-_LEAST_OF_SCORE = 0.1
+_LEAST_OF_SCORE = 0.2
 """Text and popularity are named where they account for this share of the score."""
 
 _DID = {
@@ -113,14 +113,14 @@ def reasons_of(
     """
     item = parts.by_item[:, :, number].sum(axis=0)  # [H]
     prior = float(parts.priors[:, number].sum())
-    whole = whole_of(parts, number)
+    total = absolute_sum(item, prior)
     found: list[Reason] = []
     for n in _named(events, item, parts.from_facts[:, number], paths, most):
         event, path = events[n], paths.get(events[n].item_id)
         plain = Reason(
             kind="history",
             contribution=float(item[n]),
-            share=signed_share(float(item[n]), whole),
+            share=signed_share(float(item[n]), total),
             words=did(event),
             item_id=event.item_id,
         )
@@ -128,22 +128,22 @@ def reasons_of(
             found.append(plain)
             continue
         through = float(parts.from_facts[n, number])
-        told = fact_reason(event, path, float(item[n]), through, whole)
+        told = fact_reason(event, path, float(item[n]), through, total)
         found += [told] if told.because else [plain, told]
     texts = parts.from_texts[:, number]
     through = float(texts.sum())
-    if (share := signed_share(through, whole)) >= _LEAST_OF_SCORE:
+    if (share := signed_share(through, total)) >= _LEAST_OF_SCORE:
         best = [events[n].title for n in np.argsort(-texts, kind="stable")[:2] if texts[n] > 0]
         words = f"its text is like that of {' and '.join(best)}"
         found.append(Reason(kind="text", contribution=through, share=share, words=words))
-    if (share := signed_share(prior, whole)) >= _LEAST_OF_SCORE:
+    if (share := signed_share(prior, total)) >= _LEAST_OF_SCORE:
         words = "popular, whatever the history"
         found.append(Reason(kind="popularity", contribution=prior, share=share, words=words))
     return tuple(found)
 
 
 def fact_reason(
-    event: Event, path: KnowledgePath, item: float, through: float, whole: Sequence[float]
+    event: Event, path: KnowledgePath, item: float, through: float, total: float
 ) -> Reason:
     """Return the reason that a path makes, and whether it is a cause.
 
@@ -151,14 +151,14 @@ def fact_reason(
         item: what the history item contributes.
         through: what of it comes through parts of the model that read facts. They are known to
             read facts that meet in an entity, so a path over links is never called a cause.
-        whole: see `whole_of`.
+        total: see `absolute_sum`.
     """
     because = path.meeting and through > 0 and through >= _LEAST_OF_ITEM * abs(item)
     words = f"{did(event)}: {shared_words(path)}" if because else f"also {shared_words(path)}"
     return Reason(
         kind="fact",
         contribution=through,
-        share=signed_share(through, whole),
+        share=signed_share(through, total),
         words=words,
         because=because,
         item_id=event.item_id,
@@ -166,16 +166,20 @@ def fact_reason(
     )
 
 
-def whole_of(parts: Contributions, number: int) -> list[float]:
-    """Return what one score is the sum of: the history items, [H], and the priors together."""
-    item = parts.by_item[:, :, number].sum(axis=0)
-    return [*item.tolist(), float(parts.priors[:, number].sum())]
+def absolute_sum(item: Floats, prior: float) -> float:
+    """Return the absolute sum of what one score is made of; see `signed_share`.
+
+    Args:
+        item: contributions of the history items, [H].
+        prior: all priors together.
+    """
+    return float(np.abs(item).sum()) + abs(prior)
 
 
 def _named(
     events: Sequence[Event],
-    item: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    facts: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    item: Floats,
+    facts: Floats,
     paths: Mapping[str, KnowledgePath],
     most: int,
 ) -> list[int]:

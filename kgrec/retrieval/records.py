@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -111,18 +111,20 @@ class RecommendationList(FrozenModel):
     milliseconds: float = 0.0
 
 
-def signed_share(contribution: float, whole: Iterable[float]) -> float:
+def signed_share(contribution: float, absolute_sum: float) -> float:
     """Return a contribution over the sum of the absolute values of all contributions.
 
     This is what kgrec means by a percentage of a score, everywhere: the absolute values of the
     parts of a whole sum to one, and the sign says whether a part adds to the score or takes from
     it. It is 0 where all contributions are.
+
+    Args:
+        absolute_sum: of all contributions to the score.
     """
-    total = sum(abs(value) for value in whole)
-    return contribution / total if total else 0.0
+    return contribution / absolute_sum if absolute_sum else 0.0
 
 
 def signed_shares(contributions: Mapping[str, float]) -> dict[str, float]:
     """Return the signed share of each contribution to one score."""
-    whole = contributions.values()
-    return {name: signed_share(value, whole) for name, value in contributions.items()}
+    total = sum(abs(value) for value in contributions.values())
+    return {name: signed_share(value, total) for name, value in contributions.items()}
