@@ -21,8 +21,13 @@ time.sleep(600)
 def test_a_long_command_line_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     long = "x" * 500
-    child = subprocess.Popen([sys.executable, "-c", "input()", long], stdin=subprocess.PIPE)
+    wait = "print(); input()"  # an empty line: until it runs, its command line may not be set
+    child = subprocess.Popen(
+        [sys.executable, "-u", "-c", wait, long], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
+        assert child.stdout is not None
+        child.stdout.readline()
         assert processes.command_line(child.pid).endswith(long)
         assert processes.is_alive(child.pid)
     finally:
