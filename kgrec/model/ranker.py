@@ -205,8 +205,8 @@ class Ranker:
 
         Args:
             candidates: rows, [C].
-            best: what `chosen` says of them.
-            with_priors: False leaves out what speaks for an item whatever the history.
+            best: what `chosen` gives for them.
+            with_priors: False leaves out what is added whatever the history.
         """
         if not len(best):
             return np.zeros(len(candidates))
@@ -218,7 +218,7 @@ class Ranker:
     def reorder(
         self, kernels: Sequence[Kernel], histories: Histories, scores: FloatArray
     ) -> FloatArray:
-        """Add to the scores of all items what `added` says, in place.
+        """Add what `added` gives to the scores of all items, in place.
 
         A history's own items are not reordered; they get what the rest gets.
 

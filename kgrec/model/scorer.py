@@ -128,7 +128,7 @@ class Scorer:
         """
         size = self.history.num_items if candidates is None else len(candidates)
         scores = np.zeros(size)
-        for alpha, kernel, weights in self._audible:
+        for alpha, kernel, weights in self._counting:
             scores += alpha * kernel.history_scores(self.history.item, weights, candidates)
             if with_priors and kernel.prior is not None:
                 scores += alpha * kernel.priors(candidates)
@@ -172,7 +172,7 @@ class Scorer:
         Args:
             candidates: rows, [C].
             scores: final scores, [C]; needed where some were not reordered.
-            reordered: what `rank` says of them; None takes all as reordered.
+            reordered: what `rank` gives for them; None takes all as reordered.
             with_priors: as in `scores`.
             ranked: False leaves the ranker out.
         """
@@ -180,7 +180,7 @@ class Scorer:
         by_item = np.zeros((len(self.agents), *shape))
         priors = np.zeros((len(self.agents), len(candidates)))
         similarity = [k.similarity(self.history.item, candidates) for k in self.kernels]
-        facts, texts = (self._through(source, candidates, similarity) for source in _TOLD_APART)
+        facts, texts = (self._through(source, candidates, similarity) for source in _SEPARATE)
         from_facts, from_texts = np.zeros(shape), np.zeros(shape)
         for n, k in enumerate(self.active):
             factor = self.alpha[k] * self.weights[n].astype(np.float64)[:, None]
@@ -226,7 +226,7 @@ class Scorer:
         return np.concatenate([*blocks, np.zeros(1)]).astype(np.float32)
 
     @cached_property
-    def _audible(self) -> list[tuple[float, Kernel, FloatArray]]:
+    def _counting(self) -> list[tuple[float, Kernel, FloatArray]]:
         """α, kernel and weights of the agents whose scores of this history differ at all."""
         every = zip(self.alpha[self.active].tolist(), self.kernels, self.weights, strict=True)
         return [each for each in every if each[0] > 0]
@@ -246,4 +246,4 @@ class Scorer:
         return found
 
 
-_TOLD_APART: tuple[Source, Source] = ("facts", "texts")
+_SEPARATE: tuple[Source, Source] = ("facts", "texts")

@@ -1,4 +1,4 @@
-"""The state of a user, by which the coordinator decides whom to listen to."""
+"""The state of a user, from which the gate moves the shares of the agents."""
 
 from __future__ import annotations
 

@@ -128,8 +128,8 @@ def reasons_of(
             found.append(plain)
             continue
         through = float(parts.from_facts[n, number])
-        told = fact_reason(event, path, float(item[n]), through, total)
-        found += [told] if told.because else [plain, told]
+        fact = fact_reason(event, path, float(item[n]), through, total)
+        found += [fact] if fact.because else [plain, fact]
     texts = parts.from_texts[:, number]
     through = float(texts.sum())
     if (share := signed_share(through, total)) >= _LEAST_OF_SCORE:

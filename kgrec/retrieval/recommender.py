@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 
 from kgrec.config import FrozenModel
@@ -175,12 +176,12 @@ class Recommender:
         return found.model_copy(update={"milliseconds": round(spent, 2)})
 
     def _list(self, query: Query) -> RecommendationList:
-        for _ in range(_TRIES):
+        for left in reversed(range(_TRIES)):
             shown = picks(query, self.config.pool)
             positions = [pick.position for pick in shown]
             ids = query.ids(positions)
             titles = self.titles(ids)
-            if len(titles) == len(ids):
+            if len(titles) == len(ids) or not left:
                 break
             query = self.queries.made_anew(query)  # an item has left the graph
         reasons, parts = self._reasons(query, positions, titles)
@@ -222,7 +223,7 @@ class Recommender:
         by_event = parts.by_item.sum(axis=0)  # [H, C]
         sources: list[dict[str, str]] = []
         for column in by_event.T:
-            best = sorted(range(len(events)), key=lambda n: -column[n])[: self.config.sources]
+            best = np.argsort(-column, kind="stable")[: self.config.sources].tolist()
             sources.append({events[n].item_id: events[n].title for n in best if column[n] > 0})
         ids = query.ids(positions)
         found = read_paths(

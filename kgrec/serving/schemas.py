@@ -107,7 +107,7 @@ class Health(Answer):
 
 
 class Readiness(Answer):
-    """That recommendations can be given; by what is told to those with a key."""
+    """That recommendations can be given; by what, is shown to those with a key."""
 
     ready: bool
     parts: dict[str, str] = Field(examples=[{"graph": "ok", "model": "ok"}])
