@@ -156,19 +156,16 @@ class FitContext:
 
     def _fingerprint(self, settings: Sequence[FrozenModel]) -> str:
         """Hash the settings and all that a training may read."""
-        train, facts = self.train, self.train.facts
         words = [str(self.seed), *(part.model_dump_json() for part in settings)]
         if any(isinstance(part, AgentConfig) and part.reads_texts for part in settings):
             words.append(self.encoder())
-        words += [*facts.relations, *train.item_texts, *train.entity_names]
+        words.append(self.train.digest)
         digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
-        for taken in (train.interactions, self.given, self.validation or Interactions.empty()):
-            for column in (taken.user, taken.item, taken.value, taken.at, taken.kind):
+        for known in (self.given, self.validation or Interactions.empty()):
+            for column in (known.user, known.item, known.value, known.at, known.kind):
                 digest.update(column.tobytes())
         if self.requested is not None:
             digest.update(self.requested.tobytes())
-        for column in (facts.item, facts.relation, facts.entity, facts.confidence):
-            digest.update(column.tobytes())
         return digest.hexdigest()
 
 
