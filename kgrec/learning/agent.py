@@ -156,16 +156,22 @@ class FitContext:
 
     def _fingerprint(self, settings: Sequence[FrozenModel]) -> str:
         """Hash the settings and all that a training may read."""
+        train, facts, links = self.train, self.train.facts, self.train.links
         words = [str(self.seed), *(part.model_dump_json() for part in settings)]
         if any(isinstance(part, AgentConfig) and part.reads_texts for part in settings):
             words.append(self.encoder())
-        words.append(self.train.digest)
+        words += [*facts.relations, *train.item_texts, *train.entity_names]
+        words += [part for kind in links.types for part in kind]
         digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
-        for known in (self.given, self.validation or Interactions.empty()):
+        for known in (train.interactions, self.given, self.validation or Interactions.empty()):
             for column in (known.user, known.item, known.value, known.at, known.kind):
                 digest.update(column.tobytes())
         if self.requested is not None:
             digest.update(self.requested.tobytes())
+        for column in (facts.item, facts.relation, facts.entity, facts.confidence):
+            digest.update(column.tobytes())
+        for column in (links.head, links.relation, links.tail, links.confidence):
+            digest.update(column.tobytes())
         return digest.hexdigest()
 
 

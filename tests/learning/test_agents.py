@@ -11,7 +11,7 @@ import pytest
 from tastes import TASTES, Tastes, encode_words, tastes
 
 from kgrec.config import parse_config
-from kgrec.data.dataset import Facts, Interactions
+from kgrec.data.dataset import Facts, Interactions, Links, LinkType
 from kgrec.errors import ConfigError, ModelError
 from kgrec.evaluation.protocol import BatchScorer, evaluate_ranking
 from kgrec.learning.agent import FitContext, NothingToLearnError
@@ -191,12 +191,17 @@ def test_an_agent_with_nothing_to_learn_is_left_out_with_the_reason(world: Taste
 
 def test_a_training_goes_on_only_with_what_it_began_with(world: Tastes, tmp_path: Path) -> None:
     train, facts = world.train, world.train.facts
+    row = np.zeros(1, dtype=np.int64)
+    sure, kind = np.ones(1, dtype=np.float32), LinkType("entity", "PART_OF", "entity")
+    linked = Links(row, row, row + 1, sure, (kind,))
     others = [
         replace(train, item_texts=train.item_texts[::-1]),
         replace(train, entity_names=train.entity_names[::-1]),
         replace(train, facts=replace(facts, item=facts.item[::-1])),
         replace(train, facts=replace(facts, confidence=facts.confidence / 2)),
         train.with_interactions(replace(train.interactions, at=train.interactions.at + 1)),
+        replace(train, links=linked),
+        replace(train, links=replace(linked, types=(LinkType("entity", "NEAR", "entity"),))),
     ]
     settings = config()
     contexts = [FitContext(data, world.valid, checkpoints=tmp_path) for data in (train, *others)]
