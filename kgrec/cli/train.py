@@ -201,7 +201,7 @@ def train_encoder(
 
 def described_encoder(done: EncoderSummary) -> list[str]:
     """Return what an adaptation did, in lines."""
-    pairs = f"{done.taken:,} pairs taken together, {done.alike:,} alike by facts"
+    pairs = f"{done.taken:,} co-occurring pairs, {done.alike:,} alike by facts"
     lines = [f"{done.texts:,} texts, {pairs}, {done.paraphrases:,} paraphrases."]
     for name, phase in done.phases.items():
         held = "nothing held out"

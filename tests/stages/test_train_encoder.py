@@ -159,7 +159,7 @@ def test_the_graph_is_adapted_to_and_its_model_knows_the_encoder(
     taken = {}
     for seed in (plain.seed, 7):
         part, _ = held_apart(whole, TrainConfig(seed=seed))
-        learned = catalogue_of(part, quick(base)).taken
+        learned = catalogue_of(part, quick(base)).co_occurring
         taken[seed] = 0 if learned is None else learned.nnz
     assert (done["taken"], json.loads(said)["taken"]) == (taken[plain.seed], taken[7])
     assert taken[plain.seed] != taken[7]
