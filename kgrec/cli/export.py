@@ -65,8 +65,8 @@ def export(
     if as_json:
         print_json({"path": str(path), "format": form.value, "rows": counts})
         return
-    told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    out.print(f"{path}: {told}", markup=False, highlight=False, soft_wrap=True)
+    listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    out.print(f"{path}: {listed}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _refuse_to_replace(path: Path, form: Format) -> None:

@@ -147,8 +147,8 @@ def described(done: IngestSummary) -> str:
         "links": done.links,
         "facts withdrawn": done.withdrawn,
     }
-    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    return f"{done.rows:,} rows: {said}."
+    listed = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return f"{done.rows:,} rows: {listed}."
 
 
 def show_rejects(done: IngestSummary) -> None:
@@ -156,8 +156,8 @@ def show_rejects(done: IngestSummary) -> None:
     if done.rejects is None:
         return
     counts = {"rows": done.rejected, "cells": done.cells_rejected}
-    said = " and ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    line = f"{said} set aside from {done.file}, each in {done.rejects}:"
+    number = " and ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    line = f"{number} set aside from {done.file}, each in {done.rejects}:"
     out.print(line, markup=False, highlight=False, soft_wrap=True)
     for reason, count in done.reasons.items():
         out.print(f"  {count:,} × {reason}", markup=False, highlight=False)

@@ -42,12 +42,12 @@ class SplitDataset:
     Attributes:
         train: catalogue, facts, texts and the interactions to learn from.
         valid, test: the interactions to find: those that choices are made on, and the others.
-        valid_given, test_given: what is known of users, beyond `train`, when these are asked for.
+        valid_given, test_given: what is known of users, beyond `train`, at the time of these.
         cold: rows of the items that only `test` has, where the split holds items out.
         user_columns: values of each column of `NAME.user` in row order of the users, empty
             where there is none.
         rejects: rows that could not be used, as `file:line: reason`.
-        in_time: whether all that is known of a user comes before what they are asked for.
+        in_time: whether all that is known of a user comes before the interactions to find.
     """
 
     name: str
@@ -62,9 +62,9 @@ class SplitDataset:
     in_time: bool = False
 
     def requests(self, part: Interactions) -> IntArray | None:
-        """Return when users ask for what stands in `valid` or `test`, int64 [U], 0 where unknown.
+        """Return the times of requests for `valid` or `test`, int64 [U], 0 where unknown.
 
-        A user asks when they take the first of it; None where the split is not in time.
+        The time of a user's first interaction in it; None where the split is not in time.
         """
         return part.first_times(self.train.num_users) if self.in_time else None
 
@@ -122,7 +122,7 @@ def _name_of(folder: Path, *, split: bool) -> str:
         raise DataError(
             "the folder holds no split",
             value=str(folder),
-            remedy="Say how to split it: --protocol warm, temporal, cold-item or cold-user.",
+            remedy="Give a protocol: --protocol warm, temporal, cold-item or cold-user.",
         )
     if len(trains) != 1:
         raise DataError(

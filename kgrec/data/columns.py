@@ -65,7 +65,7 @@ class ColumnPlan(FrozenModel):
 
     Attributes:
         roles: by role.
-        interaction: kind of the interactions where no column says it.
+        interaction: kind of the interactions where no column names it.
         unused: columns that are not read.
     """
 
@@ -106,11 +106,11 @@ def plan_columns(table: Table, source: Source, domain: Domain, core: Core) -> Co
         if role not in roles and not (role == "name" and "entity_id" in roles):
             raise _lacking(table, role)
     _check_types(source, domain, roles)
-    taken = {role.column for role in roles.values()}
-    relations = _relations(table, source, domain, taken)
-    taken |= {relation.column for relation in relations}
-    properties = _properties(table, source, domain, core, taken)
-    taken |= {role.column for role in properties}
+    used = {role.column for role in roles.values()}
+    relations = _relations(table, source, domain, used)
+    used |= {relation.column for relation in relations}
+    properties = _properties(table, source, domain, core, used)
+    used |= {role.column for role in properties}
     value = roles.get("value")
     return ColumnPlan(
         kind=source.kind,
@@ -118,7 +118,7 @@ def plan_columns(table: Table, source: Source, domain: Domain, core: Core) -> Co
         properties=properties,
         relations=relations,
         interaction=source.interaction or guesses.interaction_kind(value.column if value else None),
-        unused=tuple(column for column in table.columns if column not in taken),
+        unused=tuple(column for column in table.columns if column not in used),
     )
 
 
@@ -126,8 +126,8 @@ def _roles(table: Table, source: Source, domain: Domain) -> dict[str, ColumnRole
     words = guesses.role_names(source, domain)
     given = {role: column for role, column in source.columns.items() if role in words}
     roles = {role: ColumnRole(column=column, becomes=role) for role, column in given.items()}
-    taken = {*source.columns.values(), *_given_relation_columns(source)}
-    free = [column for column in table.columns if column not in taken]
+    used = {*source.columns.values(), *_given_relation_columns(source)}
+    free = [column for column in table.columns if column not in used]
     for role, names in words.items():
         if role in roles:
             continue
@@ -146,7 +146,7 @@ def _roles(table: Table, source: Source, domain: Domain) -> dict[str, ColumnRole
 
 
 def _relations(
-    table: Table, source: Source, domain: Domain, taken: set[str]
+    table: Table, source: Source, domain: Domain, used: set[str]
 ) -> tuple[RelationColumn, ...]:
     if source.kind not in ("catalog", "entities"):
         return ()
@@ -155,7 +155,7 @@ def _relations(
         if text:
             column, separator = _split_relation(text, table)
             found.append(_relation(source, domain, relation, column, separator, guessed=False))
-    used = taken | {one.column for one in found} | set(source.columns.values())
+    used |= {one.column for one in found} | set(source.columns.values())
     for column in table.columns:
         guess = _relation_of(column, source, domain)
         if column in used or guess is None or guess in source.relations:
@@ -193,7 +193,7 @@ def _split_relation(text: str, table: Table) -> tuple[str, str | None]:
 
 
 def _properties(
-    table: Table, source: Source, domain: Domain, core: Core, taken: set[str]
+    table: Table, source: Source, domain: Domain, core: Core, used: set[str]
 ) -> tuple[ColumnRole, ...]:
     if source.kind in ("interactions", "relations"):
         return ()
@@ -203,7 +203,7 @@ def _properties(
     found = [_property(table, column, name, known, guessed=False) for column, name in named.items()]
     wanted = source.properties
     for column in table.columns:
-        if column in taken or column in named:
+        if column in used or column in named:
             continue
         name = guesses.property_name(column, known) if wanted is None else guesses.snake(column)
         keep = (name in known or source.kind == "users") if wanted is None else column in wanted
@@ -293,7 +293,7 @@ def _check_types(source: Source, domain: Domain, roles: Mapping[str, ColumnRole]
         )
     if given is None and role not in roles:
         raise ConfigError(
-            f"nothing says the {what} of the rows",
+            f"the {what} of the rows is not given",
             value=source.title,
             remedy=f"Give it with --{role}, or name the column with --column {role}=COLUMN. "
             f"Known: {', '.join(known)}.",

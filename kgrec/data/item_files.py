@@ -94,7 +94,7 @@ def _fill(table: AtomicTable, lines: Sequence[str]) -> None:
 
 
 def missing_column(table: AtomicTable, what: str, names: Sequence[str]) -> DataError:
-    """Return the error that says which column the file must have."""
+    """Return the error that names the column that the file must have."""
     return DataError(
         f"the file has no {what} column",
         value=f"{table.path}: {', '.join(table.columns)}",
@@ -157,7 +157,7 @@ class ItemKnowledge:
 
         A fact that points at its item gets the suffix `~`. An entity may stand for several items,
         as editions of one work do: each has its facts.
-        A column `confidence` says how far a triple can be trusted; without one it is 1.
+        A column `confidence` holds the confidence of a triple; without one it is 1.
         """
         head, relation, tail = (
             column_of(kg, name) for name in ("head_id", "relation_id", "tail_id")

@@ -66,7 +66,7 @@ class FactRecord:
         confidence: in (0, 1].
         source: the column (`column:films.genres`) or text that holds it.
         extractor: what found it; `table` for a column.
-        evidence: the words that say it, empty for a column.
+        evidence: the words that state it, empty for a column.
     """
 
     item_id: str
@@ -162,7 +162,7 @@ class InteractionRecord:
 
 
 def interaction_key(kind: str, at: int) -> str:
-    """Return what tells an interaction from the others of its user and item: kind and time.
+    """Return what distinguishes an interaction from others of its user and item: kind and time.
 
     Args:
         at: milliseconds since 1970 in UTC; 0 where the time is unknown.
@@ -173,7 +173,7 @@ def interaction_key(kind: str, at: int) -> str:
 def entity_id(entity_type: str, name: str) -> str:
     """Return the id of an entity: the same from a column and from text.
 
-    Case, width, composition and spacing do not tell names apart: `Person:tom hanks`.
+    Case, width, composition and spacing make no difference: `Person:tom hanks`.
     """
     return f"{entity_type}:{folded(name)}"
 

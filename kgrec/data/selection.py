@@ -1,4 +1,4 @@
-"""Which interactions speak for an item: one rule for training, serving and the export."""
+"""Which interactions are positive: one rule for training, serving and the export."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Selection(FrozenModel):
         domain: name of a domain, path of a domain file (kept absolute, for the model may be used
             from another folder), or None for the items of all.
         kinds: kinds of interaction that count; None takes every kind of `core.toml`.
-        at_least: the least value, by kind, with which an interaction speaks for its item.
+        at_least: the least value, by kind, with which an interaction is positive.
     """
 
     domain: str | None = None
@@ -52,7 +52,7 @@ class Selection(FrozenModel):
         return None if self.domain is None else load_schema().domain(self.domain).item_label
 
     def positive(self, kinds: Sequence[str], values: Sequence[float]) -> NDArray[np.bool_]:
-        """Say of each interaction whether it speaks for its item, [E].
+        """Return whether each interaction is positive, [E].
 
         What does not, a dislike or a low rating, still counts as seen.
         """
@@ -63,8 +63,8 @@ class Selection(FrozenModel):
     def _least(self) -> dict[str, float]:
         signs = load_schema().core.interactions
         kinds = signs if self.kinds is None else self.kinds
-        heard = [kind for kind in kinds if signs.get(kind, 1) > 0]
-        return {kind: self.at_least.get(kind, -np.inf) for kind in heard}
+        counted = [kind for kind in kinds if signs.get(kind, 1) > 0]
+        return {kind: self.at_least.get(kind, -np.inf) for kind in counted}
 
 
 def kind_codes(kinds: Sequence[str]) -> IntArray:
@@ -83,7 +83,7 @@ def standing(
     Args:
         keys: one number for each pair of user and item, [E].
         times: milliseconds since 1970, [E]; the later row wins where they are equal.
-        positive: whether the interaction speaks for the item, [E].
+        positive: whether the interaction is positive, [E].
     """
     order = np.lexsort((np.arange(len(keys)), times, keys))
     last = np.append(keys[order][1:] != keys[order][:-1], True) if len(keys) else order < 0

@@ -38,7 +38,7 @@ class Source(TableFormat):
         entity_type: type of all rows of `entities`, where no column names it.
         properties: further columns to keep as properties; None keeps those that the domain
             knows of an item, and all of a user.
-        interaction: what kind the interactions are, where no column says it.
+        interaction: kind of the interactions, where no column names it.
         value_range: least and largest value that an interaction may have.
         create_items: whether interactions with unknown items create them; without it they are
             set aside.
@@ -216,7 +216,7 @@ def interaction_kind(column: str | None) -> str:
 
 
 def _is_code(value: Any) -> bool:
-    """Say whether digits are no number: a leading zero, or more than a number would have."""
+    """Return whether digits are no number: a leading zero, or more than a number would have."""
     if isinstance(value, bool):
         return True
     if isinstance(value, int):

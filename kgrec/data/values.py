@@ -1,4 +1,4 @@
-"""Cells of a table as ids, numbers, times and texts; a cell that is of no use says why."""
+"""Cells of a table as ids, numbers, times and texts; an unusable cell is an error with a reason."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 A path is as long as it has relations: an item–item link is 1 hop, item–entity–item 2, and
 item–entity–entity–item or item–item–entity–item 3. Every relation in it was read from the graph.
 Walks from both ends meet in the middle, and no walk leads from an entity to further items, since
-those are the items of other paths; so the work follows the facts of the items that are asked about.
+those are the items of other paths; so the work grows with the facts of the given items alone.
 """
 
 from __future__ import annotations
@@ -288,7 +288,7 @@ class _Search:
         )
 
     def _degrees(self, walks: Sequence[_Walk]) -> tuple[dict[str, int], dict[str, int]]:
-        """Return how many items, and on longer paths entities, those between are tied to."""
+        """Return how many items, and on longer paths entities, lead to those between."""
         between, linked = set(), set()
         for places, edges in walks:
             entities = {node for kind, node in places if kind == "entity"}
@@ -298,10 +298,9 @@ class _Search:
         return self._counted(between, "item"), self._counted(linked, "entity")
 
     def _counted(self, entities: set[str], other: NodeKind) -> dict[str, int]:
-        types = self._between("entity", other)
-        if not entities or not types:
+        if not entities:
             return {}
-        slots = {"other": load_schema().core.label_of(other), "relations": types}
+        slots = {"other": load_schema().core.label_of(other)}
         counts: dict[str, int] = {}
         for page in self._store.read("recommend/degrees", slots, entities=sorted(entities)):
             counts.update(zip(page["entities"], page["degrees"], strict=True))

@@ -172,7 +172,7 @@ def _texts(store: GraphStore, domain: Domain, version: str) -> Iterator[ItemText
 
 
 def _must_read(title: str, text: str, mark: str | None, version: str) -> bool:
-    """Whether a text is new; one that was emptied is read once more, to withdraw what it said."""
+    """Whether a text is new; one that was emptied is read once more, to withdraw its facts."""
     return mark != _mark(title, text, version) if text or mark else False
 
 

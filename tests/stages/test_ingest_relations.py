@@ -170,13 +170,15 @@ def test_the_edges_of_one_head_stay_in_one_batch(
 
 def test_options_of_no_use_are_named(load: Load) -> None:
     load("catalog", FILMS)
-    with pytest.raises(ConfigError, match=r"nothing says the relation type.*--relation"):
+    with pytest.raises(
+        ConfigError, match=r"the relation type of the rows is not given.*--relation"
+    ):
         load("relations", "head,tail\n1,2\n")
     with pytest.raises(ConfigError, match=r"no such relation type.*Did you mean 'SEQUEL_OF'"):
         load("relations", "head,tail\n1,2\n", relation="SEQUELOF")
     with pytest.raises(ConfigError, match=r"no such entity type.*Known: .*Person"):
         load("entities", "name\nAnn\n", entity_type="Robot")
-    with pytest.raises(ConfigError, match=r"nothing says the entity type"):
+    with pytest.raises(ConfigError, match=r"the entity type of the rows is not given"):
         load("entities", "name,x\nAnn,1\n")
     with pytest.raises(ConfigError, match=r"from Person to entities.*'HAS_GENRE'"):
         people(load, relations={"HAS_GENRE": "height"})

@@ -1,7 +1,7 @@
 // What facts and links tie some nodes to, in either direction, as columns of one row. Nodes with too
 // many of them are left out, and so is all beyond a number of edges.
 // $nodes: list of strings; keys of the nodes
-// $max_degree: integer; nodes with more edges of these types say too little
+// $max_degree: integer; nodes with more edges of these types are hubs
 // $limit: integer; edges at most
 // __HEAD__: label of the nodes
 // __HEAD_KEY__: the property that identifies them

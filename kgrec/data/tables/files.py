@@ -1,6 +1,6 @@
 """How a file is laid out, and what every reader takes and yields.
 
-Files as bytes: unpacked, broken ones told from missing ones, fingerprinted.
+Files as bytes: unpacked, broken ones distinguished from missing ones, fingerprinted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Row = tuple[int, dict[str, Any]]
 
 
 class TableFormat(FrozenModel):
-    """How a file is laid out; what is None is told from the file.
+    """How a file is laid out; what is None is found out from the file.
 
     Attributes:
         format: csv, tsv, jsonl or parquet.
@@ -46,7 +46,7 @@ class TableReader(Protocol):
     """One format."""
 
     def look(self, path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]:
-        """Return the layout with what the file tells of it, and the names of the columns."""
+        """Return the layout completed from the file, and the names of the columns."""
 
     def rows(
         self, path: Path, layout: TableFormat, columns: tuple[str, ...], set_aside: SetAside

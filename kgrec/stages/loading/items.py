@@ -105,7 +105,7 @@ class ItemLoader:
 
 
 def differs(properties: Mapping[str, Value], known: Mapping[str, Any] | None) -> bool:
-    """Say whether the graph holds other values; what a row leaves out does not count."""
+    """Return whether the graph holds other values; what a row leaves out does not count."""
     if known is None:
         return True
     return any(known.get(name) != value for name, value in sendable(properties).items())
