@@ -115,8 +115,8 @@ def main() -> None:
 def _asked_at(moment: int) -> Iterator[None]:
     """Have everything in this process ask at one moment."""
     with (
-        mock.patch("kgrec.retrieval.recommender.asked_now", return_value=moment),
-        mock.patch("kgrec.retrieval.batch.asked_now", return_value=moment),
+        mock.patch("kgrec.retrieval.recommender.current_time", return_value=moment),
+        mock.patch("kgrec.retrieval.batch.current_time", return_value=moment),
     ):
         yield
 

@@ -56,7 +56,7 @@ class ExplainerConfig(FrozenModel):
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
+class _Request:
     """What is explained: who asks, of what, and the list that it was part of."""
 
     interactions: list[Event]
@@ -118,7 +118,7 @@ class Explainer:
         done = read_interactions(self.store, user_id)
         if done is None:
             raise NotFoundError("there is no such user", value=user_id)
-        return self._query(_Asked(done, "user", user_id, token))
+        return self._query(_Request(done, "user", user_id, token))
 
     def explain_for(
         self, history: Sequence[str], item_id: str, request_id: str | None = None
@@ -136,7 +136,7 @@ class Explainer:
                 remedy="Give `request_id` of the list that was made for this history.",
             )
         events = self.recommender.events(history)
-        query, changed = self._query(_Asked(events, "history", None, token))
+        query, changed = self._query(_Request(events, "history", None, token))
         return self._explained(query, changed, item_id, begun)
 
     def find_item(self, text: str) -> str:
@@ -175,37 +175,37 @@ class Explainer:
         spent = round((time.perf_counter() - begun) * 1000, 2)
         return found.model_copy(update={"milliseconds": spent})
 
-    def _query(self, asked: _Asked) -> tuple[Query, tuple[Change, ...]]:
+    def _query(self, request: _Request) -> tuple[Query, tuple[Change, ...]]:
         """Make the query of a list again, or the default one; and say what has changed since."""
-        token = asked.token
+        token = request.token
         if token is None:
             live = self.recommender.live.current()
-            history = as_history(asked.interactions, live.team.items, _selection(live, asked))
+            history = as_history(request.interactions, live.team.items, _selection(live, request))
             knobs = Knobs(k=self.config.k)
-            return self._made(live, history, knobs, asked), ()
+            return self._made(live, history, knobs, request), ()
         live, changed = self._model(token)
-        selection = _selection(live, asked)
+        selection = _selection(live, request)
 
         def history_of(events: Sequence[Event]) -> History:
-            return as_history(events, live.team.items, selection, asked=token.asked)
+            return as_history(events, live.team.items, selection, query_time=token.query_time)
 
-        later = [event for event in asked.interactions if event.at > token.asked]
-        before = [event for event in asked.interactions if event.at <= token.asked]
+        later = [event for event in request.interactions if event.at > token.query_time]
+        before = [event for event in request.interactions if event.at <= token.query_time]
         history = history_of(before)
         if later and history.fingerprint != token.history:
-            whole = history_of(asked.interactions)  # clocks differ: it may have been there then
+            whole = history_of(request.interactions)  # clocks differ: it may have been there then
             if whole.fingerprint == token.history:
                 history, later = whole, []
         changed += _history_changes(history, later, token)
-        query = self._made(live, history, asked.knobs or Knobs(k=self.config.k), asked)
+        query = self._made(live, history, request.knobs or Knobs(k=self.config.k), request)
         if token.catalogue and query.catalogue and query.catalogue != token.catalogue:
             detail = "items have come or gone, so other candidates stand beside this one"
             changed += (Change(what="catalogue", detail=detail),)
         return query, changed
 
-    def _made(self, live: LiveModel, history: History, knobs: Knobs, asked: _Asked) -> Query:
+    def _made(self, live: LiveModel, history: History, knobs: Knobs, request: _Request) -> Query:
         queries = self.recommender.queries
-        return queries.make(live, history, knobs, asked.purpose, asked.user_id)
+        return queries.make(live, history, knobs, request.purpose, request.user_id)
 
     def _model(self, token: RequestId) -> tuple[LiveModel, tuple[Change, ...]]:
         """Return the model that made a list, or the live one where it is gone."""
@@ -352,9 +352,9 @@ def _counterfactual(
     )
 
 
-def _selection(live: LiveModel, asked: _Asked) -> Selection | None:
+def _selection(live: LiveModel, request: _Request) -> Selection | None:
     """Return which interactions are positive; every item of a history without a name is."""
-    return live.selection if asked.purpose == "user" else None
+    return live.selection if request.purpose == "user" else None
 
 
 def _history_changes(

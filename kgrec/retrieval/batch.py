@@ -15,7 +15,7 @@ from kgrec.data.dataset import IntArray
 from kgrec.graph.pages import Page, interaction_pages, user_pages
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
-from kgrec.retrieval.history import as_history, asked_now, interactions_of
+from kgrec.retrieval.history import as_history, current_time, interactions_of
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.query import Filters, Knobs, QueryMaker
 from kgrec.retrieval.reranking import picks
@@ -73,14 +73,14 @@ def recommend_all(
     Raises:
         ConfigError: `k`, `diversity` or a filter makes no sense.
     """
-    knobs, asked = Knobs.of(k, filters, diversity), asked_now()
+    knobs, query_time = Knobs.of(k, filters, diversity), current_time()
     queries = QueryMaker(store, "memory")
     passed = queries.passed(live, knobs)
     users = [user for page in user_pages(store) for user in page["ids"]]
     for page in interaction_pages(store, users, progress):
         for row, columns in _by_user(page):
             done = interactions_of(columns)
-            history = as_history(done, live.team.items, live.selection, asked=asked)
+            history = as_history(done, live.team.items, live.selection, query_time=query_time)
             if not len(history):
                 continue
             query = queries.make(live, history, knobs, "user", users[row], passed=passed)

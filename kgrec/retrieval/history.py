@@ -47,14 +47,14 @@ class History:
         events: positive events on items that the model knows, newest first, [H].
         rows: rows of the events' items, int64 [H].
         seen: every item of the history, the positive ones and the others, newest first.
-        asked: the moment of asking, milliseconds since 1970.
+        query_time: the moment of asking, milliseconds since 1970.
         num_items: how many items the model knows.
     """
 
     events: tuple[Event, ...] = ()
     rows: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     seen: tuple[Event, ...] = ()
-    asked: int = 0
+    query_time: int = 0
     num_items: int = 0
 
     def __len__(self) -> int:
@@ -74,7 +74,7 @@ class History:
 
         Scores that depend on the time stay the same within an hour.
         """
-        return self.asked // HOUR * HOUR
+        return self.query_time // HOUR * HOUR
 
     @property
     def fingerprint(self) -> str:
@@ -107,10 +107,10 @@ class History:
         kept = [n for n, event in enumerate(self.events) if event.item_id != item_id]
         events = tuple(self.events[n] for n in kept)
         seen = tuple(event for event in self.seen if event.item_id != item_id)
-        return History(events, self.rows[kept], seen, self.asked, self.num_items)
+        return History(events, self.rows[kept], seen, self.query_time, self.num_items)
 
 
-def asked_now() -> int:
+def current_time() -> int:
     """Return the moment of asking, in milliseconds since 1970."""
     return int(time.time() * 1000)
 
@@ -140,7 +140,7 @@ def as_history(
     items: Vocabulary,
     selection: Selection | None = None,
     *,
-    asked: int | None = None,
+    query_time: int | None = None,
 ) -> History:
     """Keep the last interaction on each item; those that are positive and known are the events.
 
@@ -148,7 +148,7 @@ def as_history(
         interactions: newest first.
         items: what the model knows.
         selection: says which kinds and values are positive; None takes every one.
-        asked: the moment of asking, in milliseconds since 1970; now when absent.
+        query_time: the moment of asking, in milliseconds since 1970; now when absent.
     """
     last: dict[str, Event] = {}
     for event in interactions:
@@ -159,7 +159,7 @@ def as_history(
     if selection is not None:
         kept &= selection.positive([e.kind for e in seen], [e.value for e in seen])
     events = tuple(seen[n] for n in np.flatnonzero(kept).tolist())
-    moment = asked_now() if asked is None else asked
+    moment = current_time() if query_time is None else query_time
     return History(events, rows[kept], seen, moment, len(items))
 
 

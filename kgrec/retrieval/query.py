@@ -264,7 +264,7 @@ def request_id(
     """Return the token of a query, or of a list that no model could make; see `RequestId`."""
     return RequestId(
         model_id=live.model_id,
-        asked=history.asked,
+        query_time=history.query_time,
         k=knobs.k,
         filters=knobs.filters,
         diversity=knobs.diversity,

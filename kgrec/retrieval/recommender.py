@@ -16,7 +16,7 @@ from kgrec.graph.store import GraphStore
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.candidates import CandidateConfig, Retrieval, in_memory
 from kgrec.retrieval.declared import by_profile, read_declared
-from kgrec.retrieval.history import Event, History, as_history, asked_now, read_interactions
+from kgrec.retrieval.history import Event, History, as_history, current_time, read_interactions
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
 from kgrec.retrieval.query import Filters, Knobs, Query, QueryMaker, request_id
@@ -92,12 +92,12 @@ class Recommender:
             ModelError: no model is live, or it cannot be loaded.
             ConfigError: `k`, `diversity` or a filter makes no sense.
         """
-        knobs, asked = Knobs.of(k, filters, diversity), asked_now()
+        knobs, query_time = Knobs.of(k, filters, diversity), current_time()
 
         def answer(live: LiveModel) -> RecommendationList:
             done = read_interactions(self.store, user_id)
             items = live.team.items
-            history = as_history(done or (), items, live.selection, asked=asked)
+            history = as_history(done or (), items, live.selection, query_time=query_time)
             if not len(history):
                 why: Fallback = "unknown_user" if done is None else "empty_history"
                 declared = self._by_profile(live, history, knobs, user_id)
@@ -115,10 +115,10 @@ class Recommender:
 
         Raises what `recommend` raises.
         """
-        knobs, asked = Knobs.of(k, filters, diversity), asked_now()
+        knobs, query_time = Knobs.of(k, filters, diversity), current_time()
 
         def answer(live: LiveModel) -> RecommendationList:
-            known = as_history(self.events(history), live.team.items, asked=asked)
+            known = as_history(self.events(history), live.team.items, query_time=query_time)
             if not len(known):
                 return self._popular(live, known, knobs, "empty_history", "history")
             return self._list(self.queries.make(live, known, knobs, "history"))
@@ -134,13 +134,13 @@ class Recommender:
         Raises:
             NotFoundError: the graph has no such item.
         """
-        knobs, asked = Knobs.of(k, filters), asked_now()
+        knobs, query_time = Knobs.of(k, filters), current_time()
 
         def answer(live: LiveModel) -> RecommendationList:
             events = self.events([item_id])
             if not events:
                 raise NotFoundError("there is no such item", value=item_id)
-            history = as_history(events, live.team.items, asked=asked)
+            history = as_history(events, live.team.items, query_time=query_time)
             if len(history):
                 made = self.queries.make(live, history, knobs, "similar", with_priors=False)
                 return self._list(made)

@@ -24,7 +24,7 @@ _CHECK = 6
 _KEYS: dict[str, tuple[str, type]] = {
     # attribute: key in the token, type
     "model_id": ("m", str),
-    "asked": ("t", int),
+    "query_time": ("t", int),
     "k": ("k", int),
     "filters": ("f", list),
     "diversity": ("d", float),
@@ -42,7 +42,7 @@ class RequestId:
 
     Attributes:
         model_id: the model that answered.
-        asked: the moment of asking, milliseconds since 1970.
+        query_time: the moment of asking, milliseconds since 1970.
         k, filters, diversity: as they were asked for.
         purpose: for a user of the graph, for a history without a name, or items like one.
         user: `user_hash` of the user's id; empty where there is none.
@@ -53,7 +53,7 @@ class RequestId:
     """
 
     model_id: str
-    asked: int
+    query_time: int
     k: int
     filters: tuple[str, ...]
     diversity: float

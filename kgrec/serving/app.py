@@ -55,7 +55,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text}
     for status, text in {
         400: "The body cannot be read, or a filter makes no sense.",
-        401: "The server asks for a key.",
+        401: "The server needs a key.",
         403: "The key does not allow this.",
         404: "There is no such user or item.",
         413: "The body is too long.",

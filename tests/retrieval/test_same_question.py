@@ -168,7 +168,7 @@ def test_what_has_changed_since_is_named(asked: Planted, monkeypatch: pytest.Mon
     explainer, user = Explainer(recommender), user_id(9)
     found = recommender.recommend(user, 5)
     item = found.items[0]
-    later = RequestId.decode(found.request_id).asked + 7_200_000
+    later = RequestId.decode(found.request_id).query_time + 7_200_000
     asked.store.query(
         "MATCH (u:User {user_id: $user}) MATCH (i:Item {item_id: $item}) CREATE (u)-[:INTERACTED "
         "{key: 'late', kind: 'rating', value: 5.0, at: datetime({epochMillis: $at})}]->(i)",
@@ -181,7 +181,7 @@ def test_what_has_changed_since_is_named(asked: Planted, monkeypatch: pytest.Mon
     assert f"since then you rated {found.items[1].title} 5" in why.changed[0].detail
     assert any("Changed since the list was made" in sentence for sentence in why.words)
     # Asked two hours later, without the token: another history and another hour.
-    monkeypatch.setattr(history_module, "asked_now", lambda: later + 1)
+    monkeypatch.setattr(history_module, "current_time", lambda: later + 1)
     assert explainer.explain(user, item.item_id).score != item.score
     asked.store.query(
         "MATCH (u:User {user_id: $user})-[x:INTERACTED]->(:Item) WHERE x.key <> 'late' "
