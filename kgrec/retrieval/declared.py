@@ -115,7 +115,7 @@ def _recommendation(
     prior: float,
 ) -> Recommendation:
     contributions = {PROFILE: float(parts.sum()), _POPULARITY: float(prior)}
-    whole = [*map(float, parts), float(prior)]
+    whole = float(np.abs(parts).sum()) + abs(float(prior))
     reasons = [
         Reason(
             kind="profile",
