@@ -39,7 +39,7 @@ from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress, Task
 from kgrec.schema import Domain, load_schema
 from kgrec.stages.loading.facts import Tally, batched
-from kgrec.stages.loading.interactions import InteractionLoader
+from kgrec.stages.loading.interactions import InteractionLoader, LinkLoader
 from kgrec.stages.loading.items import (
     ENTITIES_A_BATCH,
     ITEMS_A_BATCH,
@@ -48,7 +48,6 @@ from kgrec.stages.loading.items import (
     ItemLoader,
     UserLoader,
 )
-from kgrec.stages.loading.links import LinkLoader
 
 _MOST_REASONS = 10
 RecordT = TypeVar("RecordT", ItemRecord, UserRecord, EntityRecord)
