@@ -133,7 +133,12 @@ def test_publish_lists_and_switches(there: Planted, run: Run, home: Path) -> Non
 
 @pytest.mark.parametrize(
     ("form", "file"),
-    [("pyg", "graph.safetensors"), ("parquet", "INTERACTED.parquet"), ("graphml", ""), ("networkx", "")],
+    [
+        ("pyg", "graph.safetensors"),
+        ("parquet", "INTERACTED.parquet"),
+        ("graphml", ""),
+        ("networkx", ""),
+    ],
 )
 def test_export(there: Planted, run: Run, tmp_path: Path, form: str, file: str) -> None:
     place = tmp_path / form
