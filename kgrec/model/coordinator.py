@@ -15,10 +15,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray
-from kgrec.model.gate import Gate
+from kgrec.model.gate import Gate, user_state
 from kgrec.model.histories import Histories, as_histories
 from kgrec.model.kernel import Kernel
-from kgrec.model.user_state import user_state
 
 Floats = NDArray[np.float64]
 _LEAST_SPREAD = 1e-9

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, ClassVar, Protocol, Self, cast
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
-from kgrec.errors import DataError
+from kgrec.errors import DataError, ModelError
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,3 +200,42 @@ def one_history(given: Histories) -> Histories:
     if len(given) != 1:
         raise DataError("one history is scored at a time", value=len(given))
     return given
+
+
+class HistoryReader(Protocol):
+    """Computes the weight of each history item."""
+
+    name: ClassVar[str]
+
+    def weights(self, histories: Histories) -> FloatArray:
+        """Return w_h for each entry, float32 [N]; a history's do not depend on its batch."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `load` needs beside the arrays, as plain values."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the parameters by name."""
+
+    @classmethod
+    def load(cls, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Build a reader again from `settings` and `arrays`."""
+
+
+READERS: dict[str, str] = {
+    # name: module:class
+    "sequence": "kgrec.model.sequence_reader:SequenceReader",
+}
+
+
+def load_reader(
+    name: str, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float32]]
+) -> HistoryReader:
+    """Build a stored reader again; raises ModelError for an unknown name."""
+    if name not in READERS:
+        raise ModelError(
+            "the model has a reader that this version does not know",
+            value=name,
+            remedy="Train the model again with this version.",
+        )
+    reader = cast(type[HistoryReader], pkgutil.resolve_name(READERS[name]))
+    return reader.load(settings, arrays)

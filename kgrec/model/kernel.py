@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.errors import ModelError
-from kgrec.model.histories import Histories, as_histories
-from kgrec.model.readers import HistoryReader
+from kgrec.model.histories import Histories, HistoryReader, as_histories
 
 Part = Literal["factors", "rows", "prior"]
 Source = Literal["interactions", "facts", "texts"]

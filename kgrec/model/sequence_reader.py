@@ -6,7 +6,7 @@ z       = Transformer([r, x_1 … x_L]), or [r, x_1 … x_L] where it has no lay
 a_h     = q(z_r) · k(z_h) / √d + c_h,      c_h a sum over scales of order and age
 w_h     = s · exp(a_h) / (Σ_h' exp(a_h'))^β
 
-Inference in NumPy, so that serving imports no torch. `kgrec.learning.sequential.reader_network` is
+Inference in NumPy, so that serving imports no torch. `kgrec.learning.sequential.network` is
 the torch module that learns the parameters.
 """
 

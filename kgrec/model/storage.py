@@ -26,10 +26,10 @@ from kgrec.errors import ModelError
 from kgrec.model.checkpoint import read_arrays, read_json, write_whole, writing_directory
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.gate import Gate
+from kgrec.model.histories import HistoryReader, load_reader
 from kgrec.model.kernel import Kernel
 from kgrec.model.profile import Profile
 from kgrec.model.ranker import Ranker
-from kgrec.model.readers import HistoryReader, load_reader
 from kgrec.model.record import (
     CONTENT_FILE,
     FORMAT,

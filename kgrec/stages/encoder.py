@@ -146,7 +146,7 @@ def _augmenter(
 ) -> tuple[Augmenter, int]:
     """Return what changes texts, and how many paraphrases it has."""
     from kgrec.learning.encoder.pairs import Augmenter, read_synonyms
-    from kgrec.text.paraphrases import paraphrased
+    from kgrec.text.language_model import paraphrased
 
     others = read_synonyms(synonyms) if synonyms is not None else {}
     similarity: dict[str, list[str]] = {}

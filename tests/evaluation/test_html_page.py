@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tastes import tastes
 
-from kgrec.cli.evaluation_tables import print_result
+from kgrec.cli.evaluate import print_result
 from kgrec.data.dataset import Interactions
 from kgrec.evaluation.ablation import AblationReport
 from kgrec.evaluation.evaluate import EvaluateConfig, evaluate

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kgrec.cli import main
-from kgrec.cli.shell import statements_of
+from kgrec.cli.graph import statements_of
 from kgrec.graph import embedded
 from kgrec.graph.home import GraphHome
 from kgrec.graph.store import GraphStore

@@ -15,10 +15,9 @@ from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
 from kgrec.explain.attribution import Rescoring
 from kgrec.model.coordinator import Coordinator
-from kgrec.model.histories import Histories
+from kgrec.model.histories import Histories, load_reader
 from kgrec.model.kernel import Kernel
 from kgrec.model.moments import Moments
-from kgrec.model.readers import load_reader
 from kgrec.model.team import Team
 
 ITEMS = 9

@@ -21,12 +21,11 @@ from kgrec.learning.blending.weights import (
 )
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.model.coordinator import Coordinator
-from kgrec.model.gate import Gate
+from kgrec.model.gate import Gate, state_names, user_state
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.storage import load_team, save_team
 from kgrec.model.team import Team
-from kgrec.model.user_state import state_names, user_state
 
 USERS, ITEMS = 400, 60
 

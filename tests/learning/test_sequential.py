@@ -16,7 +16,7 @@ from kgrec.data.protocols import split_by_time
 from kgrec.learning.agent import FitContext, NothingToLearnError
 from kgrec.learning.sequential.agent import SequenceProblem, SequentialAgent, SequentialConfig
 from kgrec.learning.sequential.examples import ExampleSource, ranks
-from kgrec.learning.sequential.reader_network import ReaderNetwork, TensorTokens
+from kgrec.learning.sequential.network import ReaderNetwork, TensorTokens
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel

@@ -16,8 +16,7 @@ from pydantic import SecretStr
 
 from kgrec.config import Settings
 from kgrec.errors import ConfigError, DataError, ModelError
-from kgrec.text.language_model import ChatEndpoint, Message, language_model
-from kgrec.text.paraphrases import paraphrased
+from kgrec.text.language_model import ChatEndpoint, Message, language_model, paraphrased
 
 SECRET = "sk-very-secret"
 HELLO = [Message(role="user", content="Hello")]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from kgrec.learning.link_prediction.batch_scores import powered, thinned
-from kgrec.training.regularise import adversarial_loss, info_nce, noisy
+from kgrec.training.losses import adversarial_loss, info_nce, noisy
 
 
 def unit(rows: int, seed: int = 0) -> torch.Tensor:

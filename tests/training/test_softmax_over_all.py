@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrec.training.losses import softmax_loss
-from kgrec.training.softmax_over_all import added_scores, softmax_over_all
-from kgrec.training.sparse import Adjacency, aggregate, csr_tensor
+from kgrec.training.sparse import Adjacency, added_scores, aggregate, csr_tensor, softmax_over_all
 
 ROWS, ITEMS, SIZE = 5, 9, 3
 

@@ -19,9 +19,8 @@ from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.metrics.ranking import Values, mask_seen
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.model.coordinator import Coordinator, Floats, standardised
-from kgrec.model.gate import Gate, with_one
+from kgrec.model.gate import Gate, user_state, with_one
 from kgrec.model.kernel import Kernel
-from kgrec.model.user_state import user_state
 from kgrec.progress import SILENT, Progress
 
 

@@ -15,9 +15,8 @@ from kgrec.export.pyg import HeteroData
 from kgrec.learning.agent import FitContext, NothingToLearnError
 from kgrec.learning.knowledge.network import KnowledgeNetwork
 from kgrec.learning.knowledge.typed_graph import TypedGraph
-from kgrec.learning.link_prediction.network import HistoryNetwork
+from kgrec.learning.link_prediction.network import HistoryNetwork, SentenceMap
 from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig
-from kgrec.learning.link_prediction.sentence_map import SentenceMap
 from kgrec.learning.sentence_vectors import principal_vectors
 from kgrec.model.kernel import Kernel, Source
 

@@ -28,8 +28,7 @@ from torch import Tensor, nn
 from kgrec.learning.knowledge.relation_conv import RelationConv, TypedEdges
 from kgrec.learning.knowledge.typed_graph import EdgeTable, TypedGraph
 from kgrec.learning.link_prediction.convolution import Graph
-from kgrec.learning.link_prediction.network import INIT_SCALE, HistoryNetwork
-from kgrec.learning.link_prediction.sentence_map import SentenceMap
+from kgrec.learning.link_prediction.network import INIT_SCALE, HistoryNetwork, SentenceMap
 
 # Not 0 to begin with: what goes there and back over a link has the gradient of a square.
 LINK_WEIGHT = 0.5

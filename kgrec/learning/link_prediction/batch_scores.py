@@ -14,8 +14,7 @@ from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.learning.link_prediction.batches import Batch, positions
 from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.training.losses import LossConfig, ranking_loss
-from kgrec.training.softmax_over_all import Cells, added_scores, softmax_over_all
-from kgrec.training.sparse import Adjacency
+from kgrec.training.sparse import Adjacency, Cells, added_scores, softmax_over_all
 
 
 class BatchScores:

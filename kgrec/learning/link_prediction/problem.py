@@ -31,9 +31,9 @@ from kgrec.learning.search_space import Choices, Range, Space
 from kgrec.metrics.validation import Objective
 from kgrec.model.kernel import Kernel, Source, mean_kernel
 from kgrec.training.loop import Schedule, seeded, train
-from kgrec.training.losses import LossConfig
-from kgrec.training.regularise import (
+from kgrec.training.losses import (
     ContrastConfig,
+    LossConfig,
     RegulariseConfig,
     adversarial_loss,
     info_nce,

@@ -18,8 +18,7 @@ from kgrec.learning.knowledge_features import degree_features
 from kgrec.learning.link_prediction.batches import Budget, negatives_of
 from kgrec.learning.search_space import Choices, Range, Space
 from kgrec.learning.sequential.examples import Examples, ExampleSource, has_order
-from kgrec.learning.sequential.network import Items, SequenceNetwork
-from kgrec.learning.sequential.reader_network import TensorTokens
+from kgrec.learning.sequential.network import Items, SequenceNetwork, TensorTokens
 from kgrec.metrics.validation import Objective
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
