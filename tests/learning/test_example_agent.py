@@ -17,6 +17,7 @@ from kgrec.errors import ConfigError
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.registry import AGENTS, register
 from kgrec.learning.team_config import TeamConfig
+from kgrec.model.histories import Histories
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sage_agent.py"
 
@@ -53,9 +54,10 @@ def test_it_trains_in_a_team_beats_popularity_and_is_explained(example: ModuleTy
     popular = np.tile(np.asarray(seen.sum(axis=0)), (seen.shape[0], 1))
     assert recall(sage.scores(seen), seen, wanted) > 1.5 * recall(popular, seen, wanted)
     candidates = np.array([1, 30, 90])
-    history = seen[5].indices.astype(np.int64)
-    parts = sage.parts(history, candidates)
+    scorer = sage.scorer(Histories.from_matrix(seen[5]))
+    parts = scorer.contributions(candidates)
     assert parts.agents == ("sage",)
+    assert parts.by_item.shape == (1, seen[5].nnz, 3)
     np.testing.assert_allclose(parts.total, sage.scores(seen[5])[0, candidates], rtol=1e-4)
 
 
