@@ -28,14 +28,13 @@ import optuna
 from kgrec.data.atomic import read_folder
 from kgrec.data.dataset import Dataset, Interactions
 from kgrec.data.vocabulary import Vocabulary
-from kgrec.learning.agent import Agent, FitContext
+from kgrec.learning.agent import Agent, Choices, FitContext, Number, Space
 from kgrec.learning.blending import search as searching
 from kgrec.learning.blending.blend import choose_among
 from kgrec.learning.blending.ranker import RankerConfig
 from kgrec.learning.blending.search import SearchConfig, SettingsSearch
 from kgrec.learning.blending.weights import CoordinatorConfig, GateConfig
 from kgrec.learning.registry import build_agent
-from kgrec.learning.search_space import Choices, Number, Space
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.model.coordinator import standardised
 from kgrec.model.kernel import Kernel

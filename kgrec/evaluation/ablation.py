@@ -19,10 +19,9 @@ from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
 from kgrec.evaluation.measure import HeldOutQueries, Measurement, measure
 from kgrec.evaluation.report import Metric
-from kgrec.learning.agent import Encode
+from kgrec.learning.agent import Encode, with_settings
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.registry import build_agent
-from kgrec.learning.search_space import with_settings
 from kgrec.learning.team_config import TeamConfig
 from kgrec.metrics.intervals import Difference, compare
 from kgrec.metrics.ranking import Values

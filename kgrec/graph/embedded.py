@@ -14,7 +14,7 @@ from typing import TypeGuard
 from kgrec.errors import GraphUnavailableError
 from kgrec.graph import processes
 from kgrec.graph.address import Address, Login
-from kgrec.graph.arcade import accepts_reader, ensure_reader, is_ready
+from kgrec.graph.dialects import accepts_reader, ensure_reader, is_ready
 from kgrec.graph.home import GraphHome, ServerState
 from kgrec.graph.launch import ServerConfig, is_listening, package_folder
 from kgrec.graph.processes import FileLock, exclusive, is_held

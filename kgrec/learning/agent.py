@@ -1,4 +1,7 @@
-"""What every agent is: a name, a frozen config, and a fit that returns a kernel."""
+"""What every agent is: a name, a frozen config, and a fit that returns a kernel.
+
+An agent names the values that its settings may take in a search, by dotted names.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from kgrec.errors import ModelError
-from kgrec.learning.search_space import Space
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
@@ -23,6 +25,46 @@ from kgrec.training.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
+
+
+Number = float | int
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One of some values."""
+
+    values: Sequence[Number]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Any number from `low` to `high`, drawn by its logarithm where `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+Space = Choices | Range
+
+
+def setting_of(config: Mapping[str, Any], name: str) -> Any:
+    """Return a setting by its name, in which dots lead into parts; None where there is none."""
+    value: Any = config
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def with_settings(config: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with some settings changed, by names as of `setting_of`."""
+    whole = dict(config)
+    for name, value in changed.items():
+        first, _, rest = name.partition(".")
+        whole[first] = with_settings(whole[first], {rest: value}) if rest else value
+    return whole
+
 
 Encode = Callable[[Sequence[str]], FloatArray]
 """Texts to unit vectors, float32 [N, D]."""

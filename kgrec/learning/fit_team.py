@@ -12,12 +12,11 @@ from typing import Any
 
 from kgrec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from kgrec.errors import ConfigError, KGRecError, ModelError
-from kgrec.learning.agent import Agent, Encode, FitContext, NothingToLearnError
+from kgrec.learning.agent import Agent, Encode, FitContext, NothingToLearnError, with_settings
 from kgrec.learning.blending.blend import Choice, choose_among
 from kgrec.learning.blending.search import SettingsSearch
 from kgrec.learning.profile import learn_profile
 from kgrec.learning.registry import build_agent
-from kgrec.learning.search_space import with_settings
 from kgrec.learning.sentence_vectors import remembering
 from kgrec.learning.team_config import (
     TeamConfig,

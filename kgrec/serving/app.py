@@ -1,7 +1,4 @@
-"""The explorer page: files of this package, served as they are.
-
-The HTTP application: routes, errors, limits, keys and the page.
-"""
+"""The HTTP application: routes, errors, limits, keys, health, and the files of the page."""
 
 from __future__ import annotations
 
@@ -12,20 +9,54 @@ from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
 from kgrec.config import Settings, load_settings
-from kgrec.serving import feedback, health, items, recommendations, users
+from kgrec.serving import feedback, items, recommendations, users
 from kgrec.serving.config import ServingConfig
 from kgrec.serving.limits import Limits
 from kgrec.serving.problems import MEDIA_TYPE, Problem, add_handlers
-from kgrec.serving.security import KeyRing, LoopbackOnly, SecurityHeaders
-from kgrec.serving.service import Service
+from kgrec.serving.schemas import Health, Model, Readiness
+from kgrec.serving.security import KeyRing, LoopbackOnly, Role, SecurityHeaders, require
+from kgrec.serving.service import CurrentEngine, Service
 from kgrec.version import __version__
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+def healthz() -> Health:
+    """Report that the process answers, whatever the state of its graph."""
+    return Health(version=__version__)
+
+
+@router.get("/readyz")
+def readyz(engine: CurrentEngine) -> Readiness:
+    """Report that the graph answers and a model is live; 503 otherwise."""
+    engine.recommender.live.current()  # raises where either is away
+    return Readiness(ready=True, parts={"graph": "ok", "model": "ok"})
+
+
+@router.get("/v1/model", dependencies=[Depends(require(Role.READ))])
+def get_model(engine: CurrentEngine) -> Model:
+    """Return the live model and its stored record."""
+    live = engine.recommender.live.current()
+    return Model(
+        engine=engine.store.info().engine,
+        model_id=live.model_id,
+        created_at=live.record.created_at,
+        agents=live.record.shares,
+        failed=live.record.failed,
+        metrics=live.record.metrics,
+        settings=live.record.settings.get("settings", {}),
+        items=live.record.items,
+        vocabulary_hash=live.record.vocabulary,
+    )
+
 
 _STATIC = Path(__file__).resolve().parent / "static"
 _REVALIDATE = {"Cache-Control": "no-cache"}
@@ -103,8 +134,9 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
     app.state.service = service
     app.state.keys = keys
     # An id may hold a slash, so a longer path must be matched before the shorter that it also fits.
-    for module in (recommendations, feedback, users, items, health):
+    for module in (recommendations, feedback, users, items):
         app.include_router(module.router)
+    app.include_router(router)
     add_page(app)
     add_handlers(app, service.look_again)
     _describe_problems(app)

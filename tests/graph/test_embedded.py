@@ -18,7 +18,8 @@ import pytest
 
 from kgrec.config import Settings
 from kgrec.errors import ConfigError, GraphUnavailableError
-from kgrec.graph import arcade, embedded, open_graph
+from kgrec.graph import dialects as arcade
+from kgrec.graph import embedded, open_graph
 from kgrec.graph.address import Address, Login
 from kgrec.graph.home import GraphHome, ServerState
 from kgrec.graph.launch import ServerConfig

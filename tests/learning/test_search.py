@@ -20,7 +20,16 @@ from kgrec.config import parse_config, seconds_of
 from kgrec.data.dataset import Dataset, Interactions
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ConfigError, ModelError
-from kgrec.learning.agent import Agent, AgentConfig, FitContext
+from kgrec.learning.agent import (
+    Agent,
+    AgentConfig,
+    Choices,
+    FitContext,
+    Range,
+    Space,
+    setting_of,
+    with_settings,
+)
 from kgrec.learning.blending.blend import choose_among
 from kgrec.learning.blending.ranker import RankerConfig
 from kgrec.learning.blending.search import SearchConfig, SettingsSearch, _Study
@@ -28,7 +37,6 @@ from kgrec.learning.blending.weights import CoordinatorConfig, GateConfig
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.linear.agent import LinearConfig
 from kgrec.learning.registry import AGENTS, agent_class
-from kgrec.learning.search_space import Choices, Range, Space, setting_of, with_settings
 from kgrec.learning.team_config import TeamConfig
 from kgrec.metrics.validation import Objective
 from kgrec.model.kernel import Kernel

@@ -109,7 +109,7 @@ def test_contributions_of_an_explanation_sum_to_the_recommended_score(api: httpx
 
 
 def test_somebody_without_history_gets_a_marked_fallback(api: httpx.Client) -> None:
-    for user, why in (("loner", "empty_history"), ("somebody-new", "unknown_user")):
+    for user, why in (("loner", "profile"), ("somebody-new", "unknown_user")):
         found = get(api, f"/v1/users/{user}/recommendations", k=3)
         assert found["fallback"] == why
         assert len(found["items"]) == 3

@@ -11,8 +11,7 @@ import torch
 from torchrun import torchrun
 
 from kgrec.errors import ConfigError
-from kgrec.training.compression import TopKCompression, _done
-from kgrec.training.workers import ALONE, PATIENCE, Workers, joined
+from kgrec.training.workers import ALONE, PATIENCE, TopKCompression, Workers, _done, joined
 
 SCRIPT = Path(__file__).with_name("two_workers.py")
 

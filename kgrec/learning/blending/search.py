@@ -23,10 +23,17 @@ from pydantic import Field
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray
 from kgrec.errors import ModelError
-from kgrec.learning.agent import Agent, FitContext
+from kgrec.learning.agent import (
+    Agent,
+    Choices,
+    FitContext,
+    Number,
+    Space,
+    setting_of,
+    with_settings,
+)
 from kgrec.learning.blending.blend import Choice
 from kgrec.learning.registry import build_agent
-from kgrec.learning.search_space import Choices, Number, Space, setting_of, with_settings
 from kgrec.metrics.ranking import Values
 from kgrec.model.coordinator import standardised
 from kgrec.model.kernel import Kernel

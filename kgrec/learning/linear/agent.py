@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError
+from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError, Range, Space
 from kgrec.learning.knowledge_features import HOP_DECAY
 from kgrec.learning.linear.blocks import BlockConfig
 from kgrec.learning.linear.forms import (
@@ -20,7 +20,6 @@ from kgrec.learning.linear.forms import (
     SparseForm,
 )
 from kgrec.learning.linear.gram import Evidence, WeightConfig
-from kgrec.learning.search_space import Range, Space
 from kgrec.metrics.validation import Objective
 from kgrec.model.kernel import Kernel, Part, Source
 

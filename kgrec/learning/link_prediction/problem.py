@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from kgrec.data.dataset import IntArray, Interactions
-from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError
+from kgrec.learning.agent import AgentConfig, Choices, FitContext, NothingToLearnError, Range, Space
 from kgrec.learning.link_prediction.batch_scores import BatchScores
 from kgrec.learning.link_prediction.batches import (
     Batch,
@@ -27,7 +27,6 @@ from kgrec.learning.link_prediction.batches import (
 )
 from kgrec.learning.link_prediction.convolution import Edges, Graph
 from kgrec.learning.link_prediction.network import HistoryNetwork
-from kgrec.learning.search_space import Choices, Range, Space
 from kgrec.metrics.validation import Objective
 from kgrec.model.kernel import Kernel, Source, mean_kernel
 from kgrec.training.loop import Schedule, seeded, train

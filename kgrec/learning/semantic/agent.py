@@ -10,8 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from kgrec.errors import ModelError
-from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError
-from kgrec.learning.search_space import Range, Space
+from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError, Range, Space
 from kgrec.learning.semantic.projection import ProjectionConfig, learn_projection
 from kgrec.learning.sentence_vectors import Directions
 from kgrec.metrics.validation import Objective, Validation

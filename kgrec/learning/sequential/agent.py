@@ -13,10 +13,9 @@ from torch import Tensor
 
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.errors import ModelError
-from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError
+from kgrec.learning.agent import AgentConfig, Choices, FitContext, NothingToLearnError, Range, Space
 from kgrec.learning.knowledge_features import degree_features
 from kgrec.learning.link_prediction.batches import Budget, negatives_of
-from kgrec.learning.search_space import Choices, Range, Space
 from kgrec.learning.sequential.examples import Examples, ExampleSource, has_order
 from kgrec.learning.sequential.network import Items, SequenceNetwork, TensorTokens
 from kgrec.metrics.validation import Objective
