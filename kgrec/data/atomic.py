@@ -23,8 +23,7 @@ from kgrec.data.item_files import (
     missing_column,
     read_table,
 )
-from kgrec.data.records import MAX_ID
-from kgrec.data.values import CellError, parse_number, parse_time, parse_value
+from kgrec.data.records import MAX_ID, CellError, parse_number, parse_time, parse_value
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 

@@ -10,6 +10,7 @@ from kgrec.data.columns import ColumnPlan
 from kgrec.data.records import (
     MAX_ID,
     TABLE,
+    CellError,
     EntityRecord,
     FactRecord,
     InteractionRecord,
@@ -20,11 +21,6 @@ from kgrec.data.records import (
     Value,
     display_title,
     entity_id,
-    tidy,
-)
-from kgrec.data.sources import Source
-from kgrec.data.values import (
-    CellError,
     parse_id,
     parse_number,
     parse_property,
@@ -32,7 +28,9 @@ from kgrec.data.values import (
     parse_time,
     parse_value,
     split_values,
+    tidy,
 )
+from kgrec.data.sources import Source
 from kgrec.schema import Core, Domain
 
 Report = Callable[[object, str], None]

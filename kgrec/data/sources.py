@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from kgrec.data.records import CellError, parse_number, parse_time
 from kgrec.data.tables import TableFormat
-from kgrec.data.values import CellError, parse_number, parse_time
 from kgrec.schema import Domain
 
 Kind = Literal["catalog", "users", "interactions", "entities", "relations"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import IntArray
-from kgrec.data.values import NULL_KEYS
+from kgrec.data.records import NULL_KEYS
 from kgrec.errors import ConfigError
 from kgrec.evaluation.protocol import HeldOutTargets
 from kgrec.evaluation.report import Metric, metrics_of

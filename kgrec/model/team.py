@@ -109,10 +109,7 @@ class Team:
         return scores
 
     def scorer(self, history: Histories) -> Scorer:
-        """Have the active agents read one history; all that is asked of it uses that reading.
-
-        Args:
-            history: one history; may be empty.
+        """Have the active agents read one history, which may be empty; see `Scorer`.
 
         Raises:
             DataError: there are several histories.

@@ -31,14 +31,11 @@ class CandidateConfig(FrozenModel):
     """How many candidates are gathered from the graph.
 
     Attributes:
-        neighbours: how many the vector index is asked for beside the seen items. An index is
-            approximate and one engine's recall is low below 100, so it is asked for far more
-            than are shown.
+        neighbours: how many the vector index is asked for beside the seen items; far more than are
+            shown, since an index is approximate and one engine's recall is low below 100.
         suggested: how many the suggestions of the history may add.
-        history: at most so many items of a history, the newest, are followed in the graph; the
-            score takes all of them.
-        seen: the graph leaves out up to so many seen items; with a longer history it would
-            compare every candidate with every item, so more is asked for instead.
+        history: at most so many items of a history, the newest, are followed in the graph.
+        seen: the graph leaves out up to so many seen items; beyond, more is asked for instead.
     """
 
     neighbours: int = 300

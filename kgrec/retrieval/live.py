@@ -81,9 +81,7 @@ class LiveModels:
         return str(rows[0]["model_id"]), str(rows[0]["slot"])
 
     def current(self) -> LiveModel:
-        """Return the live model, loading it when it is another than before.
-
-        While another thread loads it, this is the one before.
+        """Return the live model, or the one before it while another thread loads that.
 
         Raises:
             ModelError: no model is live, or its files are missing or broken.
@@ -173,8 +171,7 @@ class LiveModels:
         # What is computed or imported once is done before the first user: a history is scored.
         first = np.arange(min(1, len(team.items)), dtype=np.int64)
         team.scorer(Histories.one(first, len(team.items)))
-        meanings = meanings_of(selection.domain)
-        index = self._index(team, slot)
+        index, meanings = self._index(team, slot), meanings_of(selection.domain)
         return LiveModel(folder.name, slot, index, team, record, selection, meanings)
 
     def _index(self, team: Team, slot: str | None) -> str | None:

@@ -167,7 +167,7 @@ class Reading(FrozenModel):
 
 
 PropertyType = Literal["string", "integer", "float", "strings"]
-"""What a property of an item may be; `kgrec.data.values.parse_property` reads each of them."""
+"""What a property of an item may be; `kgrec.data.records.parse_property` reads each of them."""
 
 
 class Domain(FrozenModel):

@@ -18,10 +18,9 @@ from starlette.types import Scope
 from kgrec.config import Settings, load_settings
 from kgrec.serving import feedback, items, recommendations, users
 from kgrec.serving.config import ServingConfig
-from kgrec.serving.limits import Limits
 from kgrec.serving.problems import MEDIA_TYPE, Problem, add_handlers
 from kgrec.serving.schemas import Health, Model, Readiness
-from kgrec.serving.security import KeyRing, LoopbackOnly, Role, SecurityHeaders, require
+from kgrec.serving.security import KeyRing, Limits, LoopbackOnly, Role, SecurityHeaders, require
 from kgrec.serving.service import CurrentEngine, Service
 from kgrec.version import __version__
 

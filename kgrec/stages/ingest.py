@@ -22,6 +22,7 @@ from kgrec.data.columns import ColumnPlan, plan_columns
 from kgrec.data.parsing import Report, RowParser
 from kgrec.data.public import dataset_table
 from kgrec.data.records import (
+    CellError,
     EntityRecord,
     InteractionRecord,
     ItemRecord,
@@ -32,7 +33,6 @@ from kgrec.data.rejects import Rejects
 from kgrec.data.sources import Kind, Source, snake
 from kgrec.data.spool import InteractionSpool, LinkSpool
 from kgrec.data.tables import Table, fingerprint, open_table
-from kgrec.data.values import CellError
 from kgrec.errors import DataError
 from kgrec.graph.setup import ensure_schema
 from kgrec.graph.store import GraphStore

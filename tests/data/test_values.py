@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgrec.data.sources import value_type
-from kgrec.data.values import (
+from kgrec.data.records import (
     CellError,
     parse_id,
     parse_number,
@@ -20,6 +19,7 @@ from kgrec.data.values import (
     parse_time,
     split_values,
 )
+from kgrec.data.sources import value_type
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", "NULL", "nan", float("nan"), "None", "\\N"])

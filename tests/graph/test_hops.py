@@ -22,7 +22,7 @@ from kgrec.graph.training_data import read_dataset
 from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
 from kgrec.retrieval.reasons import path_sentence
 from kgrec.stages.loading.facts import fact_changes
-from kgrec.stages.training_key import data_fingerprint
+from kgrec.stages.train import data_fingerprint
 
 ANN, BOB, LEE = (Node.entity("Person", name) for name in ("Ann", "Bob", "Lee"))
 ROME, ITALY, MARS, MOON = (Node.entity("Place", n) for n in ("Rome", "Italy", "Mars", "Moon"))

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from kgrec.serving.config import ServingConfig
-from kgrec.serving.limits import Limits
+from kgrec.serving.security import Limits
 from kgrec.serving.server import listen, url_of
 
 

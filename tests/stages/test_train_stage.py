@@ -24,8 +24,7 @@ from kgrec.model.record import read_record
 from kgrec.model.storage import load_team
 from kgrec.model.team import Team
 from kgrec.stages.models import choose_model
-from kgrec.stages.train import TrainConfig, train
-from kgrec.stages.training_key import training_key
+from kgrec.stages.train import TrainConfig, train, training_key
 from kgrec.training.logs import read_log
 from kgrec.training.workers import Workers
 

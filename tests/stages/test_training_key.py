@@ -10,7 +10,7 @@ from tastes import tastes
 
 from kgrec.data.dataset import Column, Dataset, Links, LinkType
 from kgrec.data.vocabulary import Vocabulary
-from kgrec.stages.training_key import code_digest, data_fingerprint
+from kgrec.stages.train import code_digest, data_fingerprint
 
 _ONE = np.zeros(1, dtype=np.int64)
 _SURE = np.ones(1, dtype=np.float32)

@@ -42,14 +42,12 @@ class LinearConfig(AgentConfig):
             without interactions cannot be reached, so the default choices have no 0.
         hop_decay: weight of the features that an item has by links; 0 leaves links out; None
             chooses among `hop_decay_choices`, where there are links.
-        row_size: of the dense form, how many of the strongest weights of each history item are
-            kept.
+        row_size: of the dense form, how many weights of each history item are kept.
         blocks: how the sparse form cuts the catalogue.
         rank: eigenvectors of the low-rank form.
         search_items: of the dense form, settings are chosen on so many of the most popular items.
         search_sample: of the other forms, settings are chosen on about so many items, drawn by
-            chance (whole blocks in the sparse form). Among few items all that separates a user's
-            tastes looks good, and the ridge comes out too large.
+            chance (whole blocks in the sparse form). Among too few the ridge comes out too large.
     """
 
     searched: ClassVar[Mapping[str, Space]] = {
