@@ -25,7 +25,9 @@ def test_the_tour_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     printed = "\n".join(outputs)
     assert "recall@10" in printed
     assert "True" in printed  # the exported graph is valid
-    stored = ["".join(o["text"] for o in c["outputs"]) for c in RUNNER["code_cells"](notebook)]
+    stored = [
+        "".join("".join(o["text"]) for o in c["outputs"]) for c in RUNNER["code_cells"](notebook)
+    ]
     assert [bool(text) for text in stored] == [bool(text) for text in outputs]
 
 

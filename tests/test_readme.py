@@ -22,8 +22,8 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("kgrec ")
 ]
-# FOLDER and mine.toml are the reader's own; a server does not end; the demo has trained already.
-LEFT_OUT = {"FOLDER", "mine.toml", "serve", "train"}
+# FOLDER, ID and mine.toml are the reader's own; a server does not end; the demo has trained.
+LEFT_OUT = {"FOLDER", "ID", "mine.toml", "serve", "train"}
 RUNNABLE = [command for command in COMMANDS if not LEFT_OUT & set(command)]
 
 

@@ -71,12 +71,12 @@ def split(source: Path, target: Path, rounding: Rounding) -> dict[str, int]:
         write_table(target / f"ml-100k.{name}.inter", header, rows)
         counts[name] = len(rows)
     left = {items.id(row) for row in set(kept.item.tolist())}
-    for kind in ("item", "link"):
-        table = read_table(source / f"ml-100k.{kind}")
-        header = "\t".join(map(":".join, zip(table.columns, table.types, strict=True)))
-        rows = [row for row in table.rows if row[0] in left]
-        write_table(target / f"ml-100k.{kind}", header, rows)
-    for kind in ("kg", "user"):
+    table = read_table(source / "ml-100k.item")
+    header = "\t".join(map(":".join, zip(table.columns, table.types, strict=True)))
+    rows = [row for row in table.rows if row[0] in left]
+    write_table(target / "ml-100k.item", header, rows)
+    # The whole .link says which entities of the .kg are films that are left out.
+    for kind in ("link", "kg", "user"):
         if (source / f"ml-100k.{kind}").is_file():
             shutil.copyfile(source / f"ml-100k.{kind}", target / f"ml-100k.{kind}")
     return counts | {"users": len(set(kept.user.tolist())), "items": len(left)}

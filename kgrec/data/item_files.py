@@ -154,8 +154,9 @@ class ItemKnowledge:
     def add_graph(self, kg: AtomicTable, link: AtomicTable) -> None:
         """Take triples: facts where they touch an item, links between entities elsewhere.
 
-        A fact that points at its item gets the suffix `~`. An entity may stand for several items,
-        as editions of one work do: each has its facts.
+        Triples of items that `.link` has and the catalogue lacks, since nobody interacted with
+        them, are left out. A fact that points at its item gets the suffix `~`. An entity may stand
+        for several items, as editions of one work do: each has its facts.
         A column `confidence` holds the confidence of a triple; without one it is 1.
         """
         head, relation, tail = (
@@ -164,6 +165,7 @@ class ItemKnowledge:
         confidence = kg.find(("confidence",))
         item, entity = column_of(link, "item_id"), column_of(link, "entity_id")
         linked: dict[str, list[int]] = {}
+        absent = {row[entity] for row in link.rows if row[item] not in self._items}
         for row in link.rows:
             if row[item] in self._items and row[entity]:
                 linked.setdefault(row[entity], []).append(self._items.row(row[item]))
@@ -186,8 +188,9 @@ class ItemKnowledge:
                 self._add(one, row[relation], row[tail], sure)
             for one in linked.get(row[tail], ()):
                 self._add(one, f"{row[relation]}~", row[head], sure)
-            if row[head] not in linked and row[tail] not in linked and row[head] != row[tail]:
-                triple = row[head], row[relation], row[tail]
+            triple = row[head], row[relation], row[tail]
+            of_item = any(end in linked or end in absent for end in (row[head], row[tail]))
+            if not of_item and row[head] != row[tail]:
                 self._links[triple] = max(sure, self._links.get(triple, 0.0))
 
     def add_names(self, table: AtomicTable) -> None:

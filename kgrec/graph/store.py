@@ -80,6 +80,7 @@ class GraphStore:
     def __init__(self, address: Address, config: StoreConfig | None = None) -> None:
         self.address = address
         self.config = config or StoreConfig()
+        self.writes = 0  # of this store; what was read before the last may be out of date
         self._driver = self._connect(address.login)
         self._reader = self._driver
         try:
@@ -194,6 +195,7 @@ class GraphStore:
             if writing:
                 result.consume()
                 transaction.commit()
+        self.writes += writing
         return QueryResult(tuple(keys), records[:limit], len(records) > limit)
 
     def sole_writer(self) -> AbstractContextManager[None]:
@@ -237,12 +239,15 @@ class GraphStore:
         return driver.session(database=self.address.database, default_access_mode=access)
 
     def _write_once(self, work: Callable[[neo4j.ManagedTransaction], ResultT]) -> ResultT:
-        with (
-            translated(self.address.uri),
-            self.sole_writer(),
-            self._session(writing=True) as session,
-        ):
-            return session.execute_write(work)
+        try:
+            with (
+                translated(self.address.uri),
+                self.sole_writer(),
+                self._session(writing=True) as session,
+            ):
+                return session.execute_write(work)
+        finally:
+            self.writes += 1
 
     @staticmethod
     def _work(

@@ -145,8 +145,8 @@ def read_paths(
 
 
 _TYPES_LAST = 20.0
-"""Seconds after which new relation types in a graph are seen."""
-_TYPES: WeakKeyDictionary[GraphStore, tuple[float, RelationTypes]] = WeakKeyDictionary()
+"""Seconds after which relation types that others wrote are seen."""
+_TYPES: WeakKeyDictionary[GraphStore, tuple[float, int, RelationTypes]] = WeakKeyDictionary()
 
 _Place = tuple[NodeKind, str]
 """Kind and id of a node."""
@@ -356,10 +356,10 @@ class _Search:
 
 def _types_of(store: GraphStore) -> RelationTypes:
     """Return the relation types of a graph, read anew once in a while: they rarely change."""
-    read_at, types = _TYPES.get(store, (-math.inf, None))
-    if types is None or time.monotonic() > read_at + _TYPES_LAST:
-        types = relation_types(store)
-        _TYPES[store] = time.monotonic(), types
+    until, writes, types = _TYPES.get(store, (-math.inf, 0, None))
+    if types is None or writes != store.writes or time.monotonic() > until:
+        writes, types = store.writes, relation_types(store)
+        _TYPES[store] = time.monotonic() + _TYPES_LAST, writes, types
     return types
 
 

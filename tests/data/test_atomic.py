@@ -79,6 +79,21 @@ def test_triples_that_touch_no_item_are_links(tmp_path: Path) -> None:
     assert len(train.entity_names) == 3
 
 
+def test_triples_of_items_that_nobody_interacted_with_are_left_out(tmp_path: Path) -> None:
+    data = read_folder(
+        folder(
+            tmp_path,
+            kg="head_id:token\trelation_id:token\ttail_id:token\n"
+            "e1\tmade_by\tp\ngone\tmade_by\tp\nx\tinspired\tgone\np\tborn_in\tq\n",
+            link="item_id:token\tentity_id:token\na\te1\nnobody_s\tgone\n",
+        )
+    )
+    train = data.train
+    assert train.facts.entity.tolist() == [0]
+    assert train.entities.ids == ("p", "q")
+    assert train.links.types == (LinkType("entity", "born_in", "entity"),)
+
+
 def test_columns_of_users_are_numbers_or_categories(tmp_path: Path) -> None:
     rows = "".join(f"v{n}\t{n % 3}.5\t{'FM'[n % 2]}\tcode {n}\t{n}\tx y\n" for n in range(70))
     header = "user_id:token\tage:float\tsex:token\tzip:token\tyear:token\ttags:token_seq\n"

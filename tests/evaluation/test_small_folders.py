@@ -98,7 +98,7 @@ def test_what_the_test_part_repeats_is_told(tmp_path: Path, capsys: pytest.Captu
     assert "5 test interactions left out" in capsys.readouterr().out
     folder(tmp_path, train_inter=inter(TRAIN + TEST))
     assert run(path) == 3
-    assert "stand in no other part" in capsys.readouterr().err
+    assert "are in no other part" in capsys.readouterr().err
 
 
 def test_nothing_is_said_to_be_chosen_where_nothing_new_is_to_choose_on(

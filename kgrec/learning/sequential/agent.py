@@ -128,7 +128,7 @@ class SequenceProblem:
         self.held_out = context.held_out(config.objective)
         self.fill = self._fill() if config.fill is None else config.fill
         self.degree = np.bincount(self.learned.item, minlength=context.train.num_items)
-        self.features = degree_features(context.train)
+        self.features = degree_features(context.train, 0.0)
         self.text, self.failure = _text(context)
         values = squashed(self.learned.value)
         self.settings = ReaderSettings(
