@@ -7,6 +7,7 @@ along, sorts on disk; its file is temporary and unnamed.
 from __future__ import annotations
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
@@ -23,7 +24,7 @@ Spooled = tuple[int, InteractionRecord]
 _CACHE_KIB = 65_536
 
 
-class _Spool(Generic[RecordT]):
+class _Spool(ABC, Generic[RecordT]):
     """Takes records in any order and gives each key once, sorted by it; the later row counts.
 
     Raises:
@@ -77,11 +78,13 @@ class _Spool(Generic[RecordT]):
         self.taken += 1
         return (*self._row(spooled[1]), spooled[0])
 
+    @abstractmethod
     def _row(self, record: RecordT) -> _Row:
-        raise NotImplementedError
+        """Return the columns of a record."""
 
+    @abstractmethod
     def _record(self, *row: str | int | float) -> RecordT:
-        raise NotImplementedError
+        """Return the record of its columns."""
 
 
 class InteractionSpool(_Spool[InteractionRecord]):
