@@ -99,6 +99,10 @@ def _table(explanation: Explanation, num_history: int) -> Table:
         for share in explanation.history[:num_history]
     ]
     shown += [
+        (f"users {value.words}", value.contribution, f"{value.signed_share:+.0%}")
+        for value in explanation.declared
+    ]
+    shown += [
         (f"prior of {share.agent}", share.prior, "") for share in explanation.agents if share.prior
     ]
     largest = max((abs(value) for _, value, _ in shown), default=0.0) or 1.0

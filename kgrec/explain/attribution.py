@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.explain.records import AgentShare, HistoryShare
+from kgrec.explain.records import AgentShare, DeclaredShare, HistoryShare
 from kgrec.model.histories import Histories
 from kgrec.model.moments import Moments
 from kgrec.model.ranker import CandidateAttention, least_below
 from kgrec.model.scorer import Contributions, Scorer
 from kgrec.model.team import Team
+from kgrec.retrieval.declared import Declared
 from kgrec.retrieval.history import Event
 from kgrec.retrieval.query import Query
 from kgrec.retrieval.reasons import absolute_sum
@@ -86,14 +87,18 @@ class Rescoring:
         )
 
     @classmethod
-    def of_query(cls, query: Query, position: int, others: int) -> Rescoring:
+    def of_query(cls, query: Query, position: int, others: int) -> Rescoring | None:
         """Look up what is needed for one candidate of a query and the best others.
+
+        None where no history is scored: there is nothing to leave out.
 
         Args:
             position: of the candidate in the order of scores; it comes first.
             others: the scores of so many others are wanted.
         """
         scored = query.scored
+        if not isinstance(query.scorer, Scorer):
+            return None
         rest = np.delete(scored.rows, position)
         ranker = query.scorer.reordering
         reach = others if ranker is None else max(others, _REACH, 3 * ranker.top)
@@ -197,26 +202,16 @@ def _looked_up(scorer: Scorer, items: IntArray) -> tuple[NDArray[np.float64], ND
     return np.stack(similarity), np.stack([kernel.priors(items) for kernel in scorer.kernels])
 
 
-def attribute(
-    scorer: Scorer,
-    events: Sequence[Event],
-    parts: Contributions,
-    effects: NDArray[np.float64],
-) -> tuple[tuple[AgentShare, ...], tuple[HistoryShare, ...]]:
-    """Say what each agent and each history item contributes to one score.
+def agent_shares(parts: Contributions, shares: Mapping[str, float]) -> tuple[AgentShare, ...]:
+    """Say what each agent contributes to one score.
 
     Args:
-        events: the history, [H].
         parts: contributions to one item.
-        effects: deletion effects of the history items, [H].
-
-    Returns:
-        the agents, and the history items, the largest contribution first.
+        shares: how much each agent counts for the history.
     """
     by_item = parts.by_item[:, :, 0]  # [A, H]
-    shares = scorer.shares
     signed = signed_shares(dict(zip(parts.agents, parts.by_agent[:, 0].tolist(), strict=True)))
-    agents = tuple(
+    return tuple(
         AgentShare(
             agent=agent,
             share=shares.get(agent, 0.0),
@@ -227,9 +222,22 @@ def attribute(
         )
         for k, agent in enumerate(parts.agents)
     )
+
+
+def history_shares(
+    events: Sequence[Event], parts: Contributions, effects: NDArray[np.float64]
+) -> tuple[HistoryShare, ...]:
+    """Say what each history item contributes to one score, the largest contribution first.
+
+    Args:
+        events: the history, [H].
+        parts: contributions to one item.
+        effects: deletion effects of the history items, [H].
+    """
+    by_item = parts.by_item[:, :, 0]  # [A, H]
     contributions = by_item.sum(axis=0)
     total = absolute_sum(contributions, float(parts.priors[:, 0].sum()))
-    return agents, tuple(
+    return tuple(
         HistoryShare(
             **vars(events[n]),
             contribution=float(contributions[n]),
@@ -238,4 +246,18 @@ def attribute(
             deletion_effect=float(effects[n]),
         )
         for n in np.argsort(-contributions, kind="stable").tolist()
+    )
+
+
+def declared_shares(declared: Declared, parts: Contributions) -> tuple[DeclaredShare, ...]:
+    """Say what each declared value contributes to one score, the largest contribution first."""
+    values = parts.by_item[:, :, 0].sum(axis=0)
+    total = absolute_sum(values, float(parts.priors[:, 0].sum()))
+    return tuple(
+        DeclaredShare(
+            words=declared.words[n],
+            contribution=float(values[n]),
+            signed_share=signed_share(float(values[n]), total),
+        )
+        for n in np.argsort(-values, kind="stable").tolist()
     )

@@ -13,21 +13,24 @@ from pydantic import Field
 from kgrec.config import FrozenModel
 from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError, NotFoundError
-from kgrec.explain.attribution import Rescoring, attribute
+from kgrec.explain.attribution import Rescoring, agent_shares, declared_shares, history_shares
 from kgrec.explain.counterfactual import CounterfactualConfig, Removal, smallest_removal
-from kgrec.explain.records import Change, Counterfactual, Explanation, NamedItem
+from kgrec.explain.records import Change, Counterfactual, Explanation, HistoryShare, NamedItem
 from kgrec.explain.sentences import (
     change_words,
     contribution_words,
     counterfactual_words,
+    declared_words,
     fact_words,
     standing_words,
 )
 from kgrec.model.scorer import Contributions
+from kgrec.retrieval.declared import NOTHING, declared_reasons
 from kgrec.retrieval.history import Event, History, as_history, read_interactions
+from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
-from kgrec.retrieval.query import Knobs, Query
+from kgrec.retrieval.query import Query
 from kgrec.retrieval.reasons import absolute_sum, did, fact_reason, reasons_of
 from kgrec.retrieval.recommender import Recommender
 from kgrec.retrieval.records import Reason
@@ -198,14 +201,21 @@ class Explainer:
                 history, later = whole, []
         changed += _history_changes(history, later, token)
         query = self._made(live, history, request.knobs or Knobs(k=self.config.k), request)
+        if query.declared.fingerprint != token.declared and not len(history):
+            detail = "the user declares other properties or liked entities than then"
+            changed += (Change(what="profile", detail=detail),)
         if token.catalogue and query.catalogue and query.catalogue != token.catalogue:
             detail = "items have come or gone, so other candidates stand beside this one"
             changed += (Change(what="catalogue", detail=detail),)
         return query, changed
 
     def _made(self, live: LiveModel, history: History, knobs: Knobs, request: _Request) -> Query:
-        queries = self.recommender.queries
-        return queries.make(live, history, knobs, request.purpose, request.user_id)
+        queries, declared = self.recommender.queries, NOTHING
+        if not len(history) and request.user_id is not None:
+            declared = self.recommender.declared(live, request.user_id)
+        return queries.make(
+            live, history, knobs, request.purpose, request.user_id, declared=declared
+        )
 
     def _model(self, token: RequestId) -> tuple[LiveModel, tuple[Change, ...]]:
         """Return the model that made a list, or the live one where it is gone."""
@@ -230,12 +240,11 @@ class Explainer:
         parts = query.contributions([position])
         others = max(self.config.counterfactual.others, 2 * knobs.k)
         rescoring = Rescoring.of_query(query, position, others)
-        removal = smallest_removal(rescoring, k=knobs.k, config=self.config.counterfactual)
-        shown = (
-            picks(query, self.recommender.config.pool)
-            if query is listed and len(query.history)
-            else []
-        )
+        removal = None
+        if rescoring is not None:
+            removal = smallest_removal(rescoring, k=knobs.k, config=self.config.counterfactual)
+        personal = len(query.history) or len(query.declared)
+        shown = picks(query, self.recommender.config.pool) if query is listed and personal else []
         place = next((n for n, pick in enumerate(shown) if pick.position == position), None)
         # Place n among the candidates of the rescoring, whose first is the item, as a position.
         passing = [n - (n <= position) for n in removal.passing] if removal else []
@@ -244,9 +253,12 @@ class Explainer:
         wanted += [] if nearest is None else [nearest]
         titles = self._titles(query, wanted)
         item = NamedItem(item_id=item_id, title=titles[position])
-        agents, history = attribute(
-            query.scorer, query.history.events, parts, rescoring.deletion_effects
-        )
+        agents = agent_shares(parts, query.scorer.shares)
+        history: tuple[HistoryShare, ...] = ()
+        if rescoring is not None:
+            effects = rescoring.deletion_effects
+            history = history_shares(query.history.events, parts, effects)
+        declared = declared_shares(query.declared, parts) if len(query.declared) else ()
         counterfactual = _counterfactual(query, removal, passing, titles)
         moved = () if place is None else moves(shown[place], place + 1, titles)
         reasons, paths = self._reasons(query, parts, item)
@@ -254,6 +266,7 @@ class Explainer:
         words = [
             *change_words(changed),
             *standing_words(item.title, score, rank, len(scored), moved),
+            *declared_words(declared),
             *contribution_words(agents, history),
             *fact_words(paths, query.history.events),
             *counterfactual_words(item.title, counterfactual),
@@ -278,6 +291,7 @@ class Explainer:
             seen=item_id in listed.history.seen_ids,
             agents=agents,
             history=history,
+            declared=declared,
             counterfactual=counterfactual,
             reasons=reasons,
             paths=paths,
@@ -296,6 +310,8 @@ class Explainer:
         self, query: Query, parts: Contributions, item: NamedItem
     ) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
         """Return the short reasons, and those that are facts, the weightiest first."""
+        if len(query.declared):
+            return declared_reasons(query.declared, parts, 0), ()
         events, item_parts = query.history.events, parts.by_item[:, :, 0].sum(axis=0)
         total = absolute_sum(item_parts, float(parts.priors[:, 0].sum()))
         order = [n for n in np.argsort(-item_parts, kind="stable") if item_parts[n] > 0]

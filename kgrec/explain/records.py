@@ -52,6 +52,20 @@ class HistoryShare(FrozenModel):
     deletion_effect: float
 
 
+class DeclaredShare(FrozenModel):
+    """What one declared value contributes to the score, for a user without a history.
+
+    Attributes:
+        words: of the value, as what users have in common: `of occupation student`.
+        contribution: its part of the score.
+        signed_share: the same, beside the other values and the prior.
+    """
+
+    words: str
+    contribution: float
+    signed_share: float
+
+
 class NamedItem(FrozenModel):
     """An item by id and title."""
 
@@ -84,15 +98,15 @@ class Counterfactual(FrozenModel):
 class Change(FrozenModel):
     """What is no longer as it was when the list was made."""
 
-    what: Literal["history", "model", "catalogue"]
+    what: Literal["history", "profile", "model", "catalogue"]
     detail: str
 
 
 class Explanation(FrozenModel):
     """Why an item is, or would be, recommended.
 
-    The contributions of `history` and the priors of `agents` sum to `score`, and so do the
-    histories and priors of `agents`.
+    The contributions of `history` and `declared` and the priors of `agents` sum to `score`, and so
+    do the histories and priors of `agents`.
 
     Attributes:
         user_id: None for a history without a name.
@@ -106,6 +120,8 @@ class Explanation(FrozenModel):
         candidates: how many candidates there were, the item with them.
         candidate: False where the item was none: the filters leave it out, or it was seen.
         seen: the item is in the history; it is explained from the rest of it.
+        declared: what a user without a history declares, where the list is by that; `history` is
+            empty then, and there is no counterfactual.
         reasons: the short reasons, as the list has them.
         paths: reasons that are facts read from the graph, the weightiest first.
         words: sentences over all this, none with a name that is not in the graph.
@@ -130,6 +146,7 @@ class Explanation(FrozenModel):
     seen: bool
     agents: tuple[AgentShare, ...]
     history: tuple[HistoryShare, ...]
+    declared: tuple[DeclaredShare, ...] = ()
     counterfactual: Counterfactual | None
     reasons: tuple[Reason, ...]
     paths: tuple[Reason, ...]

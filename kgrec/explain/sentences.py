@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kgrec.explain.records import AgentShare, Change, Counterfactual, HistoryShare
+from kgrec.explain.records import (
+    AgentShare,
+    Change,
+    Counterfactual,
+    DeclaredShare,
+    HistoryShare,
+)
 from kgrec.retrieval.history import Event
 from kgrec.retrieval.reasons import path_words
 from kgrec.retrieval.records import Move, Reason
@@ -34,6 +40,17 @@ def contribution_words(agents: Sequence[AgentShare], history: Sequence[HistorySh
     ordered = sorted(agents, key=lambda each: -abs(each.signed_share))
     parts = [f"{a.agent} {a.signed_share:+.0%}" for a in ordered if a.signed_share]
     return [*found, *([f"By agent: {', '.join(parts)}."] if parts else [])]
+
+
+def declared_words(declared: Sequence[DeclaredShare]) -> list[str]:
+    """Say which declared values carry the score of a user without a history."""
+    if not declared:
+        return []
+    best = [share.words for share in declared[:3] if share.contribution > 0]
+    why = (
+        f"users {_and(best)} chose it more than others" if best else "no declared value favours it"
+    )
+    return [f"There is no history yet; {why}."]
 
 
 def fact_words(paths: Sequence[Reason], events: Sequence[Event]) -> list[str]:

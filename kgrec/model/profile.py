@@ -19,6 +19,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.model.scorer import Contributions, Floats
+
+PROFILE = "profile"
+POPULARITY = "popularity"
+"""The names under which declared values, and the prior, stand where an agent's would."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,58 @@ class DeclaredProperty:
 
 
 @dataclass(frozen=True, eq=False)
+class ProfileScorer:
+    """What one user declares, scored as a `kgrec.model.scorer.Scorer` scores a history.
+
+    Attributes:
+        profile: of the team.
+        values: rows of the declared values, int64 [V], distinct.
+    """
+
+    profile: Profile
+    values: IntArray
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Empty: no agent reads a declared value."""
+        return {}
+
+    def scores(self, candidates: IntArray | None = None, *, with_priors: bool = True) -> Floats:
+        """Score candidates (rows, [C]; None: all), float64 [C]."""
+        scores = self.profile.scores(self.values)
+        if not with_priors:
+            scores = scores - self.profile.prior
+        return scores if candidates is None else scores[candidates]
+
+    def rank(
+        self, candidates: IntArray, scores: Floats, *, with_priors: bool = True
+    ) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return the scores as they are: no ranker reads declared values."""
+        return scores.copy(), np.zeros(len(candidates), dtype=np.bool_)
+
+    def contributions(
+        self,
+        candidates: IntArray,
+        scores: Floats | None = None,
+        reordered: NDArray[np.bool_] | None = None,
+        *,
+        with_priors: bool = True,
+        ranked: bool = True,
+    ) -> Contributions:
+        """Take scores apart by declared value; `by_item` is [2, V, C]."""
+        parts, priors = self.profile.parts(self.values, candidates)
+        none = np.zeros_like(parts)
+        return Contributions(
+            (PROFILE, POPULARITY),
+            np.ones(2),
+            np.stack([parts, none]),
+            np.stack([np.zeros_like(priors), priors * with_priors]),
+            none,
+            none,
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Profile:
     """Weights of declared values for items.
 
@@ -96,7 +153,7 @@ class Profile:
 
     def scores(self, values: IntArray) -> NDArray[np.float64]:
         """Score every item for rows of declared values, float64 [I]."""
-        scores = np.asarray(self.rows[values].sum(axis=0, dtype=np.float64)).ravel()
+        scores = np.asarray(self.rows[values].astype(np.float64).sum(axis=0)).ravel()
         return np.asarray(scores + self.prior)
 
     def parts(

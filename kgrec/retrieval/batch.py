@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,16 @@ from kgrec.data.dataset import IntArray
 from kgrec.graph.pages import Page, interaction_pages, user_pages
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
-from kgrec.retrieval.history import as_history, current_time, interactions_of
+from kgrec.retrieval.declared import read_declared
+from kgrec.retrieval.history import History, as_history, current_time, interactions_of
+from kgrec.retrieval.knobs import Filters, Knobs
 from kgrec.retrieval.live import LiveModel
-from kgrec.retrieval.query import Filters, Knobs, QueryMaker
+from kgrec.retrieval.maker import QueryMaker
+from kgrec.retrieval.query import Query
 from kgrec.retrieval.reranking import picks
 
 EDGES_A_BATCH = 4_000
+DECLARED_A_PAGE = 1_000
 POOL = 10
 """Of so many for each that is shown the diversity rule chooses, as in a single list."""
 
@@ -30,7 +35,8 @@ class BatchReport(FrozenModel):
 
     Attributes:
         users: users that got recommendations.
-        skipped: users without a history that the model knows; they keep none.
+        skipped: users of whom the model knows neither a history nor a declared value; they keep
+            no stored recommendation.
         written: relations written.
     """
 
@@ -67,8 +73,8 @@ def recommend_all(
 ) -> Iterator[TopItems]:
     """Yield what every user is recommended, as a list for each of them alone would show it.
 
-    The whole catalogue is scored in memory. Nothing is yielded for users without a history that
-    the model knows.
+    The whole catalogue is scored in memory. Users without a history that the model knows come
+    last, by what they declare; nothing is yielded for those who declare nothing that it knows.
 
     Raises:
         ConfigError: `k`, `diversity` or a filter makes no sense.
@@ -77,17 +83,39 @@ def recommend_all(
     queries = QueryMaker(store, "memory")
     passed = queries.passed(live, knobs)
     users = [user for page in user_pages(store) for user in page["ids"]]
+    none = as_history((), live.team.items, live.selection, query_time=query_time)
+    without: dict[str, History] = dict.fromkeys(users, none)
     for page in interaction_pages(store, users, progress):
         for row, columns in _by_user(page):
             done = interactions_of(columns)
             history = as_history(done, live.team.items, live.selection, query_time=query_time)
             if not len(history):
+                without[users[row]] = history
                 continue
-            query = queries.make(live, history, knobs, "user", users[row], passed=passed)
-            positions = np.array([p.position for p in picks(query, POOL)], dtype=np.int64)
-            scored = query.scored
-            rows, scores = scored.rows[positions], scored.scores[positions]
-            yield TopItems(users[row], rows, scores, query.request_id)
+            del without[users[row]]
+            yield _top(queries.make(live, history, knobs, "user", users[row], passed=passed))
+    for first in range(0, len(without), DECLARED_A_PAGE):
+        some = list(islice(without.items(), first, first + DECLARED_A_PAGE))
+        declared = read_declared(store, live.team.profile, [user for user, _ in some])
+        for user, history in some:
+            if user in declared:
+                yield _top(
+                    queries.make(
+                        live,
+                        history,
+                        knobs,
+                        "user",
+                        user,
+                        passed=passed,
+                        declared=declared[user],
+                    )
+                )
+
+
+def _top(query: Query) -> TopItems:
+    positions = np.array([pick.position for pick in picks(query, POOL)], dtype=np.int64)
+    rows, scores = query.scored.rows[positions], query.scored.scores[positions]
+    return TopItems(query.user_id or "", rows, scores, query.request_id)
 
 
 def write_recommended(
@@ -101,7 +129,7 @@ def write_recommended(
 ) -> BatchReport:
     """Store what every user is recommended, each user's old ones replaced in one transaction.
 
-    Users who have lost their history lose their stored recommendations too.
+    Users who have lost their history, and declare nothing, lose their stored recommendations too.
 
     Raises what `recommend_all` raises.
     """

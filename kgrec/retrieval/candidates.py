@@ -15,6 +15,7 @@ from kgrec.config import FrozenModel
 from kgrec.data.dataset import IntArray
 from kgrec.graph.pages import item_id_pages
 from kgrec.graph.store import GraphStore
+from kgrec.model.profile import ProfileScorer
 from kgrec.model.scorer import Scorer
 from kgrec.retrieval.history import History
 from kgrec.retrieval.live import LiveModel
@@ -130,6 +131,29 @@ def gather(
     ids = {item for row in found for item in row["items"]} - history.seen_ids
     rows = items.rows(ids)
     return np.sort(rows[rows >= 0])
+
+
+def best_declared(
+    store: GraphStore,
+    live: LiveModel,
+    scorer: ProfileScorer,
+    left: NDArray[np.bool_],
+    *,
+    config: CandidateConfig,
+    k: int,
+) -> IntArray:
+    """Return the rows of the best items by what is declared that the graph has, int64 [C].
+
+    A profile has no vectors to look for in an index: all its scores are computed, and the graph
+    is asked which of the best it still has.
+
+    Args:
+        left: which items may be candidates, bool [I].
+    """
+    scores, number = np.where(left, scorer.scores(), -np.inf), max(config.neighbours, 10 * k)
+    best = np.argsort(-scores, kind="stable")[: min(number, int(left.sum()))]
+    rows = store.read("recommend/titles", items=live.team.items.take(best.astype(np.int64)))
+    return np.sort(live.team.items.rows(row["item_id"] for row in rows))
 
 
 def _nearest(

@@ -17,6 +17,7 @@ from kgrec.data.selection import Selection, kind_codes
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.graph.store import GraphStore
 from kgrec.model.histories import Histories
+from kgrec.retrieval.context import Context
 
 HOUR = 3_600_000
 MINUTE = 60_000
@@ -135,6 +136,27 @@ def interactions_of(columns: Mapping[str, Sequence[Any]]) -> list[Event]:
     return sorted((Event(*row) for row in rows), key=_newest_first)
 
 
+def with_session(done: Sequence[Event], context: Context, titles: Mapping[str, str]) -> list[Event]:
+    """Put the events of a session before what the graph holds.
+
+    Args:
+        done: newest first.
+        titles: of the session's items; an event on an item without one is left out.
+    """
+    session = [
+        Event(
+            event.item_id,
+            titles[event.item_id],
+            event.kind,
+            event.value,
+            (context.time or 0) if event.at is None else event.at,
+        )
+        for event in context.events
+        if event.item_id in titles
+    ]
+    return [*session, *done]
+
+
 def as_history(
     interactions: Iterable[Event],
     items: Vocabulary,
@@ -157,7 +179,8 @@ def as_history(
     rows = items.rows(event.item_id for event in seen)
     kept = rows >= 0
     if selection is not None:
-        kept &= selection.positive([e.kind for e in seen], [e.value for e in seen])
+        plain = np.array([e.kind == "" for e in seen], dtype=np.bool_)  # a session's
+        kept &= plain | selection.positive([e.kind for e in seen], [e.value for e in seen])
     events = tuple(seen[n] for n in np.flatnonzero(kept).tolist())
     moment = current_time() if query_time is None else query_time
     return History(events, rows[kept], seen, moment, len(items))

@@ -15,11 +15,21 @@ from kgrec.errors import NotFoundError
 from kgrec.graph.store import GraphStore
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.candidates import CandidateConfig, Retrieval, in_memory
-from kgrec.retrieval.declared import by_profile, read_declared
-from kgrec.retrieval.history import Event, History, as_history, current_time, read_interactions
+from kgrec.retrieval.context import Context
+from kgrec.retrieval.declared import NOTHING, Declared, declared_reasons, read_declared
+from kgrec.retrieval.history import (
+    Event,
+    History,
+    as_history,
+    current_time,
+    read_interactions,
+    with_session,
+)
+from kgrec.retrieval.knobs import Filters, Knobs
 from kgrec.retrieval.live import LiveModel, LiveModels
+from kgrec.retrieval.maker import QueryMaker
 from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
-from kgrec.retrieval.query import Filters, Knobs, Query, QueryMaker, request_id
+from kgrec.retrieval.query import Query, request_id
 from kgrec.retrieval.reasons import reasons_of
 from kgrec.retrieval.records import (
     Fallback,
@@ -75,7 +85,13 @@ class Recommender:
         self.queries = QueryMaker(store, self.config.retrieval, self.config.candidates)
 
     def recommend(
-        self, user_id: str, k: int = 10, *, filters: Filters = (), diversity: float = 0.0
+        self,
+        user_id: str,
+        k: int = 10,
+        *,
+        filters: Filters = (),
+        diversity: float = 0.0,
+        context: Context | None = None,
     ) -> RecommendationList:
         """Recommend items that a user has not seen.
 
@@ -87,24 +103,27 @@ class Recommender:
             k: how many.
             filters: conditions, or their text as of `parse_filter`.
             diversity: from 0, the order of the scores, to 1.
+            context: the moment that is asked for, and events that the graph does not hold.
 
         Raises:
             ModelError: no model is live, or it cannot be loaded.
             ConfigError: `k`, `diversity` or a filter makes no sense.
         """
-        knobs, query_time = Knobs.of(k, filters, diversity), current_time()
+        knobs, moment = Knobs.of(k, filters, diversity), at_moment(context)
 
         def answer(live: LiveModel) -> RecommendationList:
             done = read_interactions(self.store, user_id)
-            items = live.team.items
-            history = as_history(done or (), items, live.selection, query_time=query_time)
-            if not len(history):
+            events = self.with_session(done or (), moment)
+            history = as_history(events, live.team.items, live.selection, query_time=moment.time)
+            declared = NOTHING if len(history) else self.declared(live, user_id)
+            if not len(history) and not len(declared):
                 why: Fallback = "unknown_user" if done is None else "empty_history"
-                declared = self._by_profile(live, history, knobs, user_id)
-                if declared is not None:
-                    return declared
                 return self._popular(live, history, knobs, why, "user", user_id)
-            return self._list(self.queries.make(live, history, knobs, "user", user_id))
+            return self._list(
+                self.queries.make(
+                    live, history, knobs, "user", user_id, declared=declared, context=moment
+                )
+            )
 
         return self._timed(answer)
 
@@ -147,6 +166,17 @@ class Recommender:
             return self._related(live, history, knobs, item_id)
 
         return self._timed(answer)
+
+    def declared(self, live: LiveModel, user_id: str) -> Declared:
+        """Return what a user declares, as far as a model knows it."""
+        return read_declared(self.store, live.team.profile, [user_id]).get(user_id, NOTHING)
+
+    def with_session(self, done: Sequence[Event], context: Context) -> list[Event]:
+        """Return interactions, newest first, with the events of a session before them."""
+        if not context.events:
+            return list(done)
+        titles = self.titles(list(dict.fromkeys(event.item_id for event in context.events)))
+        return with_session(done, context, titles)
 
     def events(self, ids: Sequence[str]) -> list[Event]:
         """Return an anonymous history: the items of some ids that the graph has, in their order."""
@@ -212,6 +242,8 @@ class Recommender:
             candidates=len(query.candidates),
             shares=query.scorer.shares,
             filtered=query.filtered,
+            fallback="profile" if len(query.declared) else None,
+            context=query.context_used,
         )
 
     def _reasons(
@@ -219,6 +251,9 @@ class Recommender:
     ) -> tuple[list[tuple[Reason, ...]], Contributions]:
         """Return the reasons of the items at some positions, and their contributions."""
         parts = query.contributions(positions)
+        if len(query.declared):
+            every = range(len(positions))
+            return [declared_reasons(query.declared, parts, n) for n in every], parts
         events = query.history.events
         by_event = parts.by_item.sum(axis=0)  # [H, C]
         sources: list[dict[str, str]] = []
@@ -241,28 +276,6 @@ class Recommender:
             if path.history.item_id in sources[n]:
                 paths[n].setdefault(path.history.item_id, path)
         return [reasons_of(events, parts, n, paths[n]) for n in range(len(ids))], parts
-
-    def _by_profile(
-        self, live: LiveModel, history: History, knobs: Knobs, user_id: str
-    ) -> RecommendationList | None:
-        """Return a list by what a user declares; None where the model knows nothing of it."""
-        profile = live.team.profile
-        if profile is None:
-            return None
-        declared = read_declared(self.store, profile, user_id)
-        if not len(declared):
-            return None
-        passed = self.queries.passing(live, knobs)
-        items, scored = by_profile(self.store, live, history, declared, passed, knobs.k)
-        return RecommendationList(
-            items=items,
-            model_id=live.model_id,
-            vocabulary_hash=live.team.items.hash,
-            request_id=request_id(live, history, knobs, "user", user_id),
-            user_id=user_id,
-            fallback="profile",
-            candidates=scored,
-        )
 
     def _popular(
         self,
@@ -305,6 +318,12 @@ class Recommender:
             live, history, knobs, "untrained_item", "similar", None, kept, "weight", words
         )
         return found.model_copy(update={"candidates": len(rows)})
+
+
+def at_moment(context: Context | None) -> Context:
+    """Return a context whose moment is known: now, where the caller names none."""
+    given = context or Context()
+    return given if given.time is not None else given.model_copy(update={"time": current_time()})
 
 
 def _fallback(

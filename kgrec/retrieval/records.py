@@ -95,6 +95,7 @@ class RecommendationList(FrozenModel):
         candidates: how many items were scored.
         shares: how much each agent counts for this history; they sum to one. Empty in a fallback.
         filtered: how many candidates the filters took away.
+        context: the fields of the context that the scores depend on: `time`, `events`.
         milliseconds: from the question to the answer.
     """
 
@@ -108,6 +109,7 @@ class RecommendationList(FrozenModel):
     candidates: int = 0
     shares: dict[str, float] = Field(default_factory=dict)
     filtered: int = 0
+    context: tuple[str, ...] = ()
     milliseconds: float = 0.0
 
 

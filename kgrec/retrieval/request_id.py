@@ -33,7 +33,10 @@ _KEYS: dict[str, tuple[str, type]] = {
     "history": ("h", str),
     "length": ("n", int),
     "catalogue": ("c", str),
+    "declared": ("pr", str),
 }
+_LATER = {"declared": ""}
+"""What tokens of earlier versions lack, and what that means."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class RequestId:
         length: how many items the history had.
         catalogue: fingerprint of the items that the graph had; empty where candidates came from
             the graph.
+        declared: fingerprint of what the user declares; empty where a history was scored.
     """
 
     model_id: str
@@ -62,6 +66,7 @@ class RequestId:
     history: str
     length: int
     catalogue: str
+    declared: str = ""
 
     def encode(self) -> str:
         """Return the token."""
@@ -95,7 +100,7 @@ class RequestId:
                 value=_shortened(token),
                 remedy="Ask for the list again and use the request id of the new one.",
             )
-        found = {name: values.get(key) for name, (key, _) in _KEYS.items()}
+        found = {name: values.get(key, _LATER.get(name)) for name, (key, _) in _KEYS.items()}
         fits = all(type(found[name]) is kind for name, (_, kind) in _KEYS.items())
         if not fits or not all(type(each) is str for each in found["filters"]):
             raise _broken(token)

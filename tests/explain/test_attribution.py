@@ -13,7 +13,7 @@ from tastes import encode_words, tastes
 
 from kgrec.data.selection import Selection
 from kgrec.data.vocabulary import Vocabulary
-from kgrec.explain.attribution import Rescoring, attribute
+from kgrec.explain.attribution import Rescoring, agent_shares, history_shares
 from kgrec.explain.counterfactual import CounterfactualConfig, smallest_removal
 from kgrec.explain.records import AgentShare, HistoryShare
 from kgrec.learning.blending.ranker import RankerConfig
@@ -26,8 +26,9 @@ from kgrec.model.ranker import Ranker, Ratings
 from kgrec.model.record import ModelRecord
 from kgrec.model.team import Team
 from kgrec.retrieval.history import Event, History, as_history
+from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
-from kgrec.retrieval.query import Knobs, Query
+from kgrec.retrieval.query import Query
 
 ITEMS = 30
 
@@ -90,9 +91,11 @@ def explained(
     query: Query, position: int
 ) -> tuple[float, tuple[AgentShare, ...], tuple[HistoryShare, ...]]:
     """Return the score of a candidate, the agents and the history items."""
-    effects = Rescoring.of_query(query, position, 5).deletion_effects
+    rescoring = Rescoring.of_query(query, position, 5)
+    assert rescoring is not None
     parts = query.contributions([position])
-    agents, events = attribute(query.scorer, query.history.events, parts, effects)
+    agents = agent_shares(parts, query.scorer.shares)
+    events = history_shares(query.history.events, parts, rescoring.deletion_effects)
     return float(query.scored.scores[position]), agents, events
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from planted import GENRES, TASTES, plant, train, user_id
 
 from kgrec.data.selection import Selection
+from kgrec.errors import ConfigError
+from kgrec.explain.explainer import Explainer
 from kgrec.graph.store import GraphStore
 from kgrec.graph.training_data import read_dataset
 from kgrec.learning.agent import FitContext
 from kgrec.learning.profile import learn_profile
 from kgrec.model.storage import save_team
+from kgrec.retrieval.batch import recommend_all, write_recommended
+from kgrec.retrieval.context import Context, SessionEvent
 from kgrec.retrieval.recommender import Recommender
 from kgrec.stages.publish import publish
 
@@ -81,3 +86,64 @@ def test_filters_hold_and_one_who_is_unknown_gets_what_is_popular(
     assert 0 < found.candidates < everything.candidates
     assert kept < {item.item_id for item in everything.items}
     assert recommender.recommend("nobody", 5).fallback == "unknown_user"
+
+
+@pytest.mark.parametrize("user", ["loner", "fan"])
+def test_explanation_and_batch_are_of_the_very_list(recommender: Recommender, user: str) -> None:
+    """Scores to the last bit; contributions of the declared values and the prior sum to them."""
+    knobs: dict[str, Any] = {"filters": ["year>=1990"], "diversity": 0.4}
+    found = recommender.recommend(user, 8, **knobs)
+    listed = {item.item_id: item.score for item in found.items}
+    live = recommender.live.current()
+    every = {top.user_id: top for top in recommend_all(recommender.store, live, 8, **knobs)}
+    ids = live.team.items.take(every[user].rows)
+    assert dict(zip(ids, every[user].scores.tolist(), strict=True)) == listed
+    explainer = Explainer(recommender)
+    for rank, item in enumerate(found.items, start=1):
+        explained = explainer.explain(user, item.item_id, found.request_id)
+        assert explained.score == item.score
+        assert (explained.list_rank, explained.changed) == (rank, ())
+        assert explained.reasons == item.reasons
+        parts = [share.contribution for share in explained.declared]
+        priors = [share.prior for share in explained.agents]
+        assert sum(parts) + sum(priors) == pytest.approx(item.score, abs=1e-9)
+        shares = [abs(share.signed_share) for share in explained.agents]
+        assert sum(shares) == pytest.approx(1.0)
+        assert explained.history == ()
+        assert explained.counterfactual is None
+        assert any("There is no history yet" in words for words in explained.words)
+
+
+def test_an_explanation_says_that_the_profile_has_changed(recommender: Recommender) -> None:
+    found = recommender.recommend("loner", 3)
+    change = "MATCH (u:User {user_id: 'loner'}) SET u.group = 'g1'"
+    recommender.store.query(change, {}, writing=True)
+    explained = Explainer(recommender).explain("loner", found.items[0].item_id, found.request_id)
+    assert [change.what for change in explained.changed] == ["profile"]
+
+
+def test_stored_recommendations_hold_users_who_declare_something(recommender: Recommender) -> None:
+    report = write_recommended(recommender.store, recommender.live.current(), 3)
+    stored = "MATCH (u:User)-[r:RECOMMENDED]->(i) WHERE u.user_id IN $ids RETURN count(r) AS n"
+    [row] = recommender.store.query(stored, {"ids": ["loner", "fan"]}).rows
+    assert row["n"] == 6
+    assert report.skipped == 0
+
+
+def test_a_session_is_counted_and_named(recommender: Recommender) -> None:
+    items = [item.item_id for item in recommender.recommend(user_id(0), 2).items]
+    context = Context(events=(SessionEvent(item_id=items[0]), SessionEvent(item_id="nothing")))
+    found = recommender.recommend("loner", 5, context=context)
+    assert (found.fallback, found.history) == (None, 1)
+    assert "events" in found.context
+    assert items[0] not in {item.item_id for item in found.items}
+    like = recommender.recommend_for([items[0]], 5)
+    assert [item.item_id for item in like.items] == [item.item_id for item in found.items]
+
+
+def test_a_field_that_no_agent_uses_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no agent of the model uses the context field 'device'"):
+        Context.of({"device": "phone"})
+    with pytest.raises(ConfigError, match="milliseconds since 1970"):
+        Context.of({"time": "noon"})
+    assert Context.of({"time": 5}).time == 5

@@ -1,12 +1,13 @@
 // The score taken apart: a bar for each history item, in the colours of the agents; they add up.
-import { h } from "./dom.js";
+import { h, sentence } from "./dom.js";
 import { agentClass, did, score, signed, signedPercent } from "./format.js";
 
 const FIRST = 8;
 
 /** Draw the bars of an explanation; `openItem(id)` is called when a history item is chosen. */
 export function contributions(explanation, openItem) {
-  const rows = [...explanation.history].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
+  const declared = explanation.declared.map((one) => ({ ...one, by_agent: { profile: one.contribution } }));
+  const rows = [...explanation.history, ...declared].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
   const prior = Object.fromEntries(explanation.agents.map((agent) => [agent.agent, agent.prior]));
   const priors = Object.values(prior).reduce((a, b) => a + b, 0);
   const first = rows.slice(0, FIRST);
@@ -26,7 +27,7 @@ export function contributions(explanation, openItem) {
   return h("div", { class: "contributions" },
     agents(explanation),
     h("table", { class: "bars" },
-      h("caption", { class: "sr-only" }, "What each item of the history adds to the score"),
+      h("caption", { class: "sr-only" }, "What each item of the history, or declared value, adds to the score"),
       h("colgroup", {}, h("col", { class: "name" }), h("col", {}), h("col", { class: "sum" })),
       h("thead", { class: "sr-only" }, h("tr", {}, ["From", "By agent", "Adds"].map((name) => h("th", { scope: "col" }, name)))),
       body,
@@ -42,6 +43,7 @@ function agents(explanation) {
 }
 
 function historyRow(row, scale, openItem) {
+  if (row.words) return tableRow("", sentence(`users ${row.words}`), row.by_agent, row.contribution, scale);
   const effect = `${signedPercent(row.signed_share)} of the score. Without it the score would change by ${signed(row.deletion_effect)}.`;
   const name = h("button", { type: "button", class: "link", title: effect, "data-item": row.item_id, onclick: () => openItem(row.item_id) }, row.title);
   return tableRow("", [name, " ", h("small", {}, did(row.kind, row.value))], row.by_agent, row.contribution, scale);

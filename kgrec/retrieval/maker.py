@@ -1,0 +1,140 @@
+"""Makes queries: the history scored, its candidates gathered, the filters applied."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrec.graph.store import GraphStore
+from kgrec.model.profile import ProfileScorer
+from kgrec.model.scorer import Scorer
+from kgrec.retrieval.candidates import (
+    CandidateConfig,
+    Catalogues,
+    Retrieval,
+    best_declared,
+    gather,
+    in_memory,
+    unseen,
+)
+from kgrec.retrieval.context import Context
+from kgrec.retrieval.declared import NOTHING, Declared
+from kgrec.retrieval.filters import parse_filter, passing
+from kgrec.retrieval.history import History
+from kgrec.retrieval.knobs import Knobs
+from kgrec.retrieval.live import LiveModel
+from kgrec.retrieval.query import Query
+from kgrec.retrieval.request_id import Purpose
+
+
+class QueryMaker:
+    """Makes queries; safe to share between threads.
+
+    Args:
+        store: the graph.
+        retrieval: where candidates come from; see `RecommenderConfig`.
+        config: how many come from the graph.
+    """
+
+    def __init__(
+        self,
+        store: GraphStore,
+        retrieval: Retrieval = "auto",
+        config: CandidateConfig | None = None,
+    ) -> None:
+        self.store = store
+        self.retrieval = retrieval
+        self.config = config or CandidateConfig()
+        self.catalogues = Catalogues(store)
+
+    def make(
+        self,
+        live: LiveModel,
+        history: History,
+        knobs: Knobs,
+        purpose: Purpose = "user",
+        user_id: str | None = None,
+        *,
+        passed: NDArray[np.bool_] | None = None,
+        with_priors: bool = True,
+        declared: Declared = NOTHING,
+        context: Context | None = None,
+    ) -> Query:
+        """Make the query of a history, or of what is declared where there is none.
+
+        Args:
+            passed: which items the filters let pass, bool [I], where it is known.
+            with_priors: see `Query`.
+
+        Raises:
+            ConfigError: a filter makes no sense.
+        """
+        if passed is None:
+            passed = self.passed(live, knobs)
+        profile = live.team.profile
+        scorer: Scorer | ProfileScorer
+        if len(declared) and profile is not None:
+            scorer = ProfileScorer(profile, declared.rows)
+        else:
+            scorer = live.team.scorer(history.histories)
+        if in_memory(self.retrieval, live):
+            catalogue = self.catalogues.of(live)
+            left = unseen(live, history, catalogue.present)
+            named = catalogue.fingerprint
+        else:
+            every = np.ones(len(live.team.items), dtype=np.bool_)
+            left, named = unseen(live, history, every), ""
+        if passed is not None:
+            candidates = np.flatnonzero(left & passed)
+        elif named:
+            candidates = np.flatnonzero(left)
+        elif isinstance(scorer, ProfileScorer):
+            candidates = best_declared(
+                self.store, live, scorer, left, config=self.config, k=knobs.k
+            )
+        else:
+            candidates = gather(self.store, live, history, scorer, config=self.config, k=knobs.k)
+        filtered = 0 if passed is None else int(left.sum()) - len(candidates)
+        return Query(
+            live,
+            history,
+            knobs,
+            purpose,
+            user_id,
+            scorer,
+            candidates.astype(np.int64),
+            filtered,
+            named,
+            with_priors,
+            declared,
+            context or Context(time=history.query_time),
+        )
+
+    def made_anew(self, query: Query) -> Query:
+        """Make a query again over the items that the graph has now."""
+        self.catalogues.of(query.live, anew=True)
+        return self.make(
+            query.live,
+            query.history,
+            query.knobs,
+            query.purpose,
+            query.user_id,
+            with_priors=query.with_priors,
+            declared=query.declared,
+            context=query.context,
+        )
+
+    def passed(self, live: LiveModel, knobs: Knobs) -> NDArray[np.bool_] | None:
+        """Return which items of a model pass the filters, bool [I]; None without a filter."""
+        ids = self.passing(live, knobs)
+        if ids is None:
+            return None
+        passed = np.zeros(len(live.team.items), dtype=np.bool_)
+        rows = live.team.items.rows(ids)
+        passed[rows[rows >= 0]] = True
+        return passed
+
+    def passing(self, live: LiveModel, knobs: Knobs) -> frozenset[str] | None:
+        """Return the ids of all items that pass the filters; None without a filter."""
+        domain = live.selection.domain
+        return passing(self.store, [parse_filter(text, domain) for text in knobs.filters])
