@@ -99,14 +99,6 @@ def in_memory(retrieval: Retrieval, live: LiveModel) -> bool:
     return retrieval == "memory" or (retrieval == "auto" and len(live.team.items) <= MEMORY_ITEMS)
 
 
-def unseen(live: LiveModel, history: History, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which items are there and not in a history, bool [I]."""
-    left = present.copy()
-    rows = live.team.items.rows(event.item_id for event in history.seen)
-    left[rows[rows >= 0]] = False
-    return left
-
-
 def gather(
     store: GraphStore,
     live: LiveModel,

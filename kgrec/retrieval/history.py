@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kgrec.data.dataset import IntArray
 from kgrec.data.selection import Selection, kind_codes
@@ -102,6 +103,13 @@ class History:
             value=[event.value for event in self.events],
             now=max(self.now, int(at.max(initial=0))),
         )
+
+    def unseen(self, items: Vocabulary, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which of the present items are not in the history, bool [I]."""
+        left = present.copy()
+        rows = items.rows(event.item_id for event in self.seen)
+        left[rows[rows >= 0]] = False
+        return left
 
     def without(self, item_id: str) -> History:
         """Return the history as if an item had never been seen."""

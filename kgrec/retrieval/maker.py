@@ -15,7 +15,6 @@ from kgrec.retrieval.candidates import (
     best_declared,
     gather,
     in_memory,
-    unseen,
 )
 from kgrec.retrieval.context import Context
 from kgrec.retrieval.declared import NOTHING, Declared
@@ -79,11 +78,11 @@ class QueryMaker:
             scorer = live.team.scorer(history.histories)
         if in_memory(self.retrieval, live):
             catalogue = self.catalogues.of(live)
-            left = unseen(live, history, catalogue.present)
+            left = history.unseen(live.team.items, catalogue.present)
             named = catalogue.fingerprint
         else:
             every = np.ones(len(live.team.items), dtype=np.bool_)
-            left, named = unseen(live, history, every), ""
+            left, named = history.unseen(live.team.items, every), ""
         if passed is not None:
             candidates = np.flatnonzero(left & passed)
         elif named:
