@@ -16,7 +16,7 @@ from kgrec.graph import processes
 from kgrec.graph.address import Address, Login
 from kgrec.graph.dialects import accepts_reader, ensure_reader, is_ready
 from kgrec.graph.home import GraphHome, ServerState
-from kgrec.graph.launch import ServerConfig, is_listening, package_folder
+from kgrec.graph.launch import ServerConfig, is_listening, package_folder, root_argument
 from kgrec.graph.processes import FileLock, exclusive, is_held
 
 _SOURCE = Path(__file__).resolve().parents[2]
@@ -107,8 +107,6 @@ def _enter(place: GraphHome, config: ServerConfig) -> tuple[FileLock, ServerStat
             users.acquire(
                 shared=True, timeout=config.stop_timeout + 5, what="stopping the graph database"
             )
-            if not is_held(place.supervisor_lock):
-                _start_supervisor(place, config)
             state = _wait_until_ready(place, config)
             address = _address(place, config, state)
             # Who started the server may have died before it made the reader.
@@ -167,12 +165,16 @@ def _start_supervisor(place: GraphHome, config: ServerConfig) -> None:
 
 def _wait_until_ready(place: GraphHome, config: ServerConfig) -> ServerState:
     deadline = time.monotonic() + config.ready_timeout
+    started = False
     while time.monotonic() < deadline:
+        if not is_held(place.supervisor_lock):
+            if started:
+                raise _not_started(place, "the embedded graph database ended while it started")
+            _start_supervisor(place, config)  # there was none, or it was just killed
+            started = True
         state = place.read_state()
         if _answers(state) and is_ready(_address(place, config, state)):
             return state
-        if not is_held(place.supervisor_lock):
-            raise _not_started(place, "the embedded graph database ended while it started")
         time.sleep(0.05)
     _stop_server(place, config)
     raise _not_started(
@@ -210,8 +212,10 @@ def _stop_server(place: GraphHome, config: ServerConfig) -> None:
 
 
 def _end_orphan(place: GraphHome, config: ServerConfig) -> None:
-    """End a server whose supervisor was killed, for its database is locked and its end near."""
-    state = place.read_state()
-    if state is not None and str(place.root) in processes.command_line(state.pid):
-        processes.end(state.pid, timeout=config.stop_timeout)
+    """End a server whose supervisor was killed, for it holds the lock of the database.
+
+    It is found by its command line, since the supervisor may have ended before it wrote the state.
+    """
+    for pid in processes.with_argument(root_argument(place)):
+        processes.end(pid, timeout=config.stop_timeout)
     place.state_file.unlink(missing_ok=True)

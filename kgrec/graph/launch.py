@@ -90,11 +90,15 @@ def is_listening(port: int) -> bool:
     return True
 
 
+def root_argument(home: GraphHome) -> str:
+    """Return the argument by which the server of a folder is known among the processes."""
+    return f"-Darcadedb.server.rootPath={home.root}"
+
+
 def command(home: GraphHome, config: ServerConfig, bolt_port: int, http_port: int) -> list[str]:
     """Return the command that serves the databases of `home` on two loopback ports."""
     folder = package_folder()
     options = {
-        "server.rootPath": home.root,
         "server.databaseDirectory": home.root / "databases",
         "server.rootPasswordPath": home.password_file,
         # The other mode hides error texts; it only differs in that and in the flush set below.
@@ -119,6 +123,7 @@ def command(home: GraphHome, config: ServerConfig, bolt_port: int, http_port: in
         str(folder / "jre" / "bin" / "java"),
         f"-Xmx{config.heap_mb}m",
         *_JVM_FLAGS,
+        root_argument(home),
         *(f"-Darcadedb.{name}={value}" for name, value in options.items()),
         "-cp",
         str(folder / "jars" / "*"),

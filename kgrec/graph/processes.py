@@ -137,6 +137,15 @@ def command_line(pid: int) -> str:
         return ""
 
 
+def with_argument(argument: str) -> list[int]:
+    """Return the ids of the processes of this machine that were started with an argument."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if argument in (process.info["cmdline"] or ())
+    ]
+
+
 def end(pid: int, *, timeout: float) -> None:
     """Ask a process to end, and kill it if it has not after `timeout` seconds.
 

@@ -51,26 +51,30 @@ class Supervisor:
         """Run the server once; return whether it died under its users and may be started again."""
         server = self._start()
         listened = False
-        while server.poll() is None:
-            if self._stopping or self._deserted():
-                _end(server, self._config.stop_timeout)
-                return False
-            listened = listened or is_listening(self._http_port)
-            time.sleep(_PAUSE)
+        try:
+            self._record(server.pid)
+            while server.poll() is None:
+                if self._stopping or self._deserted():
+                    return False
+                listened = listened or is_listening(self._http_port)
+                time.sleep(_PAUSE)
+        finally:  # whatever failed: a server without supervisor would block the folder
+            _end(server, self._config.stop_timeout)
         now = time.monotonic()
         self._deaths = [*(at for at in self._deaths if now - at < _SPELL), now]
         return listened and not self._stopping and len(self._deaths) <= _RESTARTS
 
     def _start(self) -> subprocess.Popen[bytes]:
         write_groups(self._home)
-        server = subprocess.Popen(
+        return subprocess.Popen(
             command(self._home, self._config, self._bolt_port, self._http_port),
             cwd=self._home.root,
             stdin=subprocess.DEVNULL,
         )
-        state = ServerState(server.pid, os.getpid(), self._bolt_port, self._http_port)
+
+    def _record(self, pid: int) -> None:
+        state = ServerState(pid, os.getpid(), self._bolt_port, self._http_port)
         self._home.write_state(state)
-        return server
 
     def _deserted(self) -> bool:
         # Once acquired, the lock is kept until this process ends: newcomers wait for that.
@@ -81,6 +85,8 @@ class Supervisor:
 
 
 def _end(server: subprocess.Popen[bytes], timeout: float) -> None:
+    if server.poll() is not None:
+        return
     server.terminate()
     try:
         server.wait(timeout)
@@ -104,6 +110,9 @@ def main(folder: str, config: str) -> int:
     os.setsid()
     try:
         return Supervisor(home, ServerConfig.model_validate_json(config)).run()
+    except OSError as error:  # the log is what the caller shows
+        print(f"the graph's folder cannot be used: {error}", flush=True)
+        return 1
     finally:
         lock.release()
 

@@ -19,10 +19,10 @@ import pytest
 from kgrec.config import Settings
 from kgrec.errors import ConfigError, GraphUnavailableError
 from kgrec.graph import dialects as arcade
-from kgrec.graph import embedded, open_graph
+from kgrec.graph import embedded, open_graph, processes
 from kgrec.graph.address import Address, Login
 from kgrec.graph.home import GraphHome, ServerState
-from kgrec.graph.launch import ServerConfig
+from kgrec.graph.launch import ServerConfig, root_argument
 from kgrec.graph.processes import exclusive, is_alive
 from kgrec.graph.setup import ensure_schema
 from kgrec.graph.store import GraphStore
@@ -291,6 +291,37 @@ def test_a_server_that_cannot_run_shows_the_end_of_its_log(own: Path) -> None:
     ):
         raise AssertionError("it must not start")
     assert embedded.running(own) is None
+
+
+def test_a_start_that_cannot_record_its_state_leaves_no_server_and_a_usable_home(
+    own: Path,
+) -> None:
+    place = GraphHome.below(own)
+    place.create_folder()
+    draft = place.state_file.with_suffix(".draft")
+    draft.mkdir()  # what a full disk does as well: the state cannot be written
+    with (
+        pytest.raises(GraphUnavailableError, match=r"(?s)ended while it started.*cannot be used"),
+        embedded.embedded_server(own),
+    ):
+        raise AssertionError("it must not start")
+    assert not processes.with_argument(root_argument(place))
+    assert not processes.is_held(place.supervisor_lock)
+    draft.rmdir()
+    with open_graph(opened(own)) as store:
+        put(store, "m")
+        assert keys_of(store) == ["m"]
+
+
+def test_a_server_that_nobody_recorded_is_ended_by_the_next_start(own: Path) -> None:
+    embedded.keep_running(own)
+    place, state = GraphHome.below(own), state_of(own)
+    os.kill(state.supervisor, signal.SIGKILL)
+    place.state_file.unlink()
+    with open_graph(opened(own)) as store:
+        assert not is_alive(state.pid)
+        put(store, "m")
+        assert keys_of(store) == ["m"]
 
 
 def test_a_server_that_is_not_ready_in_time_is_ended(own: Path) -> None:
