@@ -208,7 +208,8 @@ MAX_VALUE = 1e15
 
 NULL_KEYS = frozenset({"", "null", "nan", "none", "\\n", "<na>"})
 _NULL_TEXTS = frozenset({"", "\\N", "NaN"})
-_DAY = 86_400_000
+MAX_AHEAD_MS = 300_000
+"""How far a time may lie ahead: clocks differ, and what lies further would outlive later events."""
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _MOST_DIGITS = 19
 _INT64 = 2**63
@@ -390,6 +391,6 @@ def _milliseconds(moment: datetime) -> int:
 def _checked(at: int, value: object, role: str) -> int:
     if at < 0:
         raise CellError(f"{role} lies before 1970", value)
-    if at > time.time() * 1000 + _DAY:
-        raise CellError(f"{role} lies in the future", value)
+    if at > time.time() * 1000 + MAX_AHEAD_MS:
+        raise CellError(f"{role} lies in the future (without a zone it is read as UTC)", value)
     return at

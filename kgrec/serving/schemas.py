@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from kgrec.data.records import MAX_ID
+from kgrec.data.records import MAX_AHEAD_MS, MAX_ID
 from kgrec.retrieval.filters import MAX_LENGTH
 from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
 from kgrec.schema import load_schema
@@ -139,8 +139,7 @@ _RATING = "rating"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST = 1e6
 """No scale of ratings and no count is larger."""
-_AHEAD = timedelta(days=1)
-"""Clocks differ; a time further ahead would outlive every later opinion."""
+_AHEAD = timedelta(milliseconds=MAX_AHEAD_MS)
 
 
 def without_controls(text: str) -> str:
@@ -251,5 +250,5 @@ class FeedbackRequest(_Request):
         if at.tzinfo is None:
             raise ValueError("a time needs its zone, such as 2026-05-01T12:00:00Z")
         if not _EPOCH < at < datetime.now(UTC) + _AHEAD:
-            raise ValueError("a time lies after 1970 and not in the future")
+            raise ValueError("a time lies after 1970 and at most five minutes in the future")
         return at.astimezone(UTC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -120,6 +120,14 @@ def test_an_unknown_time_is_zero(value: Any) -> None:
 def test_an_absurd_time_is_refused(value: Any) -> None:
     with pytest.raises(CellError, match="at"):
         parse_time(value, "at")
+
+
+def test_a_time_may_lie_as_far_ahead_as_clocks_differ_and_no_further() -> None:
+    now = datetime.now(UTC)
+    assert parse_time(now + timedelta(minutes=1), "at")
+    for ahead in (timedelta(minutes=10), timedelta(hours=20)):
+        with pytest.raises(CellError, match="future"):
+            parse_time((now + ahead).isoformat(), "at")
 
 
 def test_properties_have_the_type_of_the_vocabulary() -> None:
