@@ -18,6 +18,7 @@ from starlette.types import Scope
 from kgrec.config import Settings, load_settings
 from kgrec.serving import feedback, items, recommendations, users
 from kgrec.serving.config import ServingConfig
+from kgrec.serving.paths import ApiPaths, ExactPaths
 from kgrec.serving.problems import MEDIA_TYPE, Problem, add_handlers
 from kgrec.serving.schemas import Health, Model, Readiness
 from kgrec.serving.security import KeyRing, Limits, LoopbackOnly, Role, SecurityHeaders, require
@@ -80,6 +81,8 @@ def add_page(app: FastAPI) -> None:
 _DESCRIPTION = """
 Recommendations from a knowledge graph, each with the reasons for it. Every answer that is not a
 success is a problem document (RFC 9457) with `what`, `value` and `remedy`.
+
+In a path a slash separates: encode ids, so that `a/b` is `a%2Fb`.
 """
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text}
@@ -132,16 +135,17 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
     )
     app.state.service = service
     app.state.keys = keys
-    # An id may hold a slash, so a longer path must be matched before the shorter that it also fits.
     for module in (recommendations, feedback, users, items):
         app.include_router(module.router)
     app.include_router(router)
     add_page(app)
-    add_handlers(app, service.look_again)
+    paths = ApiPaths(lambda: app.openapi()["paths"])
+    add_handlers(app, service.look_again, paths.methods)
     _describe_problems(app)
     app.add_middleware(Limits, config=config)
     if not keys:
         app.add_middleware(LoopbackOnly)
+    app.add_middleware(ExactPaths, paths=paths)
     app.add_middleware(SecurityHeaders)
     return app
 

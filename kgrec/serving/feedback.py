@@ -71,7 +71,7 @@ def record(
     )
 
 
-@router.delete("/users/{user_id:path}/feedback/{item_id:path}")
+@router.delete("/users/{user_id:id}/feedback/{item_id:id}")
 def withdraw(engine: CurrentEngine, user_id: UserId, item_id: ItemId) -> Withdrawn:
     """Take back what a user liked or disliked about an item; nothing else of the history goes."""
     catalogue.read_user(engine.store, user_id)

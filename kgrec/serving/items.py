@@ -28,7 +28,7 @@ def list_items(
     return catalogue.find_items(engine.store, q, limit, cursor)
 
 
-@router.get("/{item_id:path}/similar")
+@router.get("/{item_id:id}/similar")
 def get_similar(
     engine: CurrentEngine, item_id: ItemId, k: K = 10, filters: Filters = ()
 ) -> RecommendationList:
@@ -36,7 +36,7 @@ def get_similar(
     return engine.recommender.similar(item_id, k, filters=filters)
 
 
-@router.get("/{item_id:path}")
+@router.get("/{item_id:id}")
 def get_item(engine: CurrentEngine, item_id: ItemId) -> Item:
     """Return an item with every fact of the graph about it."""
     return catalogue.read_item(engine.store, item_id)

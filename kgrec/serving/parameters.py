@@ -10,9 +10,11 @@ import binascii
 import json
 from collections.abc import Sequence
 from typing import Annotated, TypeGuard
+from urllib.parse import quote, unquote
 
 from fastapi import Path, Query
 from pydantic import AfterValidator
+from starlette.convertors import Convertor, register_url_convertor
 
 from kgrec.data.records import MAX_ID
 from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
@@ -63,6 +65,21 @@ def _fits(position: object, first: Sequence[str | int]) -> TypeGuard[list[str | 
 def _is_text(part: str) -> bool:
     """Tell whether a text can be encoded: half a surrogate pair cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in part)
+
+
+class _IdConvertor(Convertor[str]):
+    """One segment of a path that `kgrec.serving.paths.ExactPaths` has prepared."""
+
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> str:
+        return unquote(value)
+
+    def to_string(self, value: str) -> str:
+        return quote(value, safe="")
+
+
+register_url_convertor("id", _IdConvertor())
 
 
 UserId = Annotated[

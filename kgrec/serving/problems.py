@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -181,12 +181,18 @@ def _slug(name: str) -> str:
     return "-".join(words).lower()
 
 
-def add_handlers(app: FastAPI, on_graph_away: Callable[[], None]) -> None:
+def add_handlers(
+    app: FastAPI, on_graph_away: Callable[[], None], methods: Callable[[str], Collection[str]]
+) -> None:
     """Have every error of the application answered with a problem document.
 
     Args:
         on_graph_away: called when a request failed because the graph did not answer.
+        methods: returns every method that a path allows.
     """
+
+    def refused(request: Request, error: Exception) -> JSONResponse:
+        return _refused(request, error, methods)
 
     def known(request: Request, error: Exception) -> JSONResponse:
         if isinstance(error, GraphUnavailableError):
@@ -195,7 +201,7 @@ def add_handlers(app: FastAPI, on_graph_away: Callable[[], None]) -> None:
 
     app.add_exception_handler(KGRecError, known)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(HTTPException, refused)
 
 
 def _known(request: Request, error: Exception) -> JSONResponse:
@@ -236,13 +242,18 @@ def _message(problem: Mapping[str, Any]) -> str:
     return str(problem["msg"]).removeprefix("Value error, ")
 
 
-def _refused(request: Request, error: Exception) -> JSONResponse:
+def _refused(
+    request: Request, error: Exception, methods: Callable[[str], Collection[str]]
+) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    response = plain_problem(
-        error.status_code,
-        str(error.detail),
-        request.url.path,
-        "See /openapi.json for what there is.",
-    )
-    response.headers.update(error.headers or {})
+    remedy = "See /openapi.json for what there is."
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        remedy += " A slash inside an id is written %2F."
+    path = str(request.scope["path"]).removeprefix(request.scope.get("root_path", ""))
+    # Each route knows its own method alone, and a path may have several routes.
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := methods(path)):
+        headers["Allow"] = ", ".join(sorted(allowed))
+    response = plain_problem(error.status_code, str(error.detail), request.url.path, remedy)
+    response.headers.update(headers)
     return response

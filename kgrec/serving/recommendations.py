@@ -19,7 +19,7 @@ router = APIRouter(
 )
 
 
-@router.get("/users/{user_id:path}/recommendations")
+@router.get("/users/{user_id:id}/recommendations")
 def recommend(
     engine: CurrentEngine,
     user_id: UserId,
@@ -40,7 +40,7 @@ def recommend(
     return found
 
 
-@router.get("/users/{user_id:path}/recommendations/{item_id:path}/explanation")
+@router.get("/users/{user_id:id}/recommendations/{item_id:id}/explanation")
 def explain(
     engine: CurrentEngine, user_id: UserId, item_id: ItemId, request_id: RequestToken = None
 ) -> Explanation:

@@ -30,7 +30,7 @@ def list_users(
     return catalogue.find_users(engine.store, q.strip(), limit, cursor)
 
 
-@router.get("/{user_id:path}/history", dependencies=_reads)
+@router.get("/{user_id:id}/history", dependencies=_reads)
 def get_history(
     engine: CurrentEngine,
     user_id: UserId,
@@ -41,13 +41,13 @@ def get_history(
     return catalogue.read_history(engine.store, user_id, limit, cursor)
 
 
-@router.get("/{user_id:path}", dependencies=_reads)
+@router.get("/{user_id:id}", dependencies=_reads)
 def get_user(engine: CurrentEngine, user_id: UserId) -> User:
     """Return a user and what is known of them."""
     return catalogue.read_user(engine.store, user_id)
 
 
-@router.delete("/{user_id:path}", dependencies=[Depends(require(Role.ADMIN))], status_code=204)
+@router.delete("/{user_id:id}", dependencies=[Depends(require(Role.ADMIN))], status_code=204)
 def erase_user(engine: CurrentEngine, user_id: UserId) -> Response:
     """Erase a user: the node, the history and the stored recommendations.
 

@@ -211,6 +211,24 @@ def test_a_forged_cursor_breaks_nothing(api: httpx.Client, path: str, position: 
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/users/u", "DELETE, GET"),
+        ("/v1/users", "GET"),
+        ("/v1/feedback", "POST"),
+        ("/v1/users/u/feedback/i", "DELETE"),
+        ("/", "GET, HEAD"),
+    ],
+)
+def test_a_method_that_is_not_allowed_is_told_every_one_that_is(
+    api: httpx.Client, path: str, methods: str
+) -> None:
+    answer = api.put(path)
+    assert answer.status_code == 405
+    assert ", ".join(sorted(answer.headers["allow"].split(", "))) == methods
+
+
 @pytest.mark.parametrize("kind", ["users", "items"])
 def test_an_id_may_hold_slashes(api: httpx.Client, kind: str) -> None:
     for path in ("a%2Fb", f"a%2Fb/{'history' if kind == 'users' else 'similar'}"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -119,6 +120,44 @@ def test_a_user_whose_id_holds_slashes_is_read_and_erased(api: httpx.Client, vis
     assert api.delete(f"{path}/feedback/{item_id(3)}").json() == {"withdrawn": 1}
     assert api.delete(path).status_code == 204
     assert api.get(path).status_code == 404
+
+
+def test_an_id_that_looks_like_a_path_is_that_of_its_own_user(
+    api: httpx.Client, store: GraphStore, visitor: str
+) -> None:
+    other = f"{visitor}/feedback/{item_id(3)}"
+    for user in (visitor, other):
+        assert send(api, user, item_id(3), kind="like").status_code == 201
+    assert api.get(f"/v1/users/{quote(other, safe='')}").json()["user_id"] == other
+    assert api.delete(f"/v1/users/{quote(other, safe='')}").status_code == 204
+    assert [entry["kind"] for entry in history(store, visitor)] == ["like"]
+    assert api.delete(f"/v1/users/{visitor}/feedback/{item_id(3)}").json() == {"withdrawn": 1}
+
+
+@pytest.mark.parametrize("tail", ["feedback/{item}", "history", "recommendations", "a%2Fhistory"])
+def test_a_path_with_an_unencoded_slash_never_means_two_things(
+    api: httpx.Client, store: GraphStore, visitor: str, tail: str
+) -> None:
+    user = f"{visitor}/a"
+    assert send(api, user, item_id(3)).status_code == 201
+    assert api.get(f"/v1/users/{user}").json()["user_id"] == user  # one meaning: still served
+    answer = api.delete(f"/v1/users/{user}/{tail.format(item=item_id(3))}")
+    assert answer.status_code == 404
+    assert "%2F" in answer.json()["remedy"]
+    assert len(history(store, user)) == 1
+
+
+def test_a_path_that_is_no_text_is_refused(api: httpx.Client) -> None:
+    assert api.get("/v1/users/%ff").status_code == 400
+
+
+def test_a_like_of_tomorrow_is_refused(api: httpx.Client, store: GraphStore, visitor: str) -> None:
+    now = datetime.now(UTC)
+    tomorrow = (now + timedelta(hours=20)).isoformat()
+    assert send(api, visitor, item_id(2), at=tomorrow).status_code == 422
+    skewed = (now + timedelta(seconds=30)).isoformat()
+    assert send(api, visitor, item_id(2), at=skewed).status_code == 201
+    assert len(history(store, visitor)) == 1
 
 
 def test_views_at_different_times_are_different_events(
