@@ -103,7 +103,7 @@ def test_a_domain_file_of_ones_own_is_checked(tmp_path: Path) -> None:
     assert load_schema().domain(str(path)).item_label == "Book"
     for right, wrong, error in [
         ('tail = "Writer"', 'tail = "Author"', "unknown entity type"),
-        ('"Book"', '"Item"', "taken by kgrec"),
+        ('"Book"', '"Item"', "reserved by kgrec"),
         ('"Book"', '"A Book"', "not a usable name"),
         ("{entity}", "someone", "must name"),
         ('name = "books"', "", "name"),

@@ -26,7 +26,7 @@ from kgrec.learning.agent import FitContext, NothingToLearnError
 from kgrec.learning.blending.weights import CoordinatorConfig, GateConfig, choose_coordinator
 from kgrec.learning.joint import fit_together
 from kgrec.learning.registry import build_agent
-from kgrec.learning.sentence_vectors import remembering
+from kgrec.learning.sentence_vectors import memoised
 from kgrec.learning.team_config import TeamConfig, TogetherConfig, encoder_of
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.model.kernel import Kernel
@@ -58,7 +58,7 @@ def main() -> None:
         train, valid = _some(train, options.users), _rows(valid, options.users)
     first = np.random.default_rng(0).random(train.num_users) < 0.5
     halves = valid.take(first[valid.user]), valid.take(~first[valid.user])
-    encode = remembering(encoder_of(TeamConfig())) if options.texts else None
+    encode = memoised(encoder_of(TeamConfig())) if options.texts else None
     for seed in range(options.seeds):
         context = FitContext(train, halves[0], encode=encode, seed=seed)
         asked = Validation(context.histories, halves[1], Objective(), seed=1)

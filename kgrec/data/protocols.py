@@ -1,9 +1,7 @@
-"""Splits of interactions into parts to learn from, to choose on, and to test on.
+"""Evaluation protocols: splits of interactions into training, validation and test part.
 
-How a data set is held out anew: at random, by time, by whole items, by whole users.
-
-Whatever is held out to choose on is of the same kind as what is held out to test on, and neither
-stands in what is learned from.
+Interactions are held out at random, by time, by item or by user. The validation part is held out in
+the same way as the test part, and neither occurs in the training part.
 """
 
 from __future__ import annotations
@@ -23,13 +21,13 @@ from kgrec.errors import ConfigError, DataError
 
 Rounding = Literal["cut", "floor"]
 """`cut` cuts a user's n interactions at ⌊n · cumulative ratio⌋; `floor` gives ⌊n · ratio⌋ to every
-part but the first, one at least while the first has more than one, as RecBole does."""
+part but the first, and at least one while the first has more than one, as RecBole does."""
 
 
 def core(interactions: Interactions, minimum: int) -> Interactions:
     """Keep the k-core: users and items that have at least `minimum` interactions with each other.
 
-    Dropping an item may leave a user with too few, so the rule is applied until nothing changes.
+    Removing an item may leave a user with too few, so the rule is applied until nothing changes.
     """
     while len(interactions):
         users = np.bincount(interactions.user)[interactions.user]
@@ -60,7 +58,15 @@ def split_by_ratio(
 def split_by_time(
     interactions: Interactions, ratios: Sequence[float], *, rounding: Rounding = "floor"
 ) -> list[Interactions]:
-    """Split each user's interactions by time, the latest into the last part; see above."""
+    """Split each user's interactions by time, the latest into the last part.
+
+    Args:
+        ratios: shares of the parts, summing to one.
+        rounding: see `Rounding`.
+
+    Raises:
+        ConfigError: the ratios do not sum to one.
+    """
     order = np.argsort(interactions.at, kind="stable")
     return split_in_order(interactions, ratios, order, rounding=rounding)
 
@@ -72,7 +78,16 @@ def split_in_order(
     *,
     rounding: Rounding = "floor",
 ) -> list[Interactions]:
-    """Split each user's interactions, taken in `order`, in the given ratios."""
+    """Split each user's interactions, in a given order, in the given ratios.
+
+    Args:
+        ratios: shares of the parts, summing to one.
+        order: a permutation of the interactions, int64 [E].
+        rounding: see `Rounding`.
+
+    Raises:
+        ConfigError: the ratios do not sum to one.
+    """
     if abs(sum(ratios) - 1.0) > 1e-6 or min(ratios) < 0:
         raise ConfigError("the ratios of a split must sum to one", value=tuple(ratios))
     order = order[np.argsort(interactions.user[order], kind="stable")]
@@ -115,13 +130,14 @@ class ProtocolConfig(FrozenModel):
     Attributes:
         name: `given` keeps the split of the files; `warm` holds out a share of each user's
             interactions at random; `temporal` the latest; `cold-item` all interactions of a
-            share of the items; `cold-user` all of a share of the users, of whom a part is
-            shown when they are asked for.
-        share: of interactions, items or users, held out to test on, and as many to choose on.
-        cut: of `temporal`: `global` cuts at one time for everybody, so that nothing of the
-            future is learned from; `user` cuts each user's own history, which keeps every user.
-        shown: of `cold-user`: which share of a user's interactions is shown (Liang et al. 2018
-            show 80 %).
+            share of the items; `cold-user` all interactions of a share of the users, whose
+            histories hold a part of them at query time.
+        share: share of the interactions, items or users in the test part; the validation part
+            has as many.
+        cut: of `temporal`: `global` cuts at one time for all users, so that no future interaction
+            is in the training part; `user` cuts each user's history, which keeps every user.
+        shown: of `cold-user`: share of a user's interactions that is in the history (80 % in
+            Liang et al. 2018).
     """
 
     name: Protocol = "given"
@@ -145,10 +161,10 @@ def settings_of(config: ProtocolConfig) -> dict[str, float | str]:
 
 
 def hold_out(whole: SplitDataset, config: ProtocolConfig, *, seed: int) -> SplitDataset:
-    """Split a data set whose interactions all stand in `train`; `given` leaves it as it is.
+    """Split a data set whose interactions are all in `train`; `given` returns it unchanged.
 
-    A user and an item that meet more than once do so at their first time alone, since a pair
-    that is learned from cannot be asked for.
+    Of repeated interactions of a user with an item the first is kept: a pair in the training part
+    is a seen item and could not be a target.
 
     Raises:
         DataError: the data lacks what the protocol needs.
@@ -166,9 +182,9 @@ def hold_out(whole: SplitDataset, config: ProtocolConfig, *, seed: int) -> Split
 
 
 def once(interactions: Interactions) -> Interactions:
-    """Keep the earliest interaction of each user with each item, in the order they stand in.
+    """Keep the earliest interaction of each user with each item, in the order of the input.
 
-    One whose time is unknown is kept only where no other of the pair has a time.
+    One without a time is kept only where no other of the pair has a time.
     """
     order = np.lexsort((interactions.at, interactions.at == 0))
     width = int(interactions.item.max(initial=0)) + 1
@@ -179,7 +195,7 @@ def once(interactions: Interactions) -> Interactions:
 def _warm(data: SplitDataset, config: ProtocolConfig, seed: int) -> SplitDataset:
     ratios = (1 - 2 * config.share, config.share, config.share)
     train, valid, test = split_by_ratio(data.train.interactions, ratios, seed=seed)
-    return _checked(data, config, train, valid, test)
+    return _not_empty(data, config, train, valid, test)
 
 
 def _temporal(data: SplitDataset, config: ProtocolConfig) -> SplitDataset:
@@ -189,7 +205,7 @@ def _temporal(data: SplitDataset, config: ProtocolConfig) -> SplitDataset:
         raise DataError(
             "the interactions have no times, which the protocol temporal needs",
             value=data.name,
-            remedy="Give a column timestamp, or take --protocol warm.",
+            remedy="Give a column timestamp, or use --protocol warm.",
         )
     if not timed.all():
         rejects = (*rejects, f"{int((~timed).sum())} interactions have no time and are left out")
@@ -198,18 +214,18 @@ def _temporal(data: SplitDataset, config: ProtocolConfig) -> SplitDataset:
     if config.cut == "user":
         ratios = (1 - 2 * config.share, config.share, config.share)
         train, valid, test = split_by_time(interactions, ratios)
-        return _checked(data, config, train, valid, test, test_given=valid)
+        return _not_empty(data, config, train, valid, test, test_given=valid)
     train, later, latest = _cut_at(interactions, config.share)
     valid_given, valid = _first_half_given(later, before=train)
     known = train.concat(later)
     given, test = _first_half_given(latest, before=known)
-    return _checked(
+    return _not_empty(
         data, config, train, valid, test, valid_given=valid_given, test_given=later.concat(given)
     )
 
 
 def _cut_at(interactions: Interactions, share: float) -> tuple[Interactions, ...]:
-    """Cut at two times for everybody; what happened at one time falls on one side."""
+    """Cut at two times for all users; interactions of equal time are in the same part."""
     times = np.sort(interactions.at)
     first, second = (
         times[min(int(part * len(times) + 1e-9), len(times) - 1)]
@@ -223,10 +239,10 @@ def _cut_at(interactions: Interactions, share: float) -> tuple[Interactions, ...
 def _first_half_given(
     period: Interactions, *, before: Interactions
 ) -> tuple[Interactions, Interactions]:
-    """Split what each user did in a period: the earlier half is known when the later is asked for.
+    """Split each user's interactions of a period: the earlier half is history, the later targets.
 
-    Most users of a period are new in it, and a history is what recommendations are made from. The
-    only interaction of a user is asked for where they were there before, else it is known.
+    Most users of a period are new in it and would have no history otherwise. A single interaction
+    is a target where the user has earlier ones, else it is history.
     """
     order = np.lexsort((period.at, period.user))
     user = period.user[order]
@@ -243,61 +259,63 @@ def _cold_item(data: SplitDataset, config: ProtocolConfig, seed: int) -> SplitDa
         raise DataError(
             "the items have neither facts nor texts, so nothing is known of a cold one",
             value=data.name,
-            remedy="Give NAME.item, or NAME.kg and NAME.link, or take --protocol warm.",
+            remedy="Give NAME.item, or NAME.kg and NAME.link, or use --protocol warm.",
         )
     interactions = data.train.interactions
-    test, valid = _drawn(interactions.item, config.share, seed, "items", data.name)
+    test, valid = _sampled_shares(interactions.item, config.share, seed, "items", data.name)
     in_test, in_valid = np.isin(interactions.item, test), np.isin(interactions.item, valid)
     train = interactions.take(~in_test & ~in_valid)
     parts = train, interactions.take(in_valid), interactions.take(in_test)
-    return replace(_checked(data, config, *parts), cold=test)
+    return replace(_not_empty(data, config, *parts), cold=test)
 
 
 def _cold_user(data: SplitDataset, config: ProtocolConfig, seed: int) -> SplitDataset:
     interactions = data.train.interactions
     count = np.bincount(interactions.user)
     enough = interactions.user[count[interactions.user] > 1]
-    test, valid = _drawn(enough, config.share, seed, "users with two interactions", data.name)
+    test, valid = _sampled_shares(
+        enough, config.share, seed, "users with two interactions", data.name
+    )
     in_test, in_valid = np.isin(interactions.user, test), np.isin(interactions.user, valid)
     train = interactions.take(~in_test & ~in_valid)
-    valid_given, valid_asked = _shown(interactions.take(in_valid), config.shown, seed)
-    test_given, test_asked = _shown(interactions.take(in_test), config.shown, seed)
-    return _checked(
+    valid_given, valid_targets = _shown(interactions.take(in_valid), config.shown, seed)
+    test_given, test_targets = _shown(interactions.take(in_test), config.shown, seed)
+    return _not_empty(
         data,
         config,
         train,
-        valid_asked,
-        test_asked,
+        valid_targets,
+        test_targets,
         valid_given=valid_given,
         test_given=test_given,
     )
 
 
 def _shown(part: Interactions, share: float, seed: int) -> list[Interactions]:
-    """Split each user's interactions into those shown, the earliest, and those asked for."""
-    drawn = np.random.default_rng(seed).permutation(len(part))
-    order = drawn[np.argsort(part.at[drawn], kind="stable")]
-    shown, asked = split_in_order(part, (share, 1 - share), order)
-    return [shown, asked]
+    """Split each user's interactions into history, the earliest share, and targets."""
+    shuffled = np.random.default_rng(seed).permutation(len(part))
+    order = shuffled[np.argsort(part.at[shuffled], kind="stable")]
+    shown, targets = split_in_order(part, (share, 1 - share), order)
+    return [shown, targets]
 
 
-def _drawn(
+def _sampled_shares(
     rows: IntArray, share: float, seed: int, what: str, name: str
 ) -> tuple[IntArray, NDArray[np.int64]]:
-    """Draw two disjoint shares of the distinct rows."""
+    """Sample two disjoint shares of the distinct rows."""
     distinct = np.unique(rows)
     size = max(1, round(share * len(distinct)))
     if len(distinct) <= 2 * size:
         raise DataError(
             f"too few {what} to hold some of them out",
             value=f"{name}: {len(distinct)}",
-            remedy="Give more interactions, or take --protocol warm.",
+            remedy="Give more interactions, or use --protocol warm.",
         )
-    drawn = np.random.default_rng(seed).permutation(distinct)
-    return np.sort(drawn[:size]), np.sort(drawn[size : 2 * size])
+    shuffled = np.random.default_rng(seed).permutation(distinct)
+    return np.sort(shuffled[:size]), np.sort(shuffled[size : 2 * size])
 
 
-def _checked(
+def _not_empty(
     data: SplitDataset,
     config: ProtocolConfig,
     train: Interactions,

@@ -1,7 +1,7 @@
-"""Rows in an order that the graph writes fast, whatever the order of the file, in bounded memory.
+"""Sorting of records on disk into the order that the graph writes fastest, in bounded memory.
 
-A graph writes a node's relations fastest when they come together. SQLite, which Python brings
-along, sorts on disk; its file is temporary and unnamed.
+A graph writes the relations of a node fastest in one batch. SQLite, part of the standard library,
+sorts them in a temporary file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,12 @@ _CACHE_KIB = 65_536
 
 
 class _Spool(ABC, Generic[RecordT]):
-    """Takes records in any order and gives each key once, sorted by it; the later row counts.
+    """Accepts records in any order, and yields one for each key in the order of the keys.
+
+    Of several records with one key the last is kept.
+
+    Attributes:
+        received: number of records that were added, repeated keys included.
 
     Raises:
         DataError: the temporary file cannot be written.
@@ -40,7 +45,7 @@ class _Spool(ABC, Generic[RecordT]):
         self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         create = f"CREATE TABLE spool ({self.columns}, line, PRIMARY KEY ({self.key}))"
         self._database.execute(f"{create} WITHOUT ROWID")
-        self.taken = 0
+        self.received = 0
 
     def __enter__(self) -> Self:
         return self
@@ -56,8 +61,12 @@ class _Spool(ABC, Generic[RecordT]):
     def __len__(self) -> int:
         return int(self._database.execute("SELECT count(*) FROM spool").fetchone()[0])
 
-    def take(self, records: Iterable[tuple[int, RecordT]]) -> None:
-        """Take everything that an iterator yields: line and record."""
+    def add(self, records: Iterable[tuple[int, RecordT]]) -> None:
+        """Add pairs of line and record.
+
+        Raises:
+            DataError: the temporary file cannot be written.
+        """
         places = ", ".join("?" * (self.columns.count(",") + 2))
         insert = f"INSERT OR REPLACE INTO spool VALUES ({places})"  # noqa: S608
         try:
@@ -75,7 +84,7 @@ class _Spool(ABC, Generic[RecordT]):
             yield line, self._record(*row)
 
     def _counted(self, spooled: tuple[int, RecordT]) -> _Row:
-        self.taken += 1
+        self.received += 1
         return (*self._row(spooled[1]), spooled[0])
 
     @abstractmethod
@@ -94,7 +103,7 @@ class InteractionSpool(_Spool[InteractionRecord]):
     key = "user_id, item_id, kind, at"
 
     def by_user(self) -> Iterator[Spooled]:
-        """Yield what was taken in the order of user and item."""
+        """Yield line and record in the order of user and item."""
         return iter(self)
 
     def _row(self, record: InteractionRecord) -> _Row:

@@ -87,13 +87,13 @@ def _accuracy(ranking: RankingReport, title: str) -> str:
     names = list(next(iter(ranking.at.values())))
     rows = [[name, *[_metric(at[name]) for at in ranking.at.values()]] for name in names]
     table = _table(["", *[f"@{k}" for k in ranking.at]], rows)
-    drawn = [
+    intervals = [
         Interval(f"{name}@{k}", m.mean, m.low, m.high)
         for k, at in ranking.at.items()
         for name in _PLOTTED
         for m in [at[name]]
     ]
-    plot = whiskers(drawn, "metric, with its interval")
+    plot = whiskers(intervals, "metric, with its interval")
     return _section(escape(title), f'<div class="pair"><div>{plot}</div>{table}</div>')
 
 
@@ -124,13 +124,13 @@ def _baseline(result: EvaluationResult) -> str:
         return ""
     names = list(next(iter(baseline.at.values())))
     rows = [[name, *[_difference(at[name]) for at in baseline.at.values()]] for name in names]
-    drawn = [
+    intervals = [
         Interval(f"{name}@{k}", d.mean, d.low, d.high, f"{d.mean:+.4f}")
         for k, at in baseline.at.items()
         for name in _PLOTTED
         for d in [at[name]]
     ]
-    plot = whiskers(drawn, "difference, with its interval", from_nought=True)
+    plot = whiskers(intervals, "difference, with its interval", from_nought=True)
     table = _table(["", *[f"@{k}" for k in baseline.at]], rows)
     note = (
         f"The run has {baseline.users:,} of the {result.ranking.users:,} users. p-values: paired "
@@ -149,7 +149,7 @@ def _groups(result: EvaluationResult) -> str:
         [escape(name), f"{group.users:,}", *[_metric(group.metrics[n]) for n in names]]
         for name, group in report.groups.items()
     ]
-    drawn = [
+    intervals = [
         Interval(f"{name} ({group.users:,})", m.mean, m.low, m.high)
         for name, group in report.groups.items()
         for m in [group.metrics["ndcg"]]
@@ -159,7 +159,7 @@ def _groups(result: EvaluationResult) -> str:
         f"{escape(gap.worst)}"
         for name, gap in report.gaps.items()
     ]
-    plot = whiskers(drawn, f"ndcg@{report.k} by {report.column}")
+    plot = whiskers(intervals, f"ndcg@{report.k} by {report.column}")
     note = f'<p class="note">Gaps: {"; ".join(gaps) or "too few users in a group"}.</p>'
     table = _table(["", "users", *[f"{name}@{report.k}" for name in names]], rows)
     return _section(f"By {escape(report.column)}", f"{plot}{table}{note}")
@@ -171,20 +171,22 @@ def _ablation(result: EvaluationResult) -> str:
     k = max(result.ablation.rows[0].at)
     cold = [f"ndcg@{k} among cold"] if result.ablation.rows[0].among_cold else []
     head = ["", *[f"{name}@{k}" for name in _PLOTTED], *cold, f"ndcg@{k} less the team's"]
-    drawn, rows = [], []
+    intervals, rows = [], []
     for row in result.ablation.rows:
         if row.failed is not None:
             rows.append([escape(row.name), *[""] * (len(head) - 1), "nothing to learn from"])
             continue
         less = row.less_team[k]["ndcg"] if row.less_team else None
         if less is not None:
-            drawn.append(Interval(row.name, less.mean, less.low, less.high, f"{less.mean:+.4f}"))
+            intervals.append(
+                Interval(row.name, less.mean, less.low, less.high, f"{less.mean:+.4f}")
+            )
         means = [f"{row.at[k][name].mean:.4f}" for name in _PLOTTED]
         if cold:
             means.append(f"{row.among_cold[k]['ndcg'].mean:.4f}")
         difference = "" if less is None else _difference(less)
         rows.append([escape(row.name), *means, difference, _seconds(row.seconds)])
-    plot = whiskers(drawn, f"ndcg@{k} less the team's", from_nought=True) if drawn else ""
+    plot = whiskers(intervals, f"ndcg@{k} less the team's", from_nought=True) if intervals else ""
     note = (
         '<p class="note">Agents that were fitted on the same data are reused; the '
         "coordinator chooses anew. p-values are corrected over the variants by Holm.</p>"

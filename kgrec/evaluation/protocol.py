@@ -74,8 +74,8 @@ class HeldOutTargets:
             )
         eligible = len(users)
         if max_users is not None and eligible > max_users:
-            drawn = np.random.default_rng(seed).choice(users, max_users, replace=False)
-            users = np.sort(drawn)
+            sampled = np.random.default_rng(seed).choice(users, max_users, replace=False)
+            users = np.sort(sampled)
         return cls(users, truth[users], eligible, int(repeated.nnz))
 
     def __len__(self) -> int:

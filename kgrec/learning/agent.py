@@ -1,6 +1,6 @@
-"""What every agent is: a name, a frozen config, and a fit that returns a kernel.
+"""The interface of agents: a name, a frozen config, and a fit that returns a kernel.
 
-An agent names the values that its settings may take in a search, by dotted names.
+An agent also gives the search space of its settings, by dotted names.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Range:
-    """Any number from `low` to `high`, drawn by its logarithm where `log`."""
+    """Any number from `low` to `high`, sampled uniformly, or log-uniformly where `log`."""
 
     low: float
     high: float
@@ -71,16 +71,16 @@ Encode = Callable[[Sequence[str]], FloatArray]
 
 
 class NothingToLearnError(ModelError):
-    """The data has nothing that this agent learns from; a team goes on without it."""
+    """The data holds nothing that this agent learns from; a team is fitted without it."""
 
 
 class AgentConfig(FrozenModel):
-    """Settings of an agent; one left at None is chosen on the validation part.
+    """Settings of an agent; a setting of None is chosen on the validation part.
 
     Attributes:
-        searched: the settings that matter most, the first of them before all, and the values that
-            they may take; what a search within a time looks at.
-        reads_texts: whether the agent changes with the text encoder.
+        searched: search space: the settings that matter most, in order of importance, and the
+            values that they may take.
+        reads_texts: whether the kernel depends on the text encoder.
     """
 
     searched: ClassVar[Mapping[str, Space]] = {}
@@ -89,29 +89,27 @@ class AgentConfig(FrozenModel):
 
 @dataclass(frozen=True)
 class FitContext:
-    """What an agent may use to learn.
+    """The data and resources that an agent is fitted with.
 
     Attributes:
         train: catalogue, facts, texts and the interactions to learn from.
-        validation: interactions that are not learned from, to choose settings on; without them
-            an agent takes the settings it knows to be sound.
-        given: what else is known of users when the validation part is asked for: the histories
-            of users of whom nothing is learned.
-        requested: when the validation part is asked for, milliseconds since 1970, int64 [U], 0
-            where that is unknown; None where it is unknown of all users.
-        seed: fixes every random draw.
+        validation: the validation part, on which settings are chosen; without it an agent uses
+            its defaults.
+        given: histories, beside `train`, of users without interactions in the training data.
+        requested: query time of the validation part for each user, milliseconds since 1970,
+            int64 [U], 0 where unknown; None where it is unknown for all users.
+        seed: seed of all random generators.
         device: "cpu" or "cuda".
         encode: the text encoder, or None where there is none.
-        workers: the processes that train together; agents that learn by gradients share the
-            batches among them, the others, and agents that learn on one loss, are fitted by the
-            first.
-        logs: folder that takes a log of every training, or None.
-        checkpoints: folder that takes the state of every training, so that a killed one goes on;
-            or None.
-        encoder: says what `encode` encodes with; asked once texts have been encoded, as a model
-            may first have to be fetched.
-        graph: `train` as a `HeteroData` that was read from an export, whose vectors of texts are
-            taken as they are; None makes it from `train`.
+        workers: the processes that train together; agents with gradients share their batches
+            among them, others, and agents with a joint loss, are fitted by the first.
+        logs: folder for the log of every training, or None.
+        checkpoints: folder for the checkpoints of every training, from which a killed one
+            resumes; or None.
+        encoder: returns an identifier of the encoder's content; called after the first texts are
+            encoded, since the model may have to be fetched first.
+        graph: `train` as a `HeteroData` that was read from an export, whose text vectors are used
+            as they are; None builds it from `train`.
     """
 
     train: Dataset
@@ -130,17 +128,17 @@ class FitContext:
 
     @cached_property
     def histories(self) -> Histories:
-        """What is known of every user, learned from or given, when validation is asked for."""
+        """The histories of all users at the query time of the validation part."""
         known = self.train.interactions.concat(self.given)
         return Histories.of(known, self.train.num_users, self.train.num_items, now=self.requested)
 
     @cached_property
     def hetero(self) -> HeteroData:
-        """What graph agents are trained from: `train` as a `HeteroData`, made once.
+        """`train` as a `HeteroData`, from which graph agents are trained; built once.
 
-        Nodes have no vectors of texts here unless `graph` brings them; see `with_texts`.
+        Nodes have text vectors only where `graph` has them; see `with_texts`.
         """
-        # torch-geometric is brought in by the agents that learn from graphs alone.
+        # Imported here, so that agents that do not learn from graphs need no torch-geometric.
         from kgrec.export.pyg import set_interactions, to_hetero
 
         if self.graph is None:
@@ -150,11 +148,11 @@ class FitContext:
         return data
 
     def with_texts(self, max_names: int, entities: IntArray) -> HeteroData:
-        """Return `hetero` whose items and entities have `x`, where there is an encoder.
+        """Return `hetero` with text vectors `x` of items and entities, where there is an encoder.
 
         Args:
-            max_names: names of entities that are added to an item's text at most.
-            entities: rows of those whose names are read, int64 [N]; the others have zero vectors.
+            max_names: maximum number of entity names that are added to an item's text.
+            entities: rows of the entities that are encoded, int64 [N]; others have zero vectors.
 
         Raises:
             ModelError: the encoder cannot be loaded.
@@ -167,14 +165,14 @@ class FitContext:
         return data
 
     def held_out(self, objective: Objective) -> Validation | None:
-        """Return what settings are chosen by, or None where nothing new is held out of anybody."""
+        """Return the validation queries, or None where no user has a new item in that part."""
         if self.validation is None or not len(self.validation):
             return None
         found = Validation(self.histories, self.validation, objective, seed=self.seed)
         return found if len(found) else None
 
     def refit(self) -> FitContext:
-        """Return the context in which all that is known is learned from."""
+        """Return the context for a fit on training and validation part."""
         if self.validation is None:
             return self
         known = self.train.interactions.concat(self.given, self.validation)
@@ -189,7 +187,7 @@ class FitContext:
         )
 
     def files(self, *settings: FrozenModel) -> TrainingFiles:
-        """Return where a training with these settings logs and keeps its state."""
+        """Return the files of a training with these settings: its log and its checkpoint."""
         if self.checkpoints is None:
             return TrainingFiles(self.logs, first=self.workers.first)
         return TrainingFiles(
@@ -197,7 +195,7 @@ class FitContext:
         )
 
     def _fingerprint(self, settings: Sequence[FrozenModel]) -> str:
-        """Hash the settings and all that a training may read."""
+        """Hash the settings and all data that a training may read."""
         train, facts, links = self.train, self.train.facts, self.train.links
         words = [str(self.seed), *(part.model_dump_json() for part in settings)]
         if any(isinstance(part, AgentConfig) and part.reads_texts for part in settings):
@@ -230,7 +228,7 @@ class Agent(Protocol):
         """The settings."""
 
     def fit(self, context: FitContext) -> Kernel:
-        """Learn a kernel; its `chosen` names the settings that validation decided.
+        """Learn a kernel; its `chosen` holds the settings that were chosen on the validation part.
 
         Raises:
             NothingToLearnError: the data lacks what this agent learns from.

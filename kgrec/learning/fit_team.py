@@ -17,7 +17,7 @@ from kgrec.learning.blending.blend import Choice, choose_among
 from kgrec.learning.blending.search import SettingsSearch
 from kgrec.learning.profile import learn_profile
 from kgrec.learning.registry import build_agent
-from kgrec.learning.sentence_vectors import remembering
+from kgrec.learning.sentence_vectors import memoised
 from kgrec.learning.team_config import (
     TeamConfig,
     TogetherConfig,
@@ -49,25 +49,24 @@ def fit_team(
     logs: Path | None = None,
     checkpoints: Path | None = None,
 ) -> Team:
-    """Fit agents and coordinator; an agent without a share is in the `metrics` alone.
+    """Fit agents and coordinator; an agent with share 0 occurs in the `metrics` alone.
 
-    An agent that cannot be fitted does not stop the others; the metrics name it under `failed`,
-    with the reason, and so an agent that was fitted without texts since the encoder failed.
+    An agent that cannot be fitted does not stop the others; it is under `failed` in the metrics,
+    with the reason, as is an agent that was fitted without texts because the encoder failed.
 
     Args:
         train: catalogue, facts, texts and interactions.
         validation: held-out interactions, for every choice; None means the
             agents' defaults and equal shares.
-        config: who is in the team.
-        given: histories of users of whom nothing is learned, for the choices on `validation`.
-        requested: when users ask for `validation`; see `FitContext`.
-        fitted: kernels by agent that were fitted on the same data with the same settings, which
-            are used as they are; those that are fitted here are added.
-        encode: turns texts into unit vectors; the default is `encoder_of(config)`.
+        config: the agents of the team and their settings.
+        given: histories, beside `train`, of users without interactions in the training data.
+        requested: query times of `validation`, int64 [U]; see `FitContext`.
+        fitted: kernels by agent that were fitted on the same data with the same settings and are
+            reused; new kernels are added.
+        encode: text encoder, float32 [N, D] unit rows; the default is `encoder_of(config)`.
         workers: the processes that fit together; all return the same team.
         logs: folder for a log of every training.
-        checkpoints: folder for the state of every training; one that was killed resumes
-            from there.
+        checkpoints: folder for checkpoints, from which a killed training resumes.
 
     Raises:
         ConfigError: an agent, a setting or the device is unknown.
@@ -83,7 +82,7 @@ def fit_team(
         config.seed,
         config.device,
         progress,
-        remembering(encode or encoder_of(config, progress=progress)),
+        memoised(encode or encoder_of(config, progress=progress)),
         Interactions.empty() if given is None else given,
         workers,
         logs,
@@ -129,10 +128,10 @@ def _searched(
     log: _Log,
     begun: float,
 ) -> tuple[Choice, dict[str, Any]]:
-    """Search settings, where there is a budget and a validation part; return the trials too."""
+    """Search settings, where there is a budget and a validation part; also return the trials."""
     if config.budget is None or context.held_out(choice.objective) is None:
         return choice, {}
-    # Trials leave neither logs nor checkpoints, which are those of the fit that they change.
+    # Trials write neither logs nor checkpoints: these are keyed by the settings of the first fit.
     fit = partial(_fitted, context=replace(context, logs=None, checkpoints=None))
     joined = _joined(choice.kernels)
     alone = [agent for agent in agents if agent.name not in joined]
@@ -141,7 +140,7 @@ def _searched(
 
 
 def _metrics(choice: Choice, log: _Log) -> dict[str, Any]:
-    """Return what was measured and chosen, as plain values."""
+    """Return metrics and chosen settings, as plain values."""
     return {
         "objective": choice.objective.model_dump(),
         "validation": choice.measured,
@@ -158,7 +157,7 @@ def _metrics(choice: Choice, log: _Log) -> dict[str, Any]:
 
 @dataclass
 class _Log:
-    """Seconds spent on each agent, and what went wrong.
+    """Seconds spent on each agent, and failures.
 
     Attributes:
         skipped: agents that found nothing to learn from, with the reason.
@@ -173,20 +172,20 @@ class _Log:
         self.seconds[agent] = round(self.seconds.get(agent, 0.0) + seconds, 3)
 
     def fail(self, agent: str, error: Exception) -> None:
-        """Note a failure; the log keeps where it came from."""
+        """Record a failure; its traceback goes to the log."""
         logger.warning("agent %s failed", agent, exc_info=error)
         self.failed[agent] = reason_of(error)
 
     def encoding(self, context: FitContext, *agents: str) -> FitContext:
-        """Return the context for some agents; that the encoder failed them is noted.
+        """Return the context for some agents, with an encoder that records its failures.
 
-        An agent that can do without texts goes on without them, and nobody would know.
+        An agent that does not need texts would be fitted without them silently.
         """
         encode = context.encode
         if encode is None:
             return context
 
-        def noting(texts: Sequence[str]) -> FloatArray:
+        def recording(texts: Sequence[str]) -> FloatArray:
             try:
                 return encode(texts)
             except Exception as error:
@@ -194,11 +193,11 @@ class _Log:
                     self.failed[agent] = f"the text encoder failed: {reason_of(error)}"
                 raise
 
-        return replace(context, encode=noting)
+        return replace(context, encode=recording)
 
 
 def reason_of(error: Exception) -> str:
-    """Return what went wrong in one line."""
+    """Return the message of an error in one line."""
     text = str(error) if isinstance(error, KGRecError) else f"{type(error).__name__}: {error}"
     return " ".join(text.split())[:300]
 
@@ -224,7 +223,7 @@ def _fit_all(
         except ConfigError:
             raise
         except Exception as error:
-            if context.workers.world > 1:  # the others wait for this process in the agent's fit
+            if context.workers.world > 1:  # the other processes wait for this one in the fit
                 raise
             log.fail(agent.name, error)
         log.spent(agent.name, time.perf_counter() - begun)
@@ -257,15 +256,15 @@ def _refitted(
     log: _Log,
     together: TogetherConfig,
 ) -> list[Kernel]:
-    """Fit the active agents again, and those that learned together with one of them.
+    """Fit the active agents again, and those with a joint loss with one of them.
 
-    One that fails now keeps the kernel that it was chosen with.
+    An agent that fails keeps its first kernel.
     """
     names = {kernel.agent for kernel in active}
     joined = _joined(kernels)
     if names & joined:
         names |= joined
-    else:  # none of them did when they were chosen, as where a kernel of one was given
+    else:  # their first kernels had no joint loss, as where the kernel of one was reused
         together = together.model_copy(update={"use": False})
     again = [agents[kernel.agent] for kernel in kernels if kernel.agent in names]
     fitted = {kernel.agent: kernel for kernel in _fit_all(again, context, log, {}, together)}
@@ -277,7 +276,7 @@ def _refitted(
 
 
 def _joined(kernels: Sequence[Kernel]) -> set[str]:
-    """Return the agents that learned on one loss."""
+    """Return the agents that were trained on a joint loss."""
     return {kernel.agent for kernel in kernels if "together" in kernel.notes}
 
 
@@ -288,18 +287,18 @@ def _fit_joined(
     fitted: dict[str, Kernel],
     together: TogetherConfig,
 ) -> None:
-    """Add the kernels of the agents that learn together, if any; what fails there is raised."""
+    """Add the kernels of the agents with a joint loss, if any; errors are raised."""
     joined = [agent for agent in agents if agent.name in together.agents]
     if not together.use or len(joined) < 2 or any(agent.name in fitted for agent in joined):
         return
-    # What learns together brings torch, which a team of closed forms does without.
+    # Imports torch, which a team of closed forms does not need.
     from kgrec.learning.joint import fit_together
 
     begun = time.perf_counter()
-    noting = log.encoding(context, *(agent.name for agent in joined))
+    recording = log.encoding(context, *(agent.name for agent in joined))
     try:
-        kernels = context.workers.once(lambda: fit_together(joined, noting, together))
-    except NothingToLearnError:  # each of them raises it again when it learns alone
+        kernels = context.workers.once(lambda: fit_together(joined, recording, together))
+    except NothingToLearnError:  # each of them raises it again when it is fitted alone
         return
     spent = time.perf_counter() - begun
     for kernel in kernels:

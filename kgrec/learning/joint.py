@@ -1,11 +1,11 @@
-"""Agents that learn together: one loss over all of them, shared inputs, and agreement.
+"""Joint training of several agents: one loss, shared inputs, and agreement.
 
     L = Σ_k α_k · (L_k + agreement · KL(m ‖ p_k)) + L_m(α),     m = Σ_k α_k p_k,   α = softmax(a)
 
-`L_k` is the loss of agent k on batches of its own, with its own settings. `p_k` is the softmax of
-its scores for a common batch of histories, of which some items are hidden, and `L_m` the negative
-log-likelihood of the hidden items under the mixture `m`, from which the shares are learned and
-nothing else. The mixture is a teacher (Zhang et al. 2018, "Deep Mutual Learning", with the mixture
+`L_k` is the loss of agent k on its own batches, with its own settings. `p_k` is the softmax of its
+scores for a common batch of histories, some of whose items are hidden, and `L_m` the negative
+log-likelihood of the hidden items under the mixture `m`, which trains the shares alone. The mixture
+is a teacher (Zhang et al. 2018, "Deep Mutual Learning", with the mixture
 in place of each other network): no gradient flows through it to the agents.
 """
 
@@ -31,20 +31,20 @@ from kgrec.training.loop import seeded, train
 from kgrec.training.workers import ALONE
 
 HIDDEN = 0.3
-"""Share of the items of a common batch that are hidden."""
+"""Share of the items of a common batch that are hidden as targets."""
 _OR_ALONE = "or let each learn alone ([together] use = false)."
 
 
 class Learner(Protocol):
-    """The training of one agent's network, a step at a time."""
+    """The training of one agent's network, step by step."""
 
     network: nn.Module
 
     def loss(self, rng: np.random.Generator) -> Tensor:
-        """Draw a batch and return its loss, a scalar."""
+        """Sample a batch and return its loss, a scalar."""
 
     def logits(self, visible: Interactions, users: IntArray) -> Tensor:
-        """Score all items for histories: minus infinity for their own items.
+        """Score all items for histories; seen items get minus infinity.
 
         Args:
             visible: the interactions that are not hidden, of all users.
@@ -59,32 +59,32 @@ class Learner(Protocol):
 
 
 class JointProblem(Protocol):
-    """What an agent learns from, for several trainings."""
+    """The training problem of an agent, for several trainings."""
 
     name: str
 
     def taus(self) -> tuple[float, ...]:
-        """Return the temperatures in question; a single one where there is nothing to choose."""
+        """Return the candidate temperatures; a single one where there is nothing to choose."""
 
     def learner(self, tau: float) -> Learner:
         """Return a training with a fresh network of this temperature."""
 
 
 class JointAgent(Agent, Protocol):
-    """An agent that can learn together with others."""
+    """An agent that can be trained jointly with others."""
 
     def problem(self, context: FitContext) -> JointProblem:
-        """Return what it learns from; raises NothingToLearnError where that is nothing."""
+        """Return its training problem; raises NothingToLearnError where the data lacks one."""
 
 
 class JointNetwork(nn.Module):
-    """The networks and the shares of agents that learn together.
+    """The networks and the shares of jointly trained agents.
 
     Args:
-        networks: one an agent.
-        shares: α, [A]; None learns them, from equal ones.
-        share_inputs: gives networks whose item embeddings are of one size the first of them, and
-            those that can have a map of sentence vectors the first of those.
+        networks: one for each agent.
+        shares: α, [A]; None learns them, starting from equal ones.
+        share_inputs: whether networks share item embeddings of equal size, and the map of
+            sentence vectors.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class JointNetwork(nn.Module):
 
     @property
     def shares(self) -> Tensor:
-        """α, [A], summing to one."""
+        """α, float32 [A], summing to one."""
         return torch.softmax(self.logits, dim=0)
 
     def loss(
@@ -133,7 +133,7 @@ class JointNetwork(nn.Module):
 
 
 def _share(networks: Iterable[nn.Module]) -> None:
-    """Replace parts of networks by those of the first that has them in the same size."""
+    """Replace parts of networks by those of the first network with the same size."""
     tables: dict[torch.Size, nn.Parameter] = {}
     maps: list[nn.Module] = []
     for network in networks:
@@ -162,24 +162,24 @@ def divergence(teacher: Tensor, log: Tensor) -> Tensor:
 
 
 class CommonBatches:
-    """Draws the batches that all agents score: users, some of whose items are hidden.
+    """Samples the batches that all agents score: users, some of whose items are hidden.
 
     Args:
-        train: what is learned from.
+        train: the training data.
         size: users in a batch.
     """
 
     def __init__(self, train: Dataset, size: int) -> None:
         self._known, self._items = train.interactions, train.num_items
         keys = self._known.user * self._items + self._known.item
-        # An item that a user has interacted with twice is hidden as a whole.
+        # All interactions of a user with an item are hidden together.
         self._pairs, self._pair = np.unique(keys, return_inverse=True)
         self._owner = self._pairs // self._items
         self._users = np.unique(self._owner)
         self._size = min(size, len(self._users))
 
-    def draw(self, rng: np.random.Generator) -> tuple[Interactions, IntArray, IntArray, IntArray]:
-        """Return what is visible, the users, [B], and rows and items of what is hidden, [T]."""
+    def sample(self, rng: np.random.Generator) -> tuple[Interactions, IntArray, IntArray, IntArray]:
+        """Return visible interactions, users, int64 [B], and rows and items of targets, [T]."""
         users = np.sort(rng.choice(self._users, self._size, replace=False))
         row = np.searchsorted(users, self._owner)
         row[row == len(users)] = 0
@@ -199,11 +199,11 @@ def fit_together(
 ) -> list[Kernel]:
     """Train the networks of these agents on one loss; return a kernel each.
 
-    Each temperature in question is tried by all agents that are not given one; the best mixture on
-    the validation part is kept. Steps see the whole graph, however large.
+    Each candidate temperature is tried for all agents without a fixed one; the best mixture on the
+    validation part is kept. Steps use the whole graph, whatever its size.
 
     Raises:
-        ConfigError: an agent cannot learn together, or not with a setting that it was given.
+        ConfigError: an agent cannot be trained jointly, or not with one of its settings.
         NothingToLearnError: the data lacks what one of them learns from.
     """
     context = replace(context, workers=ALONE)
@@ -232,7 +232,7 @@ def _train(
     tau: float,
     steps: int | None,
 ) -> _Trial:
-    """Train all networks from scratch; those that are given a temperature keep it."""
+    """Train all networks from scratch; those with a fixed temperature keep it."""
     names = [problem.name for problem in problems]
     first: Any = members[0].config
     held_out = context.held_out(first.objective) if steps is None else None
@@ -247,12 +247,12 @@ def _train(
         )
         rng = np.random.default_rng(context.seed)
         batches = CommonBatches(context.train, config.users)
-        # With fixed shares and no agreement there is nothing to compare.
+        # With fixed shares and no agreement the mixture has no loss of its own.
         compares = bool(config.agreement) or shares is None
 
         def loss() -> Tensor:
             losses = [learner.loss(rng) for learner in learners]
-            visible, users, row, item = batches.draw(rng)
+            visible, users, row, item = batches.sample(rng)
             if not compares:
                 row = item = row[:0]
             with torch.set_grad_enabled(bool(config.agreement)):
@@ -290,7 +290,7 @@ def _train(
 
 
 def _prepared(agent: Agent, config: TogetherConfig) -> JointAgent:
-    """Return an agent with the settings with which it learns together."""
+    """Return an agent with its settings for joint training."""
     if not _can_join(agent):
         raise ConfigError(
             "this agent has no steps that others could share: it is solved in closed form, or "
@@ -310,7 +310,7 @@ def _prepared(agent: Agent, config: TogetherConfig) -> JointAgent:
             if getattr(settings, name) not in (getattr(default, name), config.embedding_dim):
                 _refuse(agent.name, name, "have vectors of one size", "[together] embedding_dim")
             changed[name] = config.embedding_dim
-    if hasattr(settings, "sample"):  # what a sample remembers is of one network
+    if hasattr(settings, "sample"):  # the cached convolution of a sample belongs to one network
         changed["sample"] = settings.sample.model_copy(update={"max_edges": sys.maxsize})
     kind: Any = type(agent)
     member: JointAgent = kind(settings.model_copy(update=changed))

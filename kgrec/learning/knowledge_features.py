@@ -1,6 +1,6 @@
-"""The largest entries of sparse products, row by row, without ever holding a product whole.
+"""Knowledge features of items with their weights, and the largest entries of sparse products.
 
-Knowledge features of items as the agents weigh them.
+Products are computed in blocks of rows, so that none is held whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kgrec.data.dataset import Dataset, FloatArray, IntArray, Links
 # On small data every product, and every entry, is computed.
 FREE_PRODUCTS = 200_000_000
 FREE_ENTRIES = 1_000_000
-# What the second hop adds is at most so many times as large as the facts.
+# Maximum number of second-hop features, as a multiple of the number of facts.
 HOP_GROWTH = 10
 HOP_DECAY = 0.5
 
@@ -43,8 +43,8 @@ def strongest_products(
     Args:
         left: CSR [N, D].
         right: CSR [D, M].
-        size: how many entries of a row are kept at most.
-        max_entries: about so many entries of the product are held at a time.
+        size: maximum number of entries of a row that are kept.
+        max_entries: approximate number of entries of the product that are held at a time.
     """
     blocks = [sp.csr_matrix(np.zeros((0, right.shape[1]), dtype=np.float32))]
     for start, end in _blocks(left, right, max_entries):
@@ -75,18 +75,18 @@ def _work(left: sp.csr_matrix, right: sp.csr_matrix) -> NDArray[np.int64]:
 
 
 def product_budget(entries: int, per_entry: int) -> int:
-    """Return how many products the search for neighbours may compute; all on small data."""
+    """Return the maximum number of products in the search of neighbours; on small data, all."""
     return max(FREE_PRODUCTS, entries * per_entry)
 
 
 def widest_kept(lengths: IntArray, most_products: int) -> int:
-    """Return the longest length of the rows that stay, where longer ones are dropped.
+    """Return the maximum length of the rows that are kept, where longer ones are dropped.
 
     A row of n entries is part of n² products of a Gram matrix.
 
     Args:
         lengths: of the rows, int64 [N].
-        most_products: Σ n² of the rows that stay is at most this.
+        most_products: maximum of Σ n² over the rows that are kept.
     """
     distinct, count = np.unique(lengths, return_counts=True)
     products = np.cumsum(np.square(distinct, dtype=np.float64) * count)
@@ -95,7 +95,7 @@ def widest_kept(lengths: IntArray, most_products: int) -> int:
 
 
 def longest_kept(lengths: IntArray, most_products: int) -> int:
-    """Return the length L that rows are cut to, so that Σ min(n, L)² stays within a limit."""
+    """Return the length L that rows are truncated to, so that Σ min(n, L)² is within a limit."""
     low, high = 1, int(lengths.max(initial=1))
     while low < high:
         middle = (low + high + 1) // 2
@@ -111,7 +111,7 @@ def strongest(weights: FloatArray, row_size: int, *, by_size: bool = False) -> s
 
     Args:
         weights: float32 [N, I].
-        by_size: whether a large negative entry counts as much as a positive one.
+        by_size: whether entries are compared by absolute value.
     """
     size = min(row_size, weights.shape[1])
     rank = -np.abs(weights) if by_size else -weights
@@ -127,13 +127,12 @@ def strongest(weights: FloatArray, row_size: int, *, by_size: bool = False) -> s
 def item_features(train: Dataset, decay: float = HOP_DECAY) -> sp.csr_matrix:
     """Return the knowledge features of the items, CSR float32 [I, K], over more than one hop.
 
-    Beside the facts themselves, with their confidences, an item has what its entities are linked
-    to, (relation, link, entity), and the items that it is linked to, itself included; both count
-    `decay` times as much. Without links the features are those of the facts. Features held by one
-    item alone are left out.
+    Features of an item are its facts, with their confidences; the entities that its entities are
+    linked to, as (relation, link, entity); and the items that it is linked to, itself included. The
+    last two have `decay` times the weight. Features of a single item are left out.
 
     Args:
-        decay: weight of the second hop; 0 leaves links out.
+        decay: weight of the second hop; 0 uses no links.
     """
     features = train.features()
     if not decay or not len(train.links):
@@ -149,14 +148,14 @@ def item_features(train: Dataset, decay: float = HOP_DECAY) -> sp.csr_matrix:
 def _of_linked_entities(train: Dataset, entries: int) -> sp.csr_matrix:
     """Return item x (relation, link, entity at its other end) with products of confidences.
 
-    Hubs come last, and not beyond `HOP_GROWTH` times as many entries as facts have.
+    Entities are added by ascending degree, up to `HOP_GROWTH` times as many entries as facts.
     """
     facts, num_entities = train.facts, max(len(train.entities), 1)
     head, link, tail, confidence = _both_ways(train.links.of("entity", "entity"))
     order = np.argsort(head, kind="stable")
     degree = np.bincount(head, minlength=num_entities)
     held = np.bincount(facts.entity, minlength=num_entities)
-    # As many entries come of an entity as it has facts times links.
+    # An entity adds as many entries as the product of its facts and its links.
     cheapest = np.argsort(degree, kind="stable")
     cost = np.cumsum((held * degree)[cheapest])
     walked = np.zeros(num_entities, dtype=np.bool_)
@@ -187,7 +186,7 @@ def _of_linked_items(train: Dataset) -> sp.csr_matrix:
 
 
 def _both_ways(links: Links) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
-    """Return head, link type, tail and confidence of links and of their ways back."""
+    """Return head, link type, tail and confidence of links and of their reverses."""
     kinds = len(links.types)
     return (
         np.concatenate([links.head, links.tail]),
@@ -212,7 +211,7 @@ def _strongest_of_cells(
 def degree_features(train: Dataset, decay: float = HOP_DECAY) -> sp.csr_matrix | None:
     """Return F, item x feature with weights 1/√degree, CSR float32 [I, K].
 
-    The degree is the number of items that hold the feature. None where no two items share one.
+    The degree is the number of items with the feature. None where no two items share one.
 
     Args:
         decay: see `item_features`.
@@ -246,15 +245,14 @@ def cosine_rows(
 ) -> sp.csr_matrix | None:
     """Return Kc, the cosine of the items' features, CSR float32 [I, I] with a zero diagonal.
 
-    Time and memory grow with the facts. Features that so many items hold that the products of
-    all pairs would be too many are left out of the sums, though not of the lengths: their IDF is
-    small.
+    Time and memory grow with the facts. The most frequent features, whose pairs of items would be
+    too many, are left out of the inner products, but not of the norms: their IDF is small.
 
     Args:
-        row_size: for each candidate (column) only so many history items (rows) are kept, the
-            most alike, so that rare items keep theirs.
-        products_per_entry: at most so many products for each entry of the features.
-        max_entries: about so many cosines are held at a time.
+        row_size: number of the most similar history items (rows) that are kept for each candidate
+            (column); by column, so that rare items keep theirs.
+        products_per_entry: maximum number of products for each entry of the features.
+        max_entries: approximate number of cosines that are held at a time.
 
     Returns:
         None where no two items share a feature.

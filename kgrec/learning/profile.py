@@ -22,13 +22,14 @@ class ProfileConfig(FrozenModel):
     """Settings of the profile.
 
     Attributes:
-        use: False learns none.
-        smoothing: interactions by the popularity of the items that are added to those of each
-            value; the first is used where there is no validation part.
-        strength: t, less than 1 where values that come together count each other's users.
-        bins: parts that the range of a number is cut into, of equally many users.
-        row_size: weights that are kept of each entity, the largest.
-        max_entities: entities that may be liked, those of the most items.
+        use: whether to learn a profile.
+        smoothing: candidate numbers of pseudo-interactions, distributed by popularity, that are
+            added to those of each value; the first is used without a validation part.
+        strength: candidate exponents t; less than 1 where correlated values count the same users
+            twice.
+        bins: number of quantile bins of a numeric property.
+        row_size: number of the largest weights that are kept of each entity.
+        max_entities: maximum number of entities that may be liked, those of the most items.
     """
 
     use: bool = True
@@ -43,17 +44,16 @@ class ProfileConfig(FrozenModel):
 def learn_profile(
     context: FitContext, config: ProfileConfig | None = None
 ) -> tuple[Profile | None, dict[str, Any]]:
-    """Return the profile of the users' declared values, and what was measured.
+    """Return the profile of the users' declared values, and its metrics.
 
-    Naive Bayes over declared values (smoothed by popularity, as Jelinek-Mercer and Dirichlet
-    smoothing do by the collection; Zhai and Lafferty 2004). A liked entity has the interactions of
-    the users who like it, those of all users by the share of their history that holds it, and one
-    more for each item that holds it, so that new items are reached.
+    Naive Bayes over declared values, smoothed by popularity, as Jelinek-Mercer and Dirichlet
+    smoothing do by the collection (Zhai and Lafferty 2004). The counts of a liked entity are the
+    interactions of the users who like it, those of all users times the share of their history with
+    that entity, and one for each item of the entity, so that cold items are reached.
 
     Returns:
-        the profile, None where users declare and like nothing or there are no interactions, and
-        notes: the metric of the profile and of popularity alone on the validation part, where the
-        histories of its users are not read.
+        the profile, None without declared values, liked entities or interactions; and notes: the
+        metric of the profile and of popularity alone on the validation part, with empty histories.
     """
     config = config or ProfileConfig()
     train = context.train
@@ -84,11 +84,11 @@ def learn_profile(
 
 
 class _Holders:
-    """Who declares which value.
+    """The users of each declared value.
 
     Attributes:
-        users: whether a user declares a value, CSR float32 [U, P].
-        properties: how properties become rows.
+        users: 1 where a user declares a value, CSR float32 [U, P].
+        properties: mapping of properties to values.
         entities: rows of the entities that may be liked, in the order of their values, int64 [E].
     """
 
@@ -152,7 +152,7 @@ class _Holders:
         )
 
     def _of_entities(self, at_once: int = 500) -> Iterator[Any]:
-        """Yield the interactions of some entities at a time, float64 [E, I]."""
+        """Yield the counts of items for blocks of entities, float64 [E, I]."""
         train, matrix, entities = self.train, self._matrix, self.entities
         if not len(entities):
             return
@@ -172,14 +172,14 @@ class _Holders:
 
 
 def _log_ratio(counts: Any, popularity: Any, smoothing: float) -> FloatArray:
-    """Return log P(i | v) / p_i, float32 [P, I], of interactions by value, [P, I]."""
+    """Return log(P(i | v) / p_i), float32 [P, I], from counts of items by value, [P, I]."""
     total = counts.sum(axis=1, keepdims=True)
     chance = (counts + smoothing * popularity) / (total + smoothing)
     return np.asarray(np.log(chance / popularity), dtype=np.float32)
 
 
 def _declared(column: Column, first: int, bins: int) -> tuple[DeclaredProperty, IntArray]:
-    """Return how a property becomes rows, and the row of each user less `first`, -1 for none."""
+    """Return the values of a property, and the value of each user from 0, -1 for none, [U]."""
     if column.categories is not None:
         values = column.values.astype(np.int64)
         return DeclaredProperty(column.name, first, column.categories), values
@@ -200,7 +200,7 @@ def _indicator(rows: IntArray, size: int) -> sp.csr_matrix:
 
 
 def _likeable(train: Dataset, liked: IntArray, most: int) -> IntArray:
-    """Return the entities that are liked, and those of the most items beside them, int64 [E]."""
+    """Return the liked entities, and beside them those of the most items, int64 [E]."""
     held = np.bincount(train.facts.entity, minlength=len(train.entities))
     held[np.unique(liked)] += train.num_items + 1
     order = np.argsort(-held, kind="stable")[:most]

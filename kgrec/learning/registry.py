@@ -1,4 +1,4 @@
-"""Which module holds which agent; nothing is imported before it is asked for."""
+"""The agents by name; their modules are imported on first use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kgrec.errors import ConfigError
 from kgrec.learning.agent import Agent
 
 AGENTS: dict[str, str] = {
-    # name: module:class; the class takes its config, whose class is its `Config`
+    # name: module:class; the constructor accepts a config of the class's `Config`
     "collaborative": "kgrec.learning.collaborative.agent:CollaborativeAgent",
     "knowledge": "kgrec.learning.knowledge.agent:KnowledgeAgent",
     "linear": "kgrec.learning.linear.agent:LinearAgent",
@@ -22,7 +22,7 @@ AGENTS: dict[str, str] = {
 
 
 def register(cls: type[Any]) -> type[Any]:
-    """Make an agent of your own known by its `name`; use it as a decorator.
+    """Register an agent class under its `name`; used as a decorator.
 
     Raises:
         ConfigError: another agent has that name.
@@ -55,7 +55,7 @@ def build_agent(name: str, settings: Mapping[str, Any] | None = None) -> Agent:
     """Build an agent from plain settings.
 
     Raises:
-        ConfigError: the agent or one of its settings is unknown, or a value is of no use.
+        ConfigError: the agent or one of its settings is unknown, or a value is invalid.
     """
     cls = agent_class(name)
     config = parse_config(cls.Config, dict(settings or {}), origin=f"settings of agent {name!r}")

@@ -1,4 +1,4 @@
-"""Sentence vectors along their principal directions: centred, whitened, cut to a few."""
+"""Sentence vectors in principal directions: centred, whitened and truncated."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from kgrec.data.dataset import FloatArray
 from kgrec.learning.agent import Encode
 
 
-def remembering(encode: Encode) -> Encode:
-    """Return an encoder that computes each text once, as agents read the same texts."""
+def memoised(encode: Encode) -> Encode:
+    """Return an encoder that computes each text once, since agents encode the same texts."""
     known: dict[str, FloatArray] = {}
 
-    def remembered(texts: Sequence[str]) -> FloatArray:
+    def encode_once(texts: Sequence[str]) -> FloatArray:
         fresh = [text for text in dict.fromkeys(texts) if text not in known]
         if fresh or not texts:
             encoded = encode(fresh)
@@ -24,7 +24,7 @@ def remembering(encode: Encode) -> Encode:
             known.update(zip(fresh, encoded, strict=True))
         return np.stack([known[text] for text in texts])
 
-    return remembered
+    return encode_once
 
 
 def principal_vectors(
@@ -32,13 +32,13 @@ def principal_vectors(
 ) -> FloatArray | None:
     """Return unit vectors on the first principal directions, float32 [N, min(size, D)].
 
-    Half whitened (Su et al. 2021, "Whitening Sentence Representations"), by default. A zero vector,
-    which stands for an empty text, stays zero and has no part in the directions.
+    Half whitened by default (Su et al. 2021, "Whitening Sentence Representations"). A zero vector,
+    of an empty text, stays zero and does not influence the directions.
 
     Args:
         vectors: float32 [N, D].
-        size: directions that are kept.
-        whitening: 0 leaves the directions as long as they are, 1 makes them equally long.
+        size: number of directions.
+        whitening: 0 keeps the variances of the directions, 1 makes them equal.
 
     Returns:
         None where fewer than two texts are not empty.
@@ -53,8 +53,8 @@ class Directions:
     """The principal directions of sentence vectors.
 
     Args:
-        encoded: float32 [N, D] of these rows.
-        rows: those that have a text, int64 [N].
+        encoded: vectors of these rows, float32 [N, D].
+        rows: rows with a text, int64 [N].
         num_rows: I.
     """
 

@@ -1,4 +1,4 @@
-"""The settings of a team: who is in it, who learns on one loss, and what encodes its texts."""
+"""The settings of a team: its agents, joint training, and text encoder."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ from kgrec.training.optimisation import Schedule
 
 
 class TogetherConfig(FrozenModel):
-    """How agents learn together; all else are their own settings.
+    """Joint training of agents; all other settings are those of the agents.
 
     Attributes:
-        use: False lets each learn on its own.
-        agents: names of those that learn together, where they are in the team: `collaborative`,
-            `knowledge` and `sequential`. `linear` is solved in closed form, and the map of
-            `semantic` has a rate of its own and stops by items that are kept from it alone.
+        use: whether agents are trained jointly.
+        agents: names of the agents to train jointly, where they are in the team: `collaborative`,
+            `knowledge` and `sequential`. `linear` is solved in closed form, and the projection of
+            `semantic` has its own schedule and held-out items.
         shares: α_k by name; None learns them on hidden items.
         agreement: weight of the divergence of each agent from the mixture.
         share_inputs: one table of item embeddings and one map of sentence vectors for all.
-        embedding_dim: size of the embeddings and of the mapped sentence vectors where they are
-            shared.
-        users: in the common batch of a step, on which agents are compared.
-        schedule: how long and how fast all of them learn, in place of their own schedules.
+        embedding_dim: size of shared embeddings and projected sentence vectors.
+        users: number of users in the common batch of a step, on which agents are compared.
+        schedule: schedule of the training, in place of the agents' own schedules.
     """
 
     use: bool = False
@@ -50,22 +49,24 @@ class TogetherConfig(FrozenModel):
 
 
 class TeamConfig(FrozenModel):
-    """Who is in the team and how it learns.
+    """The agents of a team and how it is fitted.
 
     Attributes:
         agents: names from the registry.
-        settings: settings of agents by name; what is not named keeps its default.
-        profile: how what users declare is learned, for users without a history.
-        seed: fixes every random draw.
+        settings: settings of agents by name; others keep their defaults.
+        coordinator: choice of the shares, and the gate.
+        ranker: settings of the ranker.
+        profile: learning from declared values, for users without a history.
+        seed: seed of all random generators.
         device: "cpu", or "cuda" for the GPU.
-        together: which agents learn on one loss.
-        budget: seconds, or text such as "10m", in which settings of the agents are searched on the
-            validation part; it is the time of the whole fit. None searches none. Agents that
-            learn on one loss are left out of it.
-        search: how they are searched.
-        refit: after choosing on the validation part, learn once more from train and validation.
-        encoder: what texts are encoded with: a folder, such as `kgrec train encoder` writes, an
-            installed model's name or a hub id.
+        together: joint training of agents.
+        budget: time of the whole fit, in seconds or as text such as "10m", in which settings of
+            the agents are searched on the validation part; None searches none. Agents with a
+            joint loss are not searched.
+        search: settings of the search.
+        refit: whether to fit again on training and validation part with the chosen settings.
+        encoder: the sentence encoder: a folder, such as `kgrec train encoder` writes, the name of
+            an installed model, or a hub id.
     """
 
     agents: tuple[str, ...] = Field(default=tuple(AGENTS), min_length=1)
@@ -83,7 +84,7 @@ class TeamConfig(FrozenModel):
 
 
 def check_agents(config: TeamConfig) -> None:
-    """Raise ConfigError for an agent, or a setting of one, that there is not."""
+    """Raise ConfigError for an unknown agent or an unknown setting of one."""
     together = config.together
     check_names([*config.agents, *config.settings, *(config.coordinator.weights or {})])
     check_names([*together.agents, *(together.shares or {})])
@@ -108,7 +109,7 @@ def check_device(device: str) -> None:
 
 
 def encoder_content(config: TeamConfig) -> str:
-    """Say what texts are encoded with: the same folder may hold another model by now."""
+    """Return an identifier of the encoder's content, since a folder may hold another model now."""
     found = resolve_transformer(config.encoder)
     return f"{found.source} {found.name} {content_key(found)}"
 
@@ -119,7 +120,7 @@ def encoder_of(
     """Return the text encoder of a team; it is loaded when it is first used.
 
     Args:
-        cache_dir: where vectors are kept; None keeps none.
+        cache_dir: folder of the vector cache; None caches none.
 
     Raises:
         ModelError: the folder that the settings name holds no model.
@@ -127,7 +128,7 @@ def encoder_of(
     resolve_transformer(config.encoder)
 
     def encode(texts: Sequence[str]) -> FloatArray:
-        # The encoder brings transformers, which not every team asks for.
+        # Imports transformers, which not every team needs.
         from kgrec.text.encoder import encode as encode_texts
 
         return encode_texts(

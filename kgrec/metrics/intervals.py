@@ -67,10 +67,10 @@ def resampled(
     """
     if resamples is None:
         resamples = min(RESAMPLES, max(200, 10 * _MOST_CELLS // max(num_users, 1)))
-    drawn = np.concatenate([statistic(w) for w in weights_of(num_users, resamples, seed=seed)])
-    drawn[:, np.isnan(drawn).all(axis=0)] = 0.0
+    resampled = np.concatenate([statistic(w) for w in weights_of(num_users, resamples, seed=seed)])
+    resampled[:, np.isnan(resampled).all(axis=0)] = 0.0
     tail = (1 - level) / 2
-    low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
+    low, high = np.nanquantile(resampled, [tail, 1 - tail], axis=0)
     return np.atleast_1d(low), np.atleast_1d(high)
 
 
@@ -81,9 +81,9 @@ def weights_of(num_users: int, resamples: int, *, seed: int) -> Iterator[NDArray
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         # Drawing users by row and counting them is quicker than a multinomial of as many classes.
-        drawn = rng.integers(num_users, size=(rows, num_users))
-        drawn += np.arange(rows)[:, None] * num_users
-        counts = np.bincount(drawn.ravel(), minlength=rows * num_users)
+        users = rng.integers(num_users, size=(rows, num_users))
+        users += np.arange(rows)[:, None] * num_users
+        counts = np.bincount(users.ravel(), minlength=rows * num_users)
         yield counts.reshape(rows, num_users) / num_users
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from kgrec.config import FrozenModel, load_toml, parse_config
 from kgrec.errors import SchemaError
@@ -63,7 +63,7 @@ class Core(FrozenModel):
         return str(getattr(self.labels, kind))
 
     def end_slots(self, head: NodeKind, tail: NodeKind) -> dict[str, str]:
-        """Return the slots of a statement that takes any two ends: labels and keys."""
+        """Return the slots of a statement over any two kinds of node: labels and keys."""
         one, two = self.label_of(head), self.label_of(tail)
         return {"head": one, "head_key": self.keys[one], "tail": two, "tail_key": self.keys[two]}
 
@@ -131,14 +131,14 @@ class Rule(FrozenModel):
 
 
 class Reading(FrozenModel):
-    """What must be known of a domain's language before its rules can be applied.
+    """The words of a domain's language that its extraction rules rely on.
 
     Attributes:
         item_nouns: lemmas that may stand for the item itself ("film", "thriller").
         other_nouns: lemmas after which an item noun is another work ("remake of the film").
         work_nouns: lemmas after which the title of a work may follow ("the novel").
-        told_nouns: lemmas for the item as something told; who made them is its writer.
-        retold_nouns: lemmas for the item whose writer follows them ("an adaptation by").
+        story_nouns: lemmas for the item's story or text ("plot"); their maker is its writer.
+        adaptation_nouns: lemmas for the item that are followed by its writer ("an adaptation by").
         character_verbs: lemmas for what a player does to a character.
         place_nouns: lemmas after which "of" leads to a place ("the city of").
         honorifics: words that are no part of a name ("Sir", "director").
@@ -153,8 +153,13 @@ class Reading(FrozenModel):
     item_nouns: tuple[str, ...] = ()
     other_nouns: tuple[str, ...] = ()
     work_nouns: tuple[str, ...] = ()
-    told_nouns: tuple[str, ...] = ()
-    retold_nouns: tuple[str, ...] = ()
+    # Domain files written before the new names still use the old ones.
+    story_nouns: tuple[str, ...] = Field(
+        default=(), validation_alias=AliasChoices("story_nouns", "told_nouns")
+    )
+    adaptation_nouns: tuple[str, ...] = Field(
+        default=(), validation_alias=AliasChoices("adaptation_nouns", "retold_nouns")
+    )
     character_verbs: tuple[str, ...] = ()
     place_nouns: tuple[str, ...] = ()
     honorifics: tuple[str, ...] = ()
@@ -224,7 +229,7 @@ def load_domain(path: Path, core: Core) -> Domain:
         if not IDENTIFIER.fullmatch(name):
             raise SchemaError(f"{path}: not a usable name", value=name)
         if name in reserved:
-            raise SchemaError(f"{path}: the name is taken by kgrec itself", value=name)
+            raise SchemaError(f"{path}: the name is reserved by kgrec", value=name)
     for name in domain.item_properties:
         if not IDENTIFIER.fullmatch(name):
             raise SchemaError(f"{path}: not a usable name of a property", value=name)

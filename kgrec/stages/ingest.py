@@ -237,9 +237,9 @@ class _Load:
         )
         with InteractionSpool() as spool:
             with self.progress.task(f"read {title}", self.lines) as task:
-                spool.take(self._parsed(task, self.parser.interaction))
+                spool.add(self._parsed(task, self.parser.interaction))
             distinct = len(spool)
-            tally.repeated = spool.taken - distinct
+            tally.repeated = spool.received - distinct
             with self.progress.task(f"load {title}", distinct) as task:
                 for part in loader.write(spool.by_user()):
                     tally.add(part)
@@ -273,9 +273,9 @@ class _Load:
         loader = LinkLoader(self.store, self.item_type, self.run_id, tuple(ends), self._set_aside)
         with LinkSpool() as spool:
             with self.progress.task(f"read {title}", self.lines) as task:
-                spool.take(self._parsed(task, self.parser.link))
+                spool.add(self._parsed(task, self.parser.link))
             distinct = len(spool)
-            tally.repeated = spool.taken - distinct
+            tally.repeated = spool.received - distinct
             with self.progress.task(f"load {title}", distinct) as task:
                 for part in loader.write(spool):
                     tally.add(part)

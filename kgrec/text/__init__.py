@@ -1,1 +1,1 @@
-"""From text to facts and vectors: spaCy components, encoders, language models."""
+"""Text to facts and to vectors: spaCy components, encoders, language models."""

@@ -1,4 +1,4 @@
-"""Where a rule's trigger stands in its sentence, and which words around it may fill a part."""
+"""The position of a rule's trigger in its sentence, and the words that may fill its arguments."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from kgrec.text.mentions import ITEM, Mention
 from kgrec.text.view import TextView
 
 _CLAUSE = 12
-"""Words that a clause is looked through behind its verb."""
+"""Length of the window, in words, that is searched behind a verb."""
 
 
 def acts_upon(view: TextView, verb: Token, rule: Rule) -> bool:
-    """Whether what a verb acts upon is one of a rule's themes, as far as the text tells."""
+    """Whether the verb's object is one of a rule's themes; true where the text leaves it open."""
     theme = view.theme(verb)
     if ITEM in rule.themes and view.may_be_item(theme):
         return True
@@ -60,7 +60,7 @@ def fits(view: TextView, token: Token, rule: Rule) -> bool:
 
 
 def governors(view: TextView, rule: Rule) -> Iterator[Token]:
-    """Yield a rule's triggers that speak of the item."""
+    """Yield the triggers of a rule whose clause is about the item."""
     nouns = {*rule.nouns, *(view.reading.item_nouns if ITEM in rule.nouns else ())}
     for token in view.triggers({*rule.verbs, *nouns}):
         lemma = token.lemma_.lower()
@@ -72,25 +72,26 @@ def governors(view: TextView, rule: Rule) -> Iterator[Token]:
 
 
 def _about_item(view: TextView, verb: Token, rule: Rule) -> bool:
-    """Whether the item is what the verb is said of, as far as the text tells."""
+    """Whether the item is an argument of the verb, as far as the parse shows."""
     if view.is_passive(verb) or verb.tag_ == "VBN":
         theme = view.theme(verb)
         if theme is None or view.is_item(theme):
             return True
-        return view.mention(theme.i) is not None or _is_telling(view, theme)
+        return view.mention(theme.i) is not None or _is_story_word(view, theme)
     if any(view.is_item(t) for t in view.objects(verb)):
         return True
     subjects = view.subjects(verb)
     if not subjects and verb.tag_ == "VBD":
         return True
     return any(
-        view.is_item(t) or _is_telling(view, t) or t.lemma_.lower() in rule.nouns for t in subjects
+        view.is_item(t) or _is_story_word(view, t) or t.lemma_.lower() in rule.nouns
+        for t in subjects
     )
 
 
-def _is_telling(view: TextView, token: Token) -> bool:
-    """Whether a word stands for what the item tells: "the story", "the action", "which"."""
-    return token.lemma_.lower() in view.reading.told_nouns or token.tag_ == "WDT"
+def _is_story_word(view: TextView, token: Token) -> bool:
+    """Whether a word stands for the item's story ("the plot", "the action") or is "which"."""
+    return token.lemma_.lower() in view.reading.story_nouns or token.tag_ == "WDT"
 
 
 def prepositions(view: TextView, trigger: Token, rule: Rule, *, deep: bool) -> Iterator[Token]:
@@ -110,7 +111,7 @@ def prepositions(view: TextView, trigger: Token, rule: Rule, *, deep: bool) -> I
 
 
 def _after_comma(view: TextView, token: Token, mention: Mention) -> bool:
-    """Whether a comma parts a title from a noun: "the novel by X, Jaws stars Y"."""
+    """Whether a comma separates a title from a noun: "the novel by X, Jaws stars Y"."""
     return any(t.text == "," for t in view.doc[token.i : mention.start])
 
 
@@ -141,7 +142,7 @@ def inside(view: TextView, token: Token) -> Iterator[Mention]:
 
 
 def makers(view: TextView, noun: Token, prepositions: tuple[str, ...]) -> Iterator[Mention]:
-    """Yield who made what a noun names: "by X" behind it, "X's" before it."""
+    """Yield the makers of what a noun names: "by X" behind it, "X's" before it."""
     for child in noun.children:
         if child.dep_ == "poss" and (owner := view.mention(child.i)) is not None:
             yield owner
@@ -156,7 +157,7 @@ def makers(view: TextView, noun: Token, prepositions: tuple[str, ...]) -> Iterat
 
 
 def _named_behind(view: TextView, noun: Token, prepositions: tuple[str, ...]) -> Iterator[Mention]:
-    """Yield whom "by" names behind a noun and its title, whatever the parse hangs it on."""
+    """Yield the names after "by" behind a noun and its title, wherever the parse attaches it."""
     follower = noun.i + 1
     title = view.mention(follower) if follower < len(view.doc) else None
     if title is not None:
@@ -166,7 +167,7 @@ def _named_behind(view: TextView, noun: Token, prepositions: tuple[str, ...]) ->
 
 
 def authors(view: TextView, noun: Token, makes: frozenset[str]) -> Iterator[Mention]:
-    """Yield whom a work's whole phrase names as its maker: "characters created by X"."""
+    """Yield the makers named anywhere in the phrase of a work: "characters created by X"."""
     for token in noun.subtree:
         if token.dep_ in ("poss", "compound"):
             yield from _owner(view, token, noun)
@@ -179,7 +180,7 @@ def authors(view: TextView, noun: Token, makes: frozenset[str]) -> Iterator[Ment
 
 
 def _owner(view: TextView, token: Token, noun: Token) -> Iterator[Mention]:
-    """Yield whose work it is by a possessive, or by a person's name before the noun."""
+    """Yield the owner of a work: a possessive, or a person's name before the noun."""
     owner = view.mention(token.i)
     if owner is None or owner.start <= noun.i < owner.end:
         return

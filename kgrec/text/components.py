@@ -1,8 +1,8 @@
 """The components that kgrec adds to a spaCy pipeline, by name.
 
-`kgrec_known` marks names that the catalogue knows, `kgrec_mentions` settles which words are names,
-`kgrec_facts` applies the domain's rules. They hand on plain lists in `doc.user_data`, which
-survive the way between processes.
+`kgrec_known` marks names that the catalogue knows, `kgrec_mentions` decides which words are names,
+`kgrec_facts` applies the domain's rules. They pass plain lists on in `doc.user_data`, which can be
+pickled between processes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class KnownNames:
 
 
 class MentionComponent:
-    """Settles which words are names of what."""
+    """Decides which words are names, and the entity type of each."""
 
     def __init__(self, domain: Domain) -> None:
         self._reading = domain.reading
@@ -79,7 +79,7 @@ class FactComponent:
         self._people = domain.reading.ner.get("PERSON")
 
     def add(self, names: Mapping[str, Iterable[str]]) -> None:
-        """Learn the full names of persons."""
+        """Add names, from which the full names of persons are completed."""
         if self._people is not None:
             self._surnames = surnames(names.get(self._people, ()))
 
@@ -103,7 +103,7 @@ class FactComponent:
         return doc
 
     def _trigger_sentences(self, view: TextView) -> set[tuple[str, int]]:
-        """Return where a rule's verb stands, though its subject may be a pronoun: "he plays"."""
+        """Return relation and sentence of each rule's verb, even with a pronoun as its subject."""
         free = [rule for rule in self._domain.rules if not rule.beside and not rule.themes]
         return {
             (rule.relation, token.sent.start)
@@ -139,7 +139,7 @@ def make_known(nlp: Language, name: str) -> KnownNames:
 
 @Language.factory("kgrec_mentions", default_config={"domain": None})
 def make_mentions(nlp: Language, name: str, domain: dict[str, Any]) -> MentionComponent:
-    """Register the component that settles names; `domain` is a domain file's content."""
+    """Register the component that decides names; `domain` is a domain file's content."""
     return MentionComponent(Domain.model_validate(domain))
 
 
@@ -172,8 +172,8 @@ def _describes_item(view: TextView, root: Token) -> bool:
     node = root
     while True:
         if view.mention(node.i) is None and view.is_item(node):
-            told = (a for a in node.ancestors if a.dep_ == "relcl")
-            return all(view.is_item(verb.head) for verb in told)
+            relative_verbs = (a for a in node.ancestors if a.dep_ == "relcl")
+            return all(view.is_item(verb.head) for verb in relative_verbs)
         if node.dep_ not in ("compound", "amod", "nmod") or node.head.i == node.i:
             return False
         node = node.head

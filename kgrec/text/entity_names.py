@@ -48,7 +48,7 @@ class Namer:
         return self._full.get(text) or self._known.get(text) or self._alone(mention, text)
 
     def _shared(self, mention: Mention) -> str | None:
-        """Return the surname that follows for two: "Joel and Ethan Coen"."""
+        """Return the full name where two persons share a surname: "Joel and Ethan Coen"."""
         doc = self._view.doc
         if mention.end + 1 >= len(doc) or doc[mention.end].lower_ != "and":
             return None
@@ -72,7 +72,7 @@ class Namer:
             return self._may_be_person(mention, text)
         if mention.type == ITEM:
             return kind == _work_type(self._view.reading)
-        # A place of fiction is in no recogniser's memory; the rule's words vouch for it.
+        # A recogniser does not know fictional places; the words of the rule are evidence enough.
         loose = kind == self._view.reading.ner.get("GPE")
         if not loose or mention.origin > Origin.NER or mention.type == OTHER:
             return False

@@ -1,4 +1,4 @@
-"""Language models that answer messages: one interface, and a client for any server.
+"""Language models: one interface, and a client for servers of chat completions.
 
 The client uses the protocol of OpenAI's chat completions, which vLLM, llama.cpp, Ollama and most
 hosted models support. Address, model and key come from `KGREC_LLM_URL`, `KGREC_LLM_MODEL` and
@@ -50,14 +50,14 @@ class ChatEndpoint:
         model: name of the model that answers.
         key: sent as a bearer token; never logged or shown.
         timeout: seconds that one attempt may take.
-        attempts: how often a request is made that fails for a reason that passes.
+        attempts: how often a request is made while it fails for a transient reason.
         pause: seconds before the second attempt, doubled for each later one; a server's
-            `Retry-After` goes before it.
+            `Retry-After` takes precedence.
         total: seconds after which no further attempt begins.
         temperature, max_tokens: of the answer.
 
     Raises:
-        ConfigError: the address is not one of HTTP.
+        ConfigError: the address is not an HTTP URL.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class ChatEndpoint:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(
-                "the address of the language model is none of HTTP",
+                "the address of the language model is not an HTTP URL",
                 value=parts.hostname or url,
                 remedy="Give its base, such as https://api.example.com/v1.",
             )
@@ -94,7 +94,7 @@ class ChatEndpoint:
         """Return the answer to the messages.
 
         Raises:
-            ModelError: the server refuses, fails, or answers something else.
+            ModelError: the server refuses, fails, or returns a malformed answer.
         """
         headers = {"User-Agent": "kgrec"}
         if self._key is not None:
@@ -108,7 +108,7 @@ class ChatEndpoint:
         try:
             return self._content(json.loads(content))
         except ValueError:
-            raise self._failed("the answer is no JSON") from None
+            raise self._failed("the answer is not JSON") from None
 
     def _content(self, answer: Any) -> str:
         try:
@@ -137,7 +137,7 @@ def language_model(settings: Settings) -> LanguageModel | None:
         return None
     if settings.llm_model is None:
         raise ConfigError(
-            "a language model is addressed but not named",
+            "the language model has an address but no name",
             value="KGREC_LLM_URL",
             remedy="Set KGREC_LLM_MODEL, or unset KGREC_LLM_URL.",
         )
@@ -161,7 +161,7 @@ def paraphrased(
     """Return `count` paraphrases of each text; only those that are not cached are requested.
 
     Args:
-        cache: a file, made when absent, that keeps every answer at once.
+        cache: file of all answers, created when absent; each answer is written when it arrives.
 
     Raises:
         ModelError: the model does not answer.

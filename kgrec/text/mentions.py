@@ -1,4 +1,4 @@
-"""Where names stand in a text: known ones, recognised ones, and runs of proper nouns."""
+"""Mentions of names in a text: known names, recognised ones, and runs of proper nouns."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _TITLE_STOPS = frozenset(["by", "with", "and", "is", "or", "from", "on", "in", "
 
 
 class Origin(IntEnum):
-    """How a mention was found; of two equally long ones the higher is taken."""
+    """How a mention was found; of two of equal length the higher origin wins."""
 
     RUN = 0
     NER = 1
@@ -114,8 +114,8 @@ def find_mentions(
         *_recognised(doc, reading),
         *_runs(doc, reading),
     ]
-    # A text's own kinds of evidence outrank each other only where they cover the same words: the
-    # longest reading is nearly always the name.
+    # The origin decides only between mentions of the same length: the longest one is nearly
+    # always the name.
     nouns = set(reading.item_nouns)
     found = [
         m
@@ -123,19 +123,19 @@ def find_mentions(
         if m.origin == Origin.ITEM or len(m) > 1 or doc[m.start].lower_ not in nouns
     ]
     found.sort(key=lambda m: (-(m.origin in (Origin.ITEM, Origin.TITLE)), -len(m), -m.origin))
-    taken = [False] * len(doc)
+    covered = [False] * len(doc)
     kept: list[Mention] = []
     for mention in found:
-        if not any(taken[mention.start : mention.end]):
+        if not any(covered[mention.start : mention.end]):
             kept.append(mention)
-            taken[mention.start : mention.end] = [True] * len(mention)
+            covered[mention.start : mention.end] = [True] * len(mention)
     return tuple(sorted(kept, key=lambda m: m.start))
 
 
 def title_forms(title: str) -> tuple[str, ...]:
     """Return how a text may write a catalogue's title.
 
-    `Usual Suspects, The` is written `The Usual Suspects`; what stands in brackets is a second
+    `Usual Suspects, The` is written `The Usual Suspects`; brackets hold a second
     name or the year.
     """
     forms: dict[str, None] = {}
@@ -153,7 +153,7 @@ def title_forms(title: str) -> tuple[str, ...]:
 def _own_title(doc: Doc, title: str) -> Iterator[Mention]:
     text = doc.text
     for form in title_forms(title):
-        # A catalogue drops commas and colons that prose keeps.
+        # Catalogues drop commas and colons that running text has.
         words = r"\W{1,3}".join(re.escape(word) for word in re.split(r"[\s,:]+", form) if word)
         for match in re.finditer(rf"(?<!\w){words}(?!\w)", text):
             span = doc.char_span(match.start(), match.end(), alignment_mode="expand")
@@ -177,7 +177,7 @@ def _plausible(span: Span) -> bool:
 
 
 def _titles(doc: Doc, reading: Reading) -> Iterator[Mention]:
-    """Titles after a noun for a work ("the novel X"), and what stands in quotation marks."""
+    """Titles after a noun for a work ("the novel X"), and text in quotation marks."""
     nouns = set(reading.work_nouns)
     kind = reading.ner.get("WORK_OF_ART")
     if kind is None:
@@ -217,8 +217,8 @@ def _title_end(doc: Doc, start: int) -> int:
     if end < len(doc) and doc[end].lower_ == "by":
         return end
     joints = [t.i for t in doc[start:end] if t.lower_ in _TITLE_STOPS]
-    # "the novel Emma and Clueless", "the play Rope in London": a joint is doubtful unless an
-    # article follows it or the recogniser holds both sides together.
+    # "the novel Emma and Clueless", "the play Rope in London": a joining word is doubtful unless
+    # an article follows it or the recogniser has both sides in one span.
     for joint in joints:
         after = doc[joint + 1]
         together = doc[joint].ent_iob_ == "I" and after.ent_iob_ == "I"
@@ -304,7 +304,7 @@ def _proper(token: Token, reading: Reading, *, begins: bool) -> bool:
 
 
 def _joins(doc: Doc, token: Token, start: int) -> bool:
-    """Whether a token that is no proper noun holds a run together with what follows."""
+    """Whether a token that is not a proper noun continues a run of proper nouns."""
     if token.i + 1 >= len(doc):
         return False
     after = doc[token.i + 1]
@@ -316,7 +316,7 @@ def _joins(doc: Doc, token: Token, start: int) -> bool:
 
 
 def _opens_sentence(doc: Doc, token: Token) -> bool:
-    """Whether a first name that the tagger takes for a noun opens a sentence: "Patrice Leconte"."""
+    """Whether a first name that is tagged as a noun opens a sentence: "Patrice Leconte"."""
     if not token.is_sent_start or token.dep_ != "compound" or not _is_capital(token):
         return False
     return token.i + 1 < len(doc) and doc[token.i + 1].pos_ == "PROPN" and token.head.i > token.i

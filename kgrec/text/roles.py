@@ -1,9 +1,7 @@
-"""Noun phrases that name what a text is about.
+"""Semantic roles: how an entity may relate to the trigger of a rule, one function a role.
 
-The parts that an entity may play beside a rule's trigger, one function a part.
-
-Each yields `(trigger, argument)`: the word that triggered, and the mention that fills the part.
-A new part is one function here and its name in `kgrec.schema.Rule.role`.
+Each yields `(trigger, argument)`: the trigger word, and the mention that fills the role. A new
+role is one function here and its name in `kgrec.schema.Rule.role`.
 """
 
 from __future__ import annotations
@@ -35,8 +33,8 @@ _LONGEST = 4
 def phrases_at(view: TextView, token: Token) -> Iterator[Mention]:
     """Yield the phrase that a noun heads, and those coordinated to it, without articles.
 
-    "the friendship between a boy and a dog" gives "friendship"; what hangs behind the noun is
-    left out, so that different texts meet at one subject.
+    "the friendship between a boy and a dog" gives "friendship"; what follows the noun is
+    left out, so that different texts yield the same entity.
     """
     for head in [token, *token.conjuncts]:
         if head.pos_ not in ("NOUN", "PROPN") or head.i < token.i:
@@ -55,7 +53,7 @@ def phrases_at(view: TextView, token: Token) -> Iterator[Mention]:
 
 
 def _within(view: TextView, head: Token) -> Iterator[Mention]:
-    """Yield what an empty noun is of: "a team of experts"."""
+    """Yield the noun after "of" behind a noun without content: "a team of experts"."""
     for child in head.rights:
         if child.lower_ == "of":
             for token in child.rights:
@@ -99,7 +97,7 @@ def agent(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
 
 
 def _surely_present(verb: Token, mention: Mention, kind: str) -> bool:
-    """Whether a weak rule may trust a verb: players are told of in the present, makers are not."""
+    """Whether a weak rule may trust a verb: present tense for what actors play, not for makers."""
     if verb.lemma_.lower() != "be":
         return True
     return verb.tag_ in ("VBZ", "VBP") and mention.type == kind and len(mention) > 1
@@ -166,11 +164,13 @@ def maker(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
         if noun.pos_ not in ("NOUN", "PROPN", "ADJ"):
             continue
         lemma = noun.lemma_.lower()
-        if lemma not in rule.nouns and (lemma in view.reading.told_nouns or not view.is_item(noun)):
+        if lemma not in rule.nouns and (
+            lemma in view.reading.story_nouns or not view.is_item(noun)
+        ):
             continue
         if rule.themes and not {t.lemma_.lower() for t in noun.lefts} & set(rule.themes):
             continue
-        behind = () if lemma in view.reading.retold_nouns else prepositions
+        behind = () if lemma in view.reading.adaptation_nouns else prepositions
         for mention in makers(view, noun, behind):
             yield noun, mention
     if ITEM in rule.nouns:

@@ -1,7 +1,7 @@
-"""A parsed text as the rules see it: who does what, and to what.
+"""A parsed text as the rules read it: agents, objects and referents of its verbs.
 
-The parse answers first; where parsers of this size often fail (lists of names, "wrote and
-directed", a relative clause before the verb), what stands next to the verb answers.
+The dependency parse is used first. Where small parsers often fail (lists of names, "wrote and
+directed", a relative clause before the verb), the words next to the verb are used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ADVERBS = frozenset(
 
 
 class TextView(ItemView):
-    """One text and the questions that rules ask of it."""
+    """One text, with the queries that rules make on it."""
 
     def is_passive(self, verb: Token) -> bool:
         if self._by_after(verb) is not None:
@@ -65,7 +65,7 @@ class TextView(ItemView):
         return any(c.dep_ in ("agent", "auxpass") for c in verb.children)
 
     def agents(self, verb: Token) -> list[Mention]:
-        """Return who does what the verb says, by the parse and by what stands next to it."""
+        """Return the agents of a verb, from the parse and from the words next to it."""
         if self.is_passive(verb):
             return self._passive_agents(verb)
         beside = self._subject_before(verb)
@@ -83,7 +83,7 @@ class TextView(ItemView):
         return self._subject_of_clause(verb) or self._subject_of_sentence(verb)
 
     def companions(self, verb: Token) -> list[Mention]:
-        """Return whom the verb is done together with ("wrote it with X")."""
+        """Return the companions of a verb's agent ("wrote it with X")."""
         withs = [
             child
             for node in [verb, *(c for c in verb.rights if c.dep_ in _OBJECTS)]
@@ -106,7 +106,7 @@ class TextView(ItemView):
         return []
 
     def objects(self, verb: Token) -> list[Token]:
-        """Return what an active verb acts upon, from a coordinated verb where it has none."""
+        """Return the objects of an active verb, or of a coordinated verb where it has none."""
         own = [c for c in verb.children if c.dep_ in _OBJECTS]
         if not own:
             own = [
@@ -124,7 +124,7 @@ class TextView(ItemView):
         return self.objects(linked[0])
 
     def theme(self, verb: Token) -> Token | None:
-        """Return what a verb acts upon: the object, or the subject of a passive."""
+        """Return the theme of a verb: its object, or the subject of a passive."""
         if not self.is_passive(verb):
             return self._active_theme(verb)
         first = min([verb.i, *(c.i for c in verb.lefts if c.dep_ in ("aux", "auxpass"))])
@@ -188,7 +188,7 @@ class TextView(ItemView):
         return None
 
     def belongs_to_noun(self, by: Token, noun: Token | None = None) -> bool:
-        """Whether "by X" stands right behind a work's noun or title, whose maker X then is.
+        """Whether "by X" directly follows a work's noun or title, so that X is its maker.
 
         Args:
             noun: a noun that does not count.
@@ -200,7 +200,7 @@ class TextView(ItemView):
         if mention is not None:
             set_there = mention.start > 0 and self.doc[mention.start - 1].pos_ == "ADP"
             return mention.type != ITEM and not set_there
-        return self.lemma(before) in (*self.reading.work_nouns, *self.reading.told_nouns)
+        return self.lemma(before) in (*self.reading.work_nouns, *self.reading.story_nouns)
 
     def _subject_before(self, verb: Token) -> list[Mention]:
         """Return the names that stand directly before an active verb, as in "X and Y play"."""
@@ -218,9 +218,9 @@ class TextView(ItemView):
         return self.listed_before(mention)
 
     def _referent(self, verb: Token) -> list[Mention]:
-        """Return whom "he" or "she" stands for: the only name, or the one that opens a sentence.
+        """Return the referent of "he" or "she": the only name, or the one that opens a sentence.
 
-        The sentence before is looked at, and that part of its own which precedes the verb.
+        The sentence before is searched, and the part of the same sentence before the verb.
         """
         begin = self.doc[verb.sent.start - 1].sent.start if verb.sent.start else 0
         people = self.reading.ner.get("PERSON")
@@ -262,7 +262,7 @@ class TextView(ItemView):
 
     @cached_property
     def characters(self) -> frozenset[int]:
-        """Starts of the mentions that name somebody in the story, not somebody who made it."""
+        """Start tokens of the mentions that name characters of the story, not its makers."""
         found: set[int] = set()
         for mention in self.mentions:
             if mention.start == 0 or self._acts(mention):
@@ -282,7 +282,7 @@ class TextView(ItemView):
         return frozenset(found)
 
     def _acts(self, mention: Mention) -> bool:
-        """Whether a verb of acting follows: then it is a player, whatever stands before."""
+        """Whether a verb of acting follows, which marks an actor whatever precedes the name."""
         if mention.end >= len(self.doc):
             return False
         after = self.doc[mention.end]

@@ -1,8 +1,6 @@
-"""Where a training writes: its logs and the state it goes on from when it was killed.
+"""Files of a training: its log as CSV, TensorBoard events and a plot, and its checkpoints.
 
-The log of a training: a CSV file, and TensorBoard events and a plot where there are extras.
-
-A training in one picture: loss and validation metric over the steps.
+TensorBoard and matplotlib are extras; without them the CSV file alone is written.
 """
 
 from __future__ import annotations
@@ -22,14 +20,14 @@ from kgrec.errors import ModelError
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """Folders of a training; where one is None nothing is written.
+    """Folders of a training; nothing is written for one that is None.
 
     Attributes:
         logs: folder for `<name>.csv`, and a plot and TensorBoard events where these are installed.
         checkpoints: folder for `<name>.safetensors`.
-        fingerprint: of the data and the settings; a checkpoint of others is an error.
-        seconds: between two checkpoints, at least.
-        first: whether this process writes; of several that train together one does, all read.
+        fingerprint: hash of data and settings; a checkpoint with another one is an error.
+        seconds: minimum time between two checkpoints.
+        first: whether this process writes; of several processes only the first does, all read.
     """
 
     logs: Path | None = None
@@ -51,12 +49,12 @@ def slug(name: str) -> str:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What one step was like.
+    """The log of one step.
 
     Attributes:
         step: counted from 1.
-        seconds: since the training began, or went on.
-        gradient_norm: before it was clipped; None where it is not.
+        seconds: since the training started or was resumed.
+        gradient_norm: norm before clipping; None without clipping.
         validation: the metric, where it was measured after this step.
     """
 
@@ -72,8 +70,8 @@ class TrainingLog:
     """Writes a line for every step to `<folder>/<name>.csv`, at once.
 
     Args:
-        folder: made if need be.
-        after: steps that an earlier run has done and logged; later lines of it are dropped.
+        folder: created if absent.
+        after: steps of an earlier run that the checkpoint covers; later lines are dropped.
 
     Raises:
         ModelError: the folder cannot be written.
@@ -117,7 +115,7 @@ class TrainingLog:
                     self._events.add_scalar(name, value, record.step)
 
     def close(self) -> None:
-        """End the log and draw it, where matplotlib is installed."""
+        """Close the log, and plot it where matplotlib is installed."""
         self._file.close()
         if self._events is not None:
             self._events.close()
@@ -160,11 +158,11 @@ def _events(folder: Path, after: int) -> Any | None:
 
 
 def plot_training(records: Sequence[StepRecord], path: Path) -> None:
-    """Draw loss and validation metric over the steps.
+    """Plot loss and validation metric over the steps.
 
     Args:
         records: the steps of a log.
-        path: of the picture, in the format of its suffix: .png, .svg or .pdf.
+        path: file of the plot; its suffix gives the format: .png, .svg or .pdf.
     """
     # matplotlib is an extra, and slow to import.
     from matplotlib.figure import Figure

@@ -36,12 +36,12 @@ __all__ = ["Schedule", "Trained", "seeded", "train"]
 
 @dataclass(frozen=True)
 class Trained:
-    """How a training ended.
+    """The result of a training.
 
     Attributes:
-        steps: of the parameters that were kept.
+        steps: step of the parameters that were kept.
         best: the validation metric of those parameters; None without validation.
-        losses: loss of every step.
+        losses: training loss of every step.
     """
 
     steps: int
@@ -51,7 +51,10 @@ class Trained:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Fix every random draw of the block, and give back the caller's generators after it."""
+    """Seed all random generators within the block, and restore their states after it.
+
+    Generators: Python's `random`, NumPy's global one and torch's on the CPU.
+    """
     state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed % 2**32)
@@ -78,31 +81,37 @@ def train(
     files: TrainingFiles | None = None,
     rest_every: int = 1,
 ) -> Trained:
-    """Minimise a loss with Adam, and keep the parameters that validation liked best.
+    """Minimise a loss with Adam, and keep the parameters with the best validation metric.
 
     Args:
         model: its parameters are trained in place.
-        loss_of_step: draws what is random in a step and returns the loss, a scalar.
-        schedule: rates and lengths.
-        measure: the metric of the present parameters on the validation part, larger is better.
-        stop_after: end after so many steps of the schedule, as an earlier training found best.
+        loss_of_step: samples a batch and returns its loss, a scalar.
+        schedule: learning rate, number of steps, validation and early stopping.
+        measure: the metric of the current parameters on the validation part, larger is better;
+            None trains for the whole schedule.
+        stop_after: number of steps after which to stop, such as the best step of an earlier
+            training; the learning rate still follows the whole schedule.
         name: of the progress bar, the log and the checkpoint.
-        generator: what `loss_of_step` draws from beside the generators of torch and NumPy.
+        generator: random generator of `loss_of_step`, saved in checkpoints with those of torch
+            and NumPy.
         row_wise: parameters whose gradients are sparse.
-        files: where to log, and where to keep the state from which a killed training goes on.
-        rest_every: after so many steps `loss_of_step` holds no state of its own; checkpoints are
-            written only then.
+        files: where to write logs, and checkpoints from which a killed training resumes.
+        rest_every: interval of steps at which `loss_of_step` holds no state of its own;
+            checkpoints are written only then.
+
+    Returns:
+        Number of steps, best metric and losses; the model has the best parameters.
 
     Raises:
-        ModelError: the loss is not a finite number, a file cannot be written, or a checkpoint is
-            of other data or settings.
+        ModelError: the loss is not a finite number, a file cannot be written, or a checkpoint
+            belongs to other data or settings.
     """
     run = _Run(model, schedule, measure, generator, row_wise, name)
     files = files or TrainingFiles()
     total = min(schedule.steps, stop_after or schedule.steps)
     path = files.checkpoint(name)
     if path is not None:
-        run.go_on(path, files.fingerprint)
+        run.resume(path, files.fingerprint)
     log = (
         TrainingLog(files.logs, name, after=run.steps)
         if files.logs is not None and files.first
@@ -116,17 +125,17 @@ def train(
             if log is not None:
                 log.write(StepRecord(run.steps, *record[:2], log.seconds(), *record[2:]))
             task.advance()
-            task.describe(run.words())
-            over = run.steps == total or run.keeper.enough
+            task.describe(run.status())
+            finished = run.steps == total or run.keeper.enough
             due = run.steps % rest_every == 0 and time.monotonic() - saved >= files.seconds
-            if path is not None and files.first and (due or over):
+            if path is not None and files.first and (due or finished):
                 run.save(path, files.fingerprint)
                 saved = time.monotonic()
     return Trained(run.keeper.restore(run.steps), run.keeper.best, tuple(run.losses))
 
 
 class _Run:
-    """A training with all of its state."""
+    """A training and all of its state."""
 
     def __init__(
         self,
@@ -145,17 +154,18 @@ class _Run:
 
     @property
     def steps(self) -> int:
-        """Steps that are done."""
+        """Number of completed steps."""
         return len(self.losses)
 
-    def words(self) -> str:
+    def status(self) -> str:
         latest = self.keeper.latest
         return f"loss {self.losses[-1]:.3f}" if latest is None else f"validation {latest:.4f}"
 
     def step(
         self, loss_of_step: Callable[[], Tensor], *, last: bool
     ) -> tuple[float, float, float | None, float | None]:
-        """Take a step; return loss, rate, length of the gradient and metric, where known."""
+        """Do one step; return loss, learning rate, gradient norm and metric, where measured."""
+        # The rate is a function of the step alone, so a resumed training needs no scheduler state.
         rate = self.schedule.rate_at(self.steps)
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
@@ -181,14 +191,14 @@ class _Run:
             total += float(loss.detach())
         if not np.isfinite(total):
             raise ModelError(
-                f"{self.name}: the loss of step {self.steps + 1} is no number",
+                f"{self.name}: the loss of step {self.steps + 1} is not finite",
                 value=total,
                 remedy="Use a smaller learning rate.",
             )
         return total
 
     def save(self, path: Path, fingerprint: str) -> None:
-        """Write all of the state."""
+        """Write a checkpoint of the whole state."""
         random_tensors, random_record = random_state(self.generator, self.device)
         kept_tensors, kept_record = self.keeper.state()
         tensors = {**prefixed("model", self.model.state_dict()), **random_tensors, **kept_tensors}
@@ -207,15 +217,15 @@ class _Run:
         }
         write_state(path, tensors, record)
 
-    def go_on(self, path: Path, fingerprint: str) -> None:
-        """Take the state that `save` wrote, where there is one."""
+    def resume(self, path: Path, fingerprint: str) -> None:
+        """Restore the state that `save` wrote, where there is a checkpoint."""
         found = read_state(path)
         if found is None:
             return
         tensors, record = found
         if record["format"] != FORMAT or record["training"] != self._identity(fingerprint):
             raise ModelError(
-                "the state of a training is of other data or settings",
+                "the checkpoint belongs to other data or settings",
                 value=str(path),
                 remedy="Remove the file, or name another folder for the checkpoints.",
             )

@@ -1,6 +1,6 @@
-"""Drawing the candidates of a sampled softmax, each with a known probability.
+"""Losses over score matrices of histories and candidates, and the sampling of candidates.
 
-Losses over score matrices of histories and candidates.
+Each candidate of a sampled softmax has a known inclusion probability, which the loss corrects for.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ Sampler = Literal["uniform", "popularity", "batch"]
 def inclusion(
     degree: IntArray, count: int, sampler: Sampler, *, power: float = 0.75
 ) -> NDArray[np.float64]:
-    """Return the probability of each item to be a candidate, float64 [I].
+    """Return the inclusion probability of each item as a candidate, float64 [I].
 
     Args:
         degree: interactions of each item, int64 [I]; one without any counts as one with one.
-        count: candidates to expect, the sum; all items are certain where there are no more.
-        sampler: `uniform` or `popularity`; for `batch` the count is that of the targets, each
-            drawn by popularity.
-        power: of the popularity.
+        count: expected number of candidates, the sum of the probabilities; with at most `count`
+            items all are 1.
+        sampler: `uniform` or `popularity`; for `batch` the count is the number of targets, each
+            sampled by popularity.
+        power: exponent of the popularity (0.75 in Mikolov et al. 2013).
     """
     if sampler == "batch":
         share = degree / max(int(degree.sum()), 1)
@@ -42,7 +43,10 @@ def inclusion(
 
 
 def _scaled(weight: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Scale weights so that, none of them over 1, they sum to the count."""
+    """Scale weights to probabilities that sum to `count`, none above 1.
+
+    Weights that reach 1 are fixed there, and the others scaled again, until nothing changes.
+    """
     chance = weight * (count / weight.sum())
     for _ in range(20):
         sure = chance >= 1.0
@@ -56,33 +60,34 @@ def _scaled(weight: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     return np.asarray(np.minimum(chance, 1.0))
 
 
-def draw(chance: NDArray[np.float64], rng: np.random.Generator) -> IntArray:
-    """Draw each item on its own with its chance; return the rows drawn, int64 sorted.
+def poisson_sample(probability: NDArray[np.float64], rng: np.random.Generator) -> IntArray:
+    """Sample each item independently with its probability; return sorted rows, int64 [C].
 
-    Where none is drawn, the likeliest is, since a softmax needs one.
+    Where no item is sampled, the most likely one is returned, since a softmax needs a candidate.
     """
-    drawn = np.flatnonzero(rng.random(len(chance)) < chance)
-    return drawn if len(drawn) else np.array([int(np.argmax(chance))])
+    sampled = np.flatnonzero(rng.random(len(probability)) < probability)
+    return sampled if len(sampled) else np.array([int(np.argmax(probability))])
 
 
 class LossConfig(FrozenModel):
-    """What a wrong score costs.
+    """The loss and its negative sampling.
 
     Attributes:
         kind: `softmax` is the negative log-likelihood of the targets among the candidates; `bpr`
             compares each target with one candidate (Rendle et al. 2009).
         candidates: None for all items where the rows of `min_rows` users fit in memory, and
-            else draws `drawn`; a number draws about so many in each step. Each is corrected for
-            its probability to be drawn (log-Q, Bengio and Senécal 2008).
-        drawn: candidates of a step where not all items fit.
-        min_rows: users for whom the rows must fit.
-        sampler: what candidates are drawn by: `uniform`, `popularity` (to the power of
-            `popularity_power`), or `batch`, the targets of all users of the step, or a draw of
-            these where not all fit.
-        hard_negatives: only so many negatives of each user count, those with the highest scores
-            at present; None counts all. Where candidates are drawn, and for `bpr`, whose negative
-            is the best of so many, this is dynamic negative sampling (Zhang et al. 2013).
-        smoothing: share of the likelihood that every candidate is owed alike.
+            else `drawn` sampled ones; a number is the expected number sampled in each step. Each
+            logit is corrected by the log of its probability (log-Q, Bengio and Senécal 2008).
+        drawn: number of sampled candidates in a step where not all items fit.
+        min_rows: number of users whose rows of scores must fit.
+        sampler: distribution of the candidates: `uniform`, `popularity` (to the power of
+            `popularity_power`), or `batch`, the targets of all users of the step (in-batch
+            negatives), or a sample of these where not all fit.
+        hard_negatives: number of negatives of each user that count, those with the highest
+            current scores; None counts all. With sampled candidates, and for `bpr`, whose negative
+            is the best of as many, this is dynamic negative sampling (Zhang et al. 2013).
+        smoothing: label smoothing, the share of the target distribution that is uniform over
+            the candidates (Szegedy et al. 2016).
     """
 
     kind: Literal["softmax", "bpr"] = "softmax"
@@ -99,7 +104,7 @@ def softmax_loss(scores: Tensor, target_row: Tensor, target_column: Tensor) -> T
     """Return the mean negative log-likelihood of the targets under a softmax over each row.
 
     Args:
-        scores: [B, C]; minus infinity where a candidate is out of the question.
+        scores: float32 [B, C]; minus infinity where a candidate is masked.
         target_row, target_column: positions of the targets, int64 [T].
 
     Returns:
@@ -120,18 +125,21 @@ def ranking_loss(
     config: LossConfig,
     log_inclusion: Tensor | None = None,
 ) -> Tensor:
-    """Return the loss of targets against candidates that need not hold them.
+    """Return the loss of targets against candidates, which need not include the targets.
 
-    With every candidate and the defaults of the config it is `softmax_loss`. With candidates that
-    are drawn, the sum in the softmax is an unbiased estimate of the one over all items.
+    With all items as candidates and the default config it is `softmax_loss`. With sampled
+    candidates, the sum in the softmax is an unbiased estimate of the one over all items.
 
     Args:
-        positive: scores of the targets, [T].
-        target_row: the histories that they belong to, int64 [T].
-        negatives: scores of the candidates, [B, C]; minus infinity where one is out of the
-            question or a target of the history.
-        log_inclusion: logarithm of each candidate's probability to be one in this step, [C]; None
-            where all items are.
+        positive: scores of the targets, float32 [T].
+        target_row: the row of the history of each target, int64 [T].
+        negatives: scores of the candidates, float32 [B, C]; minus infinity where one is masked
+            or a target of the history.
+        log_inclusion: log of each candidate's inclusion probability, float32 [C]; None where all
+            items are candidates.
+
+    Returns:
+        A scalar; 0 where there are no targets.
     """
     if not len(positive):
         return positive.sum() + negatives[:0].sum()
@@ -139,6 +147,7 @@ def ranking_loss(
         return bpr_loss(positive, target_row, negatives, config.hard_negatives)
     logits = negatives if log_inclusion is None else negatives - log_inclusion
     if config.hard_negatives is not None:
+        # Selected by the uncorrected score: the correction would prefer rarely sampled items.
         best = negatives.detach().topk(min(config.hard_negatives, negatives.shape[1]), dim=1)
         logits = logits.gather(1, best.indices)  # [B, hard]
     log_partition = _with_targets(torch.logsumexp(logits, dim=1), positive, target_row)
@@ -150,31 +159,33 @@ def ranking_loss(
 
 
 def bpr_loss(
-    positive: Tensor, target_row: Tensor, negatives: Tensor, draws: int | None = None
+    positive: Tensor, target_row: Tensor, negatives: Tensor, num_negatives: int | None = None
 ) -> Tensor:
-    """Return the mean of -log σ(target - negative), with one negative drawn for each target.
+    """Return the mean of -log σ(target - negative), with one sampled negative for each target.
+
+    Rendle et al., UAI 2009.
 
     Args:
         positive, target_row, negatives: as in `ranking_loss`.
-        draws: candidates that are drawn for a target, of which the best is its negative; None
-            draws one.
+        num_negatives: candidates sampled for a target, the best of which is its negative; None
+            means 1.
     """
-    shape = (len(target_row), draws or 1)
-    drawn = torch.randint(negatives.shape[1], shape, device=negatives.device)  # [T, draws]
-    margin = positive - negatives[target_row[:, None].expand(shape), drawn].amax(dim=1)
-    # A target all of whose draws are out of the question has nothing to be compared with.
+    shape = (len(target_row), num_negatives or 1)
+    sampled = torch.randint(negatives.shape[1], shape, device=negatives.device)  # [T, N]
+    margin = positive - negatives[target_row[:, None].expand(shape), sampled].amax(dim=1)
+    # The margin is infinite where all sampled candidates of a target are masked.
     found = torch.isfinite(margin)
     return torch.nn.functional.softplus(-margin[found]).sum() / found.sum().clamp(min=1)
 
 
 def _sum_over_targets(of_row: Tensor, target_row: Tensor) -> Tensor:
-    """Return the sum of each target's row value; by counts, as adding in turn is slower."""
+    """Return Σ_t of_row[target_row[t]], as counts · values: faster than gathering."""
     each = torch.bincount(target_row, minlength=len(of_row)).to(of_row.dtype)
     return torch.where(each > 0, of_row, 0.0) @ each
 
 
 def _with_targets(log_sum: Tensor, positive: Tensor, target_row: Tensor) -> Tensor:
-    """Add the targets of each row to a log-sum of exponentials, [B]."""
+    """Add the scores of each row's targets to its log-sum-exp, [B]."""
     top = log_sum.detach().clone()
     top = top.scatter_reduce(0, target_row, positive.detach(), "amax")
     top = torch.where(torch.isfinite(top), top, 0.0)
@@ -183,23 +194,23 @@ def _with_targets(log_sum: Tensor, positive: Tensor, target_row: Tensor) -> Tens
 
 
 def _mean(logits: Tensor) -> Tensor:
-    """Return the mean over the candidates that are not out of the question, [B]."""
+    """Return the mean over the candidates that are not masked, [B]."""
     allowed = torch.isfinite(logits)
     total = logits.masked_fill(~allowed, 0.0).sum(dim=1)
     return total / allowed.sum(dim=1).clamp(min=1)
 
 
 class ContrastConfig(FrozenModel):
-    """Two views of the items that are to agree.
+    """Contrastive loss between two views of the items.
 
     Attributes:
-        weight: of the contrastive loss; 0 leaves it out.
-        view: `noise` adds a random step to every vector (SimGCL, Yu et al. 2022); `edges` makes
-            the vectors from two graphs that lack a share of the edges each (SGL, Wu et al. 2021).
-        noise: length of the random step, where vectors have length 1.
-        drop: share of the edges that a view lacks.
-        temperature: of the softmax over the items of the other view.
-        items: so many are drawn for a step at most.
+        weight: weight of the contrastive loss; 0 disables it.
+        view: `noise` adds a random vector to every embedding (SimGCL, Yu et al. 2022); `edges`
+            computes the embeddings from two graphs with edge dropout (SGL, Wu et al. 2021).
+        noise: norm of the random vector, for embeddings of norm 1.
+        drop: edge dropout of a view.
+        temperature: temperature of the softmax over the items of the other view.
+        items: maximum number of sampled items in a step.
     """
 
     weight: float = Field(default=0.0, ge=0)
@@ -211,11 +222,11 @@ class ContrastConfig(FrozenModel):
 
 
 class AdversaryConfig(FrozenModel):
-    """The worst small change of the item vectors (APR, He et al. 2018), which also has to rank.
+    """Adversarial regularisation of the item vectors (APR, He et al. 2018).
 
     Attributes:
-        weight: of the loss under the change; 0 leaves it out.
-        epsilon: length of the change of each vector, where vectors have length 1.
+        weight: weight of the loss under the perturbation; 0 disables it.
+        epsilon: norm of the perturbation of each vector, for vectors of norm 1.
     """
 
     weight: float = Field(default=0.0, ge=0)
@@ -223,11 +234,11 @@ class AdversaryConfig(FrozenModel):
 
 
 class RegulariseConfig(FrozenModel):
-    """What is done against learning by heart, beside hiding edges and weight decay.
+    """Regularisation beside hidden edges and weight decay.
 
     Attributes:
-        history_dropout: share of a history's items that a step leaves out of the sum; the graph
-            keeps their edges.
+        history_dropout: dropout of history items in the sum of a history; the graph keeps their
+            edges.
     """
 
     history_dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -236,10 +247,11 @@ class RegulariseConfig(FrozenModel):
 
 
 def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    """Return how badly each row of one view finds itself in the other (van den Oord et al. 2018).
+    """Return the InfoNCE loss between two views of the same rows (van den Oord et al. 2018).
 
     Args:
-        first, second: unit rows, [N, D].
+        first, second: unit rows, float32 [N, D].
+        temperature: temperature of the softmax over the rows of `second`.
 
     Returns:
         A scalar; 0 where there are no rows.
@@ -251,7 +263,7 @@ def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
 
 def noisy(vectors: Tensor, length: float) -> Tensor:
-    """Add a random step of this length to each row, within its orthant; unit rows, [N, D]."""
+    """Add a random vector of this norm to each row, in the row's orthant; unit rows, [N, D]."""
     step = nn.functional.normalize(torch.rand_like(vectors), dim=1) * torch.sign(vectors)
     return nn.functional.normalize(vectors + length * step, dim=1)
 
@@ -259,13 +271,15 @@ def noisy(vectors: Tensor, length: float) -> Tensor:
 def adversarial_loss(
     loss: Tensor, vectors: Tensor, again: Callable[[Tensor], Tensor], epsilon: float
 ) -> Tensor:
-    """Return the loss at vectors that are moved by `epsilon` up its gradient, row by row.
+    """Return the loss at vectors perturbed by `epsilon` along its gradient, each row by itself.
 
     Args:
         loss: of `vectors`, a scalar whose graph is kept.
         vectors: [N, D].
-        again: computes the loss of other vectors.
+        again: computes the loss of given vectors, [N, D].
+        epsilon: norm of the perturbation of each row.
     """
+    # The perturbation is a constant of the second loss: no gradient flows through it.
     (gradient,) = torch.autograd.grad(loss, vectors, retain_graph=True)
     step = nn.functional.normalize(gradient.detach(), dim=1)
     return again(vectors + epsilon * step)

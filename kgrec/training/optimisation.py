@@ -1,7 +1,4 @@
-"""How long, how fast and how exactly to learn.
-
-The optimisers of a model: Adam, for parameters with dense and with row-wise gradients.
-"""
+"""Training schedule and optimisers: Adam, for parameters with dense and with sparse gradients."""
 
 from __future__ import annotations
 
@@ -19,23 +16,24 @@ _Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Schedule(FrozenModel):
-    """The settings of the training loop.
+    """Settings of the training loop.
 
     Attributes:
-        steps: optimiser steps at most.
+        steps: maximum number of optimiser steps.
         rate: learning rate of Adam after warm-up.
-        betas: decay of Adam's two moments.
-        weight_decay: of AdamW.
-        warmup: steps in which the rate rises linearly from 0.
-        curve: `step` multiplies the rate by `decay` after `decay_at`; `cosine` lets it fall from
+        betas: decay rates of Adam's two moments.
+        weight_decay: decoupled weight decay (AdamW, Loshchilov and Hutter 2019); not applied to
+            parameters with sparse gradients.
+        warmup: number of steps in which the rate rises linearly from 0.
+        curve: `step` multiplies the rate by `decay` after `decay_at`; `cosine` anneals it from
             the end of the warm-up to `decay` times the rate (Loshchilov and Hutter 2017).
-        decay_at: share of `steps` after which the rate is multiplied by `decay`.
-        decay: what is left of the rate at the end.
-        accumulate: losses that are drawn and averaged for one optimiser step.
-        clip: the gradient is shortened to this length where it is longer; None leaves it.
-        precision: `bfloat16` computes the dense products of a step in half the bits (autocast).
-        check_every: steps between two looks at the validation part; none before `check_from`.
-        patience: looks without an improvement after which training stops.
+        decay_at: fraction of `steps` after which the rate is multiplied by `decay`.
+        decay: factor of the rate at the end.
+        accumulate: batches whose gradients are averaged for one optimiser step.
+        clip: maximum norm of the gradient of all parameters; None does not clip.
+        precision: `bfloat16` computes the dense products of a step in that type (autocast).
+        check_every: steps between two validations; the first is not before `check_from`.
+        patience: validations in a row without improvement after which training stops.
     """
 
     steps: int = Field(default=120, ge=1)
@@ -54,19 +52,19 @@ class Schedule(FrozenModel):
     patience: int = Field(default=2, ge=1)
 
     def rate_at(self, step: int) -> float:
-        """Return the learning rate of a step, counted from 0."""
-        risen = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
-        return self.rate * risen * self._fallen(step)
+        """Return the learning rate of a step; the first step is 0."""
+        warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        return self.rate * warm * self._decay_factor(step)
 
-    def _fallen(self, step: int) -> float:
+    def _decay_factor(self, step: int) -> float:
         if self.curve == "step":
             return self.decay if step >= self.decay_at * self.steps else 1.0
-        gone = (step - self.warmup) / max(self.steps - 1 - self.warmup, 1)
-        wave = 0.5 * (1.0 + math.cos(math.pi * min(max(gone, 0.0), 1.0)))
+        progress = (step - self.warmup) / max(self.steps - 1 - self.warmup, 1)
+        wave = 0.5 * (1.0 + math.cos(math.pi * min(max(progress, 0.0), 1.0)))
         return self.decay + (1.0 - self.decay) * wave
 
     def stretched(self, factor: float) -> Schedule:
-        """Return the schedule with `factor` times the steps, and everything in proportion."""
+        """Return the schedule with `factor` times the steps, warm-up and validation intervals."""
         names = ("steps", "warmup", "check_every", "check_from")
         return self.model_copy(
             update={name: math.ceil(getattr(self, name) * factor) for name in names}
@@ -76,12 +74,14 @@ class Schedule(FrozenModel):
 def optimisers_of(
     model: nn.Module, schedule: Schedule, row_wise: Sequence[nn.Parameter] = ()
 ) -> dict[str, torch.optim.Optimizer]:
-    """Return the optimisers by name.
+    """Return the optimisers of a model by name: `adam`, and `rows` for sparse gradients.
 
     Args:
-        row_wise: parameters whose gradient is sparse: only the rows that a step touched move,
-            and their weight does not decay.
+        row_wise: parameters with sparse gradients. SparseAdam updates only the rows that occur
+            in a step, moments included, and applies no weight decay.
     """
+    # Dense Adam would touch every row of an embedding table in each step, since the moments of a
+    # row keep moving it; the cost of a step would grow with the catalogue and not with the batch.
     rows = {id(parameter) for parameter in row_wise}
     dense = [parameter for parameter in model.parameters() if id(parameter) not in rows]
     made: dict[str, torch.optim.Optimizer] = {}
@@ -96,15 +96,18 @@ def optimisers_of(
     return made
 
 
-def clip_gradient(parameters: Iterable[nn.Parameter], length: float) -> float:
-    """Shorten the gradient of all parameters together to a length; return what it was."""
+def clip_gradient(parameters: Iterable[nn.Parameter], max_norm: float) -> float:
+    """Clip the norm of the gradient over all parameters, in place; return the norm before.
+
+    Unlike torch's `clip_grad_norm_` it also takes sparse gradients.
+    """
     values = [_values(parameter) for parameter in parameters if parameter.grad is not None]
     if not values:
         return 0.0
     norm = float(torch.linalg.vector_norm(torch.stack([value.norm() for value in values])))
-    if norm > length:
+    if norm > max_norm:
         for value in values:
-            value.mul_(length / norm)
+            value.mul_(max_norm / norm)
     return norm
 
 
@@ -112,6 +115,8 @@ def _values(parameter: nn.Parameter) -> Tensor:
     gradient = parameter.grad
     assert gradient is not None  # noqa: S101 - the caller looked
     if gradient.is_sparse:
+        # A row that occurs several times in a batch has several entries until they are coalesced;
+        # the norm is that of their sum.
         parameter.grad = gradient.coalesce()
         return parameter.grad._values()
     return gradient

@@ -1,11 +1,9 @@
-"""The state of an unfinished training in one file, so that a killed one goes on where it was.
+"""Checkpoints: the state of an unfinished training in one file, and early stopping.
 
-A training that goes on gives bit for bit the parameters of one that was never interrupted, on the
-same machine with as many threads: beside parameters, moments and step, the file holds the state
-of every random generator. Of several processes that train together it holds the first one's, and
-nothing that waits to be sent to the others; these go on well, but not bit for bit.
-
-Early stopping: the parameters that validation liked best, and when to stop.
+A resumed training gives bit for bit the parameters of an uninterrupted one, on the same machine
+with the same number of threads: beside parameters, moments and step, the file holds the state of
+every random generator. With several processes it holds the state of the first alone, and no
+compression residuals that wait to be sent; such a training resumes, but not bit for bit.
 """
 
 from __future__ import annotations
@@ -28,10 +26,10 @@ FORMAT = 1
 
 
 def write_state(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
-    """Write tensors and what goes with them in one file, whole or not at all.
+    """Write tensors and their JSON record to one file, atomically.
 
     Raises:
-        ModelError: the place cannot be written.
+        ModelError: the file cannot be written.
     """
     from safetensors.torch import save
 
@@ -46,14 +44,14 @@ def write_state(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) 
         part.replace(path)
     except OSError as error:
         raise ModelError(
-            f"the state of the training cannot be written ({error.strerror or error})",
+            f"the checkpoint cannot be written ({error.strerror or error})",
             value=str(path),
             remedy="Choose a directory that you may write to.",
         ) from None
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read what `write_state` wrote, or None where there is no such file.
+    """Read a file of `write_state`, or return None where there is none.
 
     Raises:
         ModelError: the file is broken.
@@ -68,7 +66,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ModelError(
-            f"the state of a training is broken ({error})",
+            f"the checkpoint is broken ({error})",
             value=str(path),
             remedy="Remove the file; the training then begins anew.",
         ) from None
@@ -76,7 +74,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Bring tensors to the CPU, each with memory of its own: safetensors writes none twice."""
+    """Copy tensors to the CPU without shared memory, which safetensors refuses to write."""
     apart: dict[str, Tensor] = {}
     places: set[int] = set()
     for name, tensor in tensors.items():
@@ -90,7 +88,7 @@ def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def random_state(
     generator: np.random.Generator | None, device: str
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the state of every generator that a training may draw from."""
+    """Return the state of every random generator that a training may use."""
     kind, key, position, has_gauss, gauss = np.random.get_state(legacy=True)
     tensors = {"random.torch": torch.get_rng_state()}
     if device == "cuda":
@@ -105,7 +103,7 @@ def random_state(
 def set_random_state(
     generator: np.random.Generator | None, tensors: dict[str, Tensor], record: dict[str, Any]
 ) -> None:
-    """Give the generators the state that `random_state` returned."""
+    """Restore the generators to a state of `random_state`."""
     version, key, gauss = record["python"]
     random.setstate((version, tuple(key), gauss))
     kind, keys, *rest = record["numpy"]
@@ -120,7 +118,7 @@ def set_random_state(
 def optimiser_state(
     optimiser: torch.optim.Optimizer, name: str
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the moments of an optimiser as named tensors, and its counters."""
+    """Return the moments of an optimiser as named tensors, and its step counters."""
     tensors: dict[str, Tensor] = {}
     counters: dict[str, Any] = {}
     for index, state in optimiser.state_dict()["state"].items():
@@ -136,7 +134,7 @@ def set_optimiser_state(
     tensors: dict[str, Tensor],
     counters: dict[str, Any],
 ) -> None:
-    """Give an optimiser the moments that `optimiser_state` returned."""
+    """Restore the moments of an optimiser from `optimiser_state`."""
     state: dict[int, dict[str, Any]] = {}
     for full, value in {**tensors, **counters}.items():
         if full.startswith(f"{name}."):
@@ -146,7 +144,7 @@ def set_optimiser_state(
 
 
 def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors under names that begin with the prefix."""
+    """Return the tensors with the prefix before their names."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
@@ -157,22 +155,22 @@ def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_parameters(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Give a model its parameters; raises ModelError where they are of another model."""
+    """Load the parameters of a model; raises ModelError where they do not fit it."""
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise ModelError(
-            "the state of a training fits another model",
+            "the checkpoint belongs to another model",
             value=str(error).splitlines()[0],
             remedy="Remove the checkpoints; the training then begins anew.",
         ) from None
 
 
 class Keeper:
-    """Keeps the best parameters and decides when to stop.
+    """Early stopping: keeps the best parameters and decides when to stop.
 
     Args:
-        measure: the metric of the present parameters, larger is better; None stops never.
+        measure: the metric of the current parameters, larger is better; None never stops early.
     """
 
     def __init__(
@@ -181,43 +179,43 @@ class Keeper:
         self._model, self._schedule, self._measure = model, schedule, measure
         self._state: dict[str, Tensor] = {}
         self._step = 0
-        self._misses = 0
+        self._without_gain = 0
         self.best: float | None = None
         self.latest: float | None = None
 
     @property
     def enough(self) -> bool:
-        """Whether it has not got better for too long."""
-        return self._misses >= self._schedule.patience
+        """Whether `patience` validations in a row brought no improvement."""
+        return self._without_gain >= self._schedule.patience
 
     def look(self, step: int, *, last: bool) -> float | None:
-        """Measure the parameters after a step, where it is time to; return the metric then."""
+        """Validate after a step where one is due; return the metric, None where none is."""
         schedule = self._schedule
         due = step >= schedule.check_from and step % schedule.check_every == 0
         if self._measure is None or not (due or last):
             return None
         value = self.latest = self._measure()
         if self.best is None or value > self.best:
-            self.best, self._step, self._misses = value, step, 0
+            self.best, self._step, self._without_gain = value, step, 0
             self._state = {k: v.detach().clone() for k, v in self._model.state_dict().items()}
         else:
-            self._misses += 1
+            self._without_gain += 1
         return value
 
     def restore(self, steps: int) -> int:
-        """Give the model its best parameters; return the step they are of."""
+        """Load the best parameters into the model; return their step."""
         if self._state:
             self._model.load_state_dict(self._state)
             return self._step
         return steps
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return what is remembered, for a checkpoint."""
-        record = {"step": self._step, "misses": self._misses, "best": self.best}
+        """Return best parameters and counters, for a checkpoint."""
+        record = {"step": self._step, "misses": self._without_gain, "best": self.best}
         return prefixed("best", self._state), record
 
     def set_state(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
-        """Remember what `state` returned."""
+        """Restore a result of `state`."""
         present = self._model.state_dict()
         self._state = {k: v.to(present[k].device) for k, v in under("best", tensors).items()}
-        self._step, self._misses, self.best = record["step"], record["misses"], record["best"]
+        self._step, self._without_gain, self.best = record["step"], record["misses"], record["best"]

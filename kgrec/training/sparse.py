@@ -1,10 +1,8 @@
-"""Bipartite message passing on torch-geometric's sparse matrices.
+"""Sparse matrix products for message passing, and a softmax over all items, with gradients.
 
-Sparse matrices whose entries are learned: products with them, and inner products at them.
-
-Along the edges of a graph these are what an attention needs: logits are inner products of an edge's
-two ends, and messages are summed with the weights that come of them. Nothing of the size of edges ×
-vector is held, which is where a step that gathers both ends of every edge spends its time.
+Attention over the edges of a graph needs two products: its logits are inner products of the two
+ends of an edge (sampled dense-dense), and its messages are summed with learned weights (sparse
+times dense). No tensor of edges × dimensions is held, which is what makes gathering slow.
 """
 
 from __future__ import annotations
@@ -47,7 +45,7 @@ def csr_tensor(
 
 @dataclass(frozen=True)
 class Adjacency:
-    """A sparse matrix that is kept with its transpose, which the gradient of a product needs.
+    """A sparse matrix with its transpose, which the gradient of a product needs.
 
     Attributes:
         matrix: CSR [N, M].
@@ -59,7 +57,7 @@ class Adjacency:
 
     @classmethod
     def of(cls, matrix: sp.csr_matrix, device: str = "cpu") -> Adjacency:
-        """Take a SciPy matrix, CSR float32 [N, M]."""
+        """Build from a SciPy matrix, CSR float32 [N, M]."""
         transposed = sp.csr_matrix(matrix.T)
         return cls(_tensor(matrix, device), _tensor(transposed, device))
 
@@ -73,7 +71,7 @@ def aggregate(adjacency: Tensor | Adjacency, features: Tensor) -> Tensor:
 
 
 class _Aggregate(torch.autograd.Function):
-    """The product with a constant sparse matrix; torch's own transposes it in every step."""
+    """The product with a constant sparse matrix; torch's own transposes it in every backward."""
 
     @staticmethod
     def forward(ctx: Any, adjacency: Adjacency, features: Tensor) -> Tensor:
@@ -102,12 +100,12 @@ def multiply(adjacency: Tensor, features: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Pattern:
-    """The places of E entries in a sparse matrix [N, M], by rows and, for gradients, by columns.
+    """The positions of E entries in a sparse matrix [N, M], by row and, for gradients, by column.
 
     Attributes:
         by_row: CSR [N, M], its values are 0.
-        by_column: CSR [M, N], the same places in the transposed matrix.
-        order: which entry of `by_row` each one of `by_column` is, int64 [E].
+        by_column: CSR [M, N], the same positions in the transposed matrix.
+        order: the entry of `by_row` that each entry of `by_column` is, int64 [E].
     """
 
     by_row: Tensor
@@ -118,7 +116,7 @@ class Pattern:
     def of(
         cls, row: IntArray, column: IntArray, size: tuple[int, int], device: str = "cpu"
     ) -> Pattern:
-        """Take places that are sorted by row, int64 [E] each."""
+        """Build from positions sorted by row, int64 [E] each."""
         order = np.argsort(column, kind="stable")
         zeros = torch.zeros(len(row))
         return cls(
@@ -137,7 +135,7 @@ class Pattern:
 
 
 def inner_products(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
-    """Return ⟨left_i, right_j⟩ at each place (i, j) of the pattern, [E].
+    """Return ⟨left_i, right_j⟩ at each position (i, j) of the pattern, float32 [E].
 
     Args:
         left: [N, D].
@@ -174,6 +172,8 @@ def _summed(pattern: Pattern, weight: Tensor, features: Tensor, *, back: bool) -
 
 
 class _InnerProducts(torch.autograd.Function):
+    """Sampled inner products: their gradient to either side is a sparse product of the other."""
+
     @staticmethod
     def forward(ctx: Any, pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
         ctx.pattern = pattern
@@ -188,6 +188,11 @@ class _InnerProducts(torch.autograd.Function):
 
 
 class _WeightedSum(torch.autograd.Function):
+    """A sparse product whose gradient to the entries is computed at their positions alone.
+
+    Torch's own gradient of a sparse matrix is dense, [N, M].
+    """
+
     @staticmethod
     def forward(ctx: Any, pattern: Pattern, weight: Tensor, features: Tensor, back: bool) -> Tensor:
         ctx.pattern, ctx.back = pattern, back
@@ -203,14 +208,14 @@ class _WeightedSum(torch.autograd.Function):
         return None, _sampled(pattern, *ends), multiply(other_way, outer[0]), None
 
 
-def _filled(places: Tensor, value: Tensor) -> Tensor:
+def _filled(pattern: Tensor, value: Tensor) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
         return torch.sparse_csr_tensor(
-            places.crow_indices(),
-            places.col_indices(),
-            value.to(places.dtype),
-            size=places.shape,
+            pattern.crow_indices(),
+            pattern.col_indices(),
+            value.to(pattern.dtype),
+            size=pattern.shape,
             check_invariants=False,
         )
 
@@ -248,7 +253,7 @@ class Cells:
 def added_scores(
     matrix: sp.csr_matrix, device: str = "cpu", *, dense: float = 0.2
 ) -> Cells | Tensor:
-    """Return a sparse [B, I] as its entries, or whole where more than a share `dense` is filled."""
+    """Return a sparse [B, I] as its entries, or dense where more than a share `dense` is filled."""
     if matrix.nnz <= dense * matrix.shape[0] * matrix.shape[1]:
         return Cells.of(matrix, device)
     return torch.from_numpy(matrix.toarray().astype(np.float32, copy=False)).to(device)
@@ -291,6 +296,12 @@ def _product(left: Tensor, right: Tensor, half: bool) -> Tensor:
 
 
 class _Softmax(torch.autograd.Function):
+    """Softmax loss that overwrites its scores [B, I] with their gradient in the forward pass.
+
+    Autograd would keep scores, exponentials and probabilities, three times the memory; the matrix
+    of scores is the largest tensor of a step.
+    """
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -317,7 +328,8 @@ class _Softmax(torch.autograd.Function):
         width = scores.shape[1]
         each = torch.bincount(targets // width, minlength=len(scores)).to(total.dtype)
         log_partition = torch.where(each > 0, torch.log(total) + top[:, 0], 0.0)
-        # From here on each row, times its weight, is the gradient of its scores.
+        # d loss / d score = weight · (exp(score) - [target] · total / targets of the row): from
+        # here on `scores` holds the bracket, and `weight` [B, 1] its factor.
         flat[targets] -= (total / each)[targets // width]
         weight = each / (total * max(len(targets), 1))
         weight = torch.where(each > 0, weight, 0.0)[:, None]  # [B, 1]

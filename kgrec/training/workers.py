@@ -1,8 +1,8 @@
-"""Training by several processes: ranks, the rows of each, and how gradients are averaged.
+"""Data-parallel training: ranks, the rows of each process, and the averaging of gradients.
 
 Processes are started by `torchrun`; they communicate by gloo on processors and NCCL on GPUs, whose
-all-reduce passes gradients round a ring. Gradients are averaged by torch's DistributedDataParallel
-(Li et al. 2020), which a communication hook may compress on the way.
+all-reduce passes gradients around a ring. Gradients are averaged by torch's DistributedDataParallel
+(Li et al. 2020), which a communication hook may compress.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-# Torch puts the parameters into buckets anew after the first step, so nothing is kept before.
+# Torch rebuilds the buckets after the first step, so residuals are kept from the step after only.
 _BEGIN = 2
 
 

@@ -20,13 +20,13 @@ records = st.builds(
 
 
 @given(st.lists(records, max_size=40))
-def test_what_goes_in_comes_out_by_user_and_once(taken: list[InteractionRecord]) -> None:
-    wanted = {(one.user_id, one.item_id, one.key): (n, one) for n, one in enumerate(taken)}
+def test_what_goes_in_comes_out_by_user_and_once(records: list[InteractionRecord]) -> None:
+    wanted = {(one.user_id, one.item_id, one.key): (n, one) for n, one in enumerate(records)}
     with InteractionSpool() as spool:
-        spool.take(enumerate(taken))
+        spool.add(enumerate(records))
         found = list(spool.by_user())
         assert len(spool) == len(wanted)
-        assert spool.taken == len(taken)
+        assert spool.received == len(records)
     assert {(one.user_id, one.item_id, one.key): (n, one) for n, one in found} == wanted
     users = [one.user_id for _, one in found]
     assert users == sorted(users)

@@ -35,7 +35,7 @@ def network(problem: HiddenEdges, seed: int = 0) -> HistoryNetwork:
 
 def loss(problem: HiddenEdges, model: HistoryNetwork) -> torch.Tensor:
     rng = np.random.default_rng(0)
-    return problem.loss(model, problem.batches(model).draw(model, rng), rng)
+    return problem.loss(model, problem.batches(model).sample_batch(model, rng), rng)
 
 
 def test_every_parameter_gets_a_gradient(world: Tastes) -> None:
@@ -85,7 +85,7 @@ def test_users_are_drawn_when_not_all_fit(world: Tastes) -> None:
     problem = problem_of(world, max_cells=world.train.num_items * 7)
     model = network(problem)
     rng = np.random.default_rng(1)
-    batch = problem.batches(model).draw(model, rng)
+    batch = problem.batches(model).sample_batch(model, rng)
     assert batch.histories.shape[0] == len(set(batch.row.tolist())) == 7
     assert np.isfinite(float(problem.loss(model, batch, rng).detach()))
 

@@ -67,7 +67,7 @@ def test_pairs_are_drawn_among_usable_items_by_weight() -> None:
     usable = np.array([1, 1, 1, 1, 0, 1], dtype=bool)
     sampler = PairSampler([(weights(), 1.0)], usable)
     generator = np.random.default_rng(0)
-    drawn = [sampler.draw(3, generator) for _ in range(400)]
+    drawn = [sampler.sample(3, generator) for _ in range(400)]
     pairs = [pair for d in drawn for pair in zip(d.anchor, d.partner, strict=True)]
     assert {int(anchor) for anchor, _ in pairs} == {0, 1, 2}
     assert all(len(set(d.anchor)) == len(d) == 3 for d in drawn)
@@ -80,7 +80,7 @@ def test_sources_are_drawn_by_their_shares() -> None:
     first, second = (sp.csr_matrix(weights().toarray() * own[:, None]) for own in (rows, 1 - rows))
     sampler = PairSampler([(first, 0.75), (second, 0.25)], np.ones(6, dtype=bool))
     generator = np.random.default_rng(0)
-    anchors = np.concatenate([sampler.draw(1, generator).anchor for _ in range(800)])
+    anchors = np.concatenate([sampler.sample(1, generator).anchor for _ in range(800)])
     assert np.mean(anchors >= 3) == pytest.approx(0.25, abs=0.06)
     assert not PairSampler([(first, 0.0)], np.ones(6, dtype=bool))
 

@@ -153,7 +153,7 @@ def test_a_step_that_hides_nothing_moves_nothing(world: Tastes, settings: dict[s
     with seeded(0):
         network = problem.build(0.3)
     rng = np.random.default_rng(0)
-    batch = problem.batches(network).draw(network, rng)
+    batch = problem.batches(network).sample_batch(network, rng)
     loss = problem.loss(network, batch, rng)
     loss.backward()
     assert float(loss.detach()) == len(batch.row) == 0
@@ -175,7 +175,7 @@ def test_a_sample_holds_its_users_and_its_candidates_alone(world: Tastes) -> Non
     problem = problem_of(world, sample={"max_edges": 0}, **cells)
     with seeded(0):
         network = problem.build(0.3)
-    batch = problem.batches(network).draw(network, np.random.default_rng(2))
+    batch = problem.batches(network).sample_batch(network, np.random.default_rng(2))
     assert batch.histories.shape[0] == 5
     assert batch.graph.items is not None
     assert len(batch.graph.items) == batch.histories.shape[1] < world.train.num_items
@@ -236,7 +236,7 @@ def test_targets_as_candidates_stay_within_the_cells(world: Tastes, max_edges: i
         network = problem.build(0.3)
     batches, rng = problem.batches(network), np.random.default_rng(0)
     for _ in range(5):
-        batch = batches.draw(network, rng)
+        batch = batches.sample_batch(network, rng)
         assert batch.candidates is not None
         assert len(np.unique(batch.item)) > 20  # there was something to leave out
         assert batch.histories.shape[0] * len(batch.candidates) <= most

@@ -138,7 +138,7 @@ def test_every_parameter_gets_a_gradient(world: Tastes) -> None:
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     rng = np.random.default_rng(0)
-    problem.loss(model, problem.batches(model).draw(model, rng), rng).backward()
+    problem.loss(model, problem.batches(model).sample_batch(model, rng), rng).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
@@ -184,7 +184,7 @@ def test_steps_of_some_users_see_the_vectors_of_the_whole_graph(world: Tastes) -
     problem = problem_of(world, sample={"max_edges": 0}, max_cells=world.train.num_items * 9)
     model = network(problem)
     rng = np.random.default_rng(0)
-    batch = problem.batches(model).draw(model, rng)
+    batch = problem.batches(model).sample_batch(model, rng)
     assert batch.graph.items is not None
     rows = batch.graph.items.numpy()
     edges = Edges.of(world.train.matrix())

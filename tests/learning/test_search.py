@@ -174,7 +174,7 @@ def test_a_space_that_was_tried_whole_ends_the_search() -> None:
     proposed = []
     while (settings := study.propose()) is not None:
         proposed.append(settings["place"])
-        study.tell(None if settings["place"] == 2 else 0.1)
+        study.record(None if settings["place"] == 2 else 0.1)
     assert sorted(proposed) == [2, 3]
     nothing = _Study({}, {}, 0.5, startup=5, seed=1)
     assert nothing.propose() is None

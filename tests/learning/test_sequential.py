@@ -107,7 +107,7 @@ def test_every_parameter_gets_a_gradient(layers: int) -> None:
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     rng = np.random.default_rng(0)
-    examples = problem.source().draw(64, rng)
+    examples = problem.source().sample(64, rng)
     histories = replace(
         examples.histories,
         kind=rng.integers(0, problem.settings.kinds, len(examples.histories.item)),
@@ -144,7 +144,7 @@ def test_a_loss_over_all_items_drawn_as_candidates_is_the_softmax() -> None:
         problem = SequenceProblem(FitContext(world.train, seed=1, encode=encode_words), config)
         with seeded(1):
             network = problem.network()
-        examples = problem.source().draw(64, np.random.default_rng(0))
+        examples = problem.source().sample(64, np.random.default_rng(0))
         losses.append(float(problem.loss(network, examples, np.random.default_rng(1)).detach()))
     assert losses[0] == pytest.approx(losses[1], abs=0.03)
     assert losses[0] != losses[1]
@@ -275,7 +275,7 @@ def test_targets_follow_the_history_and_are_of_one_moment() -> None:
     taken = cycles().interactions
     histories = Histories.of(replace(taken, at=taken.at // HOUR * HOUR), 150, 60)
     source = ExampleSource(histories, fill=0.0, hidden=0.3, horizon=1, timeless=0.0)
-    examples = source.draw(200, np.random.default_rng(0))
+    examples = source.sample(200, np.random.default_rng(0))
     shown = examples.histories
     assert len(examples.row) >= 200
     assert not shown.matrix[examples.row, examples.item].any()
@@ -289,7 +289,7 @@ def test_targets_follow_the_history_and_are_of_one_moment() -> None:
 def test_hidden_items_are_filled_in_from_all_others() -> None:
     histories = Histories.of(cycles().interactions, 150, 60)
     source = ExampleSource(histories, fill=1.0, hidden=0.3, horizon=1, timeless=0.5)
-    examples = source.draw(400, np.random.default_rng(0))
+    examples = source.sample(400, np.random.default_rng(0))
     count = examples.histories.lengths + np.bincount(examples.row, minlength=400)
     assert (count == 12).all()
     assert 0.25 < len(examples.row) / (400 * 12) < 0.35

@@ -145,7 +145,7 @@ def test_every_parameter_gets_a_gradient(world: Tastes) -> None:
         networks = [learner.network for learner in learners]
         model = JointNetwork(networks, None, share_inputs=True)
     rng = np.random.default_rng(0)
-    visible, users, row, item = CommonBatches(world.train, 50).draw(rng)
+    visible, users, row, item = CommonBatches(world.train, 50).sample(rng)
     targets = torch.from_numpy(row), torch.from_numpy(item)
     logits = [learner.logits(visible, users) for learner in learners]
     model.loss([learner.loss(rng) for learner in learners], logits, targets, 0.1).backward()
@@ -310,7 +310,7 @@ def test_losses_that_only_one_agent_has_are_heeded(world: Tastes, usual: list[Ke
 
 
 def test_what_is_hidden_in_a_common_batch_is_not_visible(world: Tastes) -> None:
-    visible, users, row, item = CommonBatches(world.train, 30).draw(np.random.default_rng(0))
+    visible, users, row, item = CommonBatches(world.train, 30).sample(np.random.default_rng(0))
     matrix = visible.matrix(world.train.num_users, world.train.num_items)
     whole = world.train.matrix()
     assert len(users) == 30

@@ -53,12 +53,12 @@ def test_precision_and_recall(annotated: dict[str, Any], read: list[Any]) -> Non
         wanted.update(relation for relation, _ in gold)
         wrong += [("false", item.title, *f) for f in sorted(mine - gold)]
         wrong += [("missed", item.title, *f) for f in sorted(gold - mine)]
-    told = "\n".join(map(str, wrong))
-    assert right.total() / found.total() >= 0.95, told
-    assert right.total() / wanted.total() >= 0.85, told
+    report = "\n".join(map(str, wrong))
+    assert right.total() / found.total() >= 0.95, report
+    assert right.total() / wanted.total() >= 0.85, report
     for relation, (precision, recall) in _FLOORS.items():
-        assert right[relation] / found[relation] >= precision, told
-        assert right[relation] / wanted[relation] >= recall, told
+        assert right[relation] / found[relation] >= precision, report
+        assert right[relation] / wanted[relation] >= recall, report
 
 
 def test_names_and_evidence_stand_in_the_text(read: list[Any]) -> None:

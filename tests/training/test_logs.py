@@ -65,7 +65,7 @@ def test_a_training_that_begins_anew_replaces_the_earlier_log(tmp_path: Path) ->
 def test_the_log_of_a_training_that_failed_is_whole(tmp_path: Path) -> None:
     model = nn.Linear(1, 1)
     factors = iter([1.0, torch.nan])
-    with pytest.raises(ModelError, match="no number"):
+    with pytest.raises(ModelError, match="not finite"):
         train(
             model,
             lambda: model(torch.ones(1)).sum() * next(factors),

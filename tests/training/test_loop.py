@@ -75,9 +75,9 @@ def test_a_training_that_ends_early_is_measured_all_the_same() -> None:
     assert (trained.steps, trained.best) == (7, 0.25)
 
 
-def test_a_loss_that_is_no_number_is_an_error() -> None:
+def test_a_loss_that_is_not_finite_is_an_error() -> None:
     point = Point(0.0)
-    with pytest.raises(ModelError, match="no number"):
+    with pytest.raises(ModelError, match="not finite"):
         train(point, lambda: (point.x * torch.nan).sum(), Schedule())
 
 

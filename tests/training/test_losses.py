@@ -6,7 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgrec.training.losses import LossConfig, bpr_loss, draw, inclusion, ranking_loss, softmax_loss
+from kgrec.training.losses import (
+    LossConfig,
+    bpr_loss,
+    inclusion,
+    poisson_sample,
+    ranking_loss,
+    softmax_loss,
+)
 
 
 def scored(rows: int, columns: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -46,7 +53,7 @@ def test_the_corrected_sum_over_drawn_candidates_is_right_on_average(sampler: st
     degree = rng.integers(0, 50, 40)
     exact = np.exp(rng.normal(size=40) + 0.05 * degree)
     chance = inclusion(degree, 8, sampler)  # type: ignore[arg-type]
-    draws = [draw(chance, rng) for _ in range(4000)]
+    draws = [poisson_sample(chance, rng) for _ in range(4000)]
     corrected = np.mean([np.exp(np.log(exact[d]) - np.log(chance[d])).sum() for d in draws])
     assert corrected == pytest.approx(exact.sum(), rel=0.05)
     assert np.mean([exact[d].sum() for d in draws]) < 0.7 * exact.sum()
@@ -107,7 +114,7 @@ def test_the_best_of_many_draws_is_a_harder_negative() -> None:
     positive, negatives = apart(scores, row, column)
     torch.manual_seed(0)
     easy = float(bpr_loss(positive, row, negatives))
-    assert float(bpr_loss(positive, row, negatives, draws=10)) > easy + 0.5
+    assert float(bpr_loss(positive, row, negatives, num_negatives=10)) > easy + 0.5
 
 
 def test_smoothing_owes_every_candidate_a_share() -> None:

@@ -1,4 +1,4 @@
-"""What is chosen over fitted kernels: shares, gate and ranker."""
+"""Blending of fitted kernels: shares, gate and ranker."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from kgrec.model.team import Team
 
 @dataclass(frozen=True)
 class Choice:
-    """Kernels, and what was chosen over them on the validation part.
+    """Kernels with the coordinator and ranker that were chosen on the validation part.
 
     Attributes:
         kernels: one an agent, [A].
         coordinator: over these kernels.
-        measured: metrics on the validation part by agent and of the `team`, where there is one.
-        objective: the metric.
-        decided: of the ranker; None where there is none.
-        reordered: what was measured of the ranker.
-        seconds: that choosing took.
+        measured: metric on the validation part of each agent and of the `team`; empty without
+            that part.
+        objective: name of the metric.
+        decided: the learned ranker; None where there is none.
+        reordered: metrics of the ranker.
+        seconds: duration of the choice.
     """
 
     kernels: list[Kernel]
@@ -54,7 +55,7 @@ class Choice:
 def choose_among(
     kernels: Sequence[Kernel], context: FitContext, team: CoordinatorConfig, ranker: RankerConfig
 ) -> Choice:
-    """Choose shares and gate, then a ranker over them; in one process for all."""
+    """Choose shares and gate, then a ranker over them; the first process does it for all."""
     begun, workers = time.perf_counter(), context.workers
     held_out = context.held_out(team.objective)
     coordinator, measured = workers.once(

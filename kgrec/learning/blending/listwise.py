@@ -1,4 +1,4 @@
-"""Learning the ranker: a listwise softmax over the candidates, and the values of the targets."""
+"""Training of the ranker: a listwise softmax over candidates, and the values of targets."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from kgrec.model.histories import Histories
 from kgrec.model.ranker import Floats, Ratings, days_ago
 
 _SCALE = range(2, 21)
-"""Values are ratings when so many different ones occur; counts of plays are not."""
+"""Maximum number of distinct values of ratings; more are counts, such as plays."""
 
 
 @dataclass(frozen=True, eq=False)
 class RankedUser:
-    """One user with the candidates that are reordered, the best first.
+    """One user with the candidates that are reordered, by descending score.
 
     Attributes:
         history: of the user, H items.
         items: rows of the candidates, int64 [C].
-        scores: the team's, float32 [C].
+        scores: scores of the team, float32 [C].
         target: whether the candidate is a held-out item, bool [C].
-        value: of the interaction, float64 [C]; NaN where it is no target or has no value.
+        value: value of the interaction, float64 [C]; NaN without target or value.
         similarity: S_k(h, i) of each agent, float32 [A, H, C].
     """
 
@@ -39,7 +39,7 @@ class RankedUser:
     similarity: FloatArray
 
     def first(self, number: int) -> RankedUser:
-        """Return the block of the first candidates."""
+        """Return the user with the first candidates alone."""
         return replace(
             self,
             items=self.items[:number],
@@ -52,11 +52,11 @@ class RankedUser:
 
 @dataclass(frozen=True)
 class Learned:
-    """The numbers of a ranker, named as there.
+    """The learned parameters of a ranker, named as in `Ranker`.
 
     Attributes:
-        prior: of p and of p², float64 [2].
-        trust: of `Ratings`, unread unless `rated`.
+        prior: weights of p and p², float64 [2].
+        trust: weights of `Ratings`; used only where `rated`.
     """
 
     attention_weights: Floats
@@ -72,7 +72,7 @@ class Learned:
 def popularity(known: Interactions, num_items: int) -> FloatArray:
     """Return the logarithm of 1 + each item's users, of mean 0 and variance 1, float32 [I].
 
-    An item that nobody has had yet gets 0: nothing is known of how popular it will be.
+    A cold item gets 0, the mean: its popularity is unknown, not low.
     """
     users = known.matrix(int(known.user.max(initial=0)) + 1, num_items).getnnz(axis=0)
     popular = np.zeros(num_items, dtype=np.float32)
@@ -84,11 +84,11 @@ def popularity(known: Interactions, num_items: int) -> FloatArray:
 
 
 def ratings_of(known: Interactions, num_items: int, *, damping: float = 10.0) -> Ratings | None:
-    """Return what values items usually get, or None where interactions give no marks.
+    """Return the mean rating of each item, or None where the values are no ratings.
 
-    The kind that is most frequent is looked at. Its values are marks where they lie on a scale of
-    a few steps; one value for all is none, and counts are none either. The mean of each item is
-    drawn to the mean of all by `damping` values.
+    Only the most frequent kind of interaction is used. Its values are ratings where they lie on a
+    scale of a few steps; a constant is none, and counts are none. The mean of an item is shrunk to
+    the mean of all items, as if it had `damping` more ratings of that value.
     """
     if not len(known):
         return None
@@ -116,15 +116,16 @@ def learn(
 ) -> Learned:
     """Minimise the loss of both tasks by L-BFGS.
 
-    Interest is a softmax over the candidates, which are the team's own best and so hard to tell
-    apart; the value is a squared error. They are weighed by their uncertainty (Kendall et al. 2018,
-    "Multi-Task Learning Using Uncertainty to Weigh Losses"); its weights at their optimum make the
-    sum of the logarithms of the losses.
+    The targets are learned by a softmax over the candidates, which are the best of the team and so
+    hard negatives; the values by a squared error. The tasks are weighted by their uncertainty
+    (Kendall et al. 2018, "Multi-Task Learning Using Uncertainty to Weigh Losses"); with the optimal
+    weights put in, the objective is the sum of the logs of the two losses.
 
     Args:
         popularity: p, float32 [I].
-        ratings: of the items; None where there are no values.
-        ridge: of the squares of all numbers.
+        ratings: ratings of the items; None where there are none.
+        ridge: weight of the squared norm of all parameters.
+        iterations: maximum number of L-BFGS iterations.
     """
     data = _Tensors.of(blocks, popularity, ratings)
     network = _Network(len(data.similarity), ratings is not None)
@@ -146,15 +147,15 @@ def learn(
 
 @dataclass(frozen=True, eq=False)
 class _Tensors:
-    """All blocks together: E history entries of B users, C candidates each.
+    """A batch of all users: E history entries of B users, C candidates each.
 
     Attributes:
         owner: int64 [E].
-        similarity: of variance 1, A of [E, C]; `scale` is what they were divided by, [A].
-        days, liked: times and `residual` of variance 1, [E]; `units` are what they were divided by.
-        seen, wanted: popularities, [E] and [B, C].
-        scores, target: [B, C]; a candidate that is not there scores -1e9.
-        surprise: value less the usual one, [E]; usual, value: [B, C], NaN where not asked.
+        similarity: scaled to variance 1, A of [E, C]; `scale` is the divisor, [A].
+        days, liked: times and `residual` scaled to variance 1, [E]; `units` are the divisors.
+        seen, wanted: popularities of history items and candidates, [E] and [B, C].
+        scores, target: [B, C]; the score of padding is -1e9.
+        surprise: value less the item's mean, [E]; usual, value: [B, C], NaN where unknown.
     """
 
     owner: Tensor
@@ -225,7 +226,7 @@ class _Tensors:
 
 
 class _Network(torch.nn.Module):
-    """The ranker over tensors, of the same form as `Ranker`."""
+    """The ranker in torch; the same function as `Ranker`."""
 
     def __init__(self, agents: int, rated: bool) -> None:
         super().__init__()
@@ -236,11 +237,12 @@ class _Network(torch.nn.Module):
         self.prior = torch.nn.Parameter(torch.zeros(2))
         self.context = torch.nn.Parameter(torch.zeros(2))
         self.trust = torch.nn.Parameter(torch.zeros(()))
-        # What the team's score is worth beside r; r is divided by it in the end.
+        # Factor of the team's score beside r. The stored ranker adds r to the unscaled score, so r
+        # is divided by it at the end.
         self.sharpness = torch.nn.Parameter(torch.zeros(()))
 
     def loss(self, data: _Tensors) -> Tensor:
-        """Return the sum of the logarithms of the losses, a scalar."""
+        """Return the sum of the logs of the losses, a scalar."""
         users = len(data.scores)
         logits = (self.context[0] * data.days + self.context[1] * data.liked)[:, None]
         seen = data.seen[:, None]
@@ -257,18 +259,18 @@ class _Network(torch.nn.Module):
         r = r + self.prior[0] * data.wanted + self.prior[1] * data.wanted**2
         scores = self.sharpness.exp() * data.scores + r
         interest = -(torch.log_softmax(scores, dim=1) * data.target).sum() / data.target.sum()
-        # Where the team is right of everybody there is no loss, and no logarithm of it.
+        # A perfect ranking has loss 0, whose log is not finite.
         interest = interest.clamp(min=_LEAST_LOSS).log()
-        asked = ~torch.isnan(data.value)
-        if not self.rated or not bool(asked.any()):
+        known = ~torch.isnan(data.value)
+        if not self.rated or not bool(known.any()):
             return interest
         residual = _summed(weights * data.residual[:, None], data.owner, users)
         guess = data.item_mean + torch.sigmoid(self.trust) * residual
-        error = (guess - data.value)[asked].square().mean()
+        error = (guess - data.value)[known].square().mean()
         return interest + (error + _LEAST_LOSS).log()
 
     def square(self) -> Tensor:
-        """Return the sum of the squares that are pulled to 0, a scalar."""
+        """Return the squared norm of the regularised parameters, a scalar."""
         held = (
             self.attention_weights,
             self.value_weights,
@@ -280,7 +282,7 @@ class _Network(torch.nn.Module):
 
     @torch.no_grad()
     def learned(self, data: _Tensors) -> Learned:
-        """Return the numbers for kernels, times and values as they are."""
+        """Return the parameters for unscaled similarities, times and values."""
         worth = float(self.sharpness.exp())
 
         def plain(parameter: Tensor) -> Floats:
@@ -313,7 +315,7 @@ def _summed(entries: Tensor, owner: Tensor, users: int) -> Tensor:
 
 
 def _deviation(values: NDArray[np.floating]) -> float:
-    """Return the standard deviation; 1 where there is nothing, or nothing that differs."""
+    """Return the standard deviation; 1 for no values or a constant, as it is a divisor."""
     deviation = float(values.std(dtype=np.float64)) if values.size else 0.0
     return deviation if deviation > 1e-9 else 1.0
 

@@ -1,4 +1,4 @@
-"""How the ranker learns: on held-out interactions, measured on users that it did not learn from."""
+"""Learning of the ranker on held-out interactions, with cross-validation over users."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ class RankerConfig(FrozenModel):
     """Settings of the ranker.
 
     Attributes:
-        use: `auto` keeps the ranker where it beats the team on users that it was not learned
-            from; `always` and `never` do not ask.
-        top: so many of the team's best are reordered.
-        negatives: so many of these are compared with a target.
-        blends: how much of it may be added; the best is kept.
-        value_weights: what an expected value may be worth in the order; 0 unless more helps.
-        folds: of the validation users, each measured by a ranker learned on the others.
-        repeats: so many times they are drawn anew, as the gain is small beside the luck of a draw.
-        ridge: how strongly the numbers are pulled to 0.
-        iterations: of the optimiser.
-        cells: pairs of history item and candidate to learn from; users beyond are left out.
-        most_cells: the same for measuring, times the agents.
-        standard_errors: it must beat the team by so many, of the paired difference.
-        least_users: with fewer validation users there is no ranker.
+        use: `auto` keeps the ranker where it beats the team in cross-validation; `always` and
+            `never` skip that test.
+        top: number of the best candidates that are reordered.
+        negatives: number of those that are negatives of a target.
+        blends: candidate factors of the ranker's part; the best is kept.
+        value_weights: candidate weights of an expected value in the order; 0 unless more helps.
+        folds: folds of the validation users, each measured by a ranker learned on the others.
+        repeats: number of random splits into folds, since the gain is small beside the variance
+            of a split.
+        ridge: weight of the squared norm of the parameters.
+        iterations: maximum number of iterations of the optimiser.
+        cells: maximum number of pairs of history item and candidate to learn from; further users
+            are left out.
+        most_cells: the same limit for measuring, times the number of agents.
+        standard_errors: minimum gain over the team, in standard errors of the paired difference.
+        least_users: minimum number of validation users for a ranker.
     """
 
     use: Literal["auto", "always", "never"] = "auto"
@@ -59,10 +61,10 @@ class RankerConfig(FrozenModel):
 
 @dataclass(frozen=True)
 class Decided:
-    """What was learned and how much of it is used; builds a ranker over any interactions.
+    """A learned ranker and the factor of its part; builds a `Ranker` over any interactions.
 
     Attributes:
-        learned: the numbers.
+        learned: the parameters.
         blend, value_weight, top: see `Ranker` and `Ratings`.
     """
 
@@ -72,7 +74,7 @@ class Decided:
     top: int
 
     def ranker(self, known: Interactions, num_items: int) -> Ranker:
-        """Return the ranker whose popularities and usual values are those of `known`."""
+        """Return the ranker with the popularities and mean ratings of `known`."""
         learned, popular = self.learned, popularity(known, num_items)
         ratings = ratings_of(known, num_items)
         if ratings is not None:
@@ -102,22 +104,23 @@ def learn_ranker(
     seed: int = 2024,
     progress: Progress = SILENT,
 ) -> tuple[Decided | None, dict[str, float]]:
-    """Learn a ranker and keep it if users that it has not seen are served better by it.
+    """Learn a ranker, and keep it if it beats the team in cross-validation over users.
 
-    The kernels have seen the interactions of `train`, and there an item scores higher for its
-    neighbours than it ever will again; so the ranker learns from held-out ones alone. Its users
-    are split into folds, and each fold is measured with numbers learned on the others.
+    The kernels were fitted on the interactions of `train`, so similarities between items of one
+    training history are higher than those to a new item; the ranker therefore learns from held-out
+    interactions alone. Users are split into folds, and each fold is measured with parameters
+    learned on the others.
 
     Args:
         kernels: of the active agents, [A].
-        scores: of the team for the histories of `validation`, float32 [B, I]; is changed.
-        held_out: what `validation` was made of, with values.
-        train: what the kernels learned from.
+        scores: scores of the team for the histories of `validation`, float32 [B, I]; overwritten.
+        held_out: the interactions of `validation`, with values.
+        train: the interactions that the kernels were fitted on.
 
     Returns:
-        what was decided, or None; and the metrics of the same users by the `team` and with the
-        `ranker`, the standard `error` of the difference, `users`, and where values are known
-        the root mean squared errors `value_error` and, by the items' averages alone,
+        the ranker, or None; and the metrics of the same users by the `team` and with the
+        `ranker`, the standard `error` of the difference, the number of `users`, and, where values
+        are known, the root mean squared errors `value_error` and, with the items' means alone,
         `usual_error`.
     """
     config = config or RankerConfig()
@@ -129,7 +132,7 @@ def learn_ranker(
 
 @dataclass(frozen=True)
 class _Crossed:
-    """What rankers that have not seen a user add, and the values they expect, float64 [C] each."""
+    """Out-of-fold parts of the ranker and expected values of each user, float64 [C] each."""
 
     added: list[Floats]
     expected: list[Floats]
@@ -213,7 +216,7 @@ class _Problem:
         return Decided(self._learn(np.arange(len(self.users))), *chosen, config.top), report
 
     def _crossed(self, fold: NDArray[np.intp], task: Task) -> _Crossed:
-        """Read each user's history by a ranker of the other folds."""
+        """Return the parts of each user by a ranker of the other folds."""
         nothing = [np.zeros(0)] * len(self.blocks)
         found = _Crossed(list(nothing), list(nothing))
         for number in range(self.config.folds):
@@ -231,12 +234,12 @@ class _Problem:
         return found
 
     def _learn(self, positions: IntArray | NDArray[np.intp]) -> Learned:
-        """Learn from blocks, as many as fit."""
+        """Learn from as many of these users as `cells` allows."""
         cells = np.cumsum([self.blocks[n].similarity[0].shape[0] for n in positions])
         most = max(1, int(np.searchsorted(cells * self.config.negatives, self.config.cells)))
         blocks = [self.blocks[n].first(self.config.negatives) for n in positions[:most]]
         from kgrec.learning.blending.listwise import (
-            learn,  # brings torch, which only training needs
+            learn,  # imports torch, which only training needs
         )
 
         return learn(
@@ -248,7 +251,7 @@ class _Problem:
         )
 
     def _mixed(self, crossed: Sequence[_Crossed], blend: float, weight: float) -> Values:
-        """Return the metric of each user with so much of the ranker, the mean over the draws."""
+        """Return the metric of each user for a factor and a weight, the mean over the splits."""
         measured = []
         for each in crossed:
             scores = []
@@ -259,7 +262,7 @@ class _Problem:
         return np.asarray(np.mean(measured, axis=0))
 
     def _measure(self, scores: Sequence[Floats | FloatArray]) -> Values:
-        """Return the metric of each user by the order of these scores, [N] each."""
+        """Return the metric of each user in the order of these scores, [N] each."""
         objective = self.validation.objective
         hits = np.zeros((len(self.blocks), objective.k), dtype=np.bool_)
         for n, (block, each) in enumerate(zip(self.blocks, scores, strict=True)):

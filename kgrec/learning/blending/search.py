@@ -1,12 +1,12 @@
-"""Search: better settings of the agents within a time, by the validation part.
+"""Hyper-parameter search within a time budget, on the validation part.
 
-Optuna proposes by TPE (Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization"; all
-settings of an agent at once), in a study of each agent that begins at its present settings. Agents
-take turns; those without a share are tried a little. Two things differ from optuna's own loop. A
-proposal becomes the best only if it beats the best so far by more than noise between users, in a
-paired comparison. And a trial that would not end in time, by the time that the agent took before,
-is not begun. Agents that learned on one loss are not searched: fitted alone, such an agent is
-another one than that which it would be compared with.
+Optuna proposes settings by TPE (Bergstra et al. 2011, "Algorithms for Hyper-Parameter
+Optimization"; all settings of an agent jointly), in one study per agent that starts at its current
+settings. Agents take turns, active ones more often. Two things differ from optuna's own loop. A
+proposal becomes the incumbent only if it beats it by more than the noise between users, in a paired
+comparison. And a trial that would exceed the budget, estimated from the agent's earlier trials, is
+not started. Agents with a joint loss are not searched: fitted alone, such an agent would not be
+comparable with itself.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ if TYPE_CHECKING:
     import optuna
 
 _REPEATS = 20
-"""An agent is done when so many proposals in a row were tried before."""
+"""Consecutive repeated proposals after which the search of an agent ends."""
 
 
 class SearchConfig(FrozenModel):
     """Settings of the search.
 
     Attributes:
-        most_trials: at most so many trials, however much time is left; the same number of trials
-            gives the same result, on a slow machine and on a fast one.
-        startup: trials of an agent that are drawn at random before TPE proposes.
-        standard_errors: a trial must beat the best so far by so many, of the paired difference
-            between users.
+        most_trials: maximum number of trials. A search that ends by it, and not by the clock,
+            gives the same result on any machine.
+        startup: random trials of an agent before TPE proposes.
+        standard_errors: minimum gain over the incumbent, in standard errors of the paired
+            difference between users.
     """
 
     most_trials: int | None = Field(default=None, ge=1)
@@ -63,14 +63,14 @@ class SearchConfig(FrozenModel):
 
 @dataclass(frozen=True)
 class SettingsTrial:
-    """One agent fitted with other settings.
+    """One agent, fitted with other settings.
 
     Attributes:
-        settings: that differ from the best so far.
-        metric: of the team with this kernel in place of the agent's best so far; of the agent
-            alone where it has no share; None where it could not be fitted.
-        gain: over the best so far.
-        kept: whether it is the best so far from now on.
+        settings: the settings that differ from the incumbent.
+        metric: metric of the team with this kernel in place of the agent's incumbent; of the
+            agent alone where it is not active; None where it could not be fitted.
+        gain: difference to the incumbent.
+        kept: whether it became the incumbent.
     """
 
     agent: str
@@ -83,12 +83,12 @@ class SettingsTrial:
 
 @dataclass
 class Found:
-    """What a search has found so far.
+    """The incumbents and trials of a search.
 
     Attributes:
-        kernels: the best of each agent.
-        settings: that were changed, by agent.
-        trials: in their order.
+        kernels: the incumbent of each agent.
+        settings: changed settings by agent.
+        trials: all trials in order.
     """
 
     kernels: dict[str, Kernel]
@@ -97,17 +97,16 @@ class Found:
 
 
 class SettingsSearch:
-    """Looks for better settings of agents that are fitted already.
+    """Searches better settings of fitted agents.
 
     Args:
-        agents: whose settings are searched, as configured.
-        choice: the kernels of all agents, with the settings that they chose themselves, and their
-            weights.
-        seconds: how long each took to fit.
-        context: what they are fitted on, with a validation part.
+        agents: the agents to search, as configured.
+        choice: the kernels of all agents, with the settings that they chose, and their weights.
+        seconds: duration of the first fit by agent.
+        context: data and resources of the fits, with a validation part.
         fit: fits an agent.
         config: settings of the search.
-        clock: returns seconds.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -130,7 +129,7 @@ class SettingsSearch:
         self._choice, self._context, self._validation = choice, context, held_out
         self._weights, self._seconds = choice.weights, seconds
         self._fit, self._config, self._clock = fit, config, clock
-        self._took = {name: [spent] for name, spent in seconds.items()}
+        self._durations = {name: [spent] for name, spent in seconds.items()}
         self._scores = {
             kernel.agent: standardised(kernel, held_out.histories) for kernel in choice.kernels
         }
@@ -154,15 +153,15 @@ class SettingsSearch:
     def improve(
         self, choose: Callable[[Sequence[Kernel]], Choice], until: float, *, refit: bool
     ) -> tuple[Choice, dict[str, Any]]:
-        """Search, and choose again over what was found; it stays if the team is better as a whole.
+        """Search, then blend again; the result is kept if the whole team is better with it.
 
         Args:
-            choose: chooses over kernels.
-            until: time by the clock at which all should be done. Some of it is kept for choosing
-                again and, with `refit`, for fitting again.
+            choose: blends kernels.
+            until: time by the clock at which to end, the second blending and, with `refit`, the
+                second fit included.
 
         Returns:
-            the choice, and what was tried, as plain values.
+            the choice, and the trials as plain values.
         """
         later = self._choice.seconds
         if refit:
@@ -183,10 +182,10 @@ class SettingsSearch:
         }
 
     def run(self, until: float) -> Found:
-        """Search until the trials are spent, or no trial would end in time.
+        """Search until all trials are used, or no trial would end in time.
 
         Args:
-            until: time by the clock at which the last trial should have ended.
+            until: time by the clock at which the last trial should end.
         """
         with self._context.progress.task("search settings") as task:
             for name in self._turns(until):
@@ -200,7 +199,7 @@ class SettingsSearch:
         return self.found
 
     def _turns(self, until: float) -> Iterator[str]:
-        """Yield agents in turn: in each round those with a share, and one of the others."""
+        """Yield agents in turn: in each round the active ones, and one of the others."""
         with_share = [name for name in self._studies if self._weights.get(name, 0.0) > 0]
         others = [name for name in self._studies if name not in with_share]
         rest = cycle(others)
@@ -216,7 +215,7 @@ class SettingsSearch:
                     yield name
 
     def _try(self, name: str) -> SettingsTrial | None:
-        """Fit an agent as its study proposes, and keep what helps; None when nothing is left."""
+        """Fit an agent with proposed settings; None when its search space is exhausted."""
         study = self._studies[name]
         settings = study.propose()
         if settings is None:
@@ -236,10 +235,10 @@ class SettingsSearch:
             kept = bool(gain > max(self._config.standard_errors * noise, 1e-12))
             if kept:
                 self._keep(name, kernel, scores, values, settings, gain)
-        # What others have gained since the study began is not of this agent's settings.
-        study.tell(None if metric is None else metric - self._shift[name])
+        # Less the gains of other agents since the study began, so that its metrics are comparable.
+        study.record(None if metric is None else metric - self._shift[name])
         spent = self._clock() - begun
-        self._took[name].append(spent)
+        self._durations[name].append(spent)
         trial = SettingsTrial(name, changed, metric, gain, round(spent, 3), kept)
         self.found.trials.append(trial)
         return trial
@@ -265,7 +264,7 @@ class SettingsSearch:
         self.found.kernels[name] = replace(kernel, chosen={**kernel.chosen, **settings})
 
     def _present(self, name: str) -> dict[str, Number]:
-        """Return the settings of an agent that may be searched, as they are best so far."""
+        """Return the searched settings of an agent's incumbent."""
         agent = self._agents[name]
         known = with_settings(agent.config.model_dump(), self.found.kernels[name].chosen)
         present = {key: setting_of(known, key) for key in agent.config.searched}
@@ -275,7 +274,7 @@ class SettingsSearch:
         config = self._agents[name].config.model_dump()
         try:
             return self._fit(build_agent(name, with_settings(config, settings)))
-        except ModelError:  # such as a loss that is no number: these settings are of no use
+        except ModelError:  # such as a loss that is not finite: these settings cannot be used
             return None
 
     def _measured(self, name: str, scores: FloatArray) -> Values:
@@ -290,22 +289,22 @@ class SettingsSearch:
         return self._validation.per_user(mixed)
 
     def _may(self, name: str, until: float) -> bool:
-        """Say whether another trial of an agent would end in time."""
+        """Whether another trial of an agent would end in time."""
         most = self._config.most_trials
         if most is not None and len(self.found.trials) >= most:
             return False
-        # The first fit chose more settings itself; later times are closer to those of a trial.
-        took = self._took[name][1:][-3:] or self._took[name]
-        return self._clock() + max(took) <= until
+        # The first fit also chose settings; later durations are closer to that of a trial.
+        durations = self._durations[name][1:][-3:] or self._durations[name]
+        return self._clock() + max(durations) <= until
 
 
 class _Study:
-    """Optuna's study of one agent: proposals, each answered by its metric.
+    """Optuna's study of one agent by ask and tell.
 
     Args:
-        spaces: of the settings.
-        present: where it begins.
-        metric: of these.
+        spaces: search space of each setting.
+        present: the settings that it starts at.
+        metric: metric of those.
     """
 
     def __init__(
@@ -329,28 +328,28 @@ class _Study:
             {key: _inside(spaces[key], value) for key, value in present.items()}
         )
         self._metrics: dict[tuple[Number, ...], float | None] = {}
-        self._asked = self._study.ask(self._spaces)
+        self._proposal = self._study.ask(self._spaces)
         self._settings = dict(present)
-        self.tell(metric)
+        self.record(metric)
 
     def propose(self) -> dict[str, Number] | None:
-        """Return settings to try; None where nearly all were tried."""
+        """Return settings to try; None where nearly all have been tried."""
         for _ in range(_REPEATS if self._spaces else 0):
-            self._asked = self._study.ask(self._spaces)
-            self._settings = {key: _short(value) for key, value in self._asked.params.items()}
+            self._proposal = self._study.ask(self._spaces)
+            self._settings = {key: _short(value) for key, value in self._proposal.params.items()}
             key = tuple(self._settings.values())
             if key not in self._metrics:
                 return self._settings
-            self.tell(self._metrics[key])
+            self.record(self._metrics[key])
         return None
 
-    def tell(self, metric: float | None) -> None:
-        """Answer the last proposal; None where it could not be fitted."""
+    def record(self, metric: float | None) -> None:
+        """Record the metric of the last proposal; None where it could not be fitted."""
         import optuna
 
         self._metrics[tuple(self._settings.values())] = metric
         state = optuna.trial.TrialState.FAIL if metric is None else None
-        self._study.tell(self._asked, metric, state=state)
+        self._study.tell(self._proposal, metric, state=state)
 
 
 def _distribution(space: Space) -> optuna.distributions.BaseDistribution:
@@ -369,5 +368,5 @@ def _inside(space: Space, value: Number) -> Number:
 
 
 def _short(value: Number) -> Number:
-    """Return a float in four digits, as it is shown."""
+    """Return a float rounded to four significant digits, as it is shown."""
     return value if isinstance(value, int) else float(f"{value:.4g}")

@@ -1,7 +1,7 @@
-"""How the coordinator learns: shares chosen on the validation part, for all users or by a gate.
+"""Learning of the coordinator: shares for all users, or from the user state by a gate.
 
-They are the same for everybody, or moved by a gate that looks at the state of the user where that
-is better by more than noise; an agent that does not help there gets 0.
+Shares are chosen on the validation part. A gate is kept where it is better by more than noise; an
+agent that does not help gets share 0.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class GateConfig(FrozenModel):
     """Settings of the gate.
 
     Attributes:
-        use: `auto` keeps a gate where it beats fixed weights on users that it was not learned
-            from; `always` and `never` skip that test.
-        ridges: how strongly it may be pulled back to the fixed weights; the best is kept.
-        folds: of the validation users, each measured by a gate learned on the others.
-        probes: items by which the agreement of agents is measured.
-        candidates: best items of each agent, which targets are compared with.
-        floor: least share that an agent starts with in the gate, where its fixed share is lower.
-        least_users: with fewer validation users there is no gate.
+        use: `auto` keeps a gate where it beats fixed weights in cross-validation; `always` and
+            `never` skip that test.
+        ridges: candidate weights of the distance from the fixed weights; the best is kept.
+        folds: folds of the validation users, each measured by a gate learned on the others.
+        probes: number of items on which the agreement of agents is measured.
+        candidates: best items of each agent, the negatives of the targets.
+        floor: minimum initial share of an agent in the gate, where its fixed share is lower.
+        least_users: minimum number of validation users for a gate.
     """
 
     use: Literal["auto", "always", "never"] = "auto"
@@ -52,10 +52,10 @@ class CoordinatorConfig(FrozenModel):
 
     Attributes:
         weights: weight of each agent by name; None chooses them on the validation part.
-        shares: the shares that an agent may get in the mixture found so far.
-        standard_errors: a mixture must beat the simpler one by so many standard errors of the
-            paired difference between users, or the simpler one stays.
-        gate: of weights that differ from user to user.
+        shares: candidate shares of an agent that is added to the mixture.
+        standard_errors: minimum gain of a mixture over the simpler one, in standard errors of the
+            paired difference between users.
+        gate: settings of the gate.
     """
 
     weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
@@ -77,7 +77,7 @@ def choose_coordinator(
 
     Returns:
         the coordinator, and the metric on the validation part of each agent alone, of `fixed`
-        weights and of the `team`. With a gate the last is that of users the gate had not seen.
+        weights and of the `team`; with a gate, the last is cross-validated.
     """
     weights, measured = choose_weights(kernels, validation, config, progress)
     fixed = Coordinator(weights)
@@ -92,7 +92,7 @@ def choose_coordinator(
 
 
 class _Gating:
-    """Learns gates and measures them on users they have not seen."""
+    """Learns gates and cross-validates them over users."""
 
     def __init__(
         self,
@@ -114,10 +114,10 @@ class _Gating:
         self._fold = rng.permutation(len(validation)) % config.gate.folds
 
     def choose(self, fixed: Coordinator, progress: Progress) -> tuple[Coordinator, float]:
-        """Return the best coordinator and its metric; `fixed` where a gate does no better.
+        """Return the best coordinator and its metric; `fixed` where no gate is better.
 
-        A gate may begin at the fixed weights, or give agents that got none a chance with some
-        users.
+        A gate starts at the fixed weights, or at weights with a floor, so that inactive agents can
+        become active for some users.
         """
         gate = self._config.gate
         floored = np.maximum(fixed.weights, gate.floor)
@@ -183,8 +183,8 @@ def choose_weights(
 ) -> tuple[list[float], dict[str, float]]:
     """Choose the weights by forward selection on the validation part.
 
-    Begins with the best agent alone, then lets one agent after another take the share of the
-    mixture that helps most, as long as the gain is more than noise (Caruana et al. 2004,
+    Starts with the best agent alone, then adds the agent and share that help most, as long as the
+    gain is more than noise (Caruana et al. 2004,
     "Ensemble Selection from Libraries of Models", with shares in place of repeats).
 
     Returns:
@@ -259,12 +259,12 @@ def learn_gate(
     Args:
         weights: fixed weights of the agents, [A], positive.
         scores: standardised scores of each agent, float32 [B, I] each, seen items at -inf.
-        state: float64 [B, F].
+        state: user states, float64 [B, F].
         targets: held-out items of the users, CSR [B, I].
         probes: see `Gate`.
-        ridge: how strongly the gate is pulled back to the fixed weights.
-        candidates: best items of each agent, which targets are compared with.
-        seed: draws a few candidates by chance.
+        ridge: weight of the squared distance from the fixed weights.
+        candidates: best items of each agent, the negatives of the targets.
+        seed: seed of the few random candidates.
     """
     import torch
 
@@ -301,9 +301,9 @@ def learn_gate(
 def _candidates(
     scores: Sequence[FloatArray], targets: sp.csr_matrix, number: int, rng: np.random.Generator
 ) -> IntArray:
-    """Return rows of items, int64 [B, C]: the best of each agent, some by chance, the targets.
+    """Return rows of items, int64 [B, C]: the best of each agent, random ones, the targets.
 
-    An item may occur twice; it then counts twice for every agent alike, which is harmless.
+    An item may occur twice; it then counts twice for all agents alike, which is harmless.
     """
     num_users, num_items = scores[0].shape
     size = min(number, num_items)
@@ -314,6 +314,6 @@ def _candidates(
     owner = np.repeat(np.arange(num_users), np.diff(targets.indptr))
     place = np.arange(targets.nnz) - np.repeat(targets.indptr[:-1], np.diff(targets.indptr))
     wanted[owner, place] = targets.indices
-    # Where a user has fewer targets than the most, any item fills the place.
+    # Rows of users with fewer targets are padded with arbitrary items.
     wanted = np.where(wanted < 0, parts[-1][:, :1], wanted)
     return np.hstack([*parts, wanted]).astype(np.int64)

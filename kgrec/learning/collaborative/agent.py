@@ -17,8 +17,8 @@ class CollaborativeConfig(HiddenEdgesConfig):
     """Settings of the collaborative agent.
 
     Attributes:
-        row_size: cosines of knowledge that are kept of each candidate, the largest.
-        hop_decay: weight in the cosine of the features that an item has by links; 0 for none.
+        row_size: number of the largest knowledge cosines that are kept for each candidate.
+        hop_decay: weight of features from links in the cosine; 0 for none.
     """
 
     row_size: int = Field(default=50, ge=1)
@@ -26,10 +26,10 @@ class CollaborativeConfig(HiddenEdgesConfig):
 
 
 class CollaborativeAgent:
-    """Learns item vectors by predicting hidden edges of a history from the edges that are left.
+    """Learns item vectors by predicting supervision edges of a history from its message edges.
 
-    No vector belongs to a user; a history is the sum of its items. An item that loses all its
-    edges in a step trains as a cold item.
+    There are no user vectors; a history is the weighted sum of its items. An item whose edges are
+    all hidden in a step is trained as a cold item.
     """
 
     name: ClassVar[str] = "collaborative"
@@ -46,9 +46,9 @@ class CollaborativeAgent:
     def problem(self, context: FitContext) -> HiddenEdges:
         """Return the training problem of this data set."""
         config = self.config
-        # Links help cold items, which the cosine scores; embedded they cost accuracy and time.
+        # Links help cold items, through the cosine; as embeddings they cost accuracy and time.
         features = degree_features(context.train, 0.0)
-        # Processes that train together share dense gradients only.
+        # Gradients are averaged among processes only where they are dense.
         alone = context.workers.world == 1
         row_wise = alone and config.sample.applies(len(context.train.interactions))
 

@@ -1,6 +1,6 @@
-"""The adaptation of a sentence encoder: load, adapt, train in two phases, merge.
+"""Adaptation of a sentence encoder: load, add trainable weights, train in two phases, merge.
 
-The folder of an adapted encoder: what transformers loads plainly, and where it came from.
+The folder of an adapted encoder holds plain weights for transformers, and a record of its origin.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from kgrec.training.resume import read_state, write_state
 
 Phase = Literal["masked", "contrast"]
 SHARES: dict[Phase, float] = {"masked": 0.25, "contrast": 0.75}
-"""How a budget is parted between the phases."""
+"""Share of each phase in the time budget."""
 
 
 class PhaseReport(FrozenModel):
-    """What a phase did.
+    """The result of a phase.
 
     Attributes:
-        steps: of the weights that were kept; 0 where none was better than those before.
-        before, after: what held-out items measure: minus the loss of hidden words, or the mean
+        steps: step of the weights that were kept; 0 where none was better than the initial ones.
+        before, after: metric of held-out items: minus the loss of masked tokens, or the mean
             reciprocal rank of partners; larger is better. None where no item could be held out.
-            Of the words a part is what their head learned, which nothing uses afterwards.
+            The metric of masked tokens includes the gain of their head, which is discarded.
         losses: mean loss of the first and of the last tenth of the steps.
         seconds: wall time.
-        texts_per_second: that were learned from.
+        texts_per_second: training throughput.
     """
 
     steps: int
@@ -62,7 +62,7 @@ class Adapted:
     """An adapted encoder: plain weights again, on the CPU.
 
     Attributes:
-        phases: what was done, by phase.
+        phases: result of each phase.
     """
 
     tokenizer: Any
@@ -72,13 +72,15 @@ class Adapted:
 
 @dataclass(frozen=True)
 class Work:
-    """Where and how long an adaptation works.
+    """Working folder and time budget of an adaptation.
 
     Attributes:
-        folder: of the state from which an interrupted adaptation continues; None keeps none.
-        fingerprint: of the data and the settings; the state of others is an error.
-        budget: seconds, about; steps are what fits in. None: the steps of the settings.
-        save_every: seconds between two savings of the state.
+        folder: folder of the checkpoint from which an interrupted adaptation resumes; None
+            writes none.
+        fingerprint: hash of data and settings; a checkpoint with another one is an error.
+        budget: approximate seconds, from which the number of steps follows; None uses the steps
+            of the settings.
+        save_every: seconds between two checkpoints.
     """
 
     folder: Path | None = None
@@ -97,17 +99,18 @@ def adapt_encoder(
 ) -> Adapted:
     """Adapt a sentence encoder to a catalogue.
 
-    Masked-language training on its texts, which is domain-adaptive pre-training (Gururangan et
-    al. 2020, "Don't Stop Pretraining"), with a head that begins as the identity instead of a
-    trained one; then contrastive training on pairs (multiple negatives ranking, as in Sentence-
-    BERT), where pairs are of items of the same users or alike by rare facts, and what belongs
-    together is no negative. In both only added or top weights learn. Items are held out from
-    both; where they gain nothing a phase leaves the weights as they were.
+    First masked-language training on its texts, which is domain-adaptive pre-training (Gururangan
+    et al. 2020, "Don't Stop Pretraining"), with a head that starts as the identity instead of a
+    trained one; then contrastive training on pairs of items (multiple negatives ranking, as in
+    Sentence-BERT) that share users or rare facts; related items are no negatives. Only added or top
+    weights are trained. Items are held out from both phases; where these gain nothing, a phase
+    leaves the weights unchanged.
 
     Raises:
         DataError: there is nothing to learn from: no texts, or no pairs for a contrast.
-        ModelError: the base cannot be loaded, a loss is no number, or a state is of another run.
-        ConfigError: peft is missing, torch cannot use the device, or the base hides no words.
+        ModelError: the base cannot be loaded, a loss is not finite, or a checkpoint is of another
+            run.
+        ConfigError: peft is missing, torch cannot use the device, or the base has no mask token.
     """
     work = work or Work()
     tokenizer, network = load_transformer(resolve_transformer(config.base), config.device)
@@ -124,7 +127,7 @@ def adapt_encoder(
 
 
 class _Run:
-    """One adaptation under way."""
+    """One adaptation and its state."""
 
     def __init__(
         self,
@@ -140,7 +143,7 @@ class _Run:
         _check(self._problem, config, reader.tokenizer)
 
     def phases(self) -> list[tuple[Phase, PhaseConfig]]:
-        """Return what is to be done, in order."""
+        """Return the phases in order."""
         both: list[tuple[Phase, PhaseConfig | None]] = [
             ("masked", self._config.masked),
             ("contrast", self._config.contrast),
@@ -148,7 +151,7 @@ class _Run:
         return [(name, phase) for name, phase in both if phase is not None]
 
     def phase(self, name: Phase, phase: PhaseConfig, work: Work, progress: Progress) -> PhaseReport:
-        """Train the weights by one of the losses."""
+        """Train the weights with the loss of a phase."""
         begun, texts = time.perf_counter(), self._reader.texts
         schedule = self._planned(name, phase, work)
         untouched = {key: each.detach().clone() for key, each in self._weights.items()}
@@ -193,7 +196,7 @@ class _Run:
     def _parts(
         self, name: Phase, phase: PhaseConfig
     ) -> tuple[nn.Module, Callable[[], Tensor], Callable[[], float] | None]:
-        """Return what learns, its loss, and what it is measured by."""
+        """Return the module that is trained, its loss and its validation metric."""
         problem = self._problem
         if name == "masked":
             head = MaskedHead(self._reader.network).to(self._reader.network.device)
@@ -204,12 +207,12 @@ class _Run:
         return self._weights, problem.contrast_loss(phase.batch), contrast
 
     def _rewind(self, name: Phase) -> None:
-        """Begin the draws of a phase, whatever was drawn before."""
+        """Seed the generators of a phase, independent of the phases before."""
         begin = np.random.default_rng([self._config.seed, len(name)])
         self._generator.bit_generator.state = begin.bit_generator.state
 
     def _planned(self, name: Phase, phase: PhaseConfig, work: Work) -> Schedule:
-        """Return the schedule that fits into the budget, the same again when a run goes on."""
+        """Return the schedule that fits into the budget; a resumed run gets the same one."""
         schedule = phase.schedule
         if work.budget is None:
             return schedule
@@ -224,7 +227,7 @@ class _Run:
         return schedule.stretched(factor)
 
     def _factor(self, name: Phase, phase: PhaseConfig, seconds: float) -> float:
-        """Return which share of the steps takes so many seconds, at most 1; two are timed."""
+        """Return the share of the steps that fits into some seconds, at most 1, by timing two."""
         schedule = phase.schedule
         with seeded(self._config.seed):
             _, loss, measure = self._parts(name, phase)
@@ -244,7 +247,7 @@ class _Run:
 def _check(problem: EncoderProblem, config: EncoderConfig, tokenizer: Any) -> None:
     if config.masked is not None and tokenizer.mask_token_id is None:
         raise ConfigError(
-            "the base model has no token that hides a word",
+            "the base model has no mask token",
             value=config.base,
             remedy="Choose another, or learn from the pairs alone: --no-masked.",
         )
@@ -261,13 +264,11 @@ def _check(problem: EncoderProblem, config: EncoderConfig, tokenizer: Any) -> No
 
 
 RECORD = "kgrec.json"
-"""Says base, data, settings and metrics; transformers does not read it."""
+"""Record of base, data, settings and metrics; transformers does not read it."""
 
 
 def save_encoder(adapted: Adapted, folder: Path, record: dict[str, Any]) -> None:
-    """Write weights, tokenizer and record, whole or not at all.
-
-    An encoder that was there before is replaced.
+    """Write weights, tokenizer and record, atomically; an encoder in the folder is replaced.
 
     Raises:
         DataError: the folder holds something else.
@@ -282,7 +283,7 @@ def save_encoder(adapted: Adapted, folder: Path, record: dict[str, Any]) -> None
 
 
 def check_free(folder: Path) -> None:
-    """Raise DataError where a folder holds something that is no encoder of kgrec."""
+    """Raise DataError where a folder holds something else than an encoder of kgrec."""
     if not folder.exists() or (folder / RECORD).is_file():
         return
     if not folder.is_dir() or any(folder.iterdir()):

@@ -1,7 +1,4 @@
-"""Texts through a transformer while it learns: sorted by length, in parts, with gradients.
-
-Which weights of a transformer learn, and how what they learned becomes plain weights again.
-"""
+"""The trainable weights of a transformer, its forward pass on texts, and merging them back."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from kgrec.learning.encoder.config import EncoderConfig
 from kgrec.text.encoder import mean_pooled
 
 _PART = 32
-"""Texts that are read at a time; more do not make a processor faster."""
+"""Texts in one forward pass; more do not increase the throughput of a CPU."""
 
 
 @dataclass
@@ -25,9 +22,9 @@ class TextReader:
     """A transformer with its tokenizer.
 
     Attributes:
-        max_tokens: longer texts are cut.
-        half: whether dense products are computed in half the bits.
-        texts: that were read so far.
+        max_tokens: maximum length; longer texts are truncated.
+        half: whether dense products are computed in bfloat16.
+        texts: number of texts read so far.
     """
 
     tokenizer: Any
@@ -38,7 +35,7 @@ class TextReader:
 
     def vectors(self, texts: Sequence[str]) -> Tensor:
         """Return unit vectors, float32 [N, D]."""
-        # Texts of like length waste no multiplication on padding.
+        # Texts of similar length in one batch need little padding.
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
         parts = [
             self._pooled([texts[row] for row in order[start : start + _PART]])
@@ -55,7 +52,7 @@ class TextReader:
         return mean_pooled(hidden, tokens["attention_mask"])
 
     def half_precision(self) -> torch.autocast:
-        """Return a block in which dense products are computed in bfloat16, where that pays."""
+        """Return a context that computes dense products in bfloat16, where that is faster."""
         kind = self.network.device.type
         return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.half)
 
@@ -72,19 +69,19 @@ class TextReader:
         return {name: tensor.to(self.network.device) for name, tensor in found.items()}
 
     def special(self, tokens: Tensor) -> Tensor:
-        """Return where the ids are none of words, bool [B, T]."""
+        """Return where the ids are special tokens, bool [B, T]."""
         ids = torch.tensor(self.tokenizer.all_special_ids, device=tokens.device)
         return torch.isin(tokens, ids)
 
 
 def adapt(network: Any, config: EncoderConfig) -> nn.ParameterDict:
-    """Freeze a transformer but for what shall learn; return that, by name.
+    """Freeze a transformer except for its trainable weights; return those by name.
 
-    `lora` adds low-rank maps to all linear ones (Hu et al. 2022, "LoRA"), which begin as zero;
-    `top` thaws the last layers.
+    `lora` adds low-rank maps to all linear ones (Hu et al. 2022, "LoRA"), which start at zero;
+    `top` trains the last layers.
 
     Raises:
-        ConfigError: peft is not installed, or the transformer has no layers to thaw.
+        ConfigError: peft is not installed, or the transformer has no list of layers.
     """
     network.requires_grad_(False)
     if config.adapt == "lora":
@@ -97,7 +94,7 @@ def adapt(network: Any, config: EncoderConfig) -> nn.ParameterDict:
 
 
 def merge(network: Any) -> None:
-    """Add the low-rank maps to the linear ones they belong to, in place; others are left alone."""
+    """Merge the low-rank maps into their linear maps, in place; without any, do nothing."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if hasattr(child, "get_base_layer"):
@@ -122,7 +119,7 @@ def _add_low_rank(network: Any, rank: int) -> None:
 
 
 def _linear_maps(network: Any) -> list[str]:
-    """Return the names of the linear maps inside the layers; a pooler is not used."""
+    """Return the names of the linear maps inside the layers; the unused pooler is left out."""
     inside = {id(each) for layer in _layers(network) for each in layer.modules()}
     named = network.named_modules()
     return [name for name, each in named if isinstance(each, nn.Linear) and id(each) in inside]

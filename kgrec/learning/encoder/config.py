@@ -17,11 +17,11 @@ _FINE = Schedule(rate=3e-4, curve="cosine", decay=0.1, clip=1.0, check_every=25,
 
 
 class PhaseConfig(FrozenModel):
-    """One of the two trainings.
+    """Settings of one of the two phases.
 
     Attributes:
-        batch: texts of a step (masked words), or pairs (contrast).
-        schedule: steps, rates and when to stop; `steps` is what fits in where a budget is given.
+        batch: texts (masked tokens) or pairs (contrast) of a step.
+        schedule: steps, learning rate and early stopping; with a budget, `steps` follows from it.
     """
 
     batch: int = Field(default=32, ge=2)
@@ -29,26 +29,26 @@ class PhaseConfig(FrozenModel):
 
 
 class MaskedConfig(PhaseConfig):
-    """Learning the words of the catalogue."""
+    """Masked-language training on the texts of the catalogue."""
 
     schedule: Schedule = _FINE.model_copy(update={"steps": 100, "warmup": 10, "patience": 2})
 
 
 class ContrastPhaseConfig(PhaseConfig):
-    """Learning which items belong together."""
+    """Contrastive training on pairs of related items."""
 
     schedule: Schedule = _FINE.model_copy(update={"steps": 300, "warmup": 20, "patience": 3})
 
 
 class AugmentConfig(FrozenModel):
-    """How texts are changed before they are learned from.
+    """Augmentation of the training texts.
 
     Attributes:
-        share: of the texts that are changed at all.
-        drop_words: share of the words of such a text that are left out, one by one.
-        drop_span: share of the words that are left out in one piece.
-        synonyms: share of the words with a synonym that are put in other words.
-        paraphrases: how many paraphrases of a text a language model is asked for.
+        share: share of the texts that are augmented.
+        drop_words: share of the words of such a text that are dropped independently.
+        drop_span: share of the words that are dropped as one span.
+        synonyms: share of the words with a synonym that are replaced.
+        paraphrases: number of paraphrases of a text that a language model is queried for.
     """
 
     share: float = Field(default=0.5, ge=0, le=1)
@@ -59,25 +59,25 @@ class AugmentConfig(FrozenModel):
 
 
 class EncoderConfig(FrozenModel):
-    """What is adapted, and how.
+    """Settings of the adaptation.
 
     Attributes:
         base: the model that is adapted: a folder, an installed model's name or a hub id.
-        adapt: `lora` learns low-rank additions to all of its linear maps, `top` its last layers.
-        rank: of the additions.
-        layers: how many of the last layers `top` learns.
-        max_tokens: longer texts are cut.
-        masked: masked-language training before the contrast; None leaves it out.
-        contrast: contrastive training on pairs; None leaves it out.
-        mask: share of the tokens that are to be guessed.
+        adapt: `lora` trains low-rank additions to all linear maps, `top` the last layers.
+        rank: rank of the additions.
+        layers: number of last layers that `top` trains.
+        max_tokens: maximum length; longer texts are truncated.
+        masked: masked-language training before the contrast; None skips it.
+        contrast: contrastive training on pairs; None skips it.
+        mask: share of the tokens that are predicted.
         tau: temperature of the cosine of a pair.
-        facts: share of the pairs that are of items with rare entities in common; the others are
-            interacted with by the same users.
-        neighbours: how many partners an item has at most, the nearest.
-        held_out: share of the items that nothing is learned from, to stop early by.
-        most_held_out: at most so many of those.
-        augment: how texts are changed.
-        seed: fixes every random draw.
+        facts: share of the pairs whose items have rare entities in common; the other pairs share
+            users.
+        neighbours: maximum number of partners of an item, the nearest.
+        held_out: share of the items that are held out for early stopping.
+        most_held_out: maximum number of held-out items.
+        augment: augmentation of the texts.
+        seed: seed of all random generators.
         device: `cpu`, or `cuda` for the GPU.
     """
 

@@ -1,8 +1,7 @@
-"""Masked-language training: some tokens are hidden and guessed from the others.
+"""The two losses of an adaptation and their validation metrics.
 
-The contrastive loss of pairs, against the other pairs of the batch.
-
-The two losses of an adaptation and what each is measured by, over one catalogue.
+Masked-language training predicts masked tokens from the others; the contrastive loss compares a
+pair with the other pairs of its batch.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ from kgrec.training.loop import seeded
 class MaskedHead(nn.Module):
     """Token vectors to logits over the vocabulary, by the transformer's own input embeddings.
 
-    The head of BERT (Devlin et al. 2019), whose output is tied to the embeddings of its input; a
-    sentence encoder comes without one, so a map between the two begins as the identity.
+    The head of BERT (Devlin et al. 2019), with output weights tied to the input embeddings. A
+    sentence encoder has no trained head, so the map between the two starts as the identity.
 
     Args:
         network: the transformer; its embeddings stay frozen.
@@ -55,22 +54,22 @@ class MaskedHead(nn.Module):
 def mask_tokens(
     tokens: Tensor, special: Tensor, share: float, mask_id: int, num_tokens: int
 ) -> tuple[Tensor, Tensor]:
-    """Hide tokens as BERT does: of those drawn, 80 % masked, 10 % put in others' place, 10 % left.
+    """Mask tokens as BERT does: of the sampled ones, 80 % masked, 10 % replaced, 10 % unchanged.
 
-    Draws from torch's generator.
+    Uses torch's global random generator.
 
     Args:
         tokens: ids, int64 [B, T].
-        special: where no token may be hidden: padding, begin and end, bool [B, T].
-        share: of the tokens that are to be guessed.
+        special: tokens that are not masked: padding, start and end, bool [B, T].
+        share: share of the tokens that are predicted.
         mask_id: id of the mask.
         num_tokens: V.
 
     Returns:
-        ids with some hidden, [B, T], and which are to be guessed, bool [B, T].
+        ids after masking, int64 [B, T], and which are predicted, bool [B, T].
     """
-    draw = torch.rand(tokens.shape).to(tokens.device)
-    guessed = (draw < share) & ~special
+    uniform = torch.rand(tokens.shape).to(tokens.device)
+    guessed = (uniform < share) & ~special
     kind = torch.rand(tokens.shape).to(tokens.device)
     other = torch.randint(num_tokens, tokens.shape).to(tokens.device)
     hidden = torch.where(guessed & (kind < 0.8), mask_id, tokens)
@@ -80,12 +79,12 @@ def mask_tokens(
 def contrastive_loss(anchors: Tensor, partners: Tensor, related: Tensor, tau: float) -> Tensor:
     """Return the mean InfoNCE loss in both directions (van den Oord et al. 2018).
 
-    The negatives are the others of the batch, as in multiple negatives ranking (Henderson et al.
-    2017); those that belong to the anchor as well are no negatives.
+    The negatives are the other partners of the batch, as in multiple negatives ranking (Henderson
+    et al. 2017), except those that are related to the anchor.
 
     Args:
         anchors, partners: unit vectors, float32 [B, D].
-        related: which partner (column) belongs to which anchor (row), bool [B, B].
+        related: which partner (column) is related to which anchor (row), bool [B, B].
         tau: temperature of the cosine.
     """
     cosine = anchors @ partners.T / tau  # [B, B]
@@ -96,7 +95,7 @@ def contrastive_loss(anchors: Tensor, partners: Tensor, related: Tensor, tau: fl
 
 
 def reciprocal_rank(anchors: Tensor, partners: Tensor, related: Tensor) -> float:
-    """Return the rank of the own partner among all partners that do not belong as well."""
+    """Return the mean reciprocal rank of each anchor's partner among the unrelated partners."""
     cosine = anchors @ partners.T  # [B, B]
     own = cosine.diagonal()
     own_place = torch.eye(len(anchors), dtype=torch.bool, device=cosine.device)
@@ -105,17 +104,17 @@ def reciprocal_rank(anchors: Tensor, partners: Tensor, related: Tensor) -> float
 
 
 _LOOK = 64
-"""Texts whose hidden words are guessed at a look at the validation part."""
+"""Texts of a validation of masked tokens."""
 
 
 @dataclass(frozen=True)
 class TextCatalogue:
-    """What an encoder is adapted to.
+    """The texts and relatedness of items that an encoder is adapted to.
 
     Attributes:
-        texts: of items, [I]; those without a word are learned nothing from.
-        co_occurring: how strongly items share users, CSR float32 [I, I].
-        alike: how much they have in common by facts, CSR float32 [I, I], or None.
+        texts: texts of the items, [I]; empty ones are not trained on.
+        co_occurring: similarity of items by shared users, CSR float32 [I, I].
+        alike: similarity of items by facts, CSR float32 [I, I], or None.
     """
 
     texts: Sequence[str]
@@ -123,17 +122,17 @@ class TextCatalogue:
     alike: sp.csr_matrix | None = None
 
     def sources(self, facts: float) -> list[tuple[sp.csr_matrix, float]]:
-        """Return the weights of partners with their shares of the pairs."""
+        """Return the weights of partners of each source, with its share of the pairs."""
         both = [(self.co_occurring, 1.0 - facts), (self.alike, facts)]
         return [(weights, share) for weights, share in both if weights is not None]
 
 
 class EncoderProblem:
-    """One catalogue, split into items to learn from and items to stop by.
+    """One catalogue, split into training items and items held out for early stopping.
 
     Args:
-        reader: the transformer that learns.
-        generator: draws texts, pairs and changes of texts.
+        reader: the transformer that is trained.
+        generator: random generator of texts, pairs and augmentation.
     """
 
     def __init__(
@@ -154,7 +153,7 @@ class EncoderProblem:
         self.wanted = _wanted(sources, self.held, has_text & ~self.held)
 
     def masked_loss(self, head: MaskedHead, batch: int) -> Callable[[], Tensor]:
-        """Return a function that draws texts and returns the loss of their hidden tokens."""
+        """Return a function that samples texts and returns the loss of their masked tokens."""
 
         def loss() -> Tensor:
             size = min(batch, len(self.learned))
@@ -164,7 +163,7 @@ class EncoderProblem:
         return loss
 
     def masked_measure(self, head: MaskedHead) -> Callable[[], float]:
-        """Return what measures guesses in held-out texts: minus their loss, always the same."""
+        """Return the metric of held-out texts: minus their loss, with the same mask each time."""
         texts = [self._texts[row] for row in np.flatnonzero(self.held)[:_LOOK]]
 
         @torch.no_grad()
@@ -193,15 +192,15 @@ class EncoderProblem:
         return loss
 
     def contrast_loss(self, batch: int) -> Callable[[], Tensor]:
-        """Return a function that draws pairs and returns their loss against each other."""
+        """Return a function that samples pairs and returns their contrastive loss."""
 
         def loss() -> Tensor:
-            return self.pair_loss(self.sampler.draw(batch, self._generator))
+            return self.pair_loss(self.sampler.sample(batch, self._generator))
 
         return loss
 
     def pair_loss(self, pairs: Pairs) -> Tensor:
-        """Return the loss of some pairs, in other words where that is drawn."""
+        """Return the loss of some pairs, with augmented texts."""
         rows = np.concatenate([pairs.anchor, pairs.partner])
         texts = [self._augmenter(self._texts[row], self._generator) for row in rows]
         vectors = self.reader.vectors(texts)
@@ -209,7 +208,7 @@ class EncoderProblem:
         return contrastive_loss(anchors, partners, self._related(pairs), self.config.tau)
 
     def contrast_measure(self) -> Callable[[], float]:
-        """Return what measures how far up held-out items find their partners."""
+        """Return the metric of held-out items: the mean reciprocal rank of their partners."""
         texts = [self._texts[row] for row in (*self.wanted.anchor, *self.wanted.partner)]
         related = self._related(self.wanted)
 
@@ -229,7 +228,7 @@ class EncoderProblem:
 
 @contextmanager
 def reading_only(reader: TextReader) -> Iterator[None]:
-    """Switch dropout off in a block, and do not count the texts that are read there."""
+    """Disable dropout within the block, and do not count its texts."""
     was, texts = reader.network.training, reader.texts
     reader.network.eval()
     try:
@@ -240,7 +239,7 @@ def reading_only(reader: TextReader) -> Iterator[None]:
 
 
 def held_out(has_text: NDArray[np.bool_], config: EncoderConfig) -> NDArray[np.bool_]:
-    """Draw the items that nothing is learned from, bool [I]."""
+    """Sample the items that are held out, bool [I]."""
     rows = np.flatnonzero(has_text)
     size = min(int(config.held_out * len(rows)), config.most_held_out)
     held = np.zeros(len(has_text), dtype=np.bool_)
@@ -253,7 +252,7 @@ def _wanted(
     held: NDArray[np.bool_],
     learned: NDArray[np.bool_],
 ) -> Pairs:
-    """Return held-out items with the partner they shall find: of users rather than of facts."""
+    """Return held-out items with their target partner: by users, else by facts."""
     for weights, share in sources:
         pairs = strongest_partners(weights, held, learned)
         if share > 0 and len(pairs) > 1:

@@ -1,6 +1,7 @@
-"""Texts in other words: words left out, synonyms of a file, paraphrases of a language model.
+"""Training pairs of related items, and augmentation of their texts.
 
-Which items belong together: they share users, or rare facts.
+Items are related that share users or rare facts. Texts are augmented by dropping words, by synonyms
+from a file, and by paraphrases of a language model.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ _WORD = re.compile(r"\w+|\W+")
 
 
 class Augmenter:
-    """Changes a share of the texts.
+    """Augments a share of the texts.
 
     Args:
-        config: how much.
-        synonyms: of words.
-        paraphrases: of whole texts, one of which replaces the text half of the time.
+        config: strength of each augmentation.
+        synonyms: synonyms of words.
+        paraphrases: paraphrases of texts; one replaces its text half of the time.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Augmenter:
         self._paraphrases = paraphrases or {}
 
     def __call__(self, text: str, generator: np.random.Generator) -> str:
-        """Return the text, or the text in other words."""
+        """Return the text, augmented or unchanged."""
         similarity = self._paraphrases.get(text)
         if similarity and generator.random() < 0.5:
             text = similarity[int(generator.integers(len(similarity)))]
@@ -75,9 +76,9 @@ class Augmenter:
 
 
 def read_synonyms(path: Path) -> dict[str, tuple[str, ...]]:
-    """Read groups of words that mean the same: one group a line, words parted by commas.
+    """Read groups of synonyms: one group a line, words separated by commas.
 
-    Lines that begin with # are left out.
+    Lines that begin with # are skipped.
 
     Raises:
         DataError: the file cannot be read, or has no group of two words.
@@ -126,17 +127,17 @@ class Pairs:
 def co_consumption(
     matrix: sp.csr_matrix, neighbours: int, *, shrink: float = 3.0, block: int = 2000
 ) -> sp.csr_matrix:
-    """Return how much the users of two items are the same, nearest first.
+    """Return the similarity of items by shared users, for the nearest neighbours.
 
     The cosine of the columns (Sarwar et al. 2001, "Item-Based Collaborative Filtering"), times
-    c / (c + shrink) for a pair with c users in common, as the likeness of rare pairs is mostly
+    c / (c + shrink) for a pair with c users in common, as the cosine of rare pairs is mostly
     chance.
 
     Args:
         matrix: binary interactions, CSR [U, I].
-        neighbours: of each item at most so many are kept.
-        shrink: users in common at which a pair is half believed.
-        block: so many items are compared with all at a time.
+        neighbours: maximum number of neighbours of an item.
+        shrink: number of common users at which the cosine is halved.
+        block: number of items that are compared with all at a time.
 
     Returns:
         CSR float32 [I, I] with a zero diagonal.
@@ -165,11 +166,11 @@ def nearest(weights: sp.csr_matrix, count: int) -> sp.csr_matrix:
 
 
 class PairSampler:
-    """Draws pairs, each source by its share.
+    """Samples pairs, from each source by its share.
 
     Args:
         sources: weights of the partners of each item, CSR float32 [I, I], with their shares.
-        usable: which items may be drawn, bool [I].
+        usable: items that may be sampled, bool [I].
     """
 
     def __init__(
@@ -184,11 +185,11 @@ class PairSampler:
         self._sources = [(weights, share) for weights, share in kept if weights.nnz and share > 0]
 
     def __bool__(self) -> bool:
-        """Whether there is a pair to draw."""
+        """Whether there is a pair."""
         return bool(self._sources)
 
-    def draw(self, size: int, generator: np.random.Generator) -> Pairs:
-        """Draw `size` pairs of distinct anchors, or fewer where there are not so many."""
+    def sample(self, size: int, generator: np.random.Generator) -> Pairs:
+        """Sample `size` pairs of distinct anchors, or fewer where there are fewer anchors."""
         shares = np.array([share for _, share in self._sources])
         chosen = generator.choice(len(shares), size, p=shares / shares.sum())
         pairs: dict[int, int] = {}
@@ -201,7 +202,7 @@ class PairSampler:
         return _pairs(pairs)
 
     def related(self, rows: IntArray, columns: IntArray) -> NDArray[np.bool_]:
-        """Return which of these items belong together, or are the same, bool [R, C]."""
+        """Return which of these items are related, or are the same, bool [R, C]."""
         related = self._known[rows][:, columns].toarray() != 0
         return np.asarray(related | (rows[:, None] == columns[None, :]))
 

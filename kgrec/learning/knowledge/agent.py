@@ -25,17 +25,18 @@ class KnowledgeConfig(HiddenEdgesConfig):
     """Settings of the knowledge agent.
 
     Attributes:
-        entity_kappa: facts at which an entity is half known by itself; None learns nothing of
-            single entities, which are then what their items are.
+        entity_kappa: number of facts at which an entity's own embedding has weight one half; None
+            learns no embeddings of entities, which are then means of their items.
         attention_dim: size of the queries and keys.
-        slow: how much slower than embeddings what belongs to relations is learned.
-        slow_text: how much slower the map of the sentence vectors is learned.
-        text_dim: principal directions of the sentence vectors that are read, at most.
-        whitening: of the sentence vectors, as in `semantic`.
-        max_names: names of entities that are added to an item's text at most, as `semantic` does.
-        link_layers: how often entities send to the entities that they are linked with, and items
-            to items once; 0 leaves links out.
-        most_facts: at most so many facts, and links, in a step; more are drawn by chance.
+        slow: learning rate of relation parameters, as a factor of that of embeddings.
+        slow_text: the same factor for the map of the sentence vectors.
+        text_dim: maximum number of principal directions of the sentence vectors.
+        whitening: whitening of the sentence vectors, as in `semantic`.
+        max_names: maximum number of entity names that are added to an item's text, as in
+            `semantic`.
+        link_layers: number of message passing layers over entity links; item links have one
+            layer; 0 uses no links.
+        most_facts: maximum number of facts, and of links, in a step; beyond it they are sampled.
     """
 
     reads_texts: ClassVar[bool] = True
@@ -55,13 +56,13 @@ class KnowledgeConfig(HiddenEdgesConfig):
 
 
 class KnowledgeAgent:
-    """Learns item vectors from the entities that items share and from what is written of them.
+    """Learns item vectors from the entities that items share and from their texts.
 
     Relational graph attention (Busbridge et al. 2019; the attention over relations towards
     recommendation is that of Wang et al. 2019, "KGAT") with these differences: there are no user
-    vectors, a user is a history; users' edges are not walked over, which `collaborative` does,
-    but are what is predicted; a share of the items loses all its edges in each step, so that
-    what an item nobody has had looks like is learned as well.
+    vectors, a user is a history; user-item edges are not message edges, as in `collaborative`, but
+    supervision edges alone; all edges of a share of the items are hidden in each step, so that
+    vectors of cold items are trained as well.
     """
 
     name: ClassVar[str] = "knowledge"
@@ -114,10 +115,10 @@ class KnowledgeAgent:
 
 
 class KnownEdges(HiddenEdges):
-    """The problem of hidden edges, whose kernel says where the attention went.
+    """The problem of hidden edges, with the attention of each relation in its kernel.
 
     Attributes:
-        failure: why there are no vectors of texts, or empty.
+        failure: why there are no text vectors, or empty.
     """
 
     failure: str = ""
@@ -139,17 +140,17 @@ class KnownEdges(HiddenEdges):
 def _with_texts(
     context: FitContext, graph: TypedGraph, config: KnowledgeConfig
 ) -> tuple[HeteroData, str]:
-    """Return the graph, and why its nodes have no vectors where the encoder cannot be loaded."""
+    """Return the graph, and why its nodes lack text vectors where the encoder cannot be loaded."""
     try:
         return context.with_texts(config.max_names, graph.entities), ""
-    except ModelError as error:  # what is known in edges remains
+    except ModelError as error:  # the edges suffice for a kernel
         return context.hetero, f"not read: {error}"
 
 
 def _sentences(
     data: HeteroData, graph: TypedGraph, config: KnowledgeConfig
 ) -> tuple[FloatArray | None, FloatArray | None]:
-    """Return sentence vectors of the items' texts and the entities' names, along one basis."""
+    """Return sentence vectors of item texts and entity names, in one basis."""
     if "x" not in data["item"]:
         return None, None
     texts, names = data["item"].x.cpu().numpy(), data["entity"].x.cpu().numpy()[graph.entities]

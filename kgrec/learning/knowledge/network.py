@@ -1,8 +1,8 @@
 """Relation-aware attention over items, entities and links: the network of `knowledge`.
 
-    h_e   = Z_e + up(Z)_e                  items send to the entities they hold
-    h_e   = h_e + g_e · across(h)_e        linked entities send to each other, repeatedly
-    h_i   = rownorm(Z_i + down(h)_i + g_i · beside(Z)_i)       entities and linked items send
+    h_e   = Z_e + up(Z)_e                  messages from items to their entities
+    h_e   = h_e + g_e · across(h)_e        messages between linked entities, repeatedly
+    h_i   = rownorm(Z_i + down(h)_i + g_i · beside(Z)_i)     from entities and linked items
 
 where `up`, `down`, `across` and `beside` are `RelationConv`s and the weights `g` of the links are
 learned. Two such passes:
@@ -11,8 +11,8 @@ the sentence vectors of texts and names. An item is both,
 
     A_i   = [gate_i · h_i ; (g0 · gate_i + g1 · (1 - gate_i)) · h'_i]
 
-with gate_i = deg_i / (deg_i + κ): a cold item is what is written of it and of the entities and
-items about it. Where nothing is written, A_i = h_i. What follows is the cosine softmax of
+with gate_i = deg_i / (deg_i + κ): a cold item is represented by its text and by those of its
+entities and neighbours. Without texts, A_i = h_i. The loss is the cosine softmax of
 `link_prediction`.
 """
 
@@ -30,7 +30,7 @@ from kgrec.learning.knowledge.typed_graph import EdgeTable, TypedGraph
 from kgrec.learning.link_prediction.convolution import Graph
 from kgrec.learning.link_prediction.network import INIT_SCALE, HistoryNetwork, SentenceMap
 
-# Not 0 to begin with: what goes there and back over a link has the gradient of a square.
+# Not initialised to 0: a message over a link and back has the gradient of a square, 0 at 0.
 LINK_WEIGHT = 0.5
 
 
@@ -44,7 +44,7 @@ class StepEdges:
 
     @classmethod
     def of(cls, graph: TypedGraph, device: str) -> StepEdges:
-        """Move all edges of a graph to the device."""
+        """Copy all edges of a graph to the device."""
 
         def moved(table: EdgeTable) -> TypedEdges | None:
             return TypedEdges.of(table, device) if len(table) else None
@@ -57,8 +57,8 @@ class TypedPass(nn.Module):
     """Messages from items to entities, among entities, and back to items.
 
     Args:
-        graph: whose relations there are.
-        size: of the vectors, D.
+        graph: the graph, for its relations.
+        size: size of the vectors, D.
         attention_dim, slow: see `RelationConv`.
     """
 
@@ -73,11 +73,12 @@ class TypedPass(nn.Module):
         self.link_layers = 0
 
     def add_links(self, link_layers: int) -> None:
-        """Make the layers of the links that the graph has; drawn last, so that they move nothing
-        else.
+        """Add the layers of the links in the graph.
+
+        They are initialised last, so that the other parameters do not depend on them.
 
         Args:
-            link_layers: how often linked entities send to each other; the layers share weights.
+            link_layers: number of layers between linked entities, which share weights.
         """
         graph, self.link_layers = self._graph, link_layers
         if len(graph.entity_links) and link_layers:
@@ -110,21 +111,21 @@ class TypedPass(nn.Module):
 
 
 class KnowledgeNetwork(HistoryNetwork):
-    """Items as what is known of them, through the entities they share and the links beyond.
+    """Item vectors from the entities that items share, from links and from texts.
 
     Args:
-        graph: facts and links; `most_facts` of each are drawn in a step where there are more.
-        gate: of the items by all their interactions, for steps that see some of them, [I].
-        inputs: T x, of X dimensions; None without language.
+        graph: facts and links; at most `most_facts` of each are sampled in a step.
+        gate: gate_i from all interactions, for steps over some of them, float32 [I].
+        inputs: T x, of X dimensions; None without texts.
         embedding_dim: D.
         tau: temperature of the cosine.
         history_power: p.
-        entity_kappa: facts at which an entity is half known by its items; None learns nothing
-            of single entities.
+        entity_kappa: number of facts at which an entity's own embedding has weight one half;
+            None learns no embeddings of entities.
         attention_dim: d.
-        slow: how much slower than embeddings what belongs to relations is learned.
-        link_layers: how often linked entities send to each other; 0 leaves links out.
-        device: where the tensors live.
+        slow: learning rate of relation parameters, as a factor of that of embeddings.
+        link_layers: number of layers between linked entities; 0 uses no links.
+        device: device of the tensors.
     """
 
     gate: Tensor
@@ -168,7 +169,7 @@ class KnowledgeNetwork(HistoryNetwork):
         if inputs is not None:
             self.by_text = TypedPass(graph, inputs.matrix.shape[1], attention_dim, slow)
             passes.append(self.by_text)
-            # A cold item stands on its text alone, which therefore counts for more.
+            # A cold item has its text alone, which therefore has a larger weight.
             self.text_weight = nn.Parameter(torch.tensor([0.7, 1.4]))
         for one in passes:
             one.add_links(link_layers)
@@ -178,27 +179,27 @@ class KnowledgeNetwork(HistoryNetwork):
     def _keep(self, name: str, value: Tensor | None) -> None:
         self.register_buffer(name, value, persistent=False)
 
-    def _drawn(self) -> StepEdges:
-        """Return the edges of a step, or all of them when no step is being learned."""
+    def _sampled(self) -> StepEdges:
+        """Return a sample of the edges in training, all edges in evaluation."""
         graph, most = self.graph, self.most_facts
         tables = graph.facts, graph.entity_links, graph.item_links
         if all(len(table) <= most for table in tables) or not torch.is_grad_enabled():
             return self._whole
         facts, entity_links, item_links = (table.sample(most, self._rng) for table in tables)
-        drawn = TypedGraph(facts, entity_links, item_links, graph.entities)
-        return StepEdges.of(drawn, self.device)
+        sampled = TypedGraph(facts, entity_links, item_links, graph.entities)
+        return StepEdges.of(sampled, self.device)
 
     def get_extra_state(self) -> Tensor:
-        """Return where the draws of edges are, for a training that goes on; bytes."""
+        """Return the state of the edge sampler for checkpoints, uint8."""
         state = json.dumps(self._rng.bit_generator.state).encode()
         return torch.frombuffer(bytearray(state), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Go on with the draws of edges from where `get_extra_state` was called."""
+        """Restore the state of the edge sampler."""
         self._rng.bit_generator.state = json.loads(bytes(state.tolist()))
 
     def base(self, graph: Graph) -> Tensor:
-        """Return Z of the pass from interactions, [I, D]."""
+        """Return Z of the pass from interactions, float32 [I, D]."""
         items = self.nodes(graph)[0]
         return items if graph.items is None else items[graph.items]
 
@@ -214,8 +215,8 @@ class KnowledgeNetwork(HistoryNetwork):
         return items, entities
 
     def item_vectors(self, graph: Graph) -> Tensor:
-        """Return A, [I, D + X]; [I, D] where nothing is written."""
-        edges = self._drawn()
+        """Return A, float32 [I, D + X]; [I, D] without texts."""
+        edges = self._sampled()
         known: Tensor = self.by_interactions(*self.nodes(graph), edges, graph.items)
         if self.inputs is None:
             return known
@@ -228,7 +229,7 @@ class KnowledgeNetwork(HistoryNetwork):
 
     @torch.no_grad()
     def relation_shares(self, graph: Graph) -> dict[str, float]:
-        """Return how much of the attention of items each relation gets; the shares sum to one."""
+        """Return the share of each relation in the attention of items; they sum to one."""
         items, entities = self.nodes(graph)
         edges, relations = self._whole, self.graph.facts.relations
         entities = self.by_interactions.entities(items, entities, edges)
@@ -238,7 +239,7 @@ class KnowledgeNetwork(HistoryNetwork):
         return dict(zip(relations, shares, strict=True))
 
     def link_weights(self) -> dict[str, float]:
-        """Return the learned weights of the links, by where they lead; empty without links."""
+        """Return the learned weights of the links by kind; empty without links."""
         found = {}
         for name in ("entity_weight", "item_weight"):
             weight = getattr(self.by_interactions, name, None)

@@ -28,11 +28,11 @@ with warnings.catch_warnings():
 class TypedEdges:
     """Typed edges as a sparse matrix of rows and ends, on the device.
 
-    An end is a column's node in a relation: what a relation does to a node is computed once for
-    each end, not once for each edge.
+    An end is a pair of a column's node and a relation: the transform of a node by a relation is
+    computed once for each end, not once for each edge.
 
     Attributes:
-        places: of the E edges, rows by ends, [R, Q].
+        places: positions of the E edges, rows by ends, [R, Q].
         end_node, end_relation: of each end, int64 [Q].
         row, column, relation: of each edge, int64 [E].
         row_degree, column_degree: log of the edges of an edge's row and column, float32 [E].
@@ -51,7 +51,7 @@ class TypedEdges:
 
     @classmethod
     def of(cls, table: EdgeTable, device: str) -> TypedEdges:
-        """Move edges to the device."""
+        """Copy edges to the device."""
         relations = max(len(table.relations), 1)
         ends, end = np.unique(table.column * relations + table.relation, return_inverse=True)
         columns = (
@@ -76,19 +76,19 @@ class RelationConv(MessagePassing):  # type: ignore[misc]
         a    = softmax over N(t) of Q x_t · ((1 + w_r) ⊙ K x_s) / √d + b_r
                                 + c · log deg_s + log conf_e
 
-    As `torch_geometric.nn.HGTConv` of one head without its output layer, where the matrices of a
-    relation are diagonal, so that sixty relations cost no more than one. What differs beside: a
-    hub is discounted by its degree, as much as is learned; the confidence of an edge weighs it;
-    what belongs to relations moves `slow` times as far in a step as embeddings do, since all edges
-    push it at once. With `fuse` set to False messages are made edge by edge, as torch-geometric's
-    explainers need them.
+    As `torch_geometric.nn.HGTConv` with one head and without its output layer, where the matrices
+    of a relation are diagonal, so that sixty relations cost no more than one. Further differences:
+    the logit has a learned term for the degree of the source, which discounts hubs, and the log
+    confidence of the edge; relation parameters have a learning rate of `slow` times that of
+    embeddings, since every edge contributes to their gradient. With `fuse` set to False messages
+    are computed for each edge, as torch-geometric's explainers need them.
 
     Args:
         num_relations: R.
         embedding_dim: D.
         attention_dim: size of queries and keys, d.
         slow: see above.
-        to_rows: whether messages go from columns to rows, or from rows to columns.
+        to_rows: whether messages pass from columns to rows, or from rows to columns.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class RelationConv(MessagePassing):  # type: ignore[misc]
     def message_and_aggregate(
         self, edge_index: Tensor, source: Tensor, weight: Tensor, edges: TypedEdges
     ) -> Tensor:
-        """Sum the messages without holding one an edge: into rows, [R, D], or into ends, [Q, D]."""
+        """Sum messages without a tensor of edges: into rows, [R, D], or into ends, [Q, D]."""
         if self.to_rows:
             values = self.slow * self.relation_value
             return weighted_sum(edges.places, weight, _scaled(source, values, edges))

@@ -19,7 +19,7 @@ class EdgeTable:
     Attributes:
         row, relation, column: int64 [E]; the nodes of an edge, and its type.
         confidence: float32 [E] in (0, 1].
-        row_degree, column_degree: edges of each node, float32 [R] and [C].
+        row_degree, column_degree: number of edges of each node, float32 [R] and [C].
         relations: relation types.
     """
 
@@ -51,16 +51,16 @@ class EdgeTable:
 
     @property
     def size(self) -> tuple[int, int]:
-        """How many nodes there are on either side."""
+        """Number of nodes on either side."""
         return len(self.row_degree), len(self.column_degree)
 
     def sample(self, most: int, rng: np.random.Generator) -> EdgeTable:
-        """Return at most so many of the edges, drawn by chance, over the same nodes and degrees."""
+        """Return a uniform sample of at most `most` edges, with the same nodes and degrees."""
         if len(self) <= most:
             return self
-        drawn: NDArray[np.int64] = np.sort(rng.choice(len(self), most, replace=False))
+        sampled: NDArray[np.int64] = np.sort(rng.choice(len(self), most, replace=False))
         columns = ("row", "relation", "column", "confidence")
-        kept: dict[str, Any] = {name: getattr(self, name)[drawn] for name in columns}
+        kept: dict[str, Any] = {name: getattr(self, name)[sampled] for name in columns}
         return replace(self, **kept)
 
 
@@ -68,13 +68,13 @@ class EdgeTable:
 class TypedGraph:
     """Facts of items, and links among entities and among items.
 
-    An entity that connects nothing, since a single edge leads to it, is left out.
+    An entity with a single edge connects no two nodes and is left out.
 
     Attributes:
         facts: rows are items, columns the entities that are kept.
         entity_links: rows and columns are entities; a link is an edge in either direction, the
-            relation type of the way back has the suffix `~`.
-        item_links: the same of items.
+            relation type of the reverse direction has the suffix `~`.
+        item_links: the same for items.
         entities: rows of the kept entities in the data set, int64 [N].
     """
 
@@ -85,7 +85,7 @@ class TypedGraph:
 
     @classmethod
     def of(cls, data: HeteroData) -> TypedGraph:
-        """Take the facts and links of a graph."""
+        """Build from the facts and links of a graph."""
         num_items, num_entities = data["item"].num_nodes, data["entity"].num_nodes
         relations, item, relation, entity, confidence = edges_between(data, "item", "entity")
         link_types, *ends = _both_ways(edges_between(data, "entity", "entity"))
@@ -122,13 +122,13 @@ def _connecting(facts: IntArray, links: IntArray, num_entities: int) -> NDArray[
 
     Args:
         facts: items and entities, int64 [2, F].
-        links: both ways, int64 [2, L].
+        links: in both directions, int64 [2, L].
     """
     pairs = np.unique(facts[::-1], axis=1)
     links = np.unique(links[:, links[0] != links[1]], axis=1)
     holders = np.bincount(pairs[0], minlength=num_entities)
     kept = np.ones(num_entities, dtype=np.bool_)
-    while True:  # one that goes may leave another with a single edge
+    while True:  # removing an entity may leave another with a single edge
         linked = np.bincount(links[0][kept[links[1]]], minlength=num_entities)
         still = kept & (holders + linked >= 2)
         if (still == kept).all():
@@ -139,7 +139,7 @@ def _connecting(facts: IntArray, links: IntArray, num_entities: int) -> NDArray[
 def _both_ways(
     edges: tuple[tuple[str, ...], IntArray, IntArray, IntArray, FloatArray],
 ) -> tuple[Any, ...]:
-    """Return the edges, then the same backwards as relations of their own."""
+    """Return the edges, followed by their reverses as relations of their own."""
     types, head, relation, tail, confidence = edges
     return (
         (*types, *(f"{name}~" for name in types)),

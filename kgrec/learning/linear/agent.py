@@ -30,24 +30,24 @@ class LinearConfig(AgentConfig):
     """Settings of the linear agent.
 
     Attributes:
-        form: `dense` solves over all items at once; `sparse` block by block of items that go
-            together; `low-rank` over the leading eigenvectors. `auto` is dense up to
-            `dense_items` items, and sparse beyond.
-        dense_items: memory of the dense form grows with the square of the items (8,000 need
-            1 GB), time with their cube.
-        ridge: λ of an item of mean popularity; None begins at `ridge_start` and moves by fours,
-            then by twos, while validation gains.
-        weights: how much users, values and popular items count.
-        knowledge: weight of the knowledge features beside the users; None chooses. At 0 an item
-            without interactions cannot be reached, so the default choices have no 0.
-        hop_decay: weight of the features that an item has by links; 0 leaves links out; None
-            chooses among `hop_decay_choices`, where there are links.
-        row_size: of the dense form, how many weights of each history item are kept.
-        blocks: how the sparse form cuts the catalogue.
-        rank: eigenvectors of the low-rank form.
-        search_items: of the dense form, settings are chosen on so many of the most popular items.
-        search_sample: of the other forms, settings are chosen on about so many items, drawn by
-            chance (whole blocks in the sparse form). Among too few the ridge comes out too large.
+        form: `dense` solves for all items at once; `sparse` for blocks of similar items;
+            `low-rank` over the leading eigenvectors. `auto` is dense up to `dense_items` items,
+            and sparse beyond.
+        dense_items: maximum number of items of the dense form under `auto`. Its memory grows with
+            the square of the items (8,000 need 1 GB), its time with their cube.
+        ridge: λ of an item of mean popularity; None starts at `ridge_start` and multiplies or
+            divides by 4, then by 2, while the validation metric improves.
+        weights: weights of users, values and popular items.
+        knowledge: weight of the knowledge features beside the users; None chooses. At 0 a cold
+            item cannot be reached, so the default choices have no 0.
+        hop_decay: weight of features from links; 0 uses no links; None chooses among
+            `hop_decay_choices`, where there are links.
+        row_size: dense form: number of weights that are kept of each history item.
+        blocks: sparse form: partition of the catalogue into blocks.
+        rank: low-rank form: number of eigenvectors.
+        search_items: dense form: number of the most popular items that settings are chosen on.
+        search_sample: other forms: approximate number of sampled items that settings are chosen
+            on (whole blocks in the sparse form). On too few the chosen ridge is too large.
     """
 
     searched: ClassVar[Mapping[str, Space]] = {
@@ -101,13 +101,13 @@ class LinearAgent:
         with context.progress.task(f"linear: solve, {form.name}") as task:
             parts = form.solve(chosen["ridge"], chosen["knowledge"], task)
         learned_from: tuple[Source, ...] = ("interactions",)
-        if chosen["knowledge"]:  # of no weight, the facts are not in the solution
+        if chosen["knowledge"]:  # with weight 0 the kernel does not depend on facts
             learned_from = ("interactions", "facts")
         reads: dict[Part, tuple[Source, ...]] = {"factors": learned_from, "rows": learned_from}
         return Kernel(self.name, chosen=chosen, reads=reads, **parts)
 
     def _chosen(self, context: FitContext) -> tuple[Form, dict[str, float | int]]:
-        """Return the form and the settings that do best on the validation part."""
+        """Return the form and the settings with the best validation metric."""
         best: tuple[float, Form, dict[str, float | int]] | None = None
         ridge = self.config.ridge
         for decay in self._decays(context):
@@ -119,7 +119,7 @@ class LinearAgent:
                 chosen["hop_decay"] = decay
             if best is None or metric > best[0]:
                 best = metric, form, chosen
-            ridge = found  # what the first decay found is right for the others as well
+            ridge = found  # the ridge of the first decay suits the others as well
         assert best is not None  # noqa: S101 - there is at least one decay
         return best[1], best[2]
 
@@ -141,7 +141,7 @@ class LinearAgent:
             return DenseForm(evidence, config.row_size, config.search_items)
         if name == "low-rank":
             return LowRankForm(evidence, config.rank, config.search_sample, context.seed)
-        # Not by what was chosen: the same blocks must come out when it is given.
+        # Not from the chosen settings: given as settings, they must lead to the same blocks.
         nearness = config.ridge_start, config.knowledge_choices[-1]
         with context.progress.task("linear: cut into blocks"):
             return SparseForm(
@@ -161,7 +161,7 @@ class LinearAgent:
     def _choose(
         self, form: Form, evidence: Evidence, context: FitContext, ridge: float | None
     ) -> tuple[float, float, float]:
-        """Return the ridge, the weight of knowledge and, where it was measured, their metric."""
+        """Return ridge, weight of knowledge and, where measured, their metric."""
         config = self.config
         weights = self._knowledge_choices(evidence)
         begun, knowledge = ridge or config.ridge_start, weights[-1]

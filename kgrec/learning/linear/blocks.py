@@ -1,12 +1,11 @@
-"""The low-rank form of the linear agent: the closed form over the leading eigenvectors.
+"""Low-rank and sparse forms of the linear agent, for catalogues too large for a dense inverse.
 
-The sparse form of the linear agent: the closed form over blocks of items that go together.
-
-As in Steck 2019 ("Markov Random Fields for Collaborative Filtering"), an item is regressed on few
-others, exactly. What differs: the items are cut into blocks along the eigenvectors of the graph of
-nearest neighbours, so that one factorisation solves for hundreds of them, among themselves and
-among the items that are nearest to them. SANSA (Spišák et al. 2023) factorises the whole sparse
-matrix instead, which needs a sparse Cholesky library; this needs LAPACK on small dense matrices.
+The low-rank form is the closed form over the leading eigenvectors. The sparse form is that over
+blocks of similar items: as in Steck 2019 ("Markov Random Fields for Collaborative Filtering"),
+an item is regressed on few others, exactly. The difference is that items are partitioned along the
+eigenvectors of the graph of nearest neighbours, so that one factorisation solves for hundreds of
+them, over themselves and their nearest neighbours. SANSA (Spišák et al. 2023) factorises the whole
+sparse matrix, which needs a sparse Cholesky library; this needs LAPACK on small dense matrices.
 """
 
 from __future__ import annotations
@@ -39,9 +38,11 @@ def leading_eigenvectors(
     Randomised subspace iteration (Halko, Martinsson and Tropp 2011).
 
     Args:
-        multiply: multiplies the matrix with float32 [N, M].
+        multiply: returns the product of the matrix with float32 [N, M].
         size: N.
-        rounds: multiplications; more of them separate close eigenvalues.
+        count: number of eigenvectors.
+        seed: seed of the random start.
+        rounds: number of multiplications; more of them separate close eigenvalues.
     """
     return _leading(multiply, size, count, seed, rounds)[0]
 
@@ -61,7 +62,7 @@ def _leading(
 
 @dataclass(frozen=True, eq=False)
 class LowRank:
-    """S^-½ G S^-½ ≈ V diag(q) Vᵀ with S the shape of the ridge, so that any ridge follows at once.
+    """S^-½ G S^-½ ≈ V diag(q) Vᵀ, S the shape of the ridge: any ridge needs no new decomposition.
 
     With Λ = r·S and w = q / (q + r), the inverse is Λ^-½ (I - V diag(w) Vᵀ) Λ^-½, and
 
@@ -81,7 +82,7 @@ class LowRank:
     def of(
         cls, evidence: Evidence, knowledge: float, rank: int, seed: int, *, rounds: int = 4
     ) -> LowRank:
-        """Decompose the Gram matrix through products with its factors; it is never formed."""
+        """Decompose the Gram matrix by products with its factors, without forming it."""
         root = np.sqrt(evidence.ridge_shape)
         scale = sp.diags_array(1.0 / root)
         halves = [sp.csr_matrix(evidence.users @ scale)]
@@ -108,7 +109,7 @@ class LowRank:
 
 
 def _gram_times(rows: sp.csr_matrix, basis: FloatArray, block: int = 65_536) -> FloatArray:
-    """Return AᵀA·basis, [N, M], holding only so many rows of A·basis at a time."""
+    """Return AᵀA·basis, [N, M], with at most `block` rows of A·basis in memory."""
     product = np.zeros_like(basis)
     for start in range(0, rows.shape[0], block):
         part = rows[start : start + block]
@@ -117,16 +118,16 @@ def _gram_times(rows: sp.csr_matrix, basis: FloatArray, block: int = 65_536) -> 
 
 
 class BlockConfig(FrozenModel):
-    """How the catalogue is cut.
+    """The partition of the catalogue into blocks.
 
     Attributes:
-        targets: at most so many items are solved for in a block.
-        context: at most so many further items are solved for along with them.
-        neighbours: how many of its nearest items each target adds to the context.
-        column_size: how many of the strongest weights of each target are kept.
-        embedding_dim: eigenvectors of the neighbourhood graph that the cut follows.
-        products_per_entry: long histories and wide features are thinned out, for the search of
-            neighbours alone, until it needs no more products than so many an entry.
+        targets: maximum number of targets of a block.
+        context: maximum number of further items of a block.
+        neighbours: number of nearest items of each target that are in the context.
+        column_size: number of the strongest weights of each target that are kept.
+        embedding_dim: number of eigenvectors of the neighbourhood graph that the partition uses.
+        products_per_entry: maximum number of products per entry in the search of neighbours, for
+            which long histories and frequent features are subsampled.
     """
 
     targets: int = Field(default=256, ge=1)
@@ -139,11 +140,11 @@ class BlockConfig(FrozenModel):
 
 @dataclass(frozen=True)
 class ItemBlock:
-    """Items that are solved for together.
+    """Items whose weights are solved for together.
 
     Attributes:
-        targets: rows, int64 [T].
-        context: rows of other items that may have a weight for the targets, int64 [C].
+        targets: rows of the items whose columns are kept, int64 [T].
+        context: rows of other items with weights for the targets, int64 [C].
     """
 
     targets: IntArray
@@ -153,11 +154,10 @@ class ItemBlock:
 def cut(
     evidence: Evidence, config: BlockConfig, nearness: tuple[float, float], seed: int
 ) -> list[ItemBlock]:
-    """Cut the catalogue into blocks of items that are near each other, each item a target once.
+    """Partition the catalogue into blocks of similar items; each item is a target once.
 
     Args:
-        nearness: ridge and weight of knowledge that nearness is measured with; the solution may
-            use others.
+        nearness: ridge and weight of knowledge of the similarity; the solution may use others.
     """
     near = neighbourhoods(evidence, config, *nearness, seed)
     vectors = leading_eigenvectors(*_symmetric(near), config.embedding_dim, seed)
@@ -187,7 +187,7 @@ def neighbourhoods(
 
 
 def _thinned(rows: sp.csr_matrix, budget: int, seed: int) -> sp.csr_matrix:
-    """Thin out long rows by chance; what stays is not weighted up, it only ranks neighbours."""
+    """Subsample long rows, without reweighting, since the result only ranks neighbours."""
     lengths = np.diff(rows.indptr).astype(np.int64)
     longest = longest_kept(lengths, budget)
     if lengths.max(initial=0) <= longest:
@@ -214,7 +214,7 @@ def _unit(vectors: FloatArray) -> FloatArray:
 
 
 def _bisect(vectors: FloatArray, rows: IntArray, size: int) -> Iterator[IntArray]:
-    """Halve the items along the direction in which they differ most, until they are few."""
+    """Halve the items along the direction of largest variance, until blocks are small."""
     if len(rows) <= size:
         yield np.sort(rows)
         return
@@ -226,7 +226,7 @@ def _bisect(vectors: FloatArray, rows: IntArray, size: int) -> Iterator[IntArray
 
 
 def _context(near: sp.csr_matrix, targets: IntArray, size: int) -> IntArray:
-    """Return the other items that are nearest to the targets as a whole."""
+    """Return the other items that are nearest to all targets together."""
     nearby = near[targets]
     nearness = np.bincount(nearby.indices, weights=nearby.data, minlength=near.shape[1])
     nearness[targets] = 0.0
@@ -246,9 +246,9 @@ def solve_blocks(
     workers: int = 1,
     advance: Callable[[], None] = lambda: None,
 ) -> sp.csc_matrix:
-    """Solve for the columns of the targets of some blocks; the others stay empty.
+    """Solve for the columns of the targets of some blocks; other columns are empty.
 
-    Within a block the weights are those of the closed form over its items, exactly.
+    Within a block the weights are exactly those of the closed form over its items.
 
     Returns:
         B, CSC float32 [I, I].
@@ -260,7 +260,7 @@ def solve_blocks(
         return _strongest(items, block.targets, last_columns(gram, len(block.targets)), column_size)
 
     parts = []
-    # The blocks share the cores; threads of BLAS on top of that would fight over them.
+    # Blocks run in parallel; threads of BLAS beside them would oversubscribe the cores.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
         for part in pool.map(solve, blocks):
             parts.append(part)

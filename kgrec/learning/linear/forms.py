@@ -1,7 +1,4 @@
-"""The forms in which the linear agent's weights are solved for and kept.
-
-The choice of the linear agent's ridge and weight of knowledge, on a part of the catalogue.
-"""
+"""Solvers of the linear agent's weights, and the choice of its ridge and weight of knowledge."""
 
 from __future__ import annotations
 
@@ -23,11 +20,11 @@ from kgrec.progress import Task
 
 
 class Form(Protocol):
-    """One way to the weights B.
+    """A solver of the weights B.
 
     Attributes:
-        name: as in the configuration.
-        sample: the items that settings are chosen on, rows, int64 [S].
+        name: name in the configuration.
+        sample: rows of the items that settings are chosen on, int64 [S].
     """
 
     name: ClassVar[str]
@@ -37,11 +34,11 @@ class Form(Protocol):
         """Return the scores of the items of `sample` for histories, CSR [B, I], float32 [B, S]."""
 
     def solve(self, ridge: float, knowledge: float, task: Task) -> dict[str, Any]:
-        """Return the kernel's parts, by the names of its fields."""
+        """Return the fields of the kernel by name."""
 
 
 class DenseForm:
-    """B as the inverse of the whole Gram matrix gives it; the strongest weights are kept."""
+    """B from the inverse of the whole Gram matrix; the strongest weights are kept."""
 
     name: ClassVar[str] = "dense"
 
@@ -60,7 +57,7 @@ class DenseForm:
 
 
 class SparseForm:
-    """B block by block; each item is solved for among the items that go with it."""
+    """B block by block; each item is regressed on similar items."""
 
     name: ClassVar[str] = "sparse"
 
@@ -123,7 +120,7 @@ class LowRankForm:
 
     def solve(self, ridge: float, knowledge: float, task: Task) -> dict[str, Any]:
         history, item, own = self._decomposed(knowledge).factors(ridge)
-        # The similarity of an item to itself is 0: the product's diagonal is subtracted.
+        # The similarity of an item to itself is 0, so the diagonal of the product is subtracted.
         rows = sp.csr_matrix(sp.diags_array(-own), dtype=np.float32)
         return {"history_factors": history, "item_factors": item, "rows": rows}
 
@@ -134,7 +131,7 @@ def _most_popular(evidence: Evidence, size: int) -> IntArray:
 
 
 def _some(blocks: list[ItemBlock], items: int, seed: int) -> list[ItemBlock]:
-    """Draw blocks until they hold about so many targets."""
+    """Sample blocks until they hold about `items` targets."""
     order = np.random.default_rng(seed).permutation(len(blocks))
     held = np.cumsum([len(blocks[place].targets) for place in order])
     return [blocks[place] for place in np.sort(order[: 1 + int(np.searchsorted(held, items))])]
@@ -142,11 +139,11 @@ def _some(blocks: list[ItemBlock], items: int, seed: int) -> list[ItemBlock]:
 
 @dataclass(frozen=True, eq=False)
 class LinearTrial:
-    """Ranks the items of a form's sample for users who took one of them in the validation part.
+    """Ranks the items of a form's sample for users with a target among them.
 
     Attributes:
-        held_out: the validation part over the sample alone.
-        histories: of its users over all items, CSR [B, I].
+        held_out: the validation part, restricted to the sample.
+        histories: histories of its users over all items, CSR [B, I].
     """
 
     form: Form
@@ -186,7 +183,7 @@ class LinearSearch:
     """Measures settings on the validation part, each once.
 
     Args:
-        measure: of a ridge and a weight of knowledge.
+        measure: returns the metric of a ridge and a weight of knowledge.
     """
 
     def __init__(self, measure: Callable[[float, float], float], task: Task) -> None:
@@ -202,7 +199,7 @@ class LinearSearch:
         return self._tried[setting]
 
     def ridge(self, start: float, knowledge: float, *, most: int = 8) -> float:
-        """Go up or down by fours, then by twos, while that gains; `most` measures at the most."""
+        """Return the best ridge by steps of factor 4, then 2, with at most `most` measurements."""
         best = start
         for factor in (4.0, 2.0):
             for step in (1.0 / factor, factor):

@@ -1,7 +1,4 @@
-"""What the linear agent learns from: the interactions of users, and the features that items share.
-
-The closed form: item-to-item weights from a Gram matrix.
-"""
+"""The Gram matrix of interactions and knowledge features, and its closed form."""
 
 from __future__ import annotations
 
@@ -20,14 +17,14 @@ from kgrec.learning.knowledge_features import HOP_DECAY, degree_features
 
 
 class WeightConfig(FrozenModel):
-    """How much users, values and popular items count.
+    """Weights of users, values and popular items.
 
     Attributes:
-        user_power: a user of n items weighs n^-power, so that users of very many items do not
-            outweigh the others.
-        value_power: an interaction counts by its value (rating, play count) to this power,
-            against the mean of the same user.
-        ridge_power: λ_i = λ · (popularity_i / mean)^power.
+        user_power: the weight of a user of n items is n^-power, so that users with very long
+            histories do not dominate.
+        value_power: the weight of an interaction is its value (rating, play count), relative to
+            the mean of its user, to this power.
+        ridge_power: exponent of popularity in the ridge: λ_i = λ · (popularity_i / mean)^power.
     """
 
     user_power: float = Field(default=0.5, ge=0)
@@ -37,12 +34,12 @@ class WeightConfig(FrozenModel):
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The two halves of the Gram matrix G = XᵀX + w·FFᵀ, and the shape of its ridge.
+    """The factors of the Gram matrix G = XᵀX + w·FFᵀ, and the shape of its ridge.
 
     Attributes:
-        users: X, CSC float32 [U, I]; what weighs users and values is in the entries.
+        users: X, CSC float32 [U, I]; the entries hold the weights of users and values.
         features: Fᵀ, CSC float32 [K, I]; K is 0 where no two items share a feature.
-        ridge_shape: what the ridge of each item is multiplied by, float32 [I].
+        ridge_shape: factor of the ridge of each item, float32 [I].
     """
 
     users: sp.csc_matrix
@@ -51,7 +48,7 @@ class Evidence:
 
     @classmethod
     def of(cls, train: Dataset, config: WeightConfig, hop_decay: float = HOP_DECAY) -> Evidence:
-        """Collect users and features; `hop_decay` as in `item_features`."""
+        """Build from a data set; `hop_decay` as in `item_features`."""
         users = sp.csc_matrix(_weighted(train, config))
         features = degree_features(train, hop_decay)
         if features is None:
@@ -67,7 +64,7 @@ class Evidence:
 
     @cached_property
     def popularity(self) -> IntArray:
-        """Users of each item, int64 [I]."""
+        """Number of users of each item, int64 [I]."""
         return np.asarray(np.diff(self.users.indptr), dtype=np.int64)
 
     def diagonal(self, ridge: float, knowledge: float) -> FloatArray:
@@ -91,8 +88,8 @@ def _gram(columns: sp.csc_matrix) -> FloatArray:
 def _weighted(train: Dataset, config: WeightConfig) -> sp.csr_matrix:
     """Return the user-item matrix with its weights, CSR float32 [U, I].
 
-    The trace of XᵀX is the number of entries whatever the weights, so that one ridge means the
-    same under all.
+    Weights are normalised so that the trace of XᵀX is the number of entries: a ridge then has the
+    same effect under all weights.
     """
     done = train.interactions
     value = np.maximum(done.value, np.finfo(np.float32).tiny)
@@ -119,7 +116,7 @@ def closed_form(gram: FloatArray) -> FloatArray:
     """Return B of EASE (Steck 2019), float32 [N, N] with a zero diagonal.
 
     Args:
-        gram: G + Λ, float32 [N, N]; it is overwritten.
+        gram: G + Λ, float32 [N, N]; overwritten.
 
     Raises:
         ModelError: the matrix cannot be inverted.
@@ -136,12 +133,12 @@ def closed_form(gram: FloatArray) -> FloatArray:
 
 
 def last_columns(gram: FloatArray, count: int) -> FloatArray:
-    """Return the last columns of `closed_form`, float32 [N, count], in less time.
+    """Return the last columns of `closed_form`, float32 [N, count], without the whole inverse.
 
-    Of the inverse's last columns, forward substitution leaves all but the last rows zero.
+    For the last columns of the identity, forward substitution leaves all but the last rows zero.
 
     Args:
-        gram: G + Λ, float32 [N, N]; it is overwritten.
+        gram: G + Λ, float32 [N, N]; overwritten.
         count: how many columns.
     """
     factor = _cholesky(gram)
@@ -161,7 +158,7 @@ def last_columns(gram: FloatArray, count: int) -> FloatArray:
 
 def _cholesky(gram: FloatArray) -> FloatArray:
     try:
-        # A symmetric matrix is its own transpose, and LAPACK works in place on that order.
+        # LAPACK works in place on column-major order; a symmetric matrix equals its transpose.
         factor = scipy.linalg.cholesky(gram.T, lower=True, overwrite_a=True)
     except scipy.linalg.LinAlgError as error:
         raise _singular(str(error)) from None

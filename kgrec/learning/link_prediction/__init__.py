@@ -1,1 +1,1 @@
-"""Link prediction: hide some user-item edges, predict them from the edges that are left."""
+"""Link prediction: predict hidden supervision edges from the remaining message edges."""

@@ -1,4 +1,4 @@
-"""The scores of a batch and their loss, for item vectors that may be moved."""
+"""Scores of a batch and their loss, as a function of the item vectors."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from kgrec.training.sparse import Adjacency, Cells, added_scores, softmax_over_a
 
 
 class BatchScores:
-    """Everything of a batch that does not depend on the item vectors.
+    """A batch with everything precomputed that does not depend on the item vectors.
 
     Args:
-        network: scores.
+        network: the network that scores.
         batch: histories and targets.
         cosine: Kc, CSC float32 [I, I] over the whole catalogue, or None.
-        config: of the loss.
-        dropout: share of each history that is left out of its sum.
-        rng: draws what is left out.
+        config: settings of the loss.
+        dropout: dropout of history items in the sum of a history.
+        rng: random generator of the dropout.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class BatchScores:
 
     @property
     def plain(self) -> bool:
-        """Whether it is the softmax over all items, in which the targets stand themselves."""
+        """Whether the loss is the softmax over all items, targets included."""
         config = self.config
         special = config.hard_negatives is not None or config.smoothing or config.kind != "softmax"
         return self.columns is None and not special
 
     def loss(self, vectors: Tensor) -> Tensor:
-        """Return the loss with these item vectors, [I, D]."""
+        """Return the loss for item vectors, float32 [I, D]; a scalar."""
         network, graph = self.network, self.batch.graph
         queries = network.summed(vectors, self.histories)
         if self.plain:
@@ -89,8 +89,7 @@ class BatchScores:
     def scores(self, vectors: Tensor) -> Tensor:
         """Return the scores of all items, [B, I], where the loss is `plain`.
 
-        For what compares scores of several networks; minus infinity where an item is out of the
-        question.
+        Used to compare networks; minus infinity where an item is masked.
         """
         network, graph = self.network, self.batch.graph
         prior, scale = network.prior(graph), network.cosine_scale(graph)
@@ -124,14 +123,14 @@ class BatchScores:
         columns = everywhere if batch.candidates is None else everywhere[batch.candidates]
         product = (known @ cosine[:, columns]).toarray().astype(np.float32, copy=False)
         found = np.zeros(0, dtype=np.float32)
-        if len(batch.row):  # SciPy's answer to a question about no entries is no array
+        if len(batch.row):  # SciPy returns no array when it is indexed with no entries
             targets, place = np.unique(batch.item, return_inverse=True)
             few = sp.csr_matrix(known @ cosine[:, everywhere[targets]])
             found = np.asarray(few[batch.row, place]).ravel().astype(np.float32, copy=False)
         self.cosine, self.target_cosine = _on(device, product), _on(device, found)
 
     def _cells(self, row: IntArray, item: IntArray) -> IntArray:
-        """Return row · C + column of the cells that hold these pairs, where there are such."""
+        """Return row · C + column of the cells of these pairs, for pairs with a cell."""
         size = self.batch.histories.shape[1]
         if self.batch.candidates is None:
             return np.asarray(row * size + item)
@@ -154,7 +153,7 @@ def powered(histories: sp.csr_matrix, power: float) -> sp.csr_matrix:
 
 
 def thinned(histories: sp.csr_matrix, kept: NDArray[np.bool_]) -> sp.csr_matrix:
-    """Return the histories with those entries alone where a mask, bool [N], is true."""
+    """Return the histories restricted to the entries where a mask, bool [N], is true."""
     start = np.concatenate([[0], np.cumsum(kept)])[histories.indptr]
     return sp.csr_matrix(
         (histories.data[kept], histories.indices[kept], start), shape=histories.shape

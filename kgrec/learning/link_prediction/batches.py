@@ -1,13 +1,12 @@
-"""What a step of the hidden-edges problem learns from, drawn from the whole graph.
+"""Batches of link prediction: from the whole graph, or from a sample of its users.
 
-Steps drawn from a graph that is too large for one: a sample of its users at a time.
-
-The convolution over a sample of an item's users is noisy, and for most items the sample holds no
-user at all. So the values come from one convolution over the whole graph, which is made anew every
-few steps, and the gradient flows through the sample (variance reduction by historical activations,
-Chen et al. 2018, "Stochastic training of graph convolutional networks"; users are drawn whole, as
-the nodes of GraphSAINT, Zeng et al. 2020). With all users in the sample and a fresh convolution
-loss and gradient are those of the whole graph.
+A graph that is too large for one step is sampled by users. The convolution over a sample of an
+item's users is noisy, and for most items the sample has no user at all. So the values come from a
+convolution over the whole graph, which is refreshed every few steps, and the gradient flows through
+the sample (variance reduction by historical activations, Chen et al. 2018, "Stochastic training of
+graph convolutional networks"; users are sampled with all their edges, as the nodes of GraphSAINT,
+Zeng et al. 2020). With all users in the sample and a fresh convolution, loss and gradient are those
+of the whole graph.
 """
 
 from __future__ import annotations
@@ -29,24 +28,24 @@ from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.learning.link_prediction.convolution import Edges, Graph
 from kgrec.learning.link_prediction.network import HistoryNetwork
-from kgrec.training.losses import LossConfig, draw, inclusion
+from kgrec.training.losses import LossConfig, inclusion, poisson_sample
 from kgrec.training.optimisation import Schedule
 from kgrec.training.workers import ALONE, Workers
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The edges that are left, and the hidden ones to find; items are those of the graph.
+    """Message edges and supervision edges of a step; item rows are those of `graph`.
 
     Attributes:
-        graph: of the edges that are left.
-        histories: what is left of the users of the batch, binary CSR [B, I].
-        row, item: the targets, int64 [T].
+        graph: graph of the message edges.
+        histories: message edges of the users of the batch, binary CSR [B, I].
+        row, item: history and item of the targets, int64 [T].
         candidates: the negatives, int64 [C]; None for all items.
-        log_inclusion: logarithm of the probability of each to be a candidate, float32 [C].
-        edges: how many the graph is made of.
-        share: what the mean over these targets counts in the mean over the processes.
-        thinned: makes the graph again of the edges where a mask, bool [edges], is true.
+        log_inclusion: log inclusion probability of each candidate, float32 [C].
+        edges: number of edges of the graph.
+        share: weight of the mean over these targets in the mean over all processes.
+        thinned: returns the graph with the edges where a mask, bool [edges], is true.
     """
 
     graph: Graph
@@ -62,12 +61,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Budget:
-    """How many users and candidates a step has room for.
+    """The size of the score matrix of a step.
 
     Attributes:
-        users: rows of the score matrix.
-        candidates: its columns; None for all items.
-        cells: what it holds at most.
+        users: number of rows.
+        candidates: number of columns; None for all items.
+        cells: maximum number of scores.
     """
 
     users: int
@@ -86,10 +85,10 @@ class Budget:
 
 @dataclass(eq=False, kw_only=True)
 class Batches(ABC):
-    """Draws the steps of a training.
+    """Samples the batches of a training.
 
     Attributes:
-        edges: of the training data.
+        edges: edges of the training data.
         kappa: as in `Graph.of`.
         drop, cold: as in `hide`.
     """
@@ -105,24 +104,24 @@ class Batches(ABC):
 
     @property
     def rest_every(self) -> int:
-        """After so many draws nothing is remembered from one to the next."""
+        """Number of batches after which no state is kept, so that a checkpoint may be written."""
         return 1
 
     @cached_property
     def degree(self) -> IntArray:
-        """Edges of each item, int64 [I]."""
+        """Number of edges of each item, int64 [I]."""
         return self.edges.item_degree()
 
     @abstractmethod
-    def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
-        """Return what the next step learns from."""
+    def sample_batch(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
+        """Return the batch of the next step."""
 
 
 class WholeGraph(Batches):
-    """Draws steps in which every edge has a part."""
+    """Samples batches over the whole graph."""
 
-    def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
-        """Hide edges, and return the users who have one, or as many of them as fit."""
+    def sample_batch(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
+        """Hide edges, and return a batch of the users of hidden edges, or of as many as fit."""
         hidden = hide(self.edges, self.drop, self.cold, rng)
         users = np.unique(self.edges.user[hidden])
         if self.budget.users < len(users):
@@ -130,7 +129,7 @@ class WholeGraph(Batches):
         return self.batch(hidden, users, rng)
 
     def batch(self, hidden: NDArray[np.bool_], users: IntArray, rng: np.random.Generator) -> Batch:
-        """Return the step in which these edges, bool [E], are targets of these users, [B]."""
+        """Return the batch of users, int64 [B], whose hidden edges, bool [E], are the targets."""
         kept = self.edges.where(~hidden)
         targets = self.edges.where(hidden).matrix()
         users, share = shared(targets, users, self.workers)
@@ -152,11 +151,11 @@ class WholeGraph(Batches):
 
 
 def shared(targets: sp.csr_matrix, users: IntArray, workers: Workers) -> tuple[IntArray, float]:
-    """Return this process's users, and what its targets' mean counts among all processes.
+    """Return the users of this process, and the weight of its mean loss among all processes.
 
     Args:
         targets: CSR [U, I].
-        users: of the step, [B].
+        users: users of the step, int64 [B].
     """
     if workers.world == 1:
         return users, 1.0
@@ -166,11 +165,11 @@ def shared(targets: sp.csr_matrix, users: IntArray, workers: Workers) -> tuple[I
 
 
 def hide(edges: Edges, drop: float, cold: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Draw the edges to hide, bool [E].
+    """Sample the supervision edges of a step, bool [E].
 
     Args:
         drop: share of all edges.
-        cold: share of the items all of whose edges are hidden beside those.
+        cold: share of the items all of whose edges are supervision edges as well.
     """
     hidden = rng.random(len(edges)) < drop
     if cold:
@@ -186,28 +185,31 @@ def negatives_of(
     loss: LossConfig,
     rng: np.random.Generator,
 ) -> tuple[IntArray | None, FloatArray | None]:
-    """Draw the candidates of a step, and return how likely each was to be one.
+    """Sample the candidates of a step, with the log of their inclusion probabilities.
 
     Args:
         degree: interactions of each item, int64 [I].
         targets: items, int64 [T].
-        rows: histories of the step, all of which are scored with every candidate.
+        rows: number of histories, each of which is scored with every candidate.
+
+    Returns:
+        candidates, int64 [C], and log probabilities, float32 [C]; None and None for all items.
     """
     if budget.candidates is None:
         return None, None
     power = loss.popularity_power
     if loss.sampler == "batch":
         chance = inclusion(degree, len(targets), "batch", power=power)
-        drawn, kept = _thinned(np.unique(targets), budget.cells // max(rows, 1), rng)
+        sampled, kept = _thinned(np.unique(targets), budget.cells // max(rows, 1), rng)
         chance = chance * kept
     else:
         chance = inclusion(degree, budget.candidates, loss.sampler, power=power)
-        drawn = draw(chance, rng)
-    return drawn, np.log(chance[drawn]).astype(np.float32)
+        sampled = poisson_sample(chance, rng)
+    return sampled, np.log(chance[sampled]).astype(np.float32)
 
 
 def _thinned(items: IntArray, most: int, rng: np.random.Generator) -> tuple[IntArray, float]:
-    """Return at most so many items, at least one, and the chance of each to be among them."""
+    """Sample at most `most` items, at least one; also return the probability of each."""
     most = max(most, 1)
     if len(items) <= most:
         return items, 1.0
@@ -221,14 +223,13 @@ def positions(matrix: sp.csr_matrix) -> tuple[IntArray, IntArray]:
 
 
 class SampleConfig(FrozenModel):
-    """When and how steps see a part of the graph only.
+    """Sampling of large graphs.
 
     Attributes:
-        max_edges: a graph with more edges is sampled.
-        refresh: steps between two convolutions over the whole graph; in all of them the same
-            edges are hidden.
-        epochs: how often a user is in a step, at least on average; the schedule is stretched for
-            it.
+        max_edges: number of edges above which a graph is sampled.
+        refresh: steps between two convolutions over the whole graph, with the same supervision
+            edges in all of them.
+        epochs: minimum mean number of steps of a user; the schedule is stretched accordingly.
     """
 
     max_edges: int = Field(default=2_000_000, ge=0)
@@ -242,14 +243,14 @@ class SampleConfig(FrozenModel):
 
 @dataclass(frozen=True)
 class _Round:
-    """What holds until the next convolution over the whole graph.
+    """The state between two convolutions over the whole graph.
 
     Attributes:
-        kept, hidden: binary CSR [U, I].
-        item_degree: of the kept edges, float32 [I].
+        kept, hidden: message edges and supervision edges, binary CSR [U, I].
+        item_degree: number of message edges of each item, float32 [I].
         gate: float32 [I].
-        convolved: [I, D].
-        users: who is in the steps to come, one row a step, int64 [refresh, B].
+        convolved: the convolution over the whole graph, float32 [I, D].
+        users: users of the next steps, one row a step, int64 [refresh, B].
     """
 
     kept: sp.csr_matrix
@@ -262,7 +263,7 @@ class _Round:
 
 @dataclass(eq=False, kw_only=True)
 class SampledUsers(Batches):
-    """Draws steps that see the edges of some users."""
+    """Samples batches over the edges of some users."""
 
     sample: SampleConfig
 
@@ -272,11 +273,11 @@ class SampledUsers(Batches):
 
     @property
     def rest_every(self) -> int:
-        """Draws between two convolutions over the whole graph."""
+        """Number of batches between two convolutions over the whole graph."""
         return self.sample.refresh
 
-    def draw(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
-        """Return the step of the next users of the round; begin a round where none are left."""
+    def sample_batch(self, network: HistoryNetwork, rng: np.random.Generator) -> Batch:
+        """Return the batch of the next users of the round; start a round where none are left."""
         if self._round is None or not self._round.users:
             hidden = hide(self.edges, self.drop, self.cold, rng)
             self._round = self._begin(network, hidden, rng)
@@ -302,7 +303,7 @@ class SampledUsers(Batches):
         return _Round(kept.matrix(), targets.matrix(), degree, gate, convolved, chunks)
 
     def batch(self, present: _Round, users: IntArray, rng: np.random.Generator) -> Batch:
-        """Return the step of these users, int64 [B], who are distinct."""
+        """Return the batch of distinct users, int64 [B]."""
         users, share = shared(present.hidden, users, self.workers)
         kept, hidden = present.kept[users], present.hidden[users]
         row, target = positions(hidden)
@@ -321,10 +322,10 @@ class SampledUsers(Batches):
         degree, convolved = present.item_degree[items], present.convolved[on_device]
 
         def graph_of(mask: NDArray[np.bool_] | None) -> Graph:
-            """Return the graph of the sample, or of some of its edges and without the cache."""
+            """Return the graph of the sample, or of a part of its edges without cached values."""
             some = edges if mask is None else edges.where(mask)
             scale = (np.maximum(degree, 1.0) ** -0.5).astype(np.float32)
-            # The sample's sum over an item's users is scaled up to that over all of them.
+            # The sum over an item's sampled users is scaled to an estimate over all its users.
             present_degree = np.maximum(some.item_degree(), 1).astype(np.float32)
             back = (scale * degree / present_degree).astype(np.float32)
             graph = Graph.weighted(some, scale, back, present.gate[items], self.device)
@@ -344,6 +345,6 @@ class SampledUsers(Batches):
 
 
 def stretched(schedule: Schedule, sample: SampleConfig, num_users: int, per_step: int) -> Schedule:
-    """Return the schedule, longer where it has to be for all users to have their turn."""
+    """Return the schedule, stretched where the epochs over all users need more steps."""
     needed = math.ceil(sample.epochs * num_users / per_step)
     return schedule if needed <= schedule.steps else schedule.stretched(needed / schedule.steps)

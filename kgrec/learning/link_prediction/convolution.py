@@ -2,8 +2,8 @@
 
     x'_i = D_i^-½ Xᵀ D_u^-1 X D_i^-½ x
 
-with `X` the user-item edges that are not hidden. These are two layers of LightGCN (He et al. 2020),
-from items to users and back, of which users have no input of their own.
+with `X` the message edges between users and items. These are two layers of LightGCN (He et al.
+2020), from items to users and back, where users have no embeddings.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Edges:
 
     @classmethod
     def of_graph(cls, data: HeteroData) -> Edges:
-        """Take the interactions of a graph; repeated pairs count once."""
+        """Build from the interactions of a graph; repeated pairs count once."""
         user, item = data[interacted()].edge_index.cpu().numpy()
         shape = data["user"].num_nodes, data["item"].num_nodes
         matrix = sp.csr_matrix((np.ones(len(user), dtype=np.float32), (user, item)), shape=shape)
@@ -65,17 +65,17 @@ class Edges:
         return len(self.item)
 
     def where(self, mask: NDArray[np.bool_]) -> Edges:
-        """Return the edges where the mask, bool [E], is true; nothing is sorted anew."""
+        """Return the edges where the mask, bool [E], is true, without sorting again."""
         order = self.by_item[mask[self.by_item]]
         by_item = (np.cumsum(mask) - 1)[order]
         return Edges(self.user[mask], self.item[mask], self.num_users, self.num_items, by_item)
 
     def item_degree(self) -> IntArray:
-        """Return the edges of each item, int64 [I]."""
+        """Return the number of edges of each item, int64 [I]."""
         return np.bincount(self.item, minlength=self.num_items)
 
     def user_degree(self) -> IntArray:
-        """Return the edges of each user, int64 [U]."""
+        """Return the number of edges of each user, int64 [U]."""
         return np.bincount(self.user, minlength=self.num_users)
 
     def matrix(self) -> sp.csr_matrix:
@@ -101,14 +101,13 @@ class Graph:
     Attributes:
         edges: X, CSR [U, I].
         user_scale: diagonal of D_u^-1, [U, 1].
-        item_scale: diagonal of D_i^-½, [I, 1], on the way to the users.
-        back_scale: the same on the way back to the items, [I, 1]; larger where the edges are a
-            sample of the item's.
+        item_scale: diagonal of D_i^-½ in messages to users, [I, 1].
+        back_scale: the same in messages back to items, [I, 1]; larger where the edges are a sample
+            of the item's edges.
         gate: float32 [I].
-        items: rows of the catalogue that are the items of this graph, int64 [I]; None where the
-            graph holds all of them.
-        convolved: what the convolution over a larger graph gave, of which this one is a sample,
-            [I, D]: the values come from there, the gradient from the sample.
+        items: rows of the graph's items in the catalogue, int64 [I]; None where it holds all.
+        convolved: cached convolution over the whole graph, [I, D], where this one is a sample of
+            it: it gives the values, and the sample the gradient.
     """
 
     edges: Adjacency
@@ -134,7 +133,7 @@ class Graph:
         gate: FloatArray,
         device: str,
     ) -> Graph:
-        """Make a graph whose items are scaled otherwise, float32 [I] each."""
+        """Build a graph with other scales of its items, float32 [I] each."""
         length = np.maximum(edges.user_degree(), 1).astype(np.float32)
         by_user, forth, back = (
             torch.from_numpy(column[:, None]).to(device)
@@ -147,13 +146,12 @@ class Graph:
 class HistoryConv(MessagePassing):  # type: ignore[misc]
     """Two layers of light graph convolution, from items over their users to items.
 
-    The same as two `torch_geometric.nn.LGConv` on the bipartite graph, with these differences: the
-    normalisation is in the graph, which a sample scales otherwise, and the products are fused over
-    sparse matrices that are kept with their transposes, so that no gradient transposes one.
+    Equal to two `torch_geometric.nn.LGConv` on the bipartite graph, with these differences: the
+    normalisation is part of the graph, since it differs for a sample, and the products are fused
+    over sparse matrices that are stored with their transposes, so that no backward pass transposes.
 
     Args:
-        columns: without gradients the products are made so many columns at a time, so that no
-            [U, D] is held.
+        columns: number of columns of a product without gradients, so that no [U, D] is held.
     """
 
     def __init__(self, columns: int = 32) -> None:

@@ -1,4 +1,4 @@
-"""An agent around any torch-geometric module: give the module, and it learns in the team."""
+"""An agent made of any torch-geometric module."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ EdgeType = tuple[str, str, str]
 
 
 class ModuleConfig(HiddenEdgesConfig):
-    """Settings of an agent around a module; those of the training problem."""
+    """Settings of an agent made of a module: those of the training problem."""
 
 
 class ModuleAgent(ABC):
-    """Trains a module that maps a heterogeneous graph to item vectors, by hiding edges.
+    """Trains a module that maps a heterogeneous graph to item vectors by link prediction.
 
-    A subclass has a `name`, and a `module`; `kgrec.learning.registry.register` makes it known. The
-    module is called as torch-geometric's heterogeneous models are, `module(x_dict,
-    edge_index_dict)`, and returns a dictionary whose "item" are vectors, [I, D]. It sees
+    A subclass has a `name` and a `module`, and is registered by `kgrec.learning.registry.register`.
+    The module is called like torch-geometric's heterogeneous models, `module(x_dict,
+    edge_index_dict)`, and returns a dictionary with vectors of "item", float32 [I, D]. Input:
 
-    - `x_dict["item"]`, [I, D]: embeddings that are learned with it, 0 for an item that has no edge
-      in the step; `x_dict["user"]` and `x_dict["entity"]` are zeros, [U, D] and [N, D];
-    - `edge_index_dict`: the interactions that are not hidden in the step, both ways (the way back
-      is named with the suffix `~`), and all facts and links, both ways.
+    - `x_dict["item"]`, [I, D]: learned embeddings, 0 for an item without message edges in the step;
+      `x_dict["user"]` and `x_dict["entity"]` are zeros, [U, D] and [N, D];
+    - `edge_index_dict`: the message edges of the step, in both directions (the reverse type has the
+      suffix `~`), and all facts and links, in both directions.
 
-    The kernel is the cosine of the vectors, divided by a temperature, so that scores, explanations
-    and publishing need nothing more.
+    The kernel is the cosine of the vectors, divided by a temperature; scores, explanations and
+    publishing need nothing else.
     """
 
     name: ClassVar[str]
@@ -46,7 +46,7 @@ class ModuleAgent(ABC):
 
     @abstractmethod
     def module(self, data: HeteroData, embedding_dim: int) -> nn.Module:
-        """Return a fresh module for a graph; random draws are fixed around the call."""
+        """Return a new module for a graph; the random generators are seeded by the caller."""
 
     def fit(self, context: FitContext) -> Kernel:
         """Train the module and return its kernel; see `Agent.fit`."""
@@ -66,7 +66,7 @@ class ModuleAgent(ABC):
 
 
 class ModuleNetwork(HistoryNetwork):
-    """Item vectors as a module makes them from embeddings and edges.
+    """Item vectors of a module, from embeddings and edges.
 
     Args:
         module: see `ModuleAgent`.
@@ -120,6 +120,6 @@ def message_edges(graph: Graph) -> Tensor:
 
 
 def both_ways(kind: EdgeType, edge_index: Tensor) -> dict[EdgeType, Tensor]:
-    """Return an edge type and the way back, named with the suffix `~`."""
+    """Return an edge type and its reverse, named with the suffix `~`."""
     head, relation, tail = kind
     return {kind: edge_index, (tail, f"{relation}~", head): edge_index.flip(0)}

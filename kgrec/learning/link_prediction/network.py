@@ -5,8 +5,8 @@
     S(h, i) = A_h · A_i / τ + Kc_hi · (g0 · gate_i + g1 · (1 − gate_i))
     score   = |H|^-p · Σ_h S(h, i) + gate_i · b_i + (1 − gate_i) · b0
 
-with `X` the user-item edges at hand, `F` the knowledge features, `Kc` their cosine, and
-`gate_i = deg_i / (deg_i + κ)`, which hands an item without edges over to what is known of it.
+with `X` the message edges, `F` the knowledge features, `Kc` their cosine, and `gate_i = deg_i /
+(deg_i + κ)`: a cold item is represented by its knowledge features alone.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from kgrec.training.sparse import Adjacency, aggregate
 
 
 class SentenceMap(nn.Module):
-    """T x, with T the identity and what is learned on top of it.
+    """T x, with T the identity plus a learned matrix.
 
-    Everything that has a text pushes the map in each step, so it moves `slow` times as far as
-    embeddings do; at their pace it forgets within a few steps what the language model knew.
+    Every item with a text contributes to the gradient of the map in each step, so its learning rate
+    is `slow` times that of embeddings; at theirs it loses the structure of the language model
+    within a few steps.
 
     Args:
         texts, names: x, float32 [I, X] of items and [N, X] of entities; None without names.
@@ -70,16 +71,15 @@ class SentenceMap(nn.Module):
 
 
 INIT_SCALE = 0.1
-"""Standard deviation of embeddings before they are learned."""
+"""Standard deviation of the initial embeddings."""
 
 
 class HistoryNetwork(nn.Module):
     """Items as sums of histories and knowledge (He et al. 2020, "LightGCN", without user vectors).
 
     Another network of the same problem overrides `base`, the item vectors before the convolution,
-    or `item_vectors` as a whole; one that cannot make the vectors of some of the items alone
-    (`Graph.items`) says so by `subgraphs = False`. Where `inputs` is set, vectors of texts are
-    added to them.
+    or `item_vectors` as a whole, and sets `subgraphs = False` where it cannot compute the vectors
+    of a part of the items (`Graph.items`). Where `inputs` is set, text vectors are added.
 
     Args:
         num_items: I.
@@ -87,9 +87,9 @@ class HistoryNetwork(nn.Module):
         embedding_dim: D.
         tau: temperature τ of the cosine.
         history_power: p.
-        device: where the tensors live.
-        row_wise: whether the gradients of the embeddings are sparse, for large catalogues of
-            which a step sees a part.
+        device: device of the tensors.
+        row_wise: whether the gradients of the embeddings are sparse, for large catalogues of which
+            a step uses a part.
     """
 
     subgraphs: ClassVar[bool] = True
@@ -155,12 +155,12 @@ class HistoryNetwork(nn.Module):
         return nn.functional.normalize(base + convolved, dim=1, eps=1e-6)
 
     def prior(self, graph: Graph) -> Tensor:
-        """Return the prior of each item, [I], which does not depend on the history."""
+        """Return the prior of each item, float32 [I]; it does not depend on the history."""
         bias = self.bias if graph.items is None else self.bias[graph.items]
         return graph.gate * bias + (1 - graph.gate) * self.cold_bias
 
     def cosine_scale(self, graph: Graph) -> Tensor | None:
-        """Return the factor of each column of Kc, [I]; None without knowledge."""
+        """Return the factor of each column of Kc, float32 [I]; None without knowledge."""
         if self.cosine_weight is None:
             return None
         warm, cold = self.cosine_weight
@@ -187,8 +187,8 @@ class HistoryNetwork(nn.Module):
         """Score candidates for a batch of histories.
 
         Args:
-            graph: whose items they are.
-            vectors: of the items, [I, D].
+            graph: the graph of the items.
+            vectors: item vectors, float32 [I, D].
             queries: as `summed` returns them, [B, D].
             cosine: the histories' weights times Kc, [B, C]; None without knowledge.
             columns: the candidates, int64 [C]; None for all items.

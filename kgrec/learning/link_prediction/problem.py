@@ -1,4 +1,4 @@
-"""The training problem of the gradient agents: hide edges, predict them from the edges left."""
+"""The training problem of the graph agents: predict supervision edges from message edges."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from kgrec.training.losses import (
 )
 
 Build = Callable[[float], HistoryNetwork]
-"""Makes a fresh network with this temperature τ; random draws are fixed around the call."""
+"""Builds a new network with this temperature τ; the caller seeds the random generators."""
 
 
 class HiddenEdgesConfig(AgentConfig):
@@ -48,20 +48,20 @@ class HiddenEdgesConfig(AgentConfig):
 
     Attributes:
         tau: temperature of the cosine; None trains once with each of `tau_choices` and keeps the
-            best; the first of them is used where there is no validation part.
-        steps: steps to train, at most those of the schedule; None stops early by the validation
-            part.
-        history_power: p, how a history's length is divided out.
-        kappa: interactions at which an item is half known by its users.
+            best, or uses the first of them without a validation part.
+        steps: number of steps, at most those of the schedule; None stops early by the validation
+            metric.
+        history_power: p, exponent of the normalisation by the length of a history.
+        kappa: κ, number of interactions at which an item's own embedding has weight one half.
         embedding_dim: size of the vectors.
-        drop: share of the edges that are hidden in a step and are its targets.
-        cold: share of the items all of whose edges are hidden in a step beside those.
-        max_cells: at most so many scores in a step; more users than fit are drawn by chance.
-        ensemble: networks of as many seeds are trained, and their scores averaged; what is chosen
-            is chosen with the first.
-        loss: what a wrong score costs, and which items a target is compared with.
-        regularise: what is done against overfitting.
-        sample: when and how a step sees a part of the graph only.
+        drop: share of the edges that are supervision edges in a step, the targets.
+        cold: share of the items all of whose edges are supervision edges in a step as well.
+        max_cells: maximum number of scores in a step; beyond it users are sampled.
+        ensemble: number of networks with different seeds whose scores are averaged; settings are
+            chosen with the first.
+        loss: loss and negative sampling.
+        regularise: regularisation.
+        sample: sampling of large graphs.
     """
 
     searched: ClassVar[Mapping[str, Space]] = {
@@ -104,12 +104,12 @@ class HiddenEdges:
     """One data set and one kind of network, for several trainings.
 
     Args:
-        context: what there is to learn from.
-        config: how to learn.
-        name: of the agent whose kernel is made.
-        build: makes a network of τ; `config.history_power` and the context's device are its too.
-        cosine: Kc, CSR float32 [I, I], which the network weighs by its `cosine_scale`, or None.
-        reads: what the item vectors are learned from; see `Kernel`.
+        context: data and resources.
+        config: settings of the training.
+        name: name of the agent.
+        build: builds a network of τ, with `config.history_power`, on the context's device.
+        cosine: Kc, CSR float32 [I, I], multiplied by the network's `cosine_scale`, or None.
+        reads: sources that the item vectors are learned from; see `Kernel`.
 
     Raises:
         NothingToLearnError: there are no interactions.
@@ -134,9 +134,9 @@ class HiddenEdges:
         self.by_column = None if cosine is None else cosine.tocsc()
 
     def fit(self) -> Kernel:
-        """Train with each temperature that comes into question; return the best kernel.
+        """Train with each candidate temperature; return the best kernel.
 
-        With an `ensemble` the best is trained again with other seeds.
+        With an `ensemble` the best temperature is trained again with other seeds.
         """
         best = max((self.train(tau) for tau in self.taus()), key=_validated).kernel
         tau, steps = float(best.chosen["tau"]), int(best.chosen["steps"])
@@ -147,14 +147,14 @@ class HiddenEdges:
         return mean_kernel([best, *others])
 
     def taus(self) -> tuple[float, ...]:
-        """Return the temperatures that come into question."""
+        """Return the candidate temperatures."""
         if self.config.tau is not None:
             return (self.config.tau,)
         choices = self.config.tau_choices
         return choices[:1] if self.held_out is None else choices
 
     def learner(self, tau: float) -> EdgeLearner:
-        """Return a training of a fresh network, a step at a time."""
+        """Return a training of a new network, step by step."""
         return EdgeLearner(self, tau)
 
     @cached_property
@@ -166,8 +166,8 @@ class HiddenEdges:
         """Train a network with this temperature from scratch.
 
         Args:
-            seed: the context's where it is None.
-            steps: ends there without looking at the validation part.
+            seed: seed; None means that of the context.
+            steps: number of steps, without validation; None stops early.
         """
         context, config, workers = self.context, self.config, self.context.workers
         look = self.held_out is not None and steps is None
@@ -176,13 +176,13 @@ class HiddenEdges:
         with seeded(seed):
             network = self.build(tau)
             rng = np.random.default_rng(seed)
-            # What a process draws for its share must not move what all of them draw alike.
+            # Two generators: one that all processes advance alike, and one for a process's share.
             own = rng if workers.world == 1 else np.random.default_rng([seed, workers.rank])
             batches = self.batches(network)
             trained = train(
                 network,
                 workers.parallel(
-                    network, lambda: self.loss(network, batches.draw(network, rng), own)
+                    network, lambda: self.loss(network, batches.sample_batch(network, rng), own)
                 ),
                 self._schedule(batches),
                 measure=(lambda: workers.once(lambda: self.measure(network))) if look else None,
@@ -198,7 +198,7 @@ class HiddenEdges:
         return _Candidate(kernel, trained.best or 0.0)
 
     def batches(self, network: HistoryNetwork) -> Batches:
-        """Return what draws the steps: of the whole graph, or of samples where it is large."""
+        """Return the sampler of batches: over the whole graph, or over samples of a large one."""
         config, edges = self.config, self.edges
         make: Callable[..., Batches] = WholeGraph
         if network.subgraphs and config.sample.applies(len(edges)):
@@ -230,7 +230,7 @@ class HiddenEdges:
     def scored(
         self, network: HistoryNetwork, batch: Batch, rng: np.random.Generator
     ) -> BatchScores:
-        """Return what scores a batch, with a share of the histories left out of their sums."""
+        """Return the scores of a batch, with dropout of history items."""
         dropout = self.config.regularise.history_dropout
         return BatchScores(
             network, batch, self.by_column, self.config.loss, dropout=dropout, rng=rng
@@ -239,10 +239,10 @@ class HiddenEdges:
     def regularised(
         self, loss: Tensor, scored: BatchScores, vectors: Tensor, rng: np.random.Generator
     ) -> Tensor:
-        """Return the loss with what is done against overfitting.
+        """Return the loss with regularisation terms.
 
         Args:
-            loss: of these item vectors by `scored`, times the share of the batch.
+            loss: loss of these item vectors by `scored`, times the share of the batch.
             vectors: [I, D].
         """
         settings, batch = self.config.regularise, scored.batch
@@ -280,15 +280,15 @@ class HiddenEdges:
 
 
 class EdgeLearner:
-    """One training of the problem, for agents that learn together (`kgrec.learning.joint`)."""
+    """One training of the problem, for joint training (`kgrec.learning.joint`)."""
 
     def __init__(self, problem: HiddenEdges, tau: float) -> None:
         self.problem, self.network = problem, problem.build(tau)
         self._batches = problem.batches(self.network)
 
     def loss(self, rng: np.random.Generator) -> Tensor:
-        """Return the loss of a batch, drawn as when the agent learns alone."""
-        return self.problem.loss(self.network, self._batches.draw(self.network, rng), rng)
+        """Return the loss of a batch, sampled as in training alone."""
+        return self.problem.loss(self.network, self._batches.sample_batch(self.network, rng), rng)
 
     def logits(self, visible: Interactions, users: IntArray) -> Tensor:
         """Score all items for the visible histories of users, float32 [B, I]."""
@@ -302,7 +302,7 @@ class EdgeLearner:
         return scored.scores(self.network.item_vectors(graph))
 
     def kernel(self, steps: int) -> Kernel:
-        """Return the kernel after so many steps."""
+        """Return the kernel after a number of steps."""
         return self.problem.kernel(self.network, {"tau": self.network.tau, "steps": steps})
 
 
@@ -313,7 +313,7 @@ def _contrast(
     config: ContrastConfig,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Return how badly two views of items with a hidden edge agree."""
+    """Return the contrastive loss between two views of the items with a supervision edge."""
     items = np.unique(batch.item)
     if len(items) > config.items:
         items = rng.choice(items, config.items, replace=False)

@@ -1,1 +1,1 @@
-"""The semantic agent: sentence vectors, whitened or projected to taste."""
+"""The semantic agent: sentence vectors, whitened or projected."""

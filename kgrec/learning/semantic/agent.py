@@ -1,4 +1,4 @@
-"""The semantic agent: likeness of what is written about items, which new items have too."""
+"""The semantic agent: similarity of item texts, which cold items have as well."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class SemanticConfig(AgentConfig):
     """Settings of the semantic agent.
 
     Attributes:
-        embedding_dim: principal directions kept of vectors that are not mapped; None chooses
-            among `embedding_dim_choices`.
-        whitening: 0 leaves the directions as long as they are, 1 makes them equally long; None
-            chooses among `whitening_choices`.
-        steps: how long a map of the vectors is learned, at most for the steps of its schedule;
-            0 learns none, None chooses.
-        projection: how it is learned.
-        max_names: names of entities that are added to an item's text at most.
-        history_power: p, how a history's length is divided out.
+        embedding_dim: number of principal directions of vectors that are not projected; None
+            chooses among `embedding_dim_choices`.
+        whitening: 0 keeps the variances of the directions, 1 makes them equal; None chooses among
+            `whitening_choices`.
+        steps: number of training steps of the projection, at most those of its schedule; 0 learns
+            none, None chooses.
+        projection: settings of the projection.
+        max_names: maximum number of entity names that are added to an item's text.
+        history_power: p, exponent of the normalisation by the length of a history.
     """
 
     reads_texts: ClassVar[bool] = True
@@ -52,15 +52,14 @@ class SemanticConfig(AgentConfig):
 
 
 class SemanticAgent:
-    """Cosine of sentence vectors, whitened or mapped to taste, of each item's text and the names
-    of its entities.
+    """Cosine of whitened or projected sentence vectors of item texts and entity names.
 
-    Whitening as in Su et al. 2021, "Whitening Sentence Representations", by half or in full. The
-    map is learned as in two-tower retrieval (Yi et al. 2019, "Sampling-Bias-Corrected Neural
+    Whitening as in Su et al. 2021, "Whitening Sentence Representations", in part or in full. The
+    projection is learned as in two-tower retrieval (Yi et al. 2019, "Sampling-Bias-Corrected Neural
     Modeling"), with these differences: both towers are one linear map of frozen vectors, a user
-    is the sum of a history, all items are in the softmax, and what makes an item popular is not
-    corrected for but learned from its text, so that cold items have a prior as well.
-    How long to learn is found out on items that are kept from the training.
+    is the sum of a history, all items are in the softmax, and popularity is not corrected for but
+    predicted from the text, so that cold items have a prior as well. The number of steps is chosen
+    on held-out items.
 
     An item without text gets the zero vector: its similarity to all items is 0.
     """
@@ -72,7 +71,7 @@ class SemanticAgent:
         self.config = config or SemanticConfig()
 
     def fit(self, context: FitContext) -> Kernel:
-        """Encode the texts and choose what is made of the vectors; see `Agent.fit`."""
+        """Encode the texts, and whiten or project the vectors; see `Agent.fit`."""
         directions = self._directions(context)
         held_out = context.held_out(self.config.objective)
         projected = self._projected(directions, context)
@@ -110,7 +109,7 @@ class SemanticAgent:
         )
 
     def _projected(self, directions: Directions, context: FitContext) -> Kernel | None:
-        """Return the kernel of the learned map, or None where it is of no use."""
+        """Return the kernel of the learned projection, or None where it gains nothing."""
         config = self.config
         if config.steps == 0 or not len(context.train.interactions):
             return None
@@ -140,7 +139,7 @@ class SemanticAgent:
 
 
 def _among(given: T | None, choices: tuple[T, ...], held_out: Validation | None) -> tuple[T, ...]:
-    """Return the values that come into question: the middle one where nothing can choose."""
+    """Return the candidate values: the middle one where there is no validation part."""
     if given is not None:
         return (given,)
     return choices if held_out is not None else (choices[len(choices) // 2],)

@@ -1,10 +1,10 @@
-"""Learning which directions of a text predict interactions: a linear map, and a prior.
+"""A linear projection of sentence vectors, and a prior, that predict interactions.
 
     Z       = rownorm(X W),   b = X f
     score   = |H|^-p · Σ_h Z_h · Z_i / τ + b_i
 
-with `X` the whitened sentence vectors, which never change, so that an item which nobody has had
-is mapped by its text as any other is. `W` begins as the identity: untrained, `Z` is `X`.
+with `X` the whitened sentence vectors, which are frozen, so that cold items are projected like any
+other. `W` starts as the identity: untrained, `Z` is `X`.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from kgrec.training.sparse import aggregate, csr_tensor
 
 
 class ProjectionConfig(FrozenModel):
-    """How the map is learned.
+    """Settings of the projection.
 
     Attributes:
-        whitening: of the sentence vectors that are mapped, as in `SemanticConfig`.
-        dim: size of the mapped vectors at most.
+        whitening: whitening of the sentence vectors, as in `SemanticConfig`.
+        dim: maximum size of the projected vectors.
         tau: temperature τ of the cosine.
-        dropout: share of the coordinates of the sentence vectors that are hidden in a step.
-        prior_rate: how much faster than the map the prior is learned; 0 learns none.
-        drop: share of the interactions that are hidden in a step and are its targets.
-        unseen: share of the items that are kept from the training, on which it is stopped early.
-        max_items: at most so many items are scored in a step, drawn by chance beside its own.
-        max_cells: at most so many scores in a step; more users than fit are drawn by chance.
+        dropout: dropout of the coordinates of the sentence vectors.
+        prior_rate: learning rate of the prior, as a factor of that of the map; 0 learns none.
+        drop: share of the interactions that are supervision edges in a step, the targets.
+        unseen: share of the items that are held out for early stopping.
+        max_items: maximum number of items that are scored in a step; beyond it they are sampled.
+        max_cells: maximum number of scores in a step; beyond it users are sampled.
     """
 
     whitening: float = Field(default=0.5, ge=0, le=1)
@@ -62,12 +62,12 @@ class ProjectionConfig(FrozenModel):
 
 @dataclass(frozen=True)
 class Projected:
-    """What the map makes of the items.
+    """The projected items.
 
     Attributes:
         vectors: Z, float32 [I, D].
         prior: b, float32 [I].
-        steps: of the training that gave it.
+        steps: number of training steps.
     """
 
     vectors: FloatArray
@@ -79,7 +79,7 @@ class Projection(nn.Module):
     """The map and the prior, over fixed sentence vectors.
 
     Args:
-        vectors: X, float32 [I, D], the strongest directions first; zero rows stay zero.
+        vectors: X, float32 [I, D], directions by descending variance; zero rows stay zero.
     """
 
     def __init__(self, vectors: FloatArray, config: ProjectionConfig, device: str = "cpu") -> None:
@@ -101,7 +101,7 @@ class Projection(nn.Module):
 
 
 def untrained(vectors: FloatArray, config: ProjectionConfig) -> Projected:
-    """Return the whitened vectors as they are."""
+    """Return the whitened vectors without a projection."""
     return _result(Projection(vectors, config), 0)
 
 
@@ -118,17 +118,18 @@ def learn_projection(
     progress: Progress = SILENT,
     files: TrainingFiles | None = None,
 ) -> Projected:
-    """Learn by predicting hidden interactions from those that are left, over all items.
+    """Learn to predict supervision edges from message edges, by a softmax over all items.
 
     Args:
         vectors: X, float32 [I, D].
         matrix: interactions, CSR [U, I].
         history_power: p.
-        steps: how long to learn, at most for the steps of the schedule; None finds out on items
-            that are kept from a first training, then learns from all. 0 where that gains nothing
-            over the untrained map.
-        objective: metric of the unseen items.
-        files: where the trainings log and keep their state.
+        steps: number of steps, at most those of the schedule; None chooses it in a first training
+            with held-out items, then trains on all items; it is 0 where the first training gains
+            nothing over the identity.
+        objective: metric of the held-out items.
+        seed: seed of all random generators.
+        files: logs and checkpoints.
     """
     learning = _Learning(vectors, config, history_power=history_power, seed=seed, device=device)
     watch = _Watch(progress, files)
@@ -145,7 +146,7 @@ def learn_projection(
 
 @dataclass(frozen=True)
 class _Watch:
-    """Where a training reports its progress, logs, and keeps its state."""
+    """Progress, logs and checkpoints of a training."""
 
     progress: Progress
     files: TrainingFiles | None
@@ -153,12 +154,12 @@ class _Watch:
 
 @dataclass(frozen=True)
 class _Learning:
-    """What the trainings of one map have in common.
+    """The common part of the trainings of one projection.
 
     Attributes:
         vectors: X, float32 [I, D].
         history_power: p.
-        seed: fixes every random draw of each of them.
+        seed: seed of all random generators.
     """
 
     vectors: FloatArray
@@ -169,7 +170,7 @@ class _Learning:
     device: str = "cpu"
 
     def steps(self, edges: Edges, objective: Objective | None, watch: _Watch) -> int:
-        """Return after how many steps items are found best that the training never saw."""
+        """Return the number of steps with the best metric of held-out items."""
         unseen = self._unseen(edges)
         hidden = unseen[edges.item]
         if not hidden.any() or hidden.all():
@@ -182,7 +183,7 @@ class _Learning:
         return steps if best is not None and best > before else 0
 
     def _unseen(self, edges: Edges) -> NDArray[np.bool_]:
-        """Draw items with interactions, bool [I]."""
+        """Sample the held-out items among those with interactions, bool [I]."""
         known = np.unique(edges.item)
         unseen = np.zeros(edges.num_items, dtype=np.bool_)
         rng = np.random.default_rng(self.seed)
@@ -193,7 +194,7 @@ class _Learning:
 def _finds(
     problem: _Problem, hidden: Edges, unseen: NDArray[np.bool_], objective: Objective | None
 ) -> Callable[[], float]:
-    """Return what measures how well the unseen items are ranked among themselves."""
+    """Return the validation metric: the ranking of held-out items among themselves."""
     columns = np.flatnonzero(unseen)
     ones = np.ones(len(hidden.user), dtype=np.float32)
     none = np.zeros(len(hidden.user), dtype=np.int64)
@@ -224,7 +225,7 @@ def _result(network: Projection, steps: int) -> Projected:
 
 
 class _Problem:
-    """One training: a network, the edges it learns from, and its draws."""
+    """One training: a network, its edges and its random generator."""
 
     def __init__(self, learning: _Learning, edges: Edges) -> None:
         self.learning, self.edges = learning, edges
@@ -241,7 +242,7 @@ class _Problem:
         steps: int | None = None,
         measure: Callable[[], float] | None = None,
     ) -> tuple[int, float | None]:
-        """Return the steps of the parameters that were kept, and what they measured."""
+        """Return step and metric of the parameters that were kept."""
         losses = self._losses()
         trained = train(
             self.network,
@@ -270,11 +271,11 @@ class _Problem:
             yield self.loss(hidden, users)
 
     def loss(self, hidden: NDArray[np.bool_], users: IntArray) -> Tensor:
-        """Return the loss of predicting the hidden edges of these users from their others.
+        """Return the loss of predicting the supervision edges of users from their message edges.
 
         Args:
-            hidden: which edges are targets, bool [E].
-            users: rows, [B].
+            hidden: whether an edge is a target, bool [E].
+            users: rows, int64 [B].
         """
         histories = self.histories(self.edges.where(~hidden))[users]
         targets = self.edges.where(hidden).matrix()[users]
@@ -293,7 +294,7 @@ class _Problem:
         return rows.to(self.device), items.to(self.device)
 
     def _items(self, kept: sp.csr_matrix, wanted: sp.csr_matrix) -> IntArray:
-        """Return the items of the step: all that are learned from, or a draw of them."""
+        """Return the items of the step: all training items, or a sample."""
         if len(self._learned) <= self.config.max_items:
             return self._learned
         own = np.union1d(kept.indices, wanted.indices)

@@ -32,23 +32,23 @@ class SequentialConfig(AgentConfig):
     """Settings of the sequential agent.
 
     Attributes:
-        fill: share of the examples whose targets are hidden items rather than the next ones; None
-            chooses 0 where the validation part is later than what is learned from, and 1 where it
-            lies among it.
-        steps: steps to train; None stops early by the validation part.
-        hidden: share of the items that are hidden to be targets.
-        horizon: how many of the next items are targets.
-        timeless: share of the histories that are read without times.
-        max_length: L, so many last items of a history are read; None takes 50 where the
-            next items are targets and 200 where hidden items are.
+        fill: share of the examples whose targets are masked items rather than the next ones; None
+            means 0 where the validation part is later than the training part, and 1 where both
+            are of the same time.
+        steps: number of training steps; None stops early by the validation metric.
+        hidden: share of the items that are masked as targets.
+        horizon: number of next items that are targets.
+        timeless: share of the histories whose times are dropped.
+        max_length: L, number of last items of a history that are read; None means 50 where the
+            next items are targets and 200 where masked items are.
         embedding_dim: size of the item vectors.
-        kappa: interactions at which an item is half known by its users.
-        drop: share of an item's interactions that are left out of its degree, by chance, in a step.
-        width, layers, heads, dropout: of the transformer; by default it has no layers, so that the
-            request attends to the items of the history and they not to each other.
-        batch_size: histories in a step.
-        max_cells: at most so many scores in a step; with very many items, some of them are drawn.
-        loss: what a wrong score costs, and which items a target is compared with.
+        kappa: κ, number of interactions at which an item's own embedding has weight one half.
+        drop: dropout of an item's interactions in its degree.
+        width, layers, heads, dropout: settings of the transformer; by default it has no layers, so
+            that the query attends to the history items and these not to each other.
+        batch_size: number of histories in a step.
+        max_cells: maximum number of scores in a step; beyond it candidates are sampled.
+        loss: loss and negative sampling.
     """
 
     reads_texts: ClassVar[bool] = True
@@ -86,11 +86,11 @@ class SequentialConfig(AgentConfig):
 
 
 class SequentialAgent:
-    """Weighs the items of a history by order, time and context, to predict what comes next.
+    """Learns history weights from order, time and context, to predict the next items.
 
-    See `kgrec.learning.sequential.network` for the network and its papers. Rows in a file have no
-    order: without times this agent would be a set model, which `collaborative` is better at, so
-    it learns nothing there.
+    See `kgrec.learning.sequential.network` for the network and its papers. Rows of a file have no
+    order: without times this agent would be a model of sets, as `collaborative` is, so it needs
+    times.
     """
 
     name: ClassVar[str] = "sequential"
@@ -110,7 +110,7 @@ class SequentialAgent:
 
 
 class SequenceProblem:
-    """One data set to learn sequences from.
+    """The training problem of one data set.
 
     Raises:
         NothingToLearnError: there are no times to order by.
@@ -142,7 +142,7 @@ class SequenceProblem:
         )
 
     def _fill(self) -> float:
-        """Return 1 where most of what is held out is not later than what is learned from."""
+        """Return 1 where most of the validation part is not later than the training part, or 0."""
         held_out = self.context.validation
         if held_out is None or not len(held_out):
             return 0.0
@@ -155,12 +155,12 @@ class SequenceProblem:
         context, config, workers = self.context, self.config, self.context.workers
         with seeded(context.seed):
             network, rng = self.network(), np.random.default_rng(context.seed)
-            # Draws for a process's share must not move what all of them draw alike.
+            # Two generators: one that all processes advance alike, and one for a process's share.
             own = rng if workers.world == 1 else np.random.default_rng([context.seed, workers.rank])
             source = self.source()
 
             def loss() -> Tensor:
-                examples, share = _shared(source.draw(self.budget.users, rng), workers)
+                examples, share = _shared(source.sample(self.budget.users, rng), workers)
                 return share * self.loss(network.train(), examples, own)
 
             trained = train(
@@ -179,19 +179,19 @@ class SequenceProblem:
         return self.kernel(network, self.chosen(trained.steps))
 
     def taus(self) -> tuple[float, ...]:
-        """Return the one temperature of the softmax, which is not a setting here."""
+        """Return the single temperature of the softmax, which is not a setting here."""
         return (1.0,)
 
     def learner(self, tau: float) -> SequenceLearner:
-        """Return a training of a fresh network, a step at a time; see `taus`."""
+        """Return a training of a new network, step by step; see `taus`."""
         return SequenceLearner(self)
 
     def chosen(self, steps: int) -> dict[str, float | int]:
-        """Return the settings that were chosen for a training of so many steps."""
+        """Return the chosen settings of a training with this number of steps."""
         return {"fill": self.fill, "max_length": self.settings.max_length, "steps": steps}
 
     def network(self) -> SequenceNetwork:
-        """Return a fresh network."""
+        """Return a new network."""
         return SequenceNetwork(
             self.context.train.num_items,
             self.features,
@@ -203,7 +203,7 @@ class SequenceProblem:
         )
 
     def source(self) -> ExampleSource:
-        """Return where the examples come from."""
+        """Return the sampler of examples."""
         config = self.config
         return ExampleSource(
             self.learned,
@@ -215,13 +215,13 @@ class SequenceProblem:
 
     @property
     def budget(self) -> Budget:
-        """How many histories a step has, and how many candidates where it has not all items."""
+        """Number of histories in a step, and of candidates where not all items fit."""
         size, cells = self.config.batch_size, self.config.max_cells
         room = Budget.of(len(self.degree), size, cells, self.config.loss)
         return replace(room, users=min(size, room.users))
 
     def items(self, degree: IntArray, rows: IntArray | None = None) -> Items:
-        """Return items (all, or those in rows) of which so many interactions are known, [I]."""
+        """Return all items, or those in `rows`, gated by their degree in the training data, [I]."""
         counts = degree if rows is None else degree[rows]
         gate = (counts / (counts + self.config.kappa)).astype(np.float32)
         return Items(gate, rows, self.context.device)
@@ -229,15 +229,15 @@ class SequenceProblem:
     def loss(
         self, network: SequenceNetwork, examples: Examples, rng: np.random.Generator
     ) -> Tensor:
-        """Return the loss of predicting the targets among the items not in the history."""
+        """Return the loss of the targets among the items that are not in the history; a scalar."""
         config, histories = self.config.loss, examples.histories
-        drawn, log_inclusion = negatives_of(
+        sampled, log_inclusion = negatives_of(
             self.degree, examples.item, histories.shape[0], self.budget, config, rng
         )
         rows = None
-        if drawn is not None:
-            rows = np.unique(np.concatenate([histories.item, examples.item, drawn]))
-        places = _Places(len(self.degree), rows, drawn, self.context.device)
+        if sampled is not None:
+            rows = np.unique(np.concatenate([histories.item, examples.item, sampled]))
+        places = _Places(len(self.degree), rows, sampled, self.context.device)
         items = self.items(rng.binomial(self.degree, 1.0 - self.config.drop), rows)
         history, candidate = network.vectors(items)
         prior = network.prior(items)
@@ -249,7 +249,7 @@ class SequenceProblem:
         scores = query @ places.columns(candidate).T + places.columns(prior)  # [B, C]
         scores[places.cells(histories.owner, histories.item)] = -torch.inf
         row, item = places.tensor(examples.row), places.tensor(places.of(examples.item))
-        if drawn is None and config == LossConfig():
+        if sampled is None and config == LossConfig():
             return softmax_loss(scores, row, item)
         positive = (query[row] * candidate[item]).sum(dim=1) + prior[item]  # [T]
         scores[places.cells(examples.row, examples.item)] = -torch.inf
@@ -283,7 +283,7 @@ class SequenceProblem:
 
 
 def _shared(examples: Examples, workers: Workers) -> tuple[Examples, float]:
-    """Return a process's examples, and the weight of their mean loss in that of all processes."""
+    """Return the examples of this process, and the weight of its mean loss among all processes."""
     if workers.world == 1:
         return examples, 1.0
     mine = workers.share(np.arange(len(examples.histories)))
@@ -296,14 +296,14 @@ def _shared(examples: Examples, workers: Workers) -> tuple[Examples, float]:
 
 
 class SequenceLearner:
-    """One training of the problem, for agents that learn together (`kgrec.learning.joint`)."""
+    """One training of the problem, for joint training (`kgrec.learning.joint`)."""
 
     def __init__(self, problem: SequenceProblem) -> None:
         self.problem, self.network, self._source = problem, problem.network(), problem.source()
 
     def loss(self, rng: np.random.Generator) -> Tensor:
-        """Return the loss of a batch, drawn as when the agent learns alone."""
-        examples = self._source.draw(self.problem.budget.users, rng)
+        """Return the loss of a batch, sampled as in training alone."""
+        examples = self._source.sample(self.problem.budget.users, rng)
         return self.problem.loss(self.network.train(), examples, rng)
 
     def logits(self, visible: Interactions, users: IntArray) -> Tensor:
@@ -317,47 +317,47 @@ class SequenceLearner:
             problem.context.device,
         )
         items = problem.items(problem.degree)
-        taken, candidate = self.network.train().vectors(items)
-        scores = self.network.queries(tokens, taken) @ candidate.T + self.network.prior(items)
+        history, candidate = self.network.train().vectors(items)
+        scores = self.network.queries(tokens, history) @ candidate.T + self.network.prior(items)
         return scores.index_put(
             places.cells(histories.owner, histories.item), scores.new_tensor(-torch.inf)
         )
 
     def kernel(self, steps: int) -> Kernel:
-        """Return the kernel after so many steps."""
+        """Return the kernel after a number of steps."""
         return self.problem.kernel(self.network, self.problem.chosen(steps))
 
 
 class _Places:
-    """Where the items of a step lie among its vectors and among its candidates.
+    """Positions of items among the vectors and among the candidates of a step.
 
     Args:
         num_items: I.
-        rows: the items with vectors, int64 [V]; None for all.
-        drawn: the candidates among them, int64 [C]; None for all.
+        rows: items with vectors, int64 [V]; None for all.
+        sampled: candidates among them, int64 [C]; None for all.
     """
 
     def __init__(
-        self, num_items: int, rows: IntArray | None, drawn: IntArray | None, device: str
+        self, num_items: int, rows: IntArray | None, sampled: IntArray | None, device: str
     ) -> None:
         self._rows, self._device = rows, device
         self._column = np.arange(num_items)
-        self._drawn = None
-        if drawn is not None:
+        self._sampled = None
+        if sampled is not None:
             self._column = np.full(num_items, -1, dtype=np.int64)
-            self._column[drawn] = np.arange(len(drawn))
-            self._drawn = self.tensor(self.of(drawn))
+            self._column[sampled] = np.arange(len(sampled))
+            self._sampled = self.tensor(self.of(sampled))
 
     def of(self, items: IntArray) -> IntArray:
-        """Return where the vectors of items are."""
+        """Return the positions of items among the vectors."""
         return items if self._rows is None else np.searchsorted(self._rows, items)
 
     def columns(self, values: Tensor) -> Tensor:
-        """Return the candidates' part of values of all items with vectors."""
-        return values if self._drawn is None else values[self._drawn]
+        """Return the values of the candidates from values of all items with vectors."""
+        return values if self._sampled is None else values[self._sampled]
 
     def cells(self, row: IntArray, items: IntArray) -> tuple[Tensor, Tensor]:
-        """Return the cells of the score matrix that hold these pairs, where it has them."""
+        """Return the cells of pairs in the score matrix, for pairs whose item is a candidate."""
         column = self._column[items]
         kept = column >= 0
         return self.tensor(row[kept]), self.tensor(column[kept])
@@ -367,7 +367,7 @@ class _Places:
 
 
 def _text(context: FitContext) -> tuple[FloatArray | None, str]:
-    """Return the sentence vectors of the items' texts, [I, S], and why there are none.
+    """Return the sentence vectors of the item texts, [I, S], or None and the reason.
 
     An empty text has the zero vector.
     """
@@ -377,7 +377,7 @@ def _text(context: FitContext) -> tuple[FloatArray | None, str]:
         return None, ""
     try:
         encoded = context.encode([texts[row] for row in written])
-    except ModelError as error:  # this agent learns without texts as well
+    except ModelError as error:  # this agent does not need texts
         return None, f"not read: {error}"
     vectors = np.zeros((context.train.num_items, encoded.shape[1]), dtype=np.float32)
     vectors[written] = encoded

@@ -1,4 +1,4 @@
-"""Histories with what followed them, drawn from users' interactions to learn from."""
+"""Training examples: histories and their targets, sampled from users' interactions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kgrec.model.histories import Histories
 Mask = NDArray[np.bool_]
 
 _ORDERED = 0.1
-"""So much of the interactions must lie in histories of several moments to give an order."""
+"""Minimum share of interactions in histories with several times, for an order to be learned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,19 +31,20 @@ class Examples:
 
 
 class ExampleSource:
-    """Draws examples of two sorts from whole histories.
+    """Samples two kinds of examples from whole histories.
 
-    *Following*: a moment is drawn; the items before it are the history, the next ones the
-    targets, and the request comes at their time or, half of the time, right after the history.
-    *Filling in*: items are hidden wherever they lie, and the others are the history (the cloze
-    of BERT4Rec, Sun et al. 2019, with the request after the end).
+    *Next items*: a time is sampled; the items before it are the history, the next ones the
+    targets, and the query time is theirs or, half of the time, right after the history. *Masked
+    items*: items are masked anywhere, and the others are the history (the cloze task of BERT4Rec,
+    Sun et al. 2019, with the query time after the end).
 
     Args:
-        histories: of all users.
-        fill: share of the examples that fill in.
-        hidden: share of the items that are hidden to be filled in.
-        horizon: how many of the next items are targets; those of one moment go together.
-        timeless: share of the histories that lose their times, so that such are read as well.
+        histories: histories of all users.
+        fill: share of examples with masked items.
+        hidden: share of the items that are masked.
+        horizon: number of next items that are targets; items of one time are all in or out.
+        timeless: share of the histories whose times are dropped, so that histories without times
+            are learned as well.
     """
 
     def __init__(
@@ -55,8 +56,8 @@ class ExampleSource:
         enough = histories.lengths > 1 if fill else _ordered(histories)
         self._users = np.flatnonzero(enough)
 
-    def draw(self, size: int, rng: np.random.Generator) -> Examples:
-        """Draw `size` examples; a user may be drawn more than once."""
+    def sample(self, size: int, rng: np.random.Generator) -> Examples:
+        """Sample `size` examples; users are sampled with replacement."""
         whole = self._histories[rng.choice(self._users, size)]
         row, rank = whole.owner, ranks(whole)
         filling = rng.random(size) < self._fill
@@ -82,13 +83,13 @@ class ExampleSource:
 
 
 def has_order(histories: Histories) -> bool:
-    """Say whether enough of the interactions have times that differ within a history."""
+    """Whether enough of the interactions have times that differ within a history."""
     lengths = histories.lengths
     return bool(lengths[_ordered(histories)].sum() > _ORDERED * lengths.sum())
 
 
 def ranks(histories: Histories) -> IntArray:
-    """Return how many items of the same history lie in earlier moments, for each entry, [N]."""
+    """Return the number of earlier items in the same history, for each entry, int64 [N]."""
     row = histories.owner
     order = np.lexsort((histories.at, row))
     at = histories.at[order]
@@ -101,17 +102,17 @@ def ranks(histories: Histories) -> IntArray:
 
 
 def _ordered(histories: Histories) -> Mask:
-    """Return which histories have several moments, [B]."""
+    """Return which histories have several distinct times, bool [B]."""
     several = ranks(histories) > 0
     return np.bincount(histories.owner[several], minlength=len(histories)) > 0
 
 
 def _cut(histories: Histories, rank: IntArray, rng: np.random.Generator) -> IntArray:
-    """Draw the rank of an item that is not of the first moment; where none is, a rank of none."""
+    """Sample the rank of an item that is not of the first time, or a rank beyond all, [B]."""
     chance = np.where(rank > 0, rng.random(len(rank)), -1.0)
     order = np.lexsort((chance, histories.owner))
-    drawn = rank[order[histories.start[1:] - 1]]
-    return np.where(drawn > 0, drawn, len(rank))
+    sampled = rank[order[histories.start[1:] - 1]]
+    return np.where(sampled > 0, sampled, len(rank))
 
 
 def _time_at(histories: Histories, chosen: Mask) -> IntArray:

@@ -1,4 +1,4 @@
-"""The network of `sequential`: item vectors, and a transformer that weighs a history.
+"""The network of `sequential`: item vectors, and attention that gives the history weights.
 
 score   = Σ_h w_h · F_h · V_i + gate_i · b_i + (1 − gate_i) · b0,   w_h as in `sequence_reader`
 V_i     = norm(B_i),   F_h = norm(B_h + gate_h · E'_h)
@@ -20,7 +20,7 @@ from kgrec.training.sparse import aggregate, csr_tensor
 
 
 class TensorTokens:
-    """`Tokens` as tensors on a device; kinds beyond the known ones become the unknown kind."""
+    """`Tokens` as tensors on a device; kinds beyond the vocabulary become the unknown kind."""
 
     def __init__(self, tokens: Tokens, kinds: int, device: str = "cpu") -> None:
         def tensor(array: FloatArray | IntArray) -> Tensor:
@@ -36,7 +36,7 @@ class TensorTokens:
 
 
 class Scale(nn.Module):
-    """Vectors along a logarithmic scale, linear between its knots."""
+    """Embeddings on a logarithmic scale, linear between its knots."""
 
     def __init__(self, width: int, init: float = 0.1) -> None:
         super().__init__()
@@ -50,13 +50,13 @@ class Scale(nn.Module):
 
 
 def _between(place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the knots below and above places, and how far they are from the lower, [N] each."""
+    """Return the knots below and above places, and the fraction between them, [N] each."""
     low = place.floor().long().clamp(max=KNOTS - 1)
     return low, (low + 1).clamp(max=KNOTS - 1), place - low
 
 
 class TransformerBlock(nn.Module):
-    """Self-attention and a feed-forward layer, each behind a layer norm (Xiong et al. 2020)."""
+    """Self-attention and a feed-forward layer, pre-norm (Xiong et al. 2020)."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class TransformerBlock(nn.Module):
         self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
 
     def forward(self, z: Tensor, hidden: Tensor) -> Tensor:
-        """Mix the tokens of each history.
+        """Return the tokens of each history after attention to each other, [B, N, d].
 
         Args:
             z: [B, N, d].
@@ -89,13 +89,13 @@ class TransformerBlock(nn.Module):
 
 
 class ReaderNetwork(nn.Module):
-    """History weights by attention of the request to the items of the history.
+    """History weights by attention of the query to the history items.
 
     See `kgrec.model.sequence_reader.SequenceReader` for the papers and what differs.
 
     Args:
-        settings: sizes.
-        dropout: share of inputs and outputs that is dropped in training.
+        settings: sizes of the reader.
+        dropout: dropout of inputs and outputs in training.
     """
 
     def __init__(self, settings: ReaderSettings, dropout: float = 0.0) -> None:
@@ -121,7 +121,7 @@ class ReaderNetwork(nn.Module):
 
         Args:
             tokens: T tokens of B histories.
-            content: C_h of the items of the tokens, [T, d].
+            content: C_h of the tokens' items, float32 [T, d].
         """
         request = self._request(tokens)
         logit = self._logit(tokens, self._token(tokens, content), request)
@@ -170,8 +170,8 @@ class Items:
     """The items of a step: all, or some of them.
 
     Args:
-        gate: how far each is known by its users, float32 [C].
-        rows: of the items in the catalogue, int64 [C], distinct; None for all.
+        gate: gate_i of each item, float32 [C].
+        rows: distinct rows of the items in the catalogue, int64 [C]; None for all.
     """
 
     def __init__(self, gate: FloatArray, rows: IntArray | None = None, device: str = "cpu") -> None:
@@ -179,7 +179,7 @@ class Items:
         self._rows, self._device = rows, device
 
     def of(self, table: Tensor) -> Tensor:
-        """Take the items' rows of a table with a row for each item of the catalogue."""
+        """Return the rows of these items from a table over the whole catalogue."""
         if self._rows is None:
             return table
         return table[torch.from_numpy(self._rows).to(self._device)]
@@ -202,8 +202,8 @@ class SequenceNetwork(nn.Module):
         text: sentence vectors, float32 [I, S], or None.
         settings: sizes of the reader.
         embedding_dim: D.
-        dropout: of the reader.
-        device: where the tensors live.
+        dropout: dropout of the reader.
+        device: device of the tensors.
     """
 
     def __init__(
@@ -237,7 +237,7 @@ class SequenceNetwork(nn.Module):
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """What the item vectors are made of."""
+        """The sources that the item vectors are learned from."""
         found: tuple[Source, ...] = ("interactions",)
         if self.feature is not None:
             found += ("facts",)
@@ -256,14 +256,14 @@ class SequenceNetwork(nn.Module):
         return _unit(history), _unit(base)
 
     def prior(self, items: Items) -> Tensor:
-        """Return the prior of some items, [C], which does not depend on the history."""
+        """Return the prior of some items, float32 [C]; it does not depend on the history."""
         return items.gate * items.of(self.bias) + (1 - items.gate) * self.cold_bias
 
     def queries(self, tokens: TensorTokens, vectors: Tensor) -> Tensor:
         """Return the query vector of each history, [B, D].
 
         Args:
-            tokens: whose items are rows of `vectors`.
+            tokens: tokens of B histories; their items are rows of `vectors`.
             vectors: F, [C, D].
         """
         values = vectors[tokens.item]  # [T, D]

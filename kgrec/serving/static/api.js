@@ -33,8 +33,8 @@ async function send(method, path, { query = {}, body, signal } = {}) {
     throw new ApiError(0, { what: "the server does not answer", remedy: "Is it still running? `kgrec serve` starts it." });
   }
   if (response.ok) return response.status === 204 ? null : response.json();
-  const told = await response.json().catch(() => ({ what: `the server answered ${response.status}` }));
-  throw new ApiError(response.status, told);
+  const failure = await response.json().catch(() => ({ what: `the server answered ${response.status}` }));
+  throw new ApiError(response.status, failure);
 }
 
 const part = encodeURIComponent;

@@ -1,4 +1,4 @@
-// The explorer: what is chosen stands in the address (#user=42&item=50), and the page follows it.
+// The explorer: the address holds the selected user and item (#user=42&item=50), and the page follows it.
 import { api, key } from "./api.js";
 import { combobox } from "./combobox.js";
 import { fill, h, problem, sentence, toast } from "./dom.js";
@@ -11,24 +11,24 @@ let shown = { user: null, item: null };
 let userSignal = new AbortController();
 let itemSignal = new AbortController();
 
-function chosen() {
+function selection() {
   const parameters = new URLSearchParams(location.hash.slice(1));
   return { user: parameters.get("user"), item: parameters.get("item") };
 }
 
 function go(next) {
   const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...chosen(), ...next })) if (value) parameters.set(name, value);
+  for (const [name, value] of Object.entries({ ...selection(), ...next })) if (value) parameters.set(name, value);
   location.hash = parameters.toString();
 }
 
 const openItem = (item) => go({ item });
 const person = new Person(at("person"), { choose: (user) => go({ user, item: null }), openItem });
-const recommendations = new Recommendations(at("recommendations"), { openItem, react, changed: () => { const { user, item } = chosen(); if (item) showItem(user, item); } });
-let listed = Promise.resolve(); // settles when the list of the user is there: an explanation is of that list
+const recommendations = new Recommendations(at("recommendations"), { openItem, react, changed: () => { const { user, item } = selection(); if (item) showItem(user, item); } });
+let listed = Promise.resolve(); // settles when the user's list is loaded: an explanation needs its request_id
 const why = new Why(at("why"), { openItem });
 
-/** Show an error where its answer was expected; ask for a key where one is wanted. */
+/** Show an error in place of the result; open the key dialog when a key is required. */
 function failed(error, place, retry) {
   if (error.name === "AbortError") return;
   if (error.status === 401) {
@@ -40,7 +40,7 @@ function failed(error, place, retry) {
 }
 
 async function follow() {
-  const { user, item } = chosen();
+  const { user, item } = selection();
   const sameUser = user === shown.user;
   const sameItem = sameUser && item === shown.item;
   shown = { user, item };
@@ -63,11 +63,11 @@ function showUser(user) {
   const showing = recommendations.show(user, signal);
   listed = showing.then(() => {}, () => {});
   showing
-    .then((found) => { if (!chosen().item && found.items.length && !found.fallback && wide()) replace(found.items[0].item_id); })
+    .then((found) => { if (!selection().item && found.items.length && !found.fallback && wide()) replace(found.items[0].item_id); })
     .catch((error) => failed(error, recommendations.list, () => showUser(user)));
 }
 
-/** On a wide page the first recommendation explains itself; the address says so, without a step back. */
+/** On a wide page, select the first recommendation; the address changes without a history entry. */
 function replace(item) {
   const parameters = new URLSearchParams(location.hash.slice(1));
   parameters.set("item", item);
@@ -90,14 +90,14 @@ function showItem(user, item) {
   if (!wide()) at("why").scrollIntoView({ behavior: "smooth" });
 }
 
-/** Tell what `user`, for whom the list was made, thinks of one item of it. */
+/** Send the feedback of `user`, the user of the list, about one of its items. */
 async function react(user, one, kind) {
   try {
     await api.feedback(user, one.item_id, kind);
     toast(`${kind === "like" ? "Liked" : "Disliked"} ${one.title}.`, { label: "Undo", run: () => undo(user, one) });
     await refresh(user);
   } catch (error) {
-    told(error);
+    showError(error);
   }
 }
 
@@ -106,24 +106,24 @@ async function undo(user, one) {
     await api.withdraw(user, one.item_id);
     await refresh(user);
   } catch (error) {
-    told(error);
+    showError(error);
   }
 }
 
-function told(error) {
+function showError(error) {
   if (error.name === "AbortError") return;
   if (error.status === 401) askForKey(error);
   toast(`${error.what ?? error.message}. ${error.remedy ?? ""}`);
 }
 
-/** Show the list and the history anew, unless somebody else is looked at by now. */
+/** Load the list and the history again, unless another user is shown by now. */
 async function refresh(user) {
   if (user !== shown.user) return;
   recommendations.remember();
   const { signal } = userSignal;
   const [found] = await Promise.all([recommendations.show(user, signal, { quiet: true }), person.show(user, signal)]);
   if (user !== shown.user) return;
-  const { item } = chosen();
+  const { item } = selection();
   if (!item) return;
   const listed = found.items.some((one) => one.item_id === item);
   if (listed || !found.items.length || !wide()) showItem(user, item); // its score has changed
@@ -166,13 +166,13 @@ async function start() {
   nameModel();
 }
 
-/** Say which model serves; nothing as long as the key for it is missing. */
+/** Show the id of the live model; nothing while the API key is missing. */
 async function nameModel() {
   const place = at("model");
   try {
-    const told = await api.model();
+    const model = await api.model();
     place.classList.remove("bad");
-    place.textContent = `model ${told.model_id} · ${told.items} items`;
+    place.textContent = `model ${model.model_id} · ${model.items} items`;
   } catch (error) {
     place.classList.toggle("bad", error.status !== 401);
     place.textContent = error.status === 401 ? "" : `not ready: ${error.what}`;

@@ -5,7 +5,7 @@ let count = 0;
 
 /**
  * Build a combobox.
- * search(text, signal) gives options { id, title, detail }; choose(option) is called with the one taken.
+ * search(text, signal) gives options { id, title, detail }; choose(option) is called with the selected one.
  */
 export function combobox({ label, placeholder, search, choose }) {
   const name = `combobox-${++count}`;
@@ -36,7 +36,7 @@ export function combobox({ label, placeholder, search, choose }) {
     } else input.removeAttribute("aria-activedescendant");
   }
 
-  function take(place) {
+  function select(place) {
     const option = options[place];
     if (!option) return;
     input.value = "";
@@ -45,11 +45,11 @@ export function combobox({ label, placeholder, search, choose }) {
     choose(option);
   }
 
-  function draw(found, note) {
+  function render(found, note) {
     options = found;
     fill(list, found.map((option, place) =>
       h("li", { id: `${name}-${place}`, role: "option", "aria-selected": "false", "data-id": option.id,
-        onmousedown: (event) => { event.preventDefault(); take(place); } },
+        onmousedown: (event) => { event.preventDefault(); select(place); } },
         h("span", {}, option.title), option.detail ? h("small", {}, option.detail) : null)),
       note ? h("li", { class: "note", role: "presentation" }, note) : null);
     show(document.activeElement === input);
@@ -63,9 +63,9 @@ export function combobox({ label, placeholder, search, choose }) {
     try {
       const found = await search(text, signal);
       shownFor = text;
-      draw(found, found.length ? "" : "Nothing found.");
+      render(found, found.length ? "" : "Nothing found.");
     } catch (error) {
-      if (error.name !== "AbortError") draw([], `${error.what ?? error.message}. ${error.remedy ?? ""}`);
+      if (error.name !== "AbortError") render([], `${error.what ?? error.message}. ${error.remedy ?? ""}`);
     }
   }
 
@@ -80,8 +80,8 @@ export function combobox({ label, placeholder, search, choose }) {
       mark(active < 0 && step < 0 ? options.length - 1 : (active + step + options.length) % options.length);
     } else if (event.key === "Enter") {
       event.preventDefault();
-      if (shownFor !== input.value.trim()) await look(); // whoever types fast means what they typed
-      take(active < 0 ? 0 : active);
+      if (shownFor !== input.value.trim()) await look(); // the options still belong to an earlier text
+      select(active < 0 ? 0 : active);
     } else if (event.key === "Escape") {
       input.value = "";
       show(false);

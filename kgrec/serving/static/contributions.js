@@ -1,10 +1,10 @@
-// The score taken apart: a bar for each history item, in the colours of the agents; they add up.
+// Attribution of the score: a bar for each history item, coloured by agent; the bars sum to the score.
 import { h, sentence } from "./dom.js";
-import { agentClass, did, score, signed, signedPercent } from "./format.js";
+import { agentClass, interaction, score, signed, signedPercent } from "./format.js";
 
 const FIRST = 8;
 
-/** Draw the bars of an explanation; `openItem(id)` is called when a history item is chosen. */
+/** Build the bars of an explanation; `openItem(id)` is called when a history item is selected. */
 export function contributions(explanation, openItem) {
   const declared = explanation.declared.map((one) => ({ ...one, by_agent: { profile: one.contribution } }));
   const rows = [...explanation.history, ...declared].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
@@ -46,7 +46,7 @@ function historyRow(row, scale, openItem) {
   if (row.words) return tableRow("", sentence(`users ${row.words}`), row.by_agent, row.contribution, scale);
   const effect = `${signedPercent(row.signed_share)} of the score. Without it the score would change by ${signed(row.deletion_effect)}.`;
   const name = h("button", { type: "button", class: "link", title: effect, "data-item": row.item_id, onclick: () => openItem(row.item_id) }, row.title);
-  return tableRow("", [name, " ", h("small", {}, did(row.kind, row.value))], row.by_agent, row.contribution, scale);
+  return tableRow("", [name, " ", h("small", {}, interaction(row.kind, row.value))], row.by_agent, row.contribution, scale);
 }
 
 function tableRow(kind, name, byAgent, value, scale) {
@@ -54,7 +54,7 @@ function tableRow(kind, name, byAgent, value, scale) {
     h("td", { class: "value" }, signed(value)));
 }
 
-/** Pieces to the right of zero for what adds to the score, to the left for what takes from it. */
+/** Positive contributions to the right of zero, negative ones to the left. */
 function track(byAgent, scale) {
   const box = h("div", { class: "bar", "aria-hidden": "true" });
   const zero = (scale.low / (scale.low + scale.high)) * 100;
@@ -79,7 +79,7 @@ function track(byAgent, scale) {
   return box;
 }
 
-/** One scale for all bars: what is summed over many items may run out of it, and fades there. */
+/** One scale for all bars: a sum over many items may exceed it, and its bar fades at the edge. */
 function scaleOf(rows, sums) {
   const side = (byAgent, sign) => Object.values(byAgent).reduce((sum, value) => sum + Math.max(sign * value, 0), 0);
   const most = (list, sign) => Math.max(0, ...list.map((byAgent) => side(byAgent, sign)));

@@ -1,6 +1,6 @@
 // Numbers, times and names as people read them.
 
-/** A score, to as many places as tell neighbours apart. */
+/** A score, rounded so that adjacent ranks still differ. */
 export function score(value, places = 3) {
   return Math.abs(value) >= 1000 ? value.toFixed(0) : value.toFixed(places);
 }
@@ -29,25 +29,26 @@ export function day(value) {
   return new Date(value).toLocaleDateString(undefined, { year: "numeric", month: "short", day: "numeric" });
 }
 
-const DID = { rating: "rated", view: "viewed", click: "looked at", play: "played", purchase: "bought", like: "liked", dislike: "disliked" };
+const INTERACTION_WORDS = { rating: "rated", view: "viewed", click: "looked at", play: "played", purchase: "bought", like: "liked", dislike: "disliked" };
 
-/** What was done with an item: `rated 4`. */
-export function did(kind, value) {
-  const word = DID[kind] ?? kind;
+/** An interaction in words: `rated 4`. */
+export function interaction(kind, value) {
+  const word = INTERACTION_WORDS[kind] ?? kind;
   return kind === "rating" && value !== null ? `${word} ${Number(value)}` : word;
 }
 
-/** What is known of a user: `librarian · age 32`. */
+/** The declared properties of a user: `librarian · age 32`. */
 export function profile(user) {
-  const known = Object.entries(user.properties ?? {});
-  return known.map(([name, value]) => (typeof value === "string" ? value : `${name.replaceAll("_", " ")} ${value}`)).join(" · ");
+  const properties = Object.entries(user.properties ?? {});
+  return properties.map(([name, value]) => (typeof value === "string" ? value : `${name.replaceAll("_", " ")} ${value}`)).join(" · ");
 }
 
-const KNOWN = ["linear", "collaborative", "semantic"];
-const met = new Map(KNOWN.map((name, place) => [name, place]));
+// Agents in the order of their colours; others get the next colour when they first occur.
+const FIRST_AGENTS = ["linear", "collaborative", "semantic"];
+const colourOf = new Map(FIRST_AGENTS.map((name, place) => [name, place]));
 
 /** The colour class of an agent: the same wherever it is shown. */
 export function agentClass(name) {
-  if (!met.has(name)) met.set(name, met.size);
-  return `agent-${met.get(name) % 8}`;
+  if (!colourOf.has(name)) colourOf.set(name, colourOf.size);
+  return `agent-${colourOf.get(name) % 8}`;
 }

@@ -15,19 +15,19 @@ function library() {
   return loading;
 }
 
-/** Build the section for the paths of an explanation; `ready` fills in the graph, `signal` takes it away. */
+/** Build the section for the paths of an explanation; `ready` renders the graph, `signal` removes it. */
 export function pathSection(explanation, signal) {
-  const told = h("div", { class: "evidence", "aria-live": "polite" }, h("p", { class: "muted" }, "Choose an edge or a node to see where the fact comes from."));
-  const canvas = h("div", { class: "graph", role: "img", "aria-label": `${explanation.paths.length} knowledge paths; the list below says them in words` });
+  const evidence = h("div", { class: "evidence", "aria-live": "polite" }, h("p", { class: "muted" }, "Choose an edge or a node to see where the fact comes from."));
+  const canvas = h("div", { class: "graph", role: "img", "aria-label": `${explanation.paths.length} knowledge paths; the list below gives them in words` });
   const list = h("details", {}, h("summary", {}, "The same in words"),
     h("ul", { class: "paths" }, explanation.paths.map((reason) =>
       h("li", { class: reason.because ? null : "also" }, sentence(reason.words), h("small", {}, `${signedPercent(reason.share)} of the score`), h("small", {}, `${source(reason.path.history)}; ${source(reason.path.item)}`)))));
   const ready = async () => {
     const cytoscape = await library();
     if (signal.aborted) return;
-    draw(cytoscape, canvas, explanation, signal, (facts) => fill(told, facts.map(fact)));
+    render(cytoscape, canvas, explanation, signal, (facts) => fill(evidence, facts.map(fact)));
   };
-  return { element: h("div", {}, canvas, told, list), ready };
+  return { element: h("div", {}, canvas, evidence, list), ready };
 }
 
 function fact(one) {
@@ -42,7 +42,7 @@ function source(one) {
   return `${from}, confidence ${percent(one.confidence)}`;
 }
 
-function draw(cytoscape, canvas, explanation, signal, tell) {
+function render(cytoscape, canvas, explanation, signal, onSelect) {
   const model = elements(explanation);
   const rows = Math.max(model.left, model.middle, 2);
   canvas.style.height = `${rows * ROW + 24}px`;
@@ -52,8 +52,8 @@ function draw(cytoscape, canvas, explanation, signal, tell) {
     boxSelectionEnabled: false, autoungrabify: true,
     layout: { name: "preset", fit: false, positions: (node) => position(node.data(), model, width, rows) },
   });
-  graph.on("tap", "edge", (event) => choose(graph, event.target, tell));
-  graph.on("tap", "node", (event) => choose(graph, event.target.connectedEdges(), tell));
+  graph.on("tap", "edge", (event) => select(graph, event.target, onSelect));
+  graph.on("tap", "node", (event) => select(graph, event.target.connectedEdges(), onSelect));
   graph.on("mouseover", "edge, node", () => { canvas.style.cursor = "pointer"; });
   graph.on("mouseout", "edge, node", () => { canvas.style.cursor = ""; });
   canvas.kgrec = graph;
@@ -70,13 +70,13 @@ function draw(cytoscape, canvas, explanation, signal, tell) {
   signal.addEventListener("abort", () => { observer.disconnect(); graph.destroy(); }, { once: true });
 }
 
-function choose(graph, edges, tell) {
-  graph.edges().removeClass("chosen");
-  edges.addClass("chosen");
-  tell(edges.map((edge) => edge.data("fact")));
+function select(graph, edges, onSelect) {
+  graph.edges().removeClass("selected");
+  edges.addClass("selected");
+  onSelect(edges.map((edge) => edge.data("fact")));
 }
 
-/** Each fact is one edge and each item or entity one node, however many paths pass there. */
+/** One edge for each fact and one node for each item or entity, however many paths use them. */
 function elements(explanation) {
   const nodes = new Map();
   const edges = new Map();
@@ -85,7 +85,7 @@ function elements(explanation) {
   };
   const target = `item ${explanation.item_id}`;
   node(target, "item", explanation.title);
-  // What carries the score comes first, so that a fact of both kinds is drawn as a cause.
+  // Paths that carry the score come first, so that a fact on paths of both kinds is rendered as a cause.
   for (const { path, because } of [...explanation.paths].sort((a, b) => b.because - a.because)) {
     const from = `history ${path.history.item_id}`;
     node(from, "history", path.history.title);
@@ -112,7 +112,7 @@ function elements(explanation) {
   return { elements: [...nodes.values(), ...edges.values()], ...placed([...nodes.values()], [...edges.values()]) };
 }
 
-/** Put entities beside the history items that lead to them, so that few edges cross. */
+/** Place entities at the mean height of the history items that lead to them, so that few edges cross. */
 function placed(nodes, edges) {
   const column = (kind) => nodes.filter((node) => node.data.kind === kind).map((node) => node.data);
   const [left, middle] = [column("history"), column("entity")];
@@ -139,7 +139,7 @@ function boxWidth(width) {
   return Math.max(84, Math.min(160, width * 0.22));
 }
 
-/** Small enough that the longest word, which is not broken, stays within its box. */
+/** The font size at which the longest word, which is not broken, fits its box. */
 function fontSize(data, box) {
   const room = (data.kind === "entity" ? box * 0.86 : box) - 12;
   const longest = Math.max(...data.label.split(/\s+/).map((word) => word.length), 1);
@@ -164,6 +164,6 @@ function style(width) {
       "overlay-opacity": 0 } },
     { selector: "edge[side = 'item']", style: { "source-endpoint": "270deg", "target-endpoint": "90deg" } },
     { selector: "edge[also = 1]", style: { "line-style": "dashed", opacity: 0.45 } },
-    { selector: "edge.chosen", style: { width: 3, "line-color": colour("--accent"), "target-arrow-color": colour("--accent"), color: colour("--text") } },
+    { selector: "edge.selected", style: { width: 3, "line-color": colour("--accent"), "target-arrow-color": colour("--accent"), color: colour("--text") } },
   ];
 }

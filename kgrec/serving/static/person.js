@@ -1,8 +1,8 @@
-// Who it is: the picker, what is known of them, and their history.
+// The user: search field, declared properties, and history.
 import { api } from "./api.js";
 import { combobox } from "./combobox.js";
 import { fill, h, icon, problem, sentence, skeleton } from "./dom.js";
-import { day, did, profile } from "./format.js";
+import { day, interaction, profile } from "./format.js";
 
 export class Person {
   constructor(root, { choose, openItem }) {
@@ -31,7 +31,7 @@ export class Person {
     return found;
   }
 
-  /** Show the start: somebody to pick, so that the first click already leads somewhere. */
+  /** Show the start page: a list of users to select from. */
   async welcome(signal) {
     fill(this.card, h("h2", {}, "Whose recommendations?"), h("p", { class: "muted" }, "Pick somebody, or type an id."));
     fill(this.list, skeleton(5, "Loading users"));
@@ -76,7 +76,7 @@ export class Person {
 
   entry(entry) {
     const opinion = entry.kind === "like" || entry.kind === "dislike";
-    const words = did(entry.kind, entry.value);
+    const words = interaction(entry.kind, entry.value);
     const mark = opinion ? h("span", { class: `mark ${entry.kind}`, title: words }, icon(entry.kind), h("span", { class: "sr-only" }, words))
       : entry.kind === "rating" ? h("span", { class: "mark", title: words }, h("span", { "aria-hidden": "true" }, `★ ${Number(entry.value)}`), h("span", { class: "sr-only" }, words))
         : h("span", { class: "mark" }, words);

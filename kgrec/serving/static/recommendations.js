@@ -1,4 +1,4 @@
-// The list: titles, scores, what each agent adds, reasons, and likes that change it.
+// The list: titles, scores, contributions of the agents, reasons, and feedback that changes it.
 import { api } from "./api.js";
 import { fill, h, icon, problem, sentence, skeleton } from "./dom.js";
 import { agentClass, percent, score, signedPercent } from "./format.js";
@@ -19,10 +19,10 @@ const whyNothing = (found, filtered) => {
 export class Recommendations {
   constructor(root, { openItem, react, changed }) {
     this.openItem = openItem;
-    this.changed = changed; // called when a knob has made another list
+    this.changed = changed; // called after the list was made anew with another filter or diversity
     this.react = react;
-    this.asking = new AbortController(); // ends the question before, whose answer nobody wants any more
-    this.turn = 0; // of the question that was asked last; the answers of earlier ones come too late
+    this.pending = new AbortController(); // aborts the previous request when a new one starts
+    this.turn = 0; // number of the latest request; responses of earlier ones are discarded
     this.requestId = null; // of the list that is shown
     this.before = new Map(); // item id to rank, in the list before the last reaction
     this.diversity = h("input", { type: "range", id: "variety", min: "0", max: "1", step: "0.1", value: "0" });
@@ -40,7 +40,7 @@ export class Recommendations {
   }
 
   welcome() {
-    this.asking.abort();
+    this.pending.abort();
     this.requestId = null;
     this.knobs.hidden = true;
     fill(this.note);
@@ -62,29 +62,29 @@ export class Recommendations {
     this.list.setAttribute("aria-busy", "true");
     const filter = this.filter.value.split(",").map((text) => text.trim()).filter(Boolean);
     const turn = ++this.turn;
-    this.asking.abort();
-    this.asking = new AbortController();
-    const either = AbortSignal.any([signal, this.asking.signal]);
+    this.pending.abort();
+    this.pending = new AbortController();
+    const either = AbortSignal.any([signal, this.pending.signal]);
     let found;
     try {
       found = await api.recommendations(userId, { k: 12, diversity: this.diversity.value, filter }, either);
     } catch (error) {
-      throw turn === this.turn ? error : overtaken();
+      throw turn === this.turn ? error : superseded();
     } finally {
       if (turn === this.turn) this.list.removeAttribute("aria-busy");
     }
-    if (turn !== this.turn) throw overtaken();
+    if (turn !== this.turn) throw superseded();
     this.requestId = found.request_id;
-    this.draw(userId, found, filter);
+    this.render(userId, found, filter);
     return found;
   }
 
-  /** Remember the ranks, so that the next list can show what moved. */
+  /** Keep the ranks, so that the next list can show the changes of rank. */
   remember() {
     this.before = new Map([...this.list.querySelectorAll("[data-item]")].map((card, place) => [card.dataset.item, place + 1]));
   }
 
-  draw(userId, found, filter) {
+  render(userId, found, filter) {
     const known = found.history === 1 ? "1 history item" : `${found.history} history items`;
     fill(this.note, found.fallback ? "" : `${known} → ${found.candidates} candidates, ${Math.round(found.milliseconds)} ms`);
     const top = Math.max(...found.items.map((one) => one.score), 1e-9);
@@ -94,14 +94,14 @@ export class Recommendations {
     } else parts.push(this.legend(found));
     if (!found.items.length) parts.push(h("p", { class: "empty" }, whyNothing(found, filter.length > 0)));
     parts.push(h("ol", {}, found.items.map((one) => this.card(userId, one, top, found.fallback))));
-    const held = this.held();
+    const focused = this.focused();
     fill(this.list, parts);
     this.mark(this.selected);
-    if (held) this.list.querySelectorAll("li.card")[held.place]?.querySelector(held.button)?.focus({ preventScroll: true });
+    if (focused) this.list.querySelectorAll("li.card")[focused.place]?.querySelector(focused.button)?.focus({ preventScroll: true });
   }
 
-  /** Where the keyboard stands in the list, so that a new list does not take it away. */
-  held() {
+  /** The position of the keyboard focus in the list, to restore it in a new list. */
+  focused() {
     const card = document.activeElement?.closest?.("li.card");
     if (!card || !this.list.contains(card)) return null;
     const { act } = document.activeElement.dataset;
@@ -139,15 +139,15 @@ export class Recommendations {
   mark(itemId) {
     this.selected = itemId;
     for (const card of this.list.querySelectorAll("[data-item]")) {
-      const chosen = card.dataset.item === itemId;
-      card.classList.toggle("selected", chosen);
-      card.querySelector(".open").setAttribute("aria-current", String(chosen));
+      const selected = card.dataset.item === itemId;
+      card.classList.toggle("selected", selected);
+      card.querySelector(".open").setAttribute("aria-current", String(selected));
     }
   }
 }
 
-function overtaken() {
-  return new DOMException("a later question overtook this one", "AbortError");
+function superseded() {
+  return new DOMException("a later request superseded this one", "AbortError");
 }
 
 function bar(one, top) {

@@ -1,5 +1,5 @@
-// Runs before the page is drawn, so that a chosen theme does not flash.
+// Runs before the first paint, so that the stored theme does not flash.
 (() => {
-  const chosen = localStorage.getItem("kgrec-theme");
-  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+  const stored = localStorage.getItem("kgrec-theme");
+  if (stored === "light" || stored === "dark") document.documentElement.dataset.theme = stored;
 })();

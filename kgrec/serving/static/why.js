@@ -1,4 +1,4 @@
-// One item: what the graph knows of it, why it is recommended, what is like it.
+// One item: its facts, the explanation of its score, and similar items.
 import { api } from "./api.js";
 import { contributions } from "./contributions.js";
 import { fill, h, problem, sentence, skeleton } from "./dom.js";
@@ -40,12 +40,12 @@ export class Why {
 
   about(item) {
     const known = Object.entries(item.properties).map(([name, value]) => `${name} ${value}`);
-    const met = item.interactions === 1 ? "1 interaction" : `${item.interactions} interactions`;
+    const interactions = item.interactions === 1 ? "1 interaction" : `${item.interactions} interactions`;
     const text = h("p", { class: "description short" }, item.description);
     const more = h("button", { type: "button", class: "link", onclick: () => { text.classList.remove("short"); more.remove(); } }, "Read on");
     return [
       h("h2", {}, item.title || item.item_id),
-      h("p", { class: "muted" }, [item.type, ...known, met].join(" · ")),
+      h("p", { class: "muted" }, [item.type, ...known, interactions].join(" · ")),
       item.description ? text : null,
       item.description.length > 180 ? more : null,
     ];
@@ -62,25 +62,25 @@ export class Why {
   }
 
   async reasons(place, userId, itemId, requestId, signal) {
-    let told;
+    let explanation;
     try {
-      told = await api.explanation(userId, itemId, requestId, signal);
+      explanation = await api.explanation(userId, itemId, requestId, signal);
     } catch (error) {
       if (error.status !== 404) throw error;
       fill(place, h("p", { class: "note" }, `${sentence(error.what)}, so there is nothing to take apart. ${error.remedy}`));
       return;
     }
-    const paths = told.paths.length ? pathSection(told, signal) : null;
+    const paths = explanation.paths.length ? pathSection(explanation, signal) : null;
     fill(place,
-      told.changed.map((change) => h("p", { class: "note changed" }, `Changed since the list was made: ${change.detail}.`)),
-      told.seen || told.candidate ? null : h("p", { class: "note" }, "The filters of the list leave it out."),
-      told.seen ? h("p", { class: "note" }, "Already in the history; explained from the rest of it.") : null,
+      explanation.changed.map((change) => h("p", { class: "note changed" }, `Changed since the list was made: ${change.detail}.`)),
+      explanation.seen || explanation.candidate ? null : h("p", { class: "note" }, "The filters of the list leave it out."),
+      explanation.seen ? h("p", { class: "note" }, "Already in the history; explained from the rest of it.") : null,
       h("h3", {}, "In words"),
-      h("ul", { class: "words" }, told.words.map((words) => h("li", {}, words))),
+      h("ul", { class: "words" }, explanation.words.map((words) => h("li", {}, words))),
       h("h3", {}, "How the score adds up"),
-      contributions(told, this.openItem),
+      contributions(explanation, this.openItem),
       h("h3", {}, "What connects them in the graph"),
-      paths ? paths.element : h("p", { class: "muted" }, "No fact of the graph connects this item to the history; the score comes from what people took together."));
+      paths ? paths.element : h("p", { class: "muted" }, "No fact of the graph connects this item to the history; the score comes from items that the same users interacted with."));
     if (paths) await paths.ready();
   }
 

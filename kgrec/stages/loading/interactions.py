@@ -1,4 +1,4 @@
-"""Edges into the graph by the node that they lead from: interactions, facts and links of tables."""
+"""Writes edges to the graph, grouped by head: interactions, and the facts and links of tables."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _Interaction = tuple[str, str, str]
 
 @dataclass
 class InteractionLoader:
-    """Writes interactions that come in the order of their users.
+    """Writes interactions that are sorted by user.
 
     Args:
         item_type: the item label of the domain, for items that are created.
         create_items: whether an unknown item is created; without it the interaction is refused.
-        refuse: takes what cannot be written.
+        refuse: called for each record that cannot be written.
     """
 
     store: GraphStore
@@ -44,7 +44,7 @@ class InteractionLoader:
     _fresh: frozenset[str] = frozenset()
 
     def write(self, interactions: Iterable[Spooled]) -> Iterator[Tally]:
-        """Write interactions, a transaction a batch; yields what each batch did."""
+        """Write interactions, one transaction a batch; yield the counts of each batch."""
         for batch in batched(interactions, INTERACTIONS_A_BATCH):
             yield self._write_batch(batch)
 
@@ -94,16 +94,16 @@ class InteractionLoader:
     def _read_users(
         self, wanted: Mapping[str, list[str]]
     ) -> tuple[list[str], dict[_Interaction, float]]:
-        """Return the users that the graph does not know, and what it holds of the wanted pairs.
+        """Return the users that are not in the graph, and the values of the wanted interactions.
 
-        The batch before may have ended within the first user. Where it created them, all that the
-        graph holds of them is of this load, whose keys are distinct, so nothing is asked.
+        A user may span two batches. Where the batch before created the user, all their
+        interactions in the graph are of this load, whose keys are distinct, so none is read.
         """
-        asked = [user for user in wanted if user not in self._fresh]
-        there = {r["user_id"] for r in self.store.read("ingest/users", users=asked, properties=[])}
-        new = [user for user in asked if user not in there]
+        unread = [user for user in wanted if user not in self._fresh]
+        there = {r["user_id"] for r in self.store.read("ingest/users", users=unread, properties=[])}
+        new = [user for user in unread if user not in there]
         self._fresh = frozenset(user for user in wanted if user not in there)
-        present = [user for user in asked if user in there]
+        present = [user for user in unread if user in there]
         known: dict[_Interaction, float] = {}
         items = [dict.fromkeys(wanted[user], True) for user in present]
         rows = self.store.read("ingest/interactions", users=present, items=items) if present else ()
@@ -129,7 +129,7 @@ class InteractionLoader:
 
 
 def _groups(interactions: Iterable[InteractionRecord]) -> list[dict[str, Any]]:
-    """Return columns for each user: lists of strings and numbers travel much faster than maps."""
+    """Return columns for each user: the driver sends lists of scalars much faster than maps."""
     groups = []
     for user_id, own in groupby(interactions, key=lambda one: one.user_id):
         rows = list(own)
@@ -153,17 +153,17 @@ _Line = tuple[int, LinkRecord]
 
 @dataclass(frozen=True)
 class LinkLoader:
-    """Writes edges that come in the order of their heads.
+    """Writes edges that are sorted by head.
 
-    Entities are created where they are not there; items and users are not, and an edge from or to
-    one that is not there is refused. What the table held before for a head that it still names, and
-    no longer holds, is withdrawn.
+    Missing entities are created; missing items and users are not, and an edge with one of them is
+    refused. An edge that an earlier version of the table held for a head that it still names, and
+    that this version does not hold, is withdrawn.
 
     Args:
         item_type: the item label of the domain.
         run_id: the run whose edges these are.
         ends: kinds of node that the table's relations lead from and to.
-        refuse: takes what cannot be written.
+        refuse: called for each record that cannot be written.
     """
 
     store: GraphStore
@@ -173,7 +173,7 @@ class LinkLoader:
     refuse: Refuse
 
     def write(self, links: Iterable[_Line]) -> Iterator[Tally]:
-        """Write edges, a transaction a batch of whole heads; yields what each batch did."""
+        """Write edges, one transaction a batch of whole heads; yield the counts of each batch."""
         batch: list[_Line] = []
         for line, link in links:
             if len(batch) >= LINKS_A_BATCH and link.head != batch[-1][1].head:
@@ -199,7 +199,7 @@ class LinkLoader:
         steps = list(changes.steps)
         items = sorted(node for kind, node in changes.losing if kind == "item")
         if items:
-            # What is withdrawn may have stood in place of a fact that the text states as well.
+            # A withdrawn fact may have replaced one that the text states as well: read it again.
             steps.append(("ingest/read_again", {}, {"items": items}))
         if steps:
             tally.entities = created_entities(steps, self.store.write_all(steps))
