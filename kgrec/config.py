@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     api_keys: SecretStr | None = None
     """Comma-separated `role:key` pairs that the HTTP API accepts; none leaves it on loopback."""
     llm_url: str | None = None
-    """Base of a server that speaks the chat-completions protocol, such as https://host/v1."""
+    """Base URL of a server with the chat-completions protocol, such as https://host/v1."""
     llm_model: str | None = None
     llm_key: SecretStr | None = None
 
@@ -70,7 +70,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def load_settings() -> Settings:
-    """Read the environment; raises ConfigError when a variable has a value of no use."""
+    """Read the environment; raises ConfigError when a variable has an invalid value."""
     try:
         return Settings()
     except ValidationError as error:
@@ -135,9 +135,9 @@ def seconds_of(given: str | float) -> float:
     """Return the seconds that a number, or a text such as `10m`, names.
 
     Raises:
-        ConfigError: it is no length of time, or not above 0.
+        ConfigError: it is not a duration, or not above 0.
     """
     found = _DURATION.fullmatch(str(given).strip())
     if found is None or not float(found[1]):
-        raise ConfigError("this is no length of time", value=given, remedy="Write 90s, 10m or 1h.")
+        raise ConfigError("this is not a duration", value=given, remedy="Write 90s, 10m or 1h.")
     return float(found[1]) * _UNITS[found[2]]

@@ -88,6 +88,6 @@ class GraphConstraintError(GraphError):
 
 
 class GraphReadOnlyError(GraphError):
-    """A read-only session was asked to write."""
+    """A write in a read-only session."""
 
     status = 403

@@ -1,8 +1,8 @@
 """HTTP requests with limits on time, tried again after failures that pass.
 
 httpx2 (the continuation of httpx) makes the request and tenacity decides about the next attempt. No
-redirect is followed unless asked for, since it would carry a key to another host. Errors name the
-reason and never the headers.
+redirect is followed unless the caller allows it, since it would carry a key to another host. Errors
+name the reason and never the headers.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class HttpFailure(Exception):
     Attributes:
         reason: in words, without secrets.
         transient: whether another attempt may succeed.
-        retry_after: seconds that the server asks to wait, None where it says nothing.
+        retry_after: seconds to wait by the server's Retry-After header, None without it.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ def _attempt(client: httpx2.Client, message: httpx2.Request, limits: RequestLimi
 
 
 class _Pause:
-    """How long to wait before an attempt: as the server asks, else exponentially longer."""
+    """Seconds before an attempt: by the server's Retry-After, else with exponential backoff."""
 
     def __init__(self, limits: RequestLimits) -> None:
         jitter = wait_random(0.0, limits.pause / 4)
@@ -139,8 +139,8 @@ class _Pause:
 
     def __call__(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
-        asked = error.retry_after if isinstance(error, HttpFailure) else None
-        return self._backoff(state) if asked is None else asked
+        requested = error.retry_after if isinstance(error, HttpFailure) else None
+        return self._backoff(state) if requested is None else requested
 
 
 def _log(state: RetryCallState) -> None:
@@ -149,7 +149,7 @@ def _log(state: RetryCallState) -> None:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """Return what a Retry-After header asks for: a number of seconds, or a date (RFC 9110)."""
+    """Return the seconds of a Retry-After header: a number of seconds, or a date (RFC 9110)."""
     if retry_after.isdigit():
         return float(retry_after)
     try:

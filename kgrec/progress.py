@@ -1,4 +1,4 @@
-"""How long work reports itself: the stages speak to this protocol, the command line draws it."""
+"""The interface by which long work reports its progress; the command line shows it as bars."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Task(Protocol):
         """Count steps as done."""
 
     def describe(self, text: str) -> None:
-        """Say something short of the present state, such as the validation metric."""
+        """Set a short description of the current state, such as the validation metric."""
 
 
 class Progress(Protocol):

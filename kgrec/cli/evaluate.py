@@ -109,10 +109,10 @@ def evaluate_command(
             help="Search settings on the validation part too, about so long in all: 90s, 10m, 1h."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Fixes every random draw.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random generators.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
     sample_users: Annotated[
-        int | None, typer.Option(help="Ask for so many test users, drawn by the seed.")
+        int | None, typer.Option(help="Number of test users, sampled by the seed.")
     ] = None,
     baseline: Annotated[
         Path | None,
@@ -144,7 +144,7 @@ def evaluate_command(
     logs: Annotated[Path | None, typer.Option(help="Folder for a log of every training.")] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(help="Folder for the state of the trainings; a killed one goes on from it."),
+        typer.Option(help="Folder for checkpoints, from which a killed training resumes."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -232,7 +232,7 @@ def print_result(result: EvaluationResult) -> None:
     if result.team.get("search"):
         out.print(_search(result.team["search"]))
     for name, reason in result.team["skipped"].items():
-        out.print(f"{name} took no part: {reason}", markup=False)
+        out.print(f"{name} was skipped: {reason}", markup=False)
     for name, reason in (result.team.get("failed") or {}).items():
         out.print(f"{name} failed: {reason}", markup=False)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result.seconds.items())

@@ -28,7 +28,7 @@ PipelineOption = Annotated[
 ]
 DomainOption = Annotated[str | None, typer.Option(help="Learn the items of this domain only.")]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, or cuda for the GPU.")]
-SeedOption = Annotated[int | None, typer.Option(help="Fixes every random draw.")]
+SeedOption = Annotated[int | None, typer.Option(help="Seed of all random generators.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Train even if nothing changed.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -133,7 +133,7 @@ def train_encoder(
         Path | None, typer.Option("--out", metavar="DIR", help="Where the encoder is written.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML of the encoder's settings.")] = None,
-    base: Annotated[str | None, typer.Option(help="What is adapted: a folder or a name.")] = None,
+    base: Annotated[str | None, typer.Option(help="Model to adapt: a folder or a name.")] = None,
     adapt: Annotated[
         Adapt | None, typer.Option(help="lora: low-rank additions; top: the last layers.")
     ] = None,
@@ -151,7 +151,8 @@ def train_encoder(
         Path | None, typer.Option(help="Words that mean the same, a group a line, with commas.")
     ] = None,
     paraphrase: Annotated[
-        bool, typer.Option("--paraphrase", help="Ask the model of KGREC_LLM_URL for paraphrases.")
+        bool,
+        typer.Option("--paraphrase", help="Get paraphrases from the model of KGREC_LLM_URL."),
     ] = False,
     device: DeviceOption = None,
     seed: SeedOption = None,
@@ -201,7 +202,7 @@ def train_encoder(
 
 def described_encoder(done: EncoderSummary) -> list[str]:
     """Return what an adaptation did, in lines."""
-    pairs = f"{done.taken:,} co-occurring pairs, {done.alike:,} alike by facts"
+    pairs = f"{done.co_occurring:,} co-occurring pairs, {done.alike:,} alike by facts"
     lines = [f"{done.texts:,} texts, {pairs}, {done.paraphrases:,} paraphrases."]
     for name, phase in done.phases.items():
         held = "nothing held out"
@@ -282,7 +283,7 @@ def _asked(model: Any) -> Any:
 
     if model is None:
         raise ConfigError(
-            "there is no language model to ask for paraphrases",
+            "there is no language model for paraphrases",
             value="--paraphrase",
             remedy="Set KGREC_LLM_URL and KGREC_LLM_MODEL, or leave the option out.",
         )

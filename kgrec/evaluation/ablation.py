@@ -36,10 +36,10 @@ def audited(dataset: Dataset, knowledge: Knowledge, *, seed: int) -> Dataset:
     """Return the data set with its knowledge reduced.
 
     Args:
-        knowledge: `full` leaves it; `none` takes away facts and texts; `no-facts` and `no-text`
-            take away one of them; `shuffled` gives each item the facts and the text of another,
-            so that their number and shape stay the same.
-        seed: of the permutation.
+        knowledge: `full` changes nothing; `none` removes facts and texts; `no-facts` and `no-text`
+            remove one of them; `shuffled` permutes facts and texts among the items, which keeps
+            their distribution.
+        seed: seed of the permutation.
     """
     if knowledge == "full":
         return dataset

@@ -45,15 +45,16 @@ from kgrec.progress import SILENT, Progress
 
 
 class EvaluateConfig(FrozenModel):
-    """What is measured and where the answers go.
+    """Settings of an evaluation and its outputs.
 
     Attributes:
         folder: atomic files; or else `train`, `valid` and `test` name TSV files.
         protocol: how interactions are held out; the split of the files by default.
         ks: lengths of the lists.
-        knowledge: all but `full` audit what knowledge adds.
-        history: what the team knows of a user at test time. It is fitted on train alone.
-        sample_users: where there are more test users, so many are drawn.
+        knowledge: `full`, or a reduction that audits the effect of knowledge; see `audited`.
+        history: the parts that are in the histories of test queries. The team is fitted on the
+            training part alone.
+        sample_users: maximum number of test users; beyond it they are sampled.
         baseline: a run of another system to compare with.
         group: a column of `NAME.user`: measure each group of users.
         relation: of which lists should hold each kind as the history does; found by itself.
@@ -62,7 +63,7 @@ class EvaluateConfig(FrozenModel):
         report: file for the result as JSON.
         html: file for a page with plots.
         logs: folder for a log of every training of the team.
-        resume: folder for the state of every training; one that was interrupted continues.
+        resume: folder for checkpoints, from which an interrupted training resumes.
     """
 
     folder: Path | None = None
@@ -93,7 +94,7 @@ def evaluate(
 
     Raises:
         ConfigError: the options contradict each other.
-        DataError: a file is missing, unreadable or of no use, or an output cannot be written.
+        DataError: a file is missing, unreadable or invalid, or an output cannot be written.
         ModelError: no agent finds anything to learn from, or scores are not numbers.
     """
     _check(config)
@@ -112,7 +113,7 @@ def evaluate(
 def _vectors_kept(
     config: EvaluateConfig, encode: Encode | None, progress: Progress
 ) -> Iterator[Encode | None]:
-    """Keep the vectors of texts while variants of a team are fitted, which ask for them again."""
+    """Cache text vectors while the variants of a team are fitted, which encode the same texts."""
     if encode is not None or not config.ablate:
         yield encode
         return
@@ -195,7 +196,7 @@ def _check(config: EvaluateConfig) -> None:
 
 
 def read_split(config: EvaluateConfig) -> SplitDataset:
-    """Read the files and hold out what the protocol says; raises as `evaluate` does."""
+    """Read the files and apply the protocol; raises as `evaluate` does."""
     unread = config.protocol.model_fields_set - settings_of(config.protocol).keys()
     if unread:
         raise ConfigError(
@@ -231,7 +232,7 @@ def _exported(folder: Path, given: bool) -> SplitDataset:
         raise ConfigError(
             "an export holds no split",
             value=str(folder),
-            remedy="Say how to split it: --protocol warm, temporal, cold-item or cold-user.",
+            remedy="Choose how to split it: --protocol warm, temporal, cold-item or cold-user.",
         )
     from kgrec.export.pyg import from_hetero
 

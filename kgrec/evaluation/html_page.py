@@ -15,8 +15,8 @@ _PLOTTED = ("recall", "ndcg", "mrr")
 _MEANINGS = {
     "coverage": "share of the items that are in any list",
     "gini": "inequality of how often items are listed, 0 to 1",
-    "novelty": "bits: how few users had what is listed",
-    "long_tail": "share of what is listed that is not of the most popular fifth",
+    "novelty": "self-information of the listed items by their users, in bits",
+    "long_tail": "share of listed items outside the most popular fifth",
     "diversity": "mean distance of the items of one list",
     "miscalibration": "divergence of a list's kinds from those of the history, in nats",
 }
@@ -130,7 +130,7 @@ def _baseline(result: EvaluationResult) -> str:
         for name in _PLOTTED
         for d in [at[name]]
     ]
-    plot = whiskers(intervals, "difference, with its interval", from_nought=True)
+    plot = whiskers(intervals, "difference, with its interval", from_zero=True)
     table = _table(["", *[f"@{k}" for k in baseline.at]], rows)
     note = (
         f"The run has {baseline.users:,} of the {result.ranking.users:,} users. p-values: paired "
@@ -186,7 +186,7 @@ def _ablation(result: EvaluationResult) -> str:
             means.append(f"{row.among_cold[k]['ndcg'].mean:.4f}")
         difference = "" if less is None else _difference(less)
         rows.append([escape(row.name), *means, difference, _seconds(row.seconds)])
-    plot = whiskers(intervals, f"ndcg@{k} less the team's", from_nought=True) if intervals else ""
+    plot = whiskers(intervals, f"ndcg@{k} less the team's", from_zero=True) if intervals else ""
     note = (
         '<p class="note">Agents that were fitted on the same data are reused; the '
         "coordinator chooses anew. p-values are corrected over the variants by Holm.</p>"
@@ -226,7 +226,7 @@ def _team(result: EvaluationResult) -> str:
         beside = f"blend {ranker['blend']:g}, the team {ranker['team']:.4f} on the same users"
         rows.append(["ranker", "", f"{ranker['ranker']:.4f}", "", beside])
     skipped = "".join(
-        f'<p class="note">{escape(name)} took no part: {escape(reason)}</p>'
+        f'<p class="note">{escape(name)} was skipped: {escape(reason)}</p>'
         for name, reason in team["skipped"].items()
     )
     skipped += "".join(

@@ -44,7 +44,7 @@ class HeldOutQueries:
         data: the split.
         history: `train+valid` adds the validation part to the histories.
         ks: lengths of the lists.
-        max_users: where there are more users, a sample of so many is measured.
+        max_users: maximum number of measured users; beyond it they are sampled.
         seed: of ties, samples and resamples.
     """
 

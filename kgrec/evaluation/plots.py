@@ -1,6 +1,6 @@
-"""Plots as SVG to be embedded in a page: no fonts, colours by the page's own variables.
+"""Plots as SVG for a page: no embedded fonts, colours by the page's variables.
 
-Matplotlib draws them, and is imported only then.
+Matplotlib is imported when a plot is made.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _STYLE: dict[Any, Any] = {
 
 
 class Interval(NamedTuple):
-    """One thing that is shown: a number with the interval it may lie in, and a note."""
+    """A number of a plot, with its confidence interval and a note."""
 
     label: str
     mean: float
@@ -54,7 +54,7 @@ class Interval(NamedTuple):
 
 
 def check_plots() -> None:
-    """Raise ConfigError where there is no matplotlib, before the work begins."""
+    """Raise ConfigError where matplotlib is missing, before the evaluation starts."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -63,21 +63,21 @@ def check_plots() -> None:
         ) from None
 
 
-def whiskers(rows: Sequence[Interval], title: str, *, from_nought: bool = False) -> str:
-    """Draw numbers with their intervals, one below the other.
+def whiskers(rows: Sequence[Interval], title: str, *, from_zero: bool = False) -> str:
+    """Return a plot of numbers with their intervals, one below the other.
 
     Args:
         rows: from the top.
-        title: what they are, for the axis and for those who cannot see it.
-        from_nought: whether they are differences, to be read against a line at 0.
+        title: title of the axis and of the image for screen readers.
+        from_zero: whether they are differences, shown with a line at 0.
     """
 
-    def draw(axes: Axes) -> None:
+    def plot(axes: Axes) -> None:
         place = range(len(rows))
         for y, row in zip(place, rows, strict=True):
             axes.plot([row.low, row.high], [y, y], color=_ACCENT, lw=2.4, solid_capstyle="round")
             axes.plot([row.mean], [y], "o", color=_ACCENT, ms=6, mec=_ACCENT)
-            # In a column of their own, where no line runs through them.
+            # Labels have a column of their own, so that no interval crosses them.
             axes.text(
                 1.02,
                 y,
@@ -86,7 +86,7 @@ def whiskers(rows: Sequence[Interval], title: str, *, from_nought: bool = False)
                 va="center",
                 color=_TEXT,
             )
-        if from_nought:
+        if from_zero:
             axes.axvline(0, color=_MUTED, lw=1)
         axes.set_yticks(list(place), [row.label for row in rows])
         axes.tick_params(axis="y", length=0, labelcolor=_TEXT)
@@ -97,14 +97,14 @@ def whiskers(rows: Sequence[Interval], title: str, *, from_nought: bool = False)
         axes.set_xlabel(title)
         axes.margins(x=0.06)
         axes.locator_params(axis="x", nbins=6)
-        if not from_nought:
+        if not from_zero:
             axes.set_xlim(left=max(axes.get_xlim()[0], 0.0))
 
-    return _svg(draw, 0.72 + 0.27 * len(rows), title)
+    return _svg(plot, 0.72 + 0.27 * len(rows), title)
 
 
 def bars(columns: Sequence[Interval], title: str, across: str) -> str:
-    """Draw numbers side by side, with their intervals and, below, their notes.
+    """Return a bar chart of numbers with their intervals and, below, their notes.
 
     Args:
         columns: from the left.
@@ -112,7 +112,7 @@ def bars(columns: Sequence[Interval], title: str, across: str) -> str:
         across: what the columns are.
     """
 
-    def draw(axes: Axes) -> None:
+    def plot(axes: Axes) -> None:
         place = range(len(columns))
         means = [column.mean for column in columns]
         errors = [
@@ -130,14 +130,14 @@ def bars(columns: Sequence[Interval], title: str, across: str) -> str:
         axes.set_xlabel(across)
         axes.set_ylabel(title)
         axes.set_ylim(bottom=0)
-        # A few bars are not to fill the plot.
+        # A fixed width for at least some columns, so that few bars do not fill the plot.
         spare = max(4 - len(columns), 0) / 2
         axes.set_xlim(-0.6 - spare, len(columns) - 0.4 + spare)
 
-    return _svg(draw, 3.1, f"{title} by {across}")
+    return _svg(plot, 3.1, f"{title} by {across}")
 
 
-def _svg(draw: Any, height: float, title: str) -> str:
+def _svg(plot: Any, height: float, title: str) -> str:
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -146,7 +146,7 @@ def _svg(draw: Any, height: float, title: str) -> str:
         figure.patch.set_alpha(0)
         axes = figure.add_subplot()
         axes.patch.set_alpha(0)
-        draw(axes)
+        plot(axes)
         return _inline(figure, title)
 
 

@@ -56,8 +56,8 @@ class HeldOutTargets:
         Args:
             seen: items that are not ranked for a user, CSR [U, I].
             test: interactions to find.
-            max_users: where more users have something to find, so many are drawn from them.
-            seed: of the draw.
+            max_users: maximum number of users with targets; beyond it they are sampled.
+            seed: seed of the sample.
 
         Raises:
             DataError: no test user has anything to find.
@@ -138,14 +138,14 @@ def rank_all(
     """Rank all items for each user, seen ones left out.
 
     Args:
-        ranker: what is measured.
-        histories: what the ranker may know, of U users, or CSR [U, I].
-        seen: what is left out of the lists, CSR [U, I].
+        ranker: the ranker.
+        histories: histories of U users that the ranker may read, or CSR [U, I].
+        seen: seen items, which are left out of the lists, CSR [U, I].
         users: rows of the users to rank for, [B].
         k: length of the lists.
         among: rows of the only items that are ranked, such as cold ones; all when absent.
         seed: orders items of equal score.
-        max_cells: at most so many scores are held at a time.
+        max_cells: maximum number of scores in memory.
 
     Raises:
         ModelError: a score is not a number.
@@ -182,16 +182,16 @@ def evaluate_ranking(
     """Measure a ranker on the test part.
 
     Args:
-        ranker: what is measured.
-        histories: what the ranker may know of each of U users, or CSR [U, I].
+        ranker: the ranker to measure.
+        histories: histories of U users that the ranker may read, or CSR [U, I].
         seen: items that are not ranked for a user, CSR [U, I]; usually train and valid.
         test: interactions to find. Those a user has already seen cannot be found and are dropped.
         ks: lengths of the lists.
         popularity: users of each item in training, for novelty, [I]; those of `histories`
             when absent.
         among: rows of the only items that are ranked, such as cold ones; all when absent.
-        max_users: where more users have something to find, a sample of so many is measured.
-        seed: orders items of equal score, draws the sample and the resamples of intervals.
+        max_users: maximum number of users with targets; beyond it they are sampled.
+        seed: seed of the order of ties, of the sample and of the bootstrap.
 
     Returns:
         the report, and the lists of length max(ks).

@@ -31,7 +31,7 @@ def read_run(path: Path, train: Dataset, users: IntArray, length: int) -> tuple[
     Args:
         path: lines of user, item and score, in any order; equal scores keep the order of lines.
         users: rows of the users that are measured, [B].
-        length: at most so many of the best are read.
+        length: maximum number of items of a list that are read, the best ones.
 
     Returns:
         item rows, best first, int64 [B, k], -1 for none, where k is the length, or as many items

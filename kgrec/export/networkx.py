@@ -31,7 +31,7 @@ from kgrec.schema import ENDS, NodeKind, load_schema
 
 _NODE_KEY = "id"
 """What node-link JSON calls the name of a node."""
-_TAKEN = frozenset({_NODE_KEY, "node_for_adding", "self"})
+_RESERVED = frozenset({_NODE_KEY, "node_for_adding", "self"})
 """Attributes that a node cannot have when NetworkX reads it back."""
 
 
@@ -133,10 +133,10 @@ def _add_nodes(
 def _add_node(
     graph: nx.MultiDiGraph, node: str, known: Mapping[str, Any], properties: Mapping[str, Any]
 ) -> None:
-    """Add a node; a property whose name is taken, in kgrec or in the file, gets a prefix."""
-    taken = _TAKEN | known.keys()
+    """Add a node; a property whose name is in use, in kgrec or in the file, gets a prefix."""
+    reserved = _RESERVED | known.keys()
     free = {
-        f"property_{name}" if name in taken else name: value
+        f"property_{name}" if name in reserved else name: value
         for name, value in _plain(properties).items()
     }
     graph.add_nodes_from([(node, {**free, **known})])

@@ -37,7 +37,7 @@ Encode = Callable[[Sequence[str]], FloatArray]
 """Texts to vectors, float32 [N, D]."""
 
 MAX_NAMES = 24
-"""So many names of an item's entities are read beside its text."""
+"""Maximum number of entity names that are added to an item's text."""
 
 
 def to_hetero(

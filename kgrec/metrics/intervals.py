@@ -31,15 +31,15 @@ def intervals(
 ) -> tuple[Values, Values]:
     """Return the lower and the upper end of the interval of each column's mean, float64 [M].
 
-    Efron (1979), percentile intervals: users are drawn with replacement, as often as there are
+    Efron (1979), percentile intervals: users are sampled with replacement, as often as there are
     users, the same ones for every column.
 
     Args:
         values: one row a user, float64 [B, M].
         level: share of the resampled means that lie within.
-        resamples: how often the users are drawn; when absent 2,000 times, fewer (200 at the
-            least) beyond 20,000 users, whose means hardly differ from draw to draw.
-        seed: of the draws.
+        resamples: number of resamples; None means 2,000, and fewer (at least 200) beyond 20,000
+            users, where means hardly differ between resamples.
+        seed: seed of the resamples.
     """
     return resampled(
         lambda weights: weights @ values,
@@ -80,7 +80,7 @@ def weights_of(num_users: int, resamples: int, *, seed: int) -> Iterator[NDArray
     step = max(1, _MOST_CELLS // max(num_users, 1))
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
-        # Drawing users by row and counting them is quicker than a multinomial of as many classes.
+        # Sampling users by row and counting is faster than a multinomial of as many classes.
         users = rng.integers(num_users, size=(rows, num_users))
         users += np.arange(rows)[:, None] * num_users
         counts = np.bincount(users.ravel(), minlength=rows * num_users)
@@ -123,7 +123,7 @@ def compare(
 
     Args:
         ours, theirs: metric to one value a user, float64 [B], in the same order of users.
-        seed: of the draws.
+        seed: seed of the permutations.
         permutations: how many; the least p-value is 1 / (permutations + 1). When absent 10,000,
             fewer (1,000 at the least) beyond 20,000 users.
 

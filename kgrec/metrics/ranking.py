@@ -2,7 +2,7 @@
 
 The definitions are those of RecBole and of Herlocker et al. (2004): recall divides by the number
 of right items, NDCG by the best attainable sum, MRR counts the first hit within `k`. `TopLists`
-ranks all items, with ties broken by chance.
+ranks all items, with ties broken at random.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def list_metrics(
         coverage: share of the items that are in any list.
         gini: inequality of how often the items are listed, 0 (all alike) to 1.
         novelty: mean of -log2 of the share of users who had the item, one added to both counts.
-        long_tail: share of what is listed that is not of the most popular fifth of the items
+        long_tail: share of listed items outside the most popular fifth of the items
             (Abdollahpouri et al. 2019).
     """
     shown = top[top >= 0]
@@ -181,7 +181,7 @@ def mask_others(scores: FloatArray, among: IntArray) -> None:
 class TopLists:
     """Picks the `k` best columns of score matrices.
 
-    Equal scores are ordered by a permutation of the items that is drawn once from `seed`, since
+    Equal scores are ordered by a permutation of the items that is sampled once from `seed`, since
     the order of ids often means something (first appearance, age) and would leak it.
     """
 

@@ -30,9 +30,9 @@ class Objective(FrozenModel):
     metric: Annotated[str, AfterValidator(_known)] = "ndcg"
     k: int = Field(default=20, ge=1)
     max_users: int = Field(default=4000, ge=1)
-    """Where there are more users, a sample of so many is measured."""
+    """Maximum number of measured users; beyond it they are sampled."""
     max_cells: int = Field(default=64_000_000, ge=1)
-    """No more users are measured than have so many scores together."""
+    """Maximum number of scores of all measured users together."""
 
 
 class Validation:
@@ -42,7 +42,7 @@ class Validation:
         train: histories of all users, U of them over I items, or CSR [U, I].
         held_out: interactions to find, of the same users and items.
         objective: the metric.
-        seed: draws the users where there are too many, and the order of ties.
+        seed: seed of the sample of users, and of the order of ties.
 
     Attributes:
         users: rows of the users that are measured, [B].

@@ -217,8 +217,8 @@ def load_domain(path: Path, core: Core) -> Domain:
     """Read and check one domain file.
 
     Raises:
-        SchemaError: a name is no identifier, shadows a name of the core, or a tail is unknown.
-        ConfigError: a key is unknown, or a value of no use, such as a type that there is not.
+        SchemaError: a name is not an identifier, shadows a name of the core, or a tail is unknown.
+        ConfigError: a key is unknown, or a value is invalid, such as an unknown type.
     """
     domain = parse_config(Domain, load_toml(path), origin=str(path))
     own = domain.item_label

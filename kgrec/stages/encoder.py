@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import scipy.sparse as sp
+from pydantic import AliasChoices, Field
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
 
 
 class EncoderSummary(FrozenModel):
-    """What an adaptation of the encoder did.
+    """The result of an adaptation of the encoder.
 
     Attributes:
-        folder: where it lies; `encoder = "<folder>"` in [train] puts it to use.
-        trained: False when this very encoder was there already.
-        texts: of items.
-        taken, alike: pairs of items that the same users took, and that are alike by facts.
-        paraphrases: that a language model gave.
-        phases: what each phase did, by name.
+        folder: folder of the encoder; `encoder = "<folder>"` in [train] selects it.
+        trained: False when the same encoder was in the folder already.
+        texts: number of item texts.
+        co_occurring, alike: number of pairs of items that share users, and that share facts.
+        paraphrases: number of paraphrases by a language model.
+        phases: result of each phase by name.
         peak_memory: bytes.
     """
 
@@ -45,7 +46,7 @@ class EncoderSummary(FrozenModel):
     trained: bool
     base: str
     texts: int
-    taken: int
+    co_occurring: int = Field(validation_alias=AliasChoices("co_occurring", "taken"))
     alike: int
     paraphrases: int
     phases: dict[str, dict[str, Any]]
@@ -68,17 +69,17 @@ def train_encoder(
     """Adapt the sentence encoder to a catalogue and write it to a folder.
 
     Args:
-        dataset: items with texts, the interactions to learn from (nothing else is looked at, so
-            what is held out stays held out), facts.
-        out: takes the encoder; one that lies there is replaced.
-        cache: takes the answers of the language model.
-        budget: seconds, about.
+        dataset: items with texts, facts, and the interactions of the training part, the only ones
+            that are read.
+        out: folder of the encoder; an encoder in it is replaced.
+        cache: folder of the cached answers of the language model.
+        budget: approximate seconds.
         synonyms: a file; see `read_synonyms`.
-        model: asked for paraphrases.
-        force: train even where this very encoder is there already.
+        model: language model for paraphrases; None uses none.
+        force: train even where the same encoder is in the folder already.
 
     Raises:
-        DataError: there is nothing to learn from, or a file is of no use.
+        DataError: there is nothing to learn from, or a file is invalid.
         ModelError: the base cannot be loaded, or the folder cannot be written.
         ConfigError: the device or peft is missing, or neither phase is to be run.
     """
@@ -93,7 +94,7 @@ def train_encoder(
     begun = time.perf_counter()
     config = config or EncoderConfig()
     if config.masked is None and config.contrast is None:
-        raise ConfigError("neither the words nor the pairs are to be learned", remedy="Leave one.")
+        raise ConfigError("both phases are disabled", remedy="Enable one.")
     check_free(out)
     catalogue = catalogue_of(dataset, config)
     fingerprint = _fingerprint(catalogue, config, budget, synonyms, model)
@@ -120,7 +121,7 @@ def train_encoder(
 
 
 def catalogue_of(dataset: Dataset, config: EncoderConfig) -> TextCatalogue:
-    """Return the texts as the semantic agent reads them, and which items belong together."""
+    """Return the texts as the semantic agent encodes them, and the related items."""
     from kgrec.learning.encoder.objective import TextCatalogue
     from kgrec.learning.encoder.pairs import co_consumption
     from kgrec.learning.knowledge_features import cosine_rows
@@ -129,11 +130,11 @@ def catalogue_of(dataset: Dataset, config: EncoderConfig) -> TextCatalogue:
     texts = dataset.described_items(SemanticConfig().max_names)
     if config.contrast is None:
         return TextCatalogue(texts)
-    taken = None
+    co_occurring = None
     if len(dataset.interactions) and config.facts < 1:
-        taken = co_consumption(dataset.matrix(), config.neighbours)
+        co_occurring = co_consumption(dataset.matrix(), config.neighbours)
     alike = cosine_rows(dataset, config.neighbours) if config.facts > 0 else None
-    return TextCatalogue(texts, taken, None if alike is None else sp.csr_matrix(alike.T))
+    return TextCatalogue(texts, co_occurring, None if alike is None else sp.csr_matrix(alike.T))
 
 
 def _augmenter(
@@ -144,7 +145,7 @@ def _augmenter(
     cache: Path,
     progress: Progress,
 ) -> tuple[Augmenter, int]:
-    """Return what changes texts, and how many paraphrases it has."""
+    """Return the augmentation of texts, and the number of paraphrases."""
     from kgrec.learning.encoder.pairs import Augmenter, read_synonyms
     from kgrec.text.language_model import paraphrased
 
@@ -171,7 +172,7 @@ def _summary(
         trained=True,
         base=config.base,
         texts=sum(bool(text.strip()) for text in catalogue.texts),
-        taken=0 if catalogue.co_occurring is None else int(catalogue.co_occurring.nnz),
+        co_occurring=0 if catalogue.co_occurring is None else int(catalogue.co_occurring.nnz),
         alike=0 if catalogue.alike is None else int(catalogue.alike.nnz),
         paraphrases=paraphrases,
         phases={name: report.model_dump() for name, report in adapted.phases.items()},

@@ -134,7 +134,7 @@ def test_what_comes_from_data_is_no_markup(result: EvaluationResult) -> None:
 
 def test_a_plot_is_the_same_every_time_and_says_what_it_is() -> None:
     rows = [Interval("cost in $", 0.2, 0.1, 0.3), Interval("x_1^2 $", -0.1, -0.2, 0.0)]
-    first, second = (whiskers(rows, 'a "metric"', from_nought=True) for _ in range(2))
+    first, second = (whiskers(rows, 'a "metric"', from_zero=True) for _ in range(2))
     assert first == second
     assert 'aria-label="a &quot;metric&quot;"' in first
     assert "cost in $" in first

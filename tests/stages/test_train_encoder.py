@@ -92,7 +92,7 @@ def test_what_a_protocol_holds_out_is_not_learned_from(
         options = ["--protocol", "cold-item", "--share", share, "--out", tmp_path / share]
         code, said, err = command(*shared, *options)
         assert (code, err) == (0, "")
-        pairs[share] = json.loads(said)["taken"]
+        pairs[share] = json.loads(said)["co_occurring"]
     # Of 60 items 48 or 12 are learned from, each with all others of its shelf at most.
     assert pairs["0.4"] < pairs["0.1"] / 3
 
@@ -161,7 +161,7 @@ def test_the_graph_is_adapted_to_and_its_model_knows_the_encoder(
         part, _ = held_apart(whole, TrainConfig(seed=seed))
         learned = catalogue_of(part, quick(base)).co_occurring
         taken[seed] = 0 if learned is None else learned.nnz
-    assert (done["taken"], json.loads(said)["taken"]) == (taken[plain.seed], taken[7])
+    assert (done["co_occurring"], json.loads(said)["co_occurring"]) == (taken[plain.seed], taken[7])
     assert taken[plain.seed] != taken[7]
     assert train(empty_store, "movies", adapted, home=tmp_path).model_id != second.model_id
 
@@ -170,7 +170,7 @@ def test_the_graph_is_adapted_to_and_its_model_knows_the_encoder(
     ("options", "code", "words"),
     [
         (["--no-masked", "--no-contrast"], 2, "neither"),
-        (["--budget", "soon"], 2, "no length of time"),
+        (["--budget", "soon"], 2, "not a duration"),
         (["--paraphrase"], 2, "no language model"),
         (["--base", "./nowhere"], 5, "no transformer model"),
         (["--facts", "2"], 2, "facts"),
