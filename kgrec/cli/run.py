@@ -46,11 +46,11 @@ def run(
 
     Example: kgrec run pipelines/movielens.toml --stage ingest
     """
-    from kgrec.stages.pipeline import chosen_stages, load_pipeline
+    from kgrec.stages.pipeline import load_pipeline, selected_stages
     from kgrec.stages.run import run_pipeline
 
     pipeline = load_pipeline(file, settings or ())
-    stages = chosen_stages(
+    stages = selected_stages(
         pipeline,
         only=stage.value if stage else None,
         first=first.value if first else None,

@@ -40,13 +40,13 @@ class SplitDataset:
 
     Attributes:
         train: catalogue, facts, texts and the interactions to learn from.
-        valid, test: the interactions to find: those that choices are made on, and the others.
-        valid_given, test_given: what is known of users, beyond `train`, at the time of these.
+        valid, test: targets of the validation and of the test part.
+        valid_given, test_given: histories beside `train` at the query times of these parts.
         cold: rows of the items that only `test` has, where the split holds items out.
         user_columns: values of each column of `NAME.user` in row order of the users, empty
             where there is none.
         rejects: rows that could not be used, as `file:line: reason`.
-        in_time: whether all that is known of a user comes before the interactions to find.
+        in_time: whether the histories of all users precede their targets.
     """
 
     name: str
@@ -199,7 +199,7 @@ def _user_columns(table: AtomicTable, users: Vocabulary) -> dict[str, tuple[str,
 def _typed(
     columns: Mapping[str, tuple[str, ...]], more: Mapping[str, AtomicTable]
 ) -> tuple[Column, ...]:
-    """Return the columns of users that are of use as features: numbers and categories."""
+    """Return the columns of users that can be features: numbers and categories."""
     kinds = dict(zip(more["user"].columns, more["user"].types, strict=True)) if columns else {}
     found = []
     for name, texts in columns.items():
@@ -242,7 +242,7 @@ def _interaction_rows(table: AtomicTable) -> Iterator[tuple[str, str, float, int
             table.reject(line, f"{error.reason}: {row}")
             continue
         if number is None:
-            table.reject(line, f"no number where one belongs: {row}")
+            table.reject(line, f"a number is expected: {row}")
             continue
         yield row[user], row[item], number, at
 

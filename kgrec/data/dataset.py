@@ -1,7 +1,7 @@
-"""What the agents learn from, as columns: interactions, facts, links and texts, by row index.
+"""The training data as columns: interactions, facts, links and texts, by row index.
 
-A `Dataset` comes from the graph (`kgrec.graph.training_data`) or from files (`kgrec.data.atomic`);
-nothing after it can tell which.
+A `Dataset` is read from the graph (`kgrec.graph.training_data`) or from files
+(`kgrec.data.atomic`); later code does not depend on which.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 
 MAX_CATEGORIES = 64
-"""Distinct values of a user property beyond which it is no category."""
+"""Maximum number of distinct values of a categorical property."""
 
 _FEW_CATEGORIES = 8
-"""So many distinct values make a category even where few users share one."""
+"""Number of distinct values up to which a property is categorical even with few users a value."""
 
 _MANY_CATEGORIES = 32
-"""Distinct texts beyond which those that are all numbers, such as ages, are numbers."""
+"""Number of distinct texts beyond which texts that are all numbers, such as ages, are numeric."""
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
@@ -78,7 +78,7 @@ class Interactions:
         return Interactions(*(np.concatenate(column) for column in columns))
 
     def first_times(self, num_users: int) -> IntArray:
-        """Return when each user's first interaction was, int64 [U], as `at`; 0 for none."""
+        """Return the time of each user's first interaction, int64 [U], as in `at`; 0 for none."""
         never = np.iinfo(np.int64).max
         first = np.full(num_users, never)
         np.minimum.at(first, self.user, self.at)
@@ -101,8 +101,8 @@ class Facts:
     Attributes:
         item, relation, entity: row indices, int64 [F]; `relation` indexes `relations`.
         confidence: float32 [F] in (0, 1].
-        relations: relation types; an edge that points at the item is a type of its own, with
-            the suffix `~`.
+        relations: relation types; an edge that leads to the item has its own type, with the suffix
+            `~`.
     """
 
     item: IntArray
@@ -147,14 +147,14 @@ class LinkType(NamedTuple):
 class Links:
     """Typed edges of the graph beside facts: one row an edge.
 
-    Entity to entity, item to item, user to user, user to entity: whatever leads further than from
-    an item to its own entities.
+    Entity to entity, item to item, user to user, user to entity: all edges but those from an item
+    to its own entities.
 
     Attributes:
         head, tail: row indices into the vocabulary of their kind, int64 [L].
         relation: index into `types`, int64 [L].
         confidence: float32 [L] in (0, 1].
-        types: what the edges are.
+        types: relation types with the kinds of node at both ends.
     """
 
     head: IntArray
@@ -210,12 +210,11 @@ class Column:
 
     @classmethod
     def of(cls, name: str, values: Sequence[object]) -> Column | None:
-        """Return a property as a typed column, or None where it is of no use as a feature.
+        """Return a property as a typed column, or None where it cannot be a feature.
 
-        Numbers stay numbers. Texts and truth values are categories. Where there are many of them,
-        texts that are all numbers become numbers; where there are too many, as of free text and
-        codes, they are of no use.
-        Lists, and properties that no user has, are of no use either.
+        Numbers stay numbers; texts and booleans are categories. With many distinct values, texts
+        that are all numbers become numbers. With too many, as of free text and codes, a property is
+        no feature; lists, and properties that no user has, are none either.
 
         Args:
             values: of each user in row order; None or an empty text where it is unknown.
@@ -248,7 +247,7 @@ class Dataset:
     """Vocabularies, interactions, facts and texts of one catalogue and its users.
 
     Attributes:
-        links: edges that lead further than facts do.
+        links: typed edges beside facts.
         user_columns: declared properties of the users.
         item_texts: title and description of each item, [I]; empty strings where there is none.
         entity_names: names in row order of `entities`, [N]; empty where entities have ids only.
@@ -284,7 +283,7 @@ class Dataset:
         """Return the text of each item followed by distinct names of its entities, [I].
 
         Args:
-            max_names: at most so many names.
+            max_names: maximum number of names.
         """
         names: list[dict[str, None]] = [{} for _ in range(self.num_items)]
         if self.entity_names:

@@ -125,7 +125,7 @@ class ItemKnowledge:
         self._links: dict[tuple[str, str, str], float] = {}
 
     def add_items(self, table: AtomicTable) -> None:
-        """Take prose columns as text, and every other list of tokens as facts."""
+        """Add prose columns as texts, and every other list of tokens as facts."""
         key = table.find(ITEM_COLUMNS)
         if key is None:
             raise missing_column(table, "item", ITEM_COLUMNS)
@@ -152,12 +152,12 @@ class ItemKnowledge:
             self._texts[item] = ". ".join(words)
 
     def add_graph(self, kg: AtomicTable, link: AtomicTable) -> None:
-        """Take triples: facts where they touch an item, links between entities elsewhere.
+        """Add triples: facts where one end is an item, links between entities otherwise.
 
-        Triples of items that `.link` has and the catalogue lacks, since nobody interacted with
-        them, are left out. A fact that points at its item gets the suffix `~`. An entity may stand
-        for several items, as editions of one work do: each has its facts.
-        A column `confidence` holds the confidence of a triple; without one it is 1.
+        Triples of items that are in `.link` and not in the catalogue, for lack of interactions, are
+        left out. A fact that leads to its item gets the suffix `~`. An entity may stand for several
+        items, such as editions of one work: each gets its facts. A column `confidence` holds the
+        confidence of a triple, 1 by default.
         """
         head, relation, tail = (
             column_of(kg, name) for name in ("head_id", "relation_id", "tail_id")
@@ -182,7 +182,7 @@ class ItemKnowledge:
                 kg.reject(line, f"{error.reason}: {row}")
                 continue
             if sure is None or not 0 < sure <= 1:
-                kg.reject(line, f"a confidence lies above 0 and at most at 1: {row}")
+                kg.reject(line, f"a confidence must be above 0 and at most 1: {row}")
                 continue
             for one in linked.get(row[head], ()):
                 self._add(one, row[relation], row[tail], sure)
@@ -194,7 +194,7 @@ class ItemKnowledge:
                 self._links[triple] = max(sure, self._links.get(triple, 0.0))
 
     def add_names(self, table: AtomicTable) -> None:
-        """Take the names of entities, of any number of words."""
+        """Add the names of entities, of any number of words."""
         entity, name = column_of(table, "entity_id"), column_of(table, "name")
         for row in table.rows:
             if row[entity] and row[name].strip():

@@ -1,4 +1,4 @@
-"""Rows as records: a row without its keys is an error, an odd cell that can be spared is not."""
+"""Rows to records: a row without its keys is an error, an invalid optional cell is not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from kgrec.data.sources import Source
 from kgrec.schema import Core, Domain
 
 Report = Callable[[object, str], None]
-"""Takes the value and the reason of a cell that the record goes without."""
+"""Called with the value and the reason of a cell that is left out of its record."""
 
 _WITHOUT = "; the row is kept without it"
 
@@ -72,7 +72,7 @@ class RowParser:
         return UserRecord(user_id, self._properties(cells, report))
 
     def interaction(self, cells: Mapping[str, Any]) -> InteractionRecord:
-        """Return the interaction of a row; raises CellError when any of its cells is of no use."""
+        """Return the interaction of a row; raises CellError when any of its cells is invalid."""
         value = 1.0
         if "value" in self.plan.roles:
             number = parse_value(self._cell(cells, "value"), "value")
@@ -108,7 +108,7 @@ class RowParser:
         return EntityRecord(node, properties, tuple(links), sources)
 
     def link(self, cells: Mapping[str, Any]) -> LinkRecord:
-        """Return the edge of a row; raises CellError when any of its cells is of no use."""
+        """Return the edge of a row; raises CellError when any of its cells is invalid."""
         name = self.source.relation or parse_text(self._cell(cells, "relation"), "relation") or ""
         if name not in self.domain.relations:
             raise CellError(f"relation is none of {', '.join(self.domain.relations)}", name)
@@ -200,7 +200,7 @@ def _entity(entity_type: str, name: str, role: str) -> Node:
 
 
 def _spared(parse: Callable[..., Any], report: Report, *given: Any) -> Any:
-    """Parse a cell that the record can go without; report one that is of no use."""
+    """Parse an optional cell; report an invalid one and return nothing."""
     try:
         return parse(*given)
     except CellError as error:

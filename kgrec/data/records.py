@@ -1,8 +1,8 @@
-"""What a row of a table becomes before it is written, and how its cells are parsed.
+"""Records of the rows of tables, and the parsing of their cells.
 
-Users, items, entities, interactions, facts, links. Ids are strings. A record is valid by
-construction of the reader (`kgrec.data.columns`): keys are not empty, numbers are finite, times
-lie in the past. A cell of no use is an error with a reason.
+Users, items, entities, interactions, facts, links. Ids are strings. The reader
+(`kgrec.data.columns`) creates valid records only: keys are not empty, numbers are finite, times are
+in the past. An invalid cell is an error with a reason.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Value = str | int | float | bool | tuple[str, ...]
 """What a property of a node may be."""
 
 MAX_ID = 512
-"""Characters of an id, everywhere; more is the trace of a wrong delimiter."""
+"""Maximum number of characters of an id; longer ids indicate a wrong delimiter."""
 
 TABLE = "table"
-"""The extractor of what a table holds."""
+"""The extractor of facts from tables."""
 
 _SPACE = re.compile(r"\s+")
 _ARTICLE = re.compile(
@@ -46,7 +46,7 @@ class Node(NamedTuple):
     """One end of a fact or a link.
 
     Attributes:
-        type, name: of an entity, which is created by them where it is not there; empty for others.
+        type, name: of an entity, from which a missing one is created; empty for other kinds.
     """
 
     kind: NodeKind
@@ -118,7 +118,7 @@ class EntityRecord:
         node: id, type and name.
         properties: name, aliases and others; one that the row leaves empty is not in it.
         links: to entities that its columns name.
-        sources: the columns that hold something for this entity.
+        sources: the columns with a value for this entity.
     """
 
     node: Node
@@ -134,8 +134,8 @@ class ItemRecord:
     Attributes:
         properties: of the row; one that it leaves empty is not in it.
         facts: entities that its multi-valued columns name.
-        sources: the columns that hold something for this item, so that facts of an earlier file
-            that they no longer hold can be withdrawn.
+        sources: the columns with a value for this item, so that facts of an earlier file that are
+            no longer in them can be withdrawn.
     """
 
     item_id: str
@@ -218,7 +218,7 @@ _UNITS = ((1e11, 1000.0), (1e14, 1.0), (1e17, 1e-3), (1e20, 1e-6))
 
 
 class CellError(ValueError):
-    """Why a cell is of no use."""
+    """Why a cell is invalid."""
 
     def __init__(self, reason: str, value: object) -> None:
         super().__init__(reason)
@@ -260,7 +260,7 @@ def parse_number(value: Any, role: str) -> float | None:
 
 
 def parse_value(value: Any, role: str) -> float | None:
-    """Return the value of an interaction; one so large that its square is none is of no use."""
+    """Return the value of an interaction; its square must be finite in single precision."""
     number = parse_number(value, role)
     if number is not None and abs(number) > MAX_VALUE:
         raise CellError(f"{role} is too large a number", value)

@@ -15,12 +15,12 @@ from kgrec.schema import load_schema
 
 
 class Selection(FrozenModel):
-    """What of the graph is learned from. A model carries the selection that it learned from.
+    """The part of the graph that is learned from; stored with each model.
 
     Attributes:
         domain: name of a domain, path of a domain file (kept absolute, for the model may be used
             from another folder), or None for the items of all.
-        kinds: kinds of interaction that count; None takes every kind of `core.toml`.
+        kinds: kinds of interaction that count; None means every kind of `core.toml`.
         at_least: the least value, by kind, with which an interaction is positive.
     """
 
@@ -54,7 +54,7 @@ class Selection(FrozenModel):
     def positive(self, kinds: Sequence[str], values: Sequence[float]) -> NDArray[np.bool_]:
         """Return whether each interaction is positive, [E].
 
-        What does not, a dislike or a low rating, still counts as seen.
+        Others, such as a dislike or a low rating, still make an item a seen item.
         """
         least = self._least()
         known = [least.get(kind, np.inf) for kind in kinds]

@@ -22,15 +22,15 @@ Kind = Literal["catalog", "users", "interactions", "entities", "relations"]
 class Source(TableFormat):
     """One entry of `[[sources]]`, or one file of `kgrec ingest`.
 
-    What is not given is guessed from names and values of the columns, and shown.
+    Other settings are guessed from names and values of the columns, and shown.
 
     Attributes:
         kind: what a row is: an item, a user, an interaction, an entity, or an edge of the graph.
         name: how summaries, runs and facts call it; the name of the file without its endings. A
-            table takes back the facts that one of the same name held before.
+            table withdraws facts that an earlier one of the same name held.
         path: the file; this or `dataset`.
         dataset: a public data set, fetched at first use; see `kgrec.data.public`.
-        optional: whether the pipeline goes on where the file is missing.
+        optional: whether the pipeline continues where the file is missing.
         columns: role or property to column, such as `item_id = "movie_id"`.
         relations: relation type to column and separator, such as `HAS_GENRE = "genres:|"`; an
             empty string keeps a relation from being guessed.

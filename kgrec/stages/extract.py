@@ -1,8 +1,8 @@
 """Extract: item texts out of the graph in a stream, the facts they state back into it.
 
 An item is read again only when its title or text changed or the extractor did, so a second run
-costs one scan. What a batch of items no longer states is withdrawn, what is new is written and
-they are marked as read, all in one transaction: a killed run goes on where it was.
+costs one scan. For each batch of items one transaction withdraws facts that the texts no longer
+state, writes new ones and marks the items as read, so that a killed run can be continued.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ExtractSummary(FrozenModel):
         unchanged: how many had been read before.
         words: words in the texts that were read.
         facts: facts found, by relation; one that a table holds already is counted too.
-        withdrawn: facts of earlier readings that were taken back.
+        withdrawn: facts of earlier readings that were withdrawn.
     """
 
     texts: int = 0
@@ -82,7 +82,7 @@ def extract(
     A fact that another source states with more confidence, such as a table's column, stays.
 
     Raises:
-        ModelError: the spaCy pipeline is nowhere to be found.
+        ModelError: the spaCy pipeline is not found.
         GraphError: the database refuses or fails a statement.
     """
     config = config or ExtractConfig()
@@ -143,10 +143,10 @@ def known_names(store: GraphStore, domain: Domain) -> dict[str, list[str]]:
         after = max(page["ids"])
     works = domain.reading.ner.get("WORK_OF_ART")
     if works is not None:
-        taken = {name for values in names.values() for name in values}
+        entity_names = {name for values in names.values() for name in values}
         for items in item_pages(store, label=domain.item_label):
             titles = (display_title(title) for title in items["titles"])
-            names[works] += [t for t in titles if " " in t and t not in taken]
+            names[works] += [t for t in titles if " " in t and t not in entity_names]
     return dict(names)
 
 

@@ -61,7 +61,7 @@ class IngestSummary(FrozenModel):
 
     Attributes:
         rejected: rows that were set aside.
-        cells_rejected: cells of no use, without which their rows were kept.
+        cells_rejected: invalid cells that were left out of rows that were kept.
         rejects: the file with these rows and cells; None when there are none.
         reasons: the most frequent reasons, with how often they occurred.
     """
@@ -89,7 +89,7 @@ class IngestSummary(FrozenModel):
 
     @property
     def changed(self) -> bool:
-        """Whether anything in the graph is other than before."""
+        """Whether anything in the graph has changed."""
         counts = (self.created, self.updated, self.users, self.items, self.entities)
         return any((*counts, self.facts, self.links, self.withdrawn))
 
@@ -115,7 +115,7 @@ def prepare(
 
     Raises:
         ConfigError: the source names a column, relation or kind that there is not.
-        DataError: the file is no usable table, or a data set cannot be fetched.
+        DataError: the file is not a valid table, or a data set cannot be fetched.
     """
     schema = load_schema()
     known = schema.domain(domain)
@@ -156,7 +156,7 @@ def ingest(
 
 
 class _Load:
-    """One table on its way."""
+    """The load of one table."""
 
     def __init__(
         self,

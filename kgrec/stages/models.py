@@ -1,4 +1,4 @@
-"""The trained models on disk and in the graph: which there are, which go, which comes back."""
+"""The trained models on disk and in the graph: list, show, prune and roll back."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class ModelEntry(FrozenModel):
     """One model: its state in the graph and its stored record.
 
     Attributes:
-        live: whether it answers.
-        previous: whether it is what `roll_back` brings back.
+        live: whether it is the live model.
+        previous: whether `roll_back` makes it live.
         slot: the vector property that it fills in the graph.
         trained_at: when its training ended; None when its files are not on this machine.
         published_at: when it was first published; None when it never was.
-        record: what is known of it; None when its files are missing or broken.
-        problem: why there is no record of files that are there.
+        record: its stored record; None when its files are missing or broken.
+        problem: why existing files have no record.
     """
 
     model_id: str
@@ -169,7 +169,7 @@ def show_model(
 def prune_models(
     store: GraphStore, models: Path, keep: int = 3, *, dry_run: bool = False
 ) -> Pruned:
-    """Remove models from this machine, and from the graph what it notes of them.
+    """Remove models from this machine, and their records from the graph.
 
     The live model, the previous one, those that hold vectors in the graph and the newest stay.
 
@@ -203,10 +203,10 @@ def roll_back(
     suggests_per_item: int = 20,
     progress: Progress = SILENT,
 ) -> Publication:
-    """Make the model live again that was before the present one.
+    """Make the previously live model live again.
 
-    Where the graph still holds its vectors and suggestions that is one transaction; otherwise
-    they are written first. Doing it twice leads back.
+    One transaction where the graph still holds its vectors and suggestions; otherwise they are
+    written first. A second call switches back.
 
     Raises:
         NotFoundError: no model was live before.

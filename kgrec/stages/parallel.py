@@ -1,4 +1,4 @@
-"""Training by several processes, each of which runs this: what they read, share and write.
+"""Training by several processes, each of which runs this module.
 
     torchrun --nproc_per_node 2 -m kgrec.training FOLDER --out model
     torchrun --nproc_per_node 2 -m kgrec.training --domain movies
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "--config", type=Path, help="TOML of the team, or of [train] with the graph"
     )
     parser.add_argument("--agents", help="names of agents, with commas")
-    parser.add_argument("--seed", type=int, help="fixes every random draw")
+    parser.add_argument("--seed", type=int, help="seed of all random generators")
     parser.add_argument("--device", help="cpu, or cuda: one GPU for each process")
     parser.add_argument(
         "--compress",

@@ -1,4 +1,4 @@
-"""A pipeline file: what is loaded, read, learned and published, in one frozen object."""
+"""A pipeline file: settings of ingest, extraction, training and publishing, as a frozen object."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 class PublishConfig(FrozenModel):
-    """What is written back to the graph.
+    """Settings of publishing.
 
     Attributes:
-        suggests_per_item: at most so many suggestions of each agent an item; None leaves it to
-            `kgrec.stages.publish`.
+        suggests_per_item: maximum number of suggestions of each agent for an item; None means the
+            default of `kgrec.stages.publish`.
     """
 
     suggests_per_item: int | None = Field(default=None, ge=1)
@@ -69,7 +69,7 @@ def load_pipeline(path: Path, settings: Sequence[str] = ()) -> Pipeline:
             variable that names a path is relative to the present folder.
 
     Raises:
-        ConfigError: the file is missing or malformed, or a key or value in it is of no use.
+        ConfigError: the file is missing or malformed, or a key or value in it is invalid.
         SchemaError: there is no such domain.
     """
     path = find_pipeline(path)
@@ -111,13 +111,13 @@ def find_pipeline(path: Path) -> Path:
     )
 
 
-def chosen_stages(
+def selected_stages(
     pipeline: Pipeline, *, only: Stage | None = None, first: Stage | None = None
 ) -> tuple[Stage, ...]:
     """Return the stages to run: all of the file, one of them, or those from one on.
 
     Raises:
-        ConfigError: both are asked for.
+        ConfigError: both are given.
     """
     if only is not None and first is not None:
         raise ConfigError(

@@ -1,9 +1,9 @@
 """Publish a trained team: blue and green vectors, suggestions, one switch.
 
 The idle vector property and its index are filled, then the suggestions, then one transaction
-moves `live`. The model that was live before keeps its property and its suggestions, so that one
-transaction brings it back; those of older models are removed. A publish that was killed is run
-again and goes on; readers see the old model whole until the switch and the new one after it.
+switches `live`. The model that was live before keeps its property and its suggestions, so that one
+transaction makes it live again; those of older models are removed. A killed publish is completed by
+running it again; readers see the old model until the switch, and the new one after it.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def publish(
     Args:
         team: the trained team.
         model_id: its id; the same id always means the same team.
-        suggests_per_item: at most so many suggestions of each agent an item.
+        suggests_per_item: maximum number of suggestions of each agent for an item.
 
     Raises:
         ModelError: graph and model have no item in common, or another publish claimed the slot.
@@ -305,9 +305,9 @@ def switch(store: GraphStore, model_id: str, slot: str) -> None:
 
 
 def remove_old_suggestions(store: GraphStore, progress: Progress = SILENT) -> int:
-    """Remove what models without a slot suggest; those with one are live or may go live at once.
+    """Remove the suggestions of models without a slot; those with one may become live at once.
 
-    Where there is none nothing is read; otherwise each item's own suggestions are, once.
+    Without such models nothing is read; otherwise the suggestions of each item are read once.
 
     Returns:
         how many were removed.

@@ -53,7 +53,7 @@ class _Run:
         self.model_id: str | None = None
 
     def ingest(self) -> None:
-        """Look at every source before the first is loaded, so that a wrong one stops the run."""
+        """Check every source before the first is loaded, so that an invalid one stops the run."""
         prepared = []
         for source in self.pipeline.sources:
             if _is_left_out(source):
@@ -152,7 +152,7 @@ def check_extract(pipeline: Pipeline, stages: Sequence[Stage]) -> None:
     """Check the settings of a stage whose module is too heavy to check them when they are read.
 
     Raises:
-        ConfigError: a key or value of `[extract]` is of no use.
+        ConfigError: a key or value of `[extract]` is invalid.
     """
     if "extract" in stages and pipeline.extract:
         from kgrec.stages.extract import ExtractConfig

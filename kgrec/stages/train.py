@@ -1,7 +1,7 @@
-"""Train: the graph as columns, a part held out to choose on, a team, its files.
+"""Train: read the graph as columns, hold out a validation part, fit a team, save it.
 
-A model is named by its content, and found again by its training key: data, settings, the source
-that learns and the libraries that compute. Where all these are the same it does nothing.
+A model's id is the hash of its content. Its training key is a hash of data, settings, source code
+and library versions; where a model with the same key exists, nothing is trained.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _CODE = (
     "text/encoder.py",
     "stages/train.py",
 )
-"""What learns or decides what is learned from, below the package; files or folders."""
+"""Files and folders of the package that a trained model depends on."""
 _LIBRARIES = ("numpy", "scipy", "torch", "torch-geometric", "transformers")
 
 
@@ -97,13 +97,13 @@ def known_models(models: Path) -> dict[str, ModelRecord]:
     for path in sorted(models.glob("[!.]*/config.json")):
         try:
             found[path.parent.name] = read_record(path.parent)
-        except ModelError:  # what is broken is of no use again, and `models show` names it
+        except ModelError:  # a broken model cannot be reused; `models show` reports it
             continue
     return found
 
 
 def data_fingerprint(dataset: Dataset) -> str:
-    """Hash all that may be learned from."""
+    """Hash all training data."""
     digest = hashlib.sha256()
     for part in _texts(dataset):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
@@ -114,7 +114,7 @@ def data_fingerprint(dataset: Dataset) -> str:
 
 @cache
 def code_digest() -> str:
-    """Hash the source of everything that learns."""
+    """Hash the source code that a trained model depends on."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for name in _CODE:
@@ -147,7 +147,7 @@ def _columns(dataset: Dataset) -> Iterator[NDArray[Any]]:
 
 
 def _encoder(config: TeamConfig) -> str:
-    """Say what texts are encoded with, where an agent reads any."""
+    """Return the identifier of the text encoder, empty where no agent reads texts."""
     reading = any(agent_class(name).Config.reads_texts for name in config.agents)
     return _hash(encoder_content(config)) if reading else ""
 
@@ -172,11 +172,11 @@ def _hash(text: str) -> str:
 
 
 class TrainConfig(TeamConfig):
-    """What is learned from, what is held out, and who is in the team.
+    """Settings of a training on the graph: its data, validation part and team.
 
     Attributes:
-        validation: share of each user's interactions that choices are made on; 0 holds out none.
-        order: whether those are drawn at random or are the latest.
+        validation: share of each user's interactions in the validation part; 0 holds out none.
+        order: whether these are random or the latest ones.
         kinds: kinds of interaction that count; None means all.
         at_least: least value, by kind, of an interaction that is a positive.
     """
@@ -198,12 +198,12 @@ class TrainConfig(TeamConfig):
 
 
 class TrainSummary(FrozenModel):
-    """What a training did; what it reports of the model is the model's record.
+    """The result of a training; figures of the model are those of its record.
 
     Attributes:
         trained: False when a model of the same data, settings and code was there already.
         reason: why it was trained, or that it was found.
-        metrics: what was measured while fitting.
+        metrics: metrics of the fit.
         shares: fixed share of each agent, summing to 1.
         failed: agents of the settings that could not be fitted, with the reason.
     """
@@ -240,8 +240,8 @@ def train(
         workers: the processes that train together; the first reads and writes.
         logs: folder for a log of every training.
 
-    A training that was killed goes on where it was: the state of the agents lies under
-    `<home>/checkpoints/<digest of the key>/` until the model is saved.
+    A killed training resumes from the checkpoints of its agents under
+    `<home>/checkpoints/<digest of the key>/`, which are removed when the model is saved.
 
     Raises:
         DataError: the graph holds no items, or no positive interactions.
@@ -322,7 +322,7 @@ def _fit(
 
 
 def held_apart(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Interactions | None]:
-    """Return the data to learn from and the interactions that choices are made on, if any."""
+    """Return the training part and the validation part, if any."""
     if not config.validation:
         return dataset, None
     ratios = (1.0 - config.validation, config.validation)

@@ -11,7 +11,7 @@ from kgrec.cli.run import StageName
 from kgrec.errors import ConfigError, SchemaError
 from kgrec.graph.store import GraphStore
 from kgrec.resources import resource_dir
-from kgrec.stages.pipeline import STAGES, chosen_stages, find_pipeline, load_pipeline
+from kgrec.stages.pipeline import STAGES, find_pipeline, load_pipeline, selected_stages
 
 FILE = """
 name = "small"
@@ -145,11 +145,11 @@ def test_the_pipelines_that_come_with_kgrec_are_sound(path: Path) -> None:
 
 def test_stages_are_chosen_in_their_order(file: Path) -> None:
     pipeline = load_pipeline(file)
-    assert chosen_stages(pipeline) == STAGES
-    assert chosen_stages(pipeline, only="train") == ("train",)
-    assert chosen_stages(pipeline, first="train") == ("train", "publish")
+    assert selected_stages(pipeline) == STAGES
+    assert selected_stages(pipeline, only="train") == ("train",)
+    assert selected_stages(pipeline, first="train") == ("train", "publish")
     with pytest.raises(ConfigError, match="exclude each other"):
-        chosen_stages(pipeline, only="train", first="ingest")
+        selected_stages(pipeline, only="train", first="ingest")
     assert tuple(name.value for name in StageName) == STAGES
 
 

@@ -169,7 +169,7 @@ def test_the_graph_is_adapted_to_and_its_model_knows_the_encoder(
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (["--no-masked", "--no-contrast"], 2, "neither"),
+        (["--no-masked", "--no-contrast"], 2, "both phases are disabled"),
         (["--budget", "soon"], 2, "not a duration"),
         (["--paraphrase"], 2, "no language model"),
         (["--base", "./nowhere"], 5, "no transformer model"),

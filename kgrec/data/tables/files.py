@@ -1,6 +1,6 @@
-"""How a file is laid out, and what every reader takes and yields.
+"""Formats of table files, the interface of their readers, and opening files.
 
-Files as bytes: unpacked, broken ones distinguished from missing ones, fingerprinted.
+Files are decompressed and fingerprinted; broken ones are distinguished from missing ones.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from kgrec.config import FrozenModel
 from kgrec.errors import DataError
 
 SetAside = Callable[[int, object, str], None]
-"""Takes the line, the value and the reason of a row that cannot be used."""
+"""Called with the line, the value and the reason of an invalid row."""
 
 Row = tuple[int, dict[str, Any]]
 """Line (row of a Parquet file), from 1, and cells by column."""
 
 
 class TableFormat(FrozenModel):
-    """How a file is laid out; what is None is found out from the file.
+    """The format of a file; settings of None are detected from the file.
 
     Attributes:
         format: csv, tsv, jsonl or parquet.
@@ -62,7 +62,7 @@ def check_distinct(path: Path, names: list[str]) -> None:
 
 
 def ignore(line: int, value: object, reason: str) -> None:
-    """Drop a row while a file is only looked at; it is reported when the file is read."""
+    """Ignore an invalid row while a format is detected; it is reported when the file is read."""
 
 
 LineT = TypeVar("LineT", str, bytes)
@@ -73,7 +73,7 @@ _BROKEN_OFF = (EOFError, gzip.BadGzipFile, zlib.error)
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a file holds, in short: the start of its SHA-256 and how many lines it has."""
+    """A summary of a file's content: the start of its SHA-256 and its number of lines."""
 
     digest: str
     lines: int

@@ -1,7 +1,7 @@
-"""Delimited text read line by line: one broken row is one broken row, never the rest of the file.
+"""Delimited text read line by line, so that a broken row never affects the rest of the file.
 
-The reader of the standard library swallows everything behind a quote that is not closed. Here
-such a row is given up after its first line, and reading goes on with the second.
+The reader of the standard library reads everything after an unclosed quote as one cell. Here such a
+row is rejected after its first line, and reading continues with the second.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class BrokenRow:
-    """A line that is no row, and why."""
+    """A line that is not a valid row, and why."""
 
     line: int
     text: str
@@ -34,12 +34,12 @@ class BrokenRow:
 
 
 class _Feed:
-    """Lines for a csv reader that can be given back."""
+    """Lines for a csv reader that can be pushed back."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
         self._back: deque[str] = deque()
-        self._taken: list[str] = []
+        self._consumed: list[str] = []
         self._before = 0
 
     def __iter__(self) -> Iterator[str]:
@@ -47,7 +47,7 @@ class _Feed:
 
     def __next__(self) -> str:
         line = self._back.popleft() if self._back else next(self._lines)
-        self._taken.append(line)
+        self._consumed.append(line)
         return line
 
     @property
@@ -57,21 +57,21 @@ class _Feed:
 
     @property
     def first(self) -> str:
-        return self._taken[0] if self._taken else ""
+        return self._consumed[0] if self._consumed else ""
 
     @property
     def spans_lines(self) -> bool:
-        return len(self._taken) > 1
+        return len(self._consumed) > 1
 
     def begin(self) -> None:
         """Begin a row with the next line."""
-        self._before += len(self._taken)
-        self._taken.clear()
+        self._before += len(self._consumed)
+        self._consumed.clear()
 
     def give_up(self) -> None:
-        """Keep the first line of the present row as consumed and give the others back."""
-        self._back.extendleft(reversed(self._taken[1:]))
-        del self._taken[1:]
+        """Keep the first line of the current row as consumed and push the others back."""
+        self._back.extendleft(reversed(self._consumed[1:]))
+        del self._consumed[1:]
 
 
 def read_delimited(
@@ -134,7 +134,7 @@ def sniff_delimiter(lines: Sequence[str], usual: str) -> str:
     """Return the delimiter that cuts the first lines into the most columns.
 
     Args:
-        usual: what files of this name have; taken when nothing else fits better.
+        usual: delimiter by the file's suffix; used when no other fits better.
     """
     order = sorted(DELIMITERS, key=lambda delimiter: delimiter != usual)
     return max(order, key=lambda d: column_count(lines, d, quoted=d != "\t"))

@@ -1,1 +1,1 @@
-"""Records into the graph: what is there is compared first, so only what differs is written."""
+"""Loading of records into the graph: they are compared with it, and only differences written."""

@@ -20,7 +20,7 @@ ITEMS_A_BATCH = 2_000
 OF_ANOTHER_DOMAIN = "the id belongs to an item of another domain"
 
 Refuse = Callable[[int, object, str], None]
-"""Takes the line, the value and the reason of a record that cannot be written."""
+"""Called with the line, the value and the reason of a record that cannot be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ItemLoader:
     Args:
         item_type: the item label of the domain.
         run_id: the run whose facts these are.
-        refuse: takes what cannot be written.
+        refuse: called for each record that cannot be written.
     """
 
     store: GraphStore
@@ -45,7 +45,7 @@ class ItemLoader:
     refuse: Refuse
 
     def write(self, batch: Sequence[tuple[int, ItemRecord]]) -> Tally:
-        """Write items with distinct ids in one transaction; what is there already is left alone.
+        """Write items with distinct ids in one transaction; unchanged ones are not written.
 
         Args:
             batch: line and item.
@@ -67,7 +67,7 @@ class ItemLoader:
         tally.unchanged = len(items) - tally.created - tally.updated
         steps = [*self._item_steps(new, changed), *changes.steps]
         if changes.losing:
-            # The fact that goes may have stood in place of one that the text states as well.
+            # A withdrawn fact may have replaced one that the text states as well: read it again.
             losing = sorted(item for _, item in changes.losing)
             steps.append(("ingest/read_again", {}, {"items": losing}))
         if steps:
@@ -112,7 +112,7 @@ def differs(properties: Mapping[str, Value], known: Mapping[str, Any] | None) ->
 
 
 def sendable(properties: Mapping[str, Value]) -> dict[str, Any]:
-    """Return properties as the driver takes them."""
+    """Return properties as values that the driver accepts."""
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in properties.items()
@@ -129,7 +129,7 @@ class UserLoader:
     store: GraphStore
 
     def write(self, batch: Sequence[tuple[int, UserRecord]]) -> Tally:
-        """Write users with distinct ids in one transaction; what is there already is left alone.
+        """Write users with distinct ids in one transaction; unchanged ones are not written.
 
         Args:
             batch: line and user.
@@ -168,7 +168,7 @@ class EntityLoader:
     run_id: str
 
     def write(self, batch: Sequence[tuple[int, EntityRecord]]) -> Tally:
-        """Write entities with distinct ids in one transaction; what is there already is left alone.
+        """Write entities with distinct ids in one transaction; unchanged ones are not written.
 
         Args:
             batch: line and entity.
