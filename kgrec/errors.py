@@ -91,3 +91,9 @@ class GraphReadOnlyError(GraphError):
     """A write in a read-only session."""
 
     status = 403
+
+
+class TimeLimitError(KGRecError):
+    """The answer took longer than it may, or nobody waits for it any more."""
+
+    status = 504

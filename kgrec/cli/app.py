@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "recommend": ("kgrec.cli.recommend:app", "Recommend items to a user."),
     "explain": ("kgrec.cli.explain:app", "Say why an item is recommended to a user."),
     "serve": ("kgrec.cli.serve:app", "Serve the HTTP API and the explorer page."),
+    "keys": ("kgrec.cli.keys:app", "Create, list, rotate or revoke keys of the HTTP API."),
     "evaluate": ("kgrec.cli.evaluate:app", "Measure the agents on files; needs no database."),
     "export": ("kgrec.cli.export:app", "Write the graph to PyG, NetworkX, GraphML or Parquet."),
     "graph": ("kgrec.cli.graph:app", "Start, stop, inspect or reset the graph database."),

@@ -24,8 +24,8 @@ def serve(
 ) -> None:
     """Serve the HTTP API and the explorer page.
 
-    Keys with roles are read from KGREC_API_KEYS, such as read:KEY1,write:KEY2,admin:KEY3; without
-    them the server listens on this machine only.
+    `kgrec keys create` makes a key with a role; without any the server listens on this machine
+    only. Plain keys in KGREC_API_KEYS, such as read:KEY1,write:KEY2,admin:KEY3, work as well.
 
     Example: kgrec serve --port 8000 --open
     """

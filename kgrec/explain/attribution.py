@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.deadline import check
 from kgrec.explain.records import AgentShare, DeclaredShare, HistoryShare
 from kgrec.model.histories import Histories
 from kgrec.model.moments import Moments
@@ -140,6 +141,7 @@ class Rescoring:
         return np.concatenate([self._scores(removed[n : n + block]) for n in starts])
 
     def _scores(self, removed: IntArray) -> NDArray[np.float64]:
+        check()
         left = self.scorer.history.without(removed)
         kept = np.ones((len(removed), len(self)), dtype=np.bool_)
         kept[np.arange(len(removed))[:, None], removed] = False

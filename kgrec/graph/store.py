@@ -12,6 +12,7 @@ from typing import Any, LiteralString, TypeAlias, TypeVar
 import neo4j
 
 from kgrec.config import FrozenModel
+from kgrec.deadline import bounded
 from kgrec.errors import GraphConstraintError, GraphTimeoutError, SchemaError
 from kgrec.graph.address import Address, Login, shown
 from kgrec.graph.dialects import Dialect, dialect_of
@@ -127,9 +128,10 @@ class GraphStore:
         Raises:
             SchemaError: there is no such statement, or slots or parameters disagree with it.
             GraphError: the kinds below it, as the database answers.
+            TimeLimitError: the deadline of the context has passed (`kgrec.deadline`).
         """
         text = _text(statement, slots, parameters)
-        work = self._work([(text, parameters)], self.config.read_timeout)
+        work = self._work([(text, parameters)], bounded(self.config.read_timeout))
         with translated(self.address.uri), self._session(writing=False) as session:
             return session.execute_read(work)[0]
 
@@ -156,7 +158,7 @@ class GraphStore:
             (_text(statement, slots, parameters), parameters)
             for statement, slots, parameters in steps
         ]
-        work = self._work(texts, self.config.write_timeout)
+        work = self._work(texts, bounded(self.config.write_timeout))
         for attempt in range(self.config.constraint_retries + 1):
             try:
                 return self._write_once(work)

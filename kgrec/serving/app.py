@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from anyio import to_thread
-from fastapi import APIRouter, Depends, FastAPI
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
@@ -17,11 +17,14 @@ from starlette.types import Scope
 
 from kgrec.config import Settings, load_settings
 from kgrec.serving import feedback, items, recommendations, users
+from kgrec.serving.authentication import Authentication
 from kgrec.serving.config import ServingConfig
+from kgrec.serving.keys import KeyRing
+from kgrec.serving.limits import Limits, Slots
 from kgrec.serving.paths import ApiPaths, ExactPaths
 from kgrec.serving.problems import MEDIA_TYPE, Problem, add_handlers
 from kgrec.serving.schemas import Health, Model, Readiness
-from kgrec.serving.security import KeyRing, Limits, LoopbackOnly, Role, SecurityHeaders, require
+from kgrec.serving.security import LoopbackOnly, Role, SecurityHeaders, require
 from kgrec.serving.service import CurrentEngine, Service
 from kgrec.version import __version__
 
@@ -29,15 +32,21 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz")
-def healthz() -> Health:
+async def healthz() -> Health:
     """Report that the process answers, whatever the state of its graph."""
     return Health(version=__version__)
 
 
 @router.get("/readyz")
-def readyz(engine: CurrentEngine) -> Readiness:
+async def readyz(request: Request) -> Readiness:
     """Report that the graph answers and a model is live; 503 otherwise."""
-    engine.recommender.live.current()  # raises where either is away
+    service: Service = request.app.state.service
+
+    def look() -> None:
+        with service.engine() as engine:
+            engine.recommender.live.current()  # raises where either is away
+
+    await to_thread.run_sync(look, limiter=request.app.state.health_threads)
     return Readiness(ready=True, parts={"graph": "ok", "model": "ok"})
 
 
@@ -93,6 +102,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         404: "There is no such user or item.",
         413: "The body is too long.",
         415: "The body is not JSON.",
+        429: "The key was used more often than it may be.",
         422: "A parameter or the body is of no use.",
         503: "The graph or the model is away; try again.",
         504: "The answer took too long.",
@@ -134,7 +144,8 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
         responses=_PROBLEMS,
     )
     app.state.service = service
-    app.state.keys = keys
+    app.state.slots = Slots(config)
+    app.state.health_threads = CapacityLimiter(2)  # so that busy threads do not silence it
     for module in (recommendations, feedback, users, items):
         app.include_router(module.router)
     app.include_router(router)
@@ -143,6 +154,7 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
     add_handlers(app, service.look_again, paths.methods)
     _describe_problems(app)
     app.add_middleware(Limits, config=config)
+    app.add_middleware(Authentication, keys=keys)
     if not keys:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(ExactPaths, paths=paths)

@@ -58,6 +58,16 @@ class InvalidRequestError(ConfigError):
     status = 422
 
 
+class RateLimitError(KGRecError):
+    """The key was used more often than it may be."""
+
+    status = 429
+
+    def __init__(self, what: str, *, retry_after: int, remedy: str = "") -> None:
+        super().__init__(what, remedy=remedy)
+        self.retry_after = retry_after
+
+
 class OverloadedError(KGRecError):
     """The server has as many requests under way as it takes."""
 

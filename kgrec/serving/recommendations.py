@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from kgrec.explain.records import Explanation
 from kgrec.retrieval.records import RecommendationList
 from kgrec.serving import catalogue
+from kgrec.serving.limits import expensive
 from kgrec.serving.parameters import Diversity, Filters, ItemId, K, RequestToken, UserId
 from kgrec.serving.schemas import AnonymousRequest, ExplanationRequest
 from kgrec.serving.security import Role, require
@@ -40,7 +41,10 @@ def recommend(
     return found
 
 
-@router.get("/users/{user_id:id}/recommendations/{item_id:id}/explanation")
+@router.get(
+    "/users/{user_id:id}/recommendations/{item_id:id}/explanation",
+    dependencies=[Depends(expensive)],
+)
 def explain(
     engine: CurrentEngine, user_id: UserId, item_id: ItemId, request_id: RequestToken = None
 ) -> Explanation:
@@ -65,7 +69,7 @@ def recommend_for(engine: CurrentEngine, request: AnonymousRequest) -> Recommend
     )
 
 
-@router.post("/explanations")
+@router.post("/explanations", dependencies=[Depends(expensive)])
 def explain_for(engine: CurrentEngine, request: ExplanationRequest) -> Explanation:
     """Say why an item is recommended to somebody whom the graph does not know.
 

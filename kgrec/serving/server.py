@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import logging
+import math
+import resource
 import socket
 from collections.abc import Callable
 
 import uvicorn
+from fastapi import FastAPI
 
 from kgrec.config import Settings
 from kgrec.errors import ConfigError, GraphReadOnlyError, ModelError
 from kgrec.graph.setup import ensure_schema
 from kgrec.serving.app import create_app
 from kgrec.serving.config import ServingConfig
-from kgrec.serving.security import KeyRing, check_address
+from kgrec.serving.connections import protocol_for
+from kgrec.serving.keys import KeyRing, check_address
 from kgrec.serving.service import Service
 
 logger = logging.getLogger("kgrec.serving")
 
 _BACKLOG = 2048
+_OTHER_FILES = 256
+"""Open files besides the connections: of the graph, the models, the libraries."""
 
 
 def serve(
@@ -40,21 +46,55 @@ def serve(
         ConfigError: the address may not or cannot be listened on, or the keys are not usable.
         GraphError: the kinds below it, when the graph does not answer at the start.
     """
-    check_address(host, KeyRing.of(settings))
+    keys = KeyRing.of(settings)
+    check_address(host, keys)
+    if keys.plain:
+        logger.warning(
+            "KGREC_API_KEYS holds plain keys, which go on working; `kgrec keys create` makes keys"
+            " that are stored as hashes, rotated and revoked"
+        )
     with listen(host, port) as bound:
         app = create_app(settings, config)
         try:
             _warm(app.state.service)
             on_start(url_of(host, bound))
-            options = uvicorn.Config(
-                app,
-                log_level=logging.WARNING,
-                server_header=False,
-                limit_concurrency=(config or ServingConfig()).max_connections,
-            )
-            uvicorn.Server(options).run(sockets=[bound])
+            uvicorn.Server(server_config(app, config or ServingConfig())).run(sockets=[bound])
         finally:
             app.state.service.close()
+
+
+def server_config(app: FastAPI, limits: ServingConfig) -> uvicorn.Config:
+    """Return how uvicorn serves the application within its limits.
+
+    At the end it waits for the requests that are under way, but not longer than they may take.
+    """
+    _allow_files(limits.max_connections)
+    return uvicorn.Config(
+        app,
+        http=protocol_for(limits),
+        log_level=logging.WARNING,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=limits.keep_alive_s,
+        timeout_graceful_shutdown=math.ceil(limits.time_limit_s) + 1,
+    )
+
+
+def _allow_files(connections: int) -> None:
+    """Raise the number of files that the process may have open where connections need it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        logger.warning(
+            "the system allows %d open files, and %d connections need %d: raise `ulimit -n`",
+            allowed,
+            connections,
+            needed,
+        )
 
 
 def _warm(service: Service) -> None:

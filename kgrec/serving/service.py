@@ -130,6 +130,20 @@ class Service:
         finally:
             leases.end()
 
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """Lease the engine for a request; settings of no use are the server's fault, not its."""
+        with ExitStack() as stack:
+            try:
+                engine = stack.enter_context(self.lease())
+            except ConfigError as error:
+                raise NotReadyError(
+                    "the server is not set up as it must be",
+                    value=str(error),
+                    remedy="The log of the server says what is wrong.",
+                ) from error
+            yield engine
+
     def open(self) -> Engine:
         """Return the engine without a lease, for callers that end before `close` is called."""
         with self._lock:
@@ -195,15 +209,7 @@ class Service:
 
 def _engine_of(request: Request) -> Iterator[Engine]:
     service: Service = request.app.state.service
-    with ExitStack() as stack:
-        try:
-            engine = stack.enter_context(service.lease())
-        except ConfigError as error:  # the server's settings, which no client has chosen
-            raise NotReadyError(
-                "the server is not set up as it must be",
-                value=str(error),
-                remedy="The log of the server says what is wrong.",
-            ) from error
+    with service.engine() as engine:
         yield engine
 
 

@@ -20,7 +20,7 @@ from kgrec.model.storage import save_team
 from kgrec.model.team import Team
 from kgrec.serving.app import create_app
 from kgrec.serving.config import ServingConfig
-from kgrec.serving.server import listen, url_of
+from kgrec.serving.server import listen, server_config, url_of
 from kgrec.stages.publish import publish
 
 
@@ -41,8 +41,8 @@ def train(
 def served(settings: Settings, config: ServingConfig | None = None) -> Iterator[str]:
     """Run the server on a free port of this machine; yields its address."""
     bound = listen("127.0.0.1", 0)
-    options = uvicorn.Config(create_app(settings, config), log_level="warning")
-    server = uvicorn.Server(options)
+    limits = config or ServingConfig()
+    server = uvicorn.Server(server_config(create_app(settings, limits), limits))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     while not server.started:

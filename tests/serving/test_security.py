@@ -13,13 +13,8 @@ from planted import item_id, user_id
 
 from kgrec.config import Settings
 from kgrec.errors import ConfigError
-from kgrec.serving.security import (
-    CONTENT_SECURITY_POLICY,
-    KeyRing,
-    Role,
-    check_address,
-    is_loopback,
-)
+from kgrec.serving.keys import KeyRing, check_address
+from kgrec.serving.security import CONTENT_SECURITY_POLICY, Role, is_loopback
 from kgrec.serving.server import serve
 
 Locked = Callable[[str | None], httpx.Client]
@@ -54,7 +49,9 @@ def test_without_keys_only_this_machine_is_listened_on(settings: Settings) -> No
     for host in ("0.0.0.0", "::", "192.168.1.5", "example.org"):
         with pytest.raises(ConfigError, match="KGREC_API_KEYS"):
             serve(settings, host, 0)
-        check_address(host, KeyRing.parse("read:a"))
+        with pytest.raises(ConfigError, match="can be guessed"):
+            check_address(host, KeyRing.parse("admin:0123456789abcdef,read:a"))
+        check_address(host, KeyRing.parse("read:0123456789abcdef"))
     for host in ("127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "LOCALHOST"):
         assert is_loopback(host)
         check_address(host, KeyRing())
