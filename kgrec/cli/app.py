@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "publish": ("kgrec.cli.publish:app", "Write a trained model to the graph and make it live."),
     "models": ("kgrec.cli.models:app", "List, show, prune or roll back trained models."),
     "recommend": ("kgrec.cli.recommend:app", "Recommend items to a user."),
-    "explain": ("kgrec.cli.explain:app", "Say why an item is recommended to a user."),
+    "explain": ("kgrec.cli.explain:app", "Explain why an item is recommended to a user."),
     "serve": ("kgrec.cli.serve:app", "Serve the HTTP API and the explorer page."),
     "keys": ("kgrec.cli.keys:app", "Create, list, rotate or revoke keys of the HTTP API."),
     "evaluate": ("kgrec.cli.evaluate:app", "Measure the agents on files; needs no database."),

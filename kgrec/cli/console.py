@@ -31,7 +31,7 @@ class _BarTask:
 
 
 class BarProgress:
-    """Draws one bar a task on standard error."""
+    """Shows one bar for each task on standard error."""
 
     def __init__(self, bars: RichProgress) -> None:
         self._bars = bars
@@ -43,7 +43,7 @@ class BarProgress:
 
 @contextmanager
 def progress(*, quiet: bool = False) -> Iterator[Progress]:
-    """Show bars while the block runs, unless `quiet` or standard error is no terminal."""
+    """Show bars while the block runs, unless `quiet` or standard error is not a terminal."""
     if quiet or not sys.stderr.isatty():
         yield SILENT
         return

@@ -39,11 +39,11 @@ def explain(
         typer.Option(help="`request_id` of the list that showed it, to explain that list."),
     ] = None,
     history: Annotated[
-        int, typer.Option(min=1, help="So many history items stand on their own.")
+        int, typer.Option(min=1, help="Number of history items shown one by one.")
     ] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Say why an item is, or would be, recommended.
+    """Explain why an item is, or would be, recommended.
 
     The contributions sum to the score; every path was read from the graph. Without --request-id
     the list that is explained has no filters and ten items.
@@ -76,7 +76,7 @@ def render(explanation: Explanation, *, num_history: int = 8) -> RenderableType:
     """Return an explanation for the terminal: contributions as bars, sentences and paths below.
 
     Args:
-        num_history: so many history items stand on their own, the others in one line.
+        num_history: number of history items that are shown one by one, the others in one line.
     """
     head = Text(f"{explanation.title}  (score {explanation.score:.4f})", style="bold")
     if explanation.seen:

@@ -214,7 +214,7 @@ def stop(
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Say which graph database is in use, whether it runs, and what it holds.
+    """Show which graph database is in use, whether it runs, and what it holds.
 
     Example: kgrec graph status --json
     """

@@ -1,4 +1,4 @@
-"""`kgrec models`: which trained models there are, what is in one, which go, which comes back."""
+"""`kgrec models`: list, show, prune and roll back trained models."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def show(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what is known of a model: agents, metrics, settings, failures, what it was trained with.
+    """Show the record of a model: agents, metrics, settings, failures, and its training key.
 
     Leaves with 5 where the files are broken or do not match the id.
 
@@ -170,7 +170,7 @@ def show_entries(entries: Sequence[ModelEntry]) -> None:
 
 
 def described(entry: ModelEntry, record: ModelRecord, *, verified: bool) -> list[str]:
-    """Return what is known of a model, in lines."""
+    """Return the record of a model, in lines."""
     state = "live" if entry.live else "previous" if entry.previous else "not live"
     name, value = _metric(record)
     lines = [

@@ -51,7 +51,7 @@ def recommend(
 ) -> None:
     """Recommend items that a user has not seen, with reasons.
 
-    A user that the graph does not know gets the most popular items, a note that says so, and exit
+    A user that is not in the graph gets the most popular items with a note, and exit
     code 0: `fallback` in the JSON is "unknown_user" then.
 
     Example: kgrec recommend 42 -k 5 --filter genre=Comedy --filter year=1990..1999
@@ -67,7 +67,9 @@ def recommend(
         _for_all(settings, knobs, write=write, as_json=as_json)
         return
     if user is None or write:
-        raise ConfigError("name a user, or say --all --write", remedy="Such as: kgrec recommend 42")
+        raise ConfigError(
+            "name a user, or give --all --write", remedy="Such as: kgrec recommend 42"
+        )
     from kgrec.retrieval.recommender import Recommender
 
     with open_graph(settings) as store:

@@ -19,7 +19,7 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on; beyond this machine with API keys only.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 means a free one.")] = 8000,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Serve the HTTP API and the explorer page.

@@ -61,8 +61,8 @@ def train(
 ) -> None:
     """Train the agents on the graph and keep the model beside it; `kgrec publish` puts it to use.
 
-    Training again on the same graph with the same settings finds the model there, and goes on
-    where a training that was killed had come.
+    Training again on the same graph with the same settings finds the model there, and resumes
+    a training that was killed.
 
     Example: kgrec train --domain movies --agents linear,collaborative
     """
@@ -162,7 +162,7 @@ def train_encoder(
     """Adapt the sentence encoder to the catalogue; `encoder = "DIR"` in [train] puts it to use.
 
     It learns which items occur together or share rare facts; with --masked the
-    catalogue's words before that, by guessing hidden ones. A run that was killed goes on.
+    catalogue's words before that, by predicting masked ones. A killed run resumes.
 
     Example: kgrec train encoder --domain movies --budget 10m
     """
@@ -175,7 +175,7 @@ def train_encoder(
     encoder = _encoder_config(config, given, masked=masked, contrast=contrast)
     settings = load_settings()
     seconds = None if budget is None else seconds_of(budget)
-    model = _asked(language_model(settings)) if paraphrase else None
+    model = _requested(language_model(settings)) if paraphrase else None
     with progress(quiet=as_json) as bars:
         if data is not None:
             split = _split(data, held_out, encoder.seed)
@@ -278,7 +278,7 @@ def _learned_graph(
     return held_apart(dataset, config)[0], Path(domain).stem if domain else "all"
 
 
-def _asked(model: Any) -> Any:
+def _requested(model: Any) -> Any:
     from kgrec.errors import ConfigError
 
     if model is None:

@@ -87,5 +87,5 @@ def standing(
     """
     order = np.lexsort((np.arange(len(keys)), times, keys))
     last = np.append(keys[order][1:] != keys[order][:-1], True) if len(keys) else order < 0
-    taken_back = keys[order][last & ~positive[order]]
-    return np.asarray(positive & ~np.isin(keys, taken_back))
+    withdrawn = keys[order][last & ~positive[order]]
+    return np.asarray(positive & ~np.isin(keys, withdrawn))

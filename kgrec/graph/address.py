@@ -1,4 +1,4 @@
-"""Where a graph database is and as whom it is spoken to."""
+"""The address of a graph database, and the users that log in to it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Address:
     Attributes:
         uri: Bolt address.
         database: name of the database, in lower case.
-        login: who may write; None where the server asks for nobody.
-        reader: who may only read, where the engine does not hold sessions to that by itself.
-        http_uri: the embedded engine's second door, for what only its own language can say.
+        login: user that may write; None where the server needs no login.
+        reader: user that may only read, where the engine does not enforce read-only sessions.
+        http_uri: HTTP interface of the embedded engine, for commands that Cypher lacks.
         write_lock: file that is locked around each write, where the engine needs one writer.
     """
 
@@ -40,5 +40,5 @@ class Address:
 
 
 def shown(uri: str) -> str:
-    """Return an address as people may see it, without a user or password that it may hold."""
+    """Return an address for display, without a user or password in it."""
     return _USER.sub(r"\1***@", uri)

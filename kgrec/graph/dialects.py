@@ -1,4 +1,4 @@
-"""What differs between the engines: index names, index definitions, what indexes there are.
+"""Dialects of the engines: names and definitions of indexes, and how existing ones are read.
 
 ArcadeDB defines users and indexes over its HTTP interface, since its Cypher cannot express them.
 """
@@ -41,7 +41,7 @@ def run_sql(address: Address, command: str) -> list[dict[str, Any]]:
 
 
 def is_ready(address: Address) -> bool:
-    """Say whether the server has opened its database; raises GraphAuthError if we are refused."""
+    """Whether the server has opened its database; raises GraphAuthError for a refused login."""
     try:
         answer = _get(address, _exists(address), timeout=_PROMPT)
     except GraphAuthError:
@@ -52,7 +52,7 @@ def is_ready(address: Address) -> bool:
 
 
 def accepts_reader(address: Address) -> bool:
-    """Say whether the user that may only read can log in with our password."""
+    """Whether the user that may only read can log in with the stored password."""
     try:
         _get(replace(address, login=address.reader), _exists(address), timeout=_PROMPT)
     except GraphAuthError:
@@ -61,7 +61,7 @@ def accepts_reader(address: Address) -> bool:
 
 
 def ensure_reader(address: Address) -> None:
-    """Create the user that may only read, anew where it exists, so that its password is ours."""
+    """Create the user that may only read; an existing one is replaced, for its password."""
     if address.reader is None:
         return
     user = {

@@ -1,4 +1,4 @@
-"""The embedded server as its users see it: they share one, and the last to leave ends it."""
+"""The embedded server: processes share one, and the last to leave stops it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def embedded_server(home: Path, config: ServerConfig | None = None) -> Iterator[
 
 
 def keep_running(home: Path, config: ServerConfig | None = None) -> Address:
-    """Start the server of `home` if needed, and let it outlive its users until `stop`."""
+    """Start the server of `home` if needed, and keep it running until `stop`."""
     with embedded_server(home, config) as address:
         GraphHome.below(home).keep_file.touch()
     return address
@@ -80,13 +80,13 @@ def erase(home: Path, *, config: ServerConfig | None = None) -> bool:
 
 
 def running(home: Path) -> ServerState | None:
-    """Return where the server of `home` listens, None when none does."""
+    """Return the state of the running server of `home`, None when none runs."""
     state = GraphHome.below(home).read_state()
     return state if _answers(state) else None
 
 
 def in_use(home: Path) -> bool:
-    """Say whether any process uses the server of `home` just now."""
+    """Whether any process is using the server of `home`."""
     users = GraphHome.below(home).users_lock
     if not users.exists():
         return False
@@ -136,7 +136,7 @@ def _transition(place: GraphHome, config: ServerConfig) -> Iterator[None]:
 
 @contextmanager
 def _ended(place: GraphHome, config: ServerConfig, *, force: bool) -> Iterator[bool]:
-    """Say whether the server is ended; if it is, it stays so while the block runs."""
+    """Yield whether the server has ended; if so, it cannot be started within the block."""
     with _transition(place, config):
         users = FileLock(place.users_lock)
         try:

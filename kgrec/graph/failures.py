@@ -1,4 +1,4 @@
-"""The driver's errors as ours."""
+"""Translation of the driver's errors to those of kgrec."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _BY_CODE: tuple[tuple[str, type[GraphError], str, str], ...] = (
         "Neo.ClientError.Transaction.TransactionTimedOut",
         GraphTimeoutError,
         "the graph database ended a statement that took too long",
-        "Ask for less at a time.",
+        "Request less at a time.",
     ),
     (
         "Neo.ClientError.Schema.ConstraintValidationFailed",
@@ -75,7 +75,7 @@ _BY_CODE: tuple[tuple[str, type[GraphError], str, str], ...] = (
 
 @contextmanager
 def translated(uri: str) -> Iterator[None]:
-    """Turn what the driver raises inside the block into errors of kgrec."""
+    """Translate errors of the driver within the block into errors of kgrec."""
     try:
         yield
     except KGRecError:
@@ -108,7 +108,7 @@ def bad_address(uri: str) -> ConfigError:
     remedy = "Set KGREC_GRAPH_URI to something like bolt://localhost:7687."
     if "@" in uri:
         remedy += " User and password belong into KGREC_GRAPH_USER and KGREC_GRAPH_PASSWORD."
-    return ConfigError("the graph database's address is of no use", value=shown(uri), remedy=remedy)
+    return ConfigError("the graph database's address is invalid", value=shown(uri), remedy=remedy)
 
 
 def _from_server(error: Neo4jError) -> GraphError:

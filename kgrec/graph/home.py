@@ -1,4 +1,4 @@
-"""The folder of the embedded server: what lies where, its passwords and its recorded state."""
+"""The folder of the embedded server: its paths, passwords and recorded state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOCKS = frozenset({".lock", ".turn"})
 
 @dataclass(frozen=True)
 class ServerState:
-    """Where a running server listens, and the two processes that make it up."""
+    """Ports and process ids of a running server and its supervisor."""
 
     pid: int
     supervisor: int
@@ -151,7 +151,7 @@ class GraphHome:
             return None
 
     def write_state(self, state: ServerState) -> None:
-        """Record where the server listens, in one step."""
+        """Write the state of the server, atomically."""
         draft = self.state_file.with_suffix(".draft")
         draft.write_text(json.dumps(asdict(state)), encoding="utf-8")
         draft.replace(self.state_file)

@@ -36,11 +36,11 @@ class ServerConfig(FrozenModel):
     heap_mb: int = 512
     database: str = "neo4j"
     statement_timeout: float = 300.0
-    """Seconds after which the server ends a statement of its own accord."""
+    """Seconds after which the server itself ends a statement."""
     ready_timeout: float = 90.0
-    """Seconds that a start may take before it is given up."""
+    """Maximum seconds of a start."""
     stop_timeout: float = 30.0
-    """Seconds that a clean shutdown may take before the process is killed."""
+    """Maximum seconds of a clean shutdown, after which the process is killed."""
     wal_flush: int = 1
     """1: a commit returns when the log is written to the file, so killing the process loses
     nothing; 2: when it is on the disk, so that losing the machine's power loses nothing either."""
@@ -82,7 +82,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def is_listening(port: int) -> bool:
-    """Say whether something takes connections at a port of the loopback address."""
+    """Whether a port of the loopback address accepts connections."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
@@ -91,7 +91,7 @@ def is_listening(port: int) -> bool:
 
 
 def root_argument(home: GraphHome) -> str:
-    """Return the argument by which the server of a folder is known among the processes."""
+    """Return the argument that identifies the server of a folder among the processes."""
     return f"-Darcadedb.server.rootPath={home.root}"
 
 

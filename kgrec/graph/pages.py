@@ -133,9 +133,9 @@ def fact_pages(
     ends: Ends = ("item", "entity"),
     progress: Progress = SILENT,
 ) -> Iterator[Page]:
-    """Yield facts or links: `heads` (rows), `relations`, `tails` (ids) and what is known of each.
+    """Yield facts or links: `heads` (rows), `relations`, `tails` (ids) and their columns.
 
-    The columns are `confidences`, `sources`, `extractors` and `evidence`.
+    The other columns are `confidences`, `sources`, `extractors` and `evidence`.
 
     Args:
         heads: ids of the nodes that they lead from.

@@ -5,7 +5,7 @@ filelock does not do here: users share a lock and the last of them converts it t
 in place, and the supervisor inherits its lock over a fork. Its exclusive lock drops the descriptor
 in a forked child, and its read-write lock refuses the conversion.
 
-Processes that are not our children are looked at and ended through psutil.
+Processes that are not child processes are inspected and ended by psutil.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class FileLock:
 
 
 def is_held(path: Path) -> bool:
-    """Say whether any process holds the lock of this file."""
+    """Whether any process holds the lock of this file."""
     if not path.exists():
         return False
     lock = FileLock(path)
@@ -120,7 +120,7 @@ def in_turn(path: Path, *, timeout: float, what: str) -> Iterator[None]:
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether a process of this id exists and is not merely waiting to be reaped."""
+    """Whether a process of this id exists and is not a zombie."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -147,7 +147,7 @@ def with_argument(argument: str) -> list[int]:
 
 
 def end(pid: int, *, timeout: float) -> None:
-    """Ask a process to end, and kill it if it has not after `timeout` seconds.
+    """Terminate a process, and kill it if it has not ended after `timeout` seconds.
 
     A later process of the same id is recognised by the time of its start and left alone.
     """

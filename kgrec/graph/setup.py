@@ -1,4 +1,4 @@
-"""What a graph must have before anything is written: constraints and indexes, created once."""
+"""Constraints and indexes, created before anything is written, and removal of all content."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def ensure_property_indexes(store: GraphStore, domain: str | None) -> None:
     """Create indexes for the numbers that items are filtered by; without them filters read all.
 
     Args:
-        domain: name or path of a domain; None takes all that are known.
+        domain: name or path of a domain; None means all known ones.
     """
     schema = load_schema()
     domains = list(schema.domains.values()) if domain is None else [schema.domain(domain)]
@@ -51,7 +51,7 @@ def ensure_property_indexes(store: GraphStore, domain: str | None) -> None:
 def ensure_vector_index(store: GraphStore, slot: str, dimensions: int) -> None:
     """Make the vector index of a slot hold vectors of this length.
 
-    An index of another length goes, and the vectors under it with it.
+    An index of another length is removed, with its vectors.
 
     Args:
         slot: `vector_a` or `vector_b`.
@@ -71,7 +71,7 @@ def ensure_vector_index(store: GraphStore, slot: str, dimensions: int) -> None:
     _remove_vectors(store, slot)
     store.dialect.create_vector_index(store, slot, dimensions)
     if store.dialect.vector_dimensions(store, slot) != dimensions:
-        # Neo4j says nothing when it has an index of another name over the same property.
+        # Neo4j ignores the statement when an index of another name covers the same property.
         raise GraphError(
             f"the vector index {slot!r} cannot be made: another one covers its property",
             value=f"{index_of(slot).label}.{indexed_property(slot)}",
@@ -105,7 +105,7 @@ def count_graph(store: GraphStore) -> GraphCounts:
 
 
 def clear_graph(store: GraphStore) -> int:
-    """Delete what kgrec keeps in the graph, in batches; constraints and indexes stay.
+    """Delete all nodes of kgrec in the graph, in batches; constraints and indexes stay.
 
     Nodes of labels that are not in `core.toml` stay too, so a database may be shared.
 

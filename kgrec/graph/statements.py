@@ -29,7 +29,7 @@ def plain(value: Any) -> Any:
     """Return a value without the driver's types.
 
     Times become aware `datetime`s in UTC, nodes and relations become dicts, paths become lists. A
-    list is taken as it is when its first element is plain, for lists from the database hold one
+    list is returned unchanged when its first element is plain, since lists of a database hold one
     type and may be long.
     """
     if isinstance(value, _PLAIN):
@@ -85,12 +85,12 @@ _OPENING, _CLOSING = "([{", ")]}"
 
 @dataclass(frozen=True)
 class Header:
-    """The comment of a statement file, taken apart.
+    """The parsed header of a statement file.
 
     Attributes:
         purpose: what the statement is for.
         described: parameters (`$name`) and slots (`__NAME__`), with their types or meanings.
-        returns: the columns; None when the header does not say.
+        returns: the columns; None when the header does not name them.
     """
 
     purpose: str
@@ -99,7 +99,7 @@ class Header:
 
 
 def header_of(statement: Statement) -> Header:
-    """Take a header apart."""
+    """Parse a header."""
     purpose: list[str] = []
     described: dict[str, str] = {}
     returns: list[str] = []
@@ -143,7 +143,7 @@ def check_statements(schema: Schema) -> list[str]:
 def _problems(statement: Statement, schema: Schema) -> Iterator[str]:
     header = header_of(statement)
     if not header.purpose:
-        yield "the header does not say what the statement is for"
+        yield "the header does not name the purpose of the statement"
     used = {f"${name}" for name in statement.parameters} | set(statement.slots)
     for name in sorted(used - header.described.keys()):
         yield f"{name} is not described in the header"
@@ -153,8 +153,8 @@ def _problems(statement: Statement, schema: Schema) -> Iterator[str]:
         yield f"{name} is described by nothing"
     columns = returned_columns(statement.body)
     if header.returns != columns:
-        said = "nothing said" if header.returns is None else ", ".join(header.returns)
-        yield f"the header's columns ({said}) are not those returned ({', '.join(columns)})"
+        documented = "none named" if header.returns is None else ", ".join(header.returns)
+        yield f"the header's columns ({documented}) are not those returned ({', '.join(columns)})"
     if ";" in _STRING.sub("", statement.body):
         yield "a file holds one statement and no semicolon"
     yield from _unknown_names(_STRING.sub("''", statement.body), schema)

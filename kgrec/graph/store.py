@@ -102,7 +102,7 @@ class GraphStore:
         self.close()
 
     def close(self) -> None:
-        """Close every connection; the store is of no use afterwards."""
+        """Close every connection; the store cannot be used afterwards."""
         self._driver.close()
         self._reader.close()
 
@@ -295,7 +295,7 @@ def _watched(driver: neo4j.Driver, seconds: float) -> Iterator[None]:
             raise
         raise GraphTimeoutError(
             f"the statement ran longer than {seconds:g} seconds",
-            remedy="Ask for less, or allow more time.",
+            remedy="Request less, or allow more time.",
         ) from error
     finally:
         timer.cancel()

@@ -89,7 +89,7 @@ def miscalibration(
 
     Steck (2018), "Calibrated Recommendations": p is the mean of the history items' distributions
     over the kinds, q that of the list's, and q̃ = (1 − α) q + α p. All history items and all
-    ranks count alike. 0 is perfect; a user for whom either is unknown has no value (nan).
+    ranks count alike. 0 is perfect; a user without either has no value (nan).
 
     Args:
         top: item rows of the lists, int64 [B, k], -1 for none.

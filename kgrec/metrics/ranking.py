@@ -24,7 +24,7 @@ Values = NDArray[np.float64]
 UserMetric = Callable[[NDArray[np.bool_], IntArray, int], Values]
 """A metric of each user's list: (hits, num_right, k) to float64 [B].
 
-`hits` says whether the item at each rank is right, bool [B, >= k]; `num_right` how many items are
+`hits` is true where the item at a rank is right, bool [B, >= k]; `num_right` how many items are
 right for each user, int64 [B], all at least 1.
 """
 

@@ -1,6 +1,6 @@
 """The vocabulary and the statements of `graph_schema/`, read into one frozen object.
 
-Labels, relation types and Cypher are data. Code asks for them by role (`schema.labels.item`) or
+Labels, relation types and Cypher are data. Code reads them by role (`schema.labels.item`) or
 by file (`schema.statement("ingest/create_items")`); a label or type that comes from outside is
 checked against the vocabulary before it is placed in a statement.
 """
