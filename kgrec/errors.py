@@ -87,6 +87,12 @@ class GraphConstraintError(GraphError):
     status = 409
 
 
+class GraphStatementError(GraphError):
+    """A statement that a caller wrote is wrong: its syntax, its names or its parameters."""
+
+    status = 400
+
+
 class GraphReadOnlyError(GraphError):
     """A write in a read-only session."""
 

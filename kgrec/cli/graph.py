@@ -110,13 +110,17 @@ def _prompted() -> Iterator[str]:
 def _run(store: GraphStore, statement: str, bounds: Bounds) -> QueryResult:
     try:
         return store.query(
-            statement, limit=bounds.limit, timeout=bounds.timeout, writing=bounds.writing
+            statement,
+            limit=bounds.limit,
+            timeout=bounds.timeout,
+            writing=bounds.writing,
+            proven=not bounds.writing,
         )
     except GraphReadOnlyError as error:
         if bounds.writing:
             raise
         raise GraphReadOnlyError(
-            "the statement writes", value=statement, remedy="Add --write to allow that."
+            error.what, value=statement, remedy="Add --write to allow that."
         ) from error
 
 

@@ -9,16 +9,23 @@ import json
 import pkgutil
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Protocol
 
 import httpx2
 
-from kgrec.errors import GraphAuthError, GraphError, GraphUnavailableError, SchemaError
+from kgrec.errors import (
+    GraphAuthError,
+    GraphError,
+    GraphStatementError,
+    GraphUnavailableError,
+    SchemaError,
+)
 from kgrec.graph.address import Address, shown
 from kgrec.graph.launch import READER_GROUP
+from kgrec.graph.read_only import Plan, check_plan, placed, refused, unreached
 from kgrec.schema import Index, load_schema
 
 _TIMEOUT = 600.0
@@ -114,9 +121,17 @@ def _send(
 
 def _refusal(code: int, body: bytes) -> GraphError:
     try:
-        detail = json.loads(body).get("detail", "")
+        answer = json.loads(body)
+        detail, kind = answer.get("detail", ""), str(answer.get("exception", ""))
     except ValueError:
-        detail = body.decode(errors="replace")
+        detail, kind = body.decode(errors="replace"), ""
+    if kind.endswith(".QueryNotIdempotentException"):
+        return refused("it writes, or changes definitions or the server")
+    if kind.endswith((".CommandParsingException", ".CommandParameterMissingException")):
+        message = placed(str(detail).splitlines()[0])
+        return GraphStatementError(
+            f"the graph database refuses the statement (SyntaxError): {message}"
+        )
     if code in (401, 403):
         return GraphAuthError(f"the graph database refuses the login: {detail}")
     return GraphError(f"the graph database refuses a command: {detail}", value=code)
@@ -184,6 +199,27 @@ class Dialect(ABC):
             kind: `integer` or `float`.
         """
 
+    @abstractmethod
+    def check_reading(
+        self,
+        address: Address,
+        statement: str,
+        parameters: Mapping[str, Any],
+        explain: Callable[[], Plan],
+    ) -> None:
+        """Have the engine prove that a statement reads the graph and does nothing else.
+
+        Args:
+            address: where the engine is.
+            statement: one statement, which is not run.
+            parameters: values for its parameters.
+            explain: compiles the statement in the transaction that it is to run in.
+
+        Raises:
+            GraphReadOnlyError: it does something else.
+            GraphStatementError: it is wrong.
+        """
+
     def vector_index(self, slot: str) -> str:
         """Return the name of the vector index of a slot, for `$index` of a statement."""
         return self.index_name(slot)
@@ -220,6 +256,15 @@ class Neo4jDialect(Dialect):
         slots = {"index": f"{label.lower()}_{name}_range", "label": label, "property": name}
         store.write("setup/property_index", slots)
 
+    def check_reading(
+        self,
+        address: Address,
+        statement: str,
+        parameters: Mapping[str, Any],
+        explain: Callable[[], Plan],
+    ) -> None:
+        check_plan(explain())
+
     def vector_dimensions(self, store: StatementRunner, key: str) -> int | None:
         rows = store.read("setup/index_options", index=key)
         return int(rows[0]["config"]["vector.dimensions"]) if rows else None
@@ -251,6 +296,25 @@ class ArcadeDialect(Dialect):
         self, store: StatementRunner, label: str, name: str, kind: str
     ) -> None:
         self._define(store, label, name, _SQL_TYPES[kind], "NOTUNIQUE")
+
+    def check_reading(
+        self,
+        address: Address,
+        statement: str,
+        parameters: Mapping[str, Any],
+        explain: Callable[[], Plan],
+    ) -> None:
+        """Have the endpoint for queries judge it: EXPLAIN of this engine names no query type."""
+        body = {
+            "language": "opencypher",
+            "command": unreached(statement),
+            "params": dict(parameters),
+        }
+        reader = replace(address, login=address.reader)
+        try:
+            _post(reader, f"/api/v1/query/{address.database}", body)
+        except GraphAuthError as error:
+            raise refused("the engine does not allow it") from error
 
     def vector_dimensions(self, store: StatementRunner, key: str) -> int | None:
         label = index_of(key).label

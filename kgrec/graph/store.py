@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Timer
-from typing import Any, LiteralString, TypeAlias, TypeVar
+from typing import Any, Literal, LiteralString, TypeAlias, TypeVar
 
 import neo4j
 
 from kgrec.config import FrozenModel
 from kgrec.deadline import bounded
-from kgrec.errors import GraphConstraintError, GraphTimeoutError, SchemaError
+from kgrec.errors import (
+    GraphConstraintError,
+    GraphError,
+    GraphStatementError,
+    GraphTimeoutError,
+    SchemaError,
+)
 from kgrec.graph.address import Address, Login, shown
 from kgrec.graph.dialects import Dialect, dialect_of
 from kgrec.graph.failures import bad_address, sensible, translated
 from kgrec.graph.processes import in_turn
+from kgrec.graph.read_only import Plan, bare, plan_of
 from kgrec.graph.statements import row
 from kgrec.schema import load_schema
 
@@ -48,11 +56,16 @@ class StoreConfig(FrozenModel):
 
 @dataclass(frozen=True)
 class QueryResult:
-    """Rows of a free statement; `truncated` when there are more than the limit."""
+    """Rows of a free statement, and which limit cut them, if one did."""
 
     columns: tuple[str, ...]
     rows: list[Row]
-    truncated: bool
+    cut: Literal["rows", "bytes"] | None = None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether there are more rows."""
+        return self.cut is not None
 
 
 @dataclass(frozen=True)
@@ -175,30 +188,50 @@ class GraphStore:
         timeout: float = 30.0,
         *,
         writing: bool = False,
+        proven: bool = False,
+        max_bytes: int | None = None,
     ) -> QueryResult:
         """Run a statement that a person wrote: read-only unless `writing`, bounded rows and time.
 
+        Args:
+            cypher: one statement.
+            parameters: values for its `$parameters`.
+            limit: rows at most.
+            timeout: seconds at most.
+            writing: whether it may write.
+            proven: whether the engine must prove, before it runs, that the statement reads the
+                graph and does nothing else (`kgrec.graph.read_only`).
+            max_bytes: rows are cut where they are longer as JSON.
+
         Raises:
-            GraphReadOnlyError: it writes, and `writing` is false.
+            GraphReadOnlyError: it writes, and `writing` is false, or it is not `proven` to read.
             GraphTimeoutError: it ran longer than `timeout` seconds.
+            GraphStatementError: it is `proven`, and wrong in itself.
             GraphError: the database refuses it.
         """
+        if proven:
+            cypher = bare(cypher)
         with (
             translated(self.address.uri),
             self.sole_writer() if writing else nullcontext(),
             self._connect(self._login(writing=writing)) as driver,
             _watched(driver, timeout),
             self._session(writing=writing, driver=driver) as session,
+            _blamed(self.address.uri, proven=proven),
             session.begin_transaction(timeout=timeout) as transaction,
         ):
-            result = transaction.run(cypher, dict(parameters or {}))
-            keys = result.keys()
-            records = [row(keys, record.values()) for record in result.fetch(limit + 1)]
+            given = dict(parameters or {})
+            if proven:
+                self.dialect.check_reading(
+                    self.address, cypher, given, lambda: _explained(transaction, cypher, given)
+                )
+            result = transaction.run(cypher, given)
+            found = _bounded(result, limit, max_bytes)
             if writing:
                 result.consume()
                 transaction.commit()
         self.writes += writing
-        return QueryResult(tuple(keys), records[:limit], len(records) > limit)
+        return found
 
     def sole_writer(self) -> AbstractContextManager[None]:
         """Hold other processes off from writing while the block runs, where the engine needs it.
@@ -273,6 +306,39 @@ def _text(statement: str, slots: Mapping[str, str], parameters: Mapping[str, Any
         wrong = ", ".join(sorted(found.parameters ^ parameters.keys()))
         raise SchemaError(f"statement {statement!r} and its parameters disagree", value=wrong)
     return found.text(**slots)
+
+
+def _explained(transaction: neo4j.Transaction, cypher: str, parameters: Mapping[str, Any]) -> Plan:
+    summary = transaction.run(f"EXPLAIN {cypher}", dict(parameters)).consume()
+    return plan_of(summary.query_type, summary.plan)
+
+
+def _bounded(result: neo4j.Result, limit: int, max_bytes: int | None) -> QueryResult:
+    keys = tuple(result.keys())
+    rows: list[Row] = []
+    size = 0
+    for record in result:
+        if len(rows) == limit:
+            return QueryResult(keys, rows, "rows")
+        one = row(keys, record.values())
+        if max_bytes is not None:
+            size += len(json.dumps(one, default=str))
+            if size > max_bytes:
+                return QueryResult(keys, rows, "bytes")
+        rows.append(one)
+    return QueryResult(keys, rows)
+
+
+@contextmanager
+def _blamed(uri: str, *, proven: bool) -> Iterator[None]:
+    """Turn what the database says of a caller's statement into an error of that statement."""
+    try:
+        with translated(uri):
+            yield
+    except GraphError as error:
+        if not proven or type(error) is not GraphError:
+            raise
+        raise GraphStatementError(error.what, value=error.value) from error
 
 
 @contextmanager
