@@ -50,7 +50,13 @@ def test_every_statement_is_called_and_every_call_has_its_statement() -> None:
     literal = re.compile(rf'"((?:{"|".join(sorted(folders))})/[a-z_0-9]+)"')
     called = {name for path in SOURCES for name in literal.findall(path.read_text("utf-8"))}
     assert sorted(called - schema.statements.keys()) == [], "called, and there is no such file"
-    assert sorted(schema.statements.keys() - called) == [], "a file that nothing calls"
+    uncalled = {name for name in schema.statements.keys() - called if _by_name(name)}
+    assert sorted(uncalled) == [], "a file that nothing calls"
+
+
+def _by_name(statement: str) -> bool:
+    """Whether code must name a statement: those of `queries/` are run by whoever asks for them."""
+    return not statement.startswith("queries/")
 
 
 def test_no_cypher_outside_the_statement_files() -> None:

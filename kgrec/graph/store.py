@@ -226,7 +226,7 @@ class GraphStore:
                     self.address, cypher, given, lambda: _explained(transaction, cypher, given)
                 )
             result = transaction.run(cypher, given)
-            found = _bounded(result, limit, max_bytes)
+            found = _fetched(result, limit, max_bytes)
             if writing:
                 result.consume()
                 transaction.commit()
@@ -313,7 +313,7 @@ def _explained(transaction: neo4j.Transaction, cypher: str, parameters: Mapping[
     return plan_of(summary.query_type, summary.plan)
 
 
-def _bounded(result: neo4j.Result, limit: int, max_bytes: int | None) -> QueryResult:
+def _fetched(result: neo4j.Result, limit: int, max_bytes: int | None) -> QueryResult:
     keys = tuple(result.keys())
     rows: list[Row] = []
     size = 0

@@ -17,7 +17,7 @@ from kgrec.graph.store import GraphStore
 from kgrec.model.storage import load_team
 from kgrec.model.team import Team
 
-KEYS = "read:reader-key,write:writer-key,admin:admin-key"
+KEYS = "read:reader-key,write:writer-key,analyst:analyst-key,admin:admin-key"
 
 
 @pytest.fixture(scope="module")
