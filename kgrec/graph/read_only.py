@@ -1,6 +1,6 @@
 """What proves that a caller's statement only reads, before it runs.
 
-Neo4j compiles the statement without running it (EXPLAIN) and says of which type it is and what its
+Neo4j compiles the statement without running it (EXPLAIN) and reports its type and what its
 plan consists of. A plan of type `r` may still read files, end other transactions or call procedures
 that act on the server, so those parts of a plan are refused as well. The embedded engine judges
 statements by their parse tree at an endpoint that is for reading alone; there the statement is put
@@ -48,7 +48,7 @@ _NESTED_TRANSACTION = re.compile(r"\bIN\s+(?:\S+\s+)?(?:CONCURRENT\s+)?TRANSACTI
 
 @dataclass(frozen=True)
 class Plan:
-    """What the engine says of a statement that it compiled and did not run.
+    """What the engine reports of a statement that it compiled and did not run.
 
     Attributes:
         query_type: `r`, `rw`, `w` or `s` (schema and administration).
@@ -83,7 +83,7 @@ def unreached(statement: str) -> str:
 
 
 def placed(message: str) -> str:
-    """Return what the engine says of `unreached(statement)` with the lines of the statement."""
+    """Return a message of the engine on `unreached(statement)`, with the lines of the statement."""
     before = unreached("\0").partition("\0")[0].count("\n")
     return _LINE.sub(lambda found: f"line {max(1, int(found[1]) - before)}", message)
 

@@ -331,7 +331,7 @@ def _fetched(result: neo4j.Result, limit: int, max_bytes: int | None) -> QueryRe
 
 @contextmanager
 def _blamed(uri: str, *, proven: bool) -> Iterator[None]:
-    """Turn what the database says of a caller's statement into an error of that statement."""
+    """Turn refusals by the database into errors of the caller's statement."""
     try:
         with translated(uri):
             yield

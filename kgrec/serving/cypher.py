@@ -187,7 +187,7 @@ def answer_of(
 
 @contextmanager
 def _as_problems() -> Iterator[None]:
-    """Have the caller see what the database says of their statement."""
+    """Have the caller see why the database refuses their statement."""
     try:
         yield
     except GraphStatementError as error:
