@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kgrec.data.dataset import Dataset, FloatArray, IntArray, Links
+from kgrec.data.dataset import Dataset, FloatArray, IntArray
 
 # On small data every product, and every entry, is computed.
 FREE_PRODUCTS = 200_000_000
@@ -151,7 +151,10 @@ def _of_linked_entities(train: Dataset, entries: int) -> sp.csr_matrix:
     Entities are added by ascending degree, up to `HOP_GROWTH` times as many entries as facts.
     """
     facts, num_entities = train.facts, max(len(train.entities), 1)
-    head, link, tail, confidence = _both_ways(train.links.of("entity", "entity"))
+    linked = train.links.of("entity", "entity")
+    head, link, tail, confidence = both_ways(
+        linked.head, linked.relation, linked.tail, linked.confidence, len(linked.types)
+    )
     order = np.argsort(head, kind="stable")
     degree = np.bincount(head, minlength=num_entities)
     held = np.bincount(facts.entity, minlength=num_entities)
@@ -185,14 +188,21 @@ def _of_linked_items(train: Dataset) -> sp.csr_matrix:
     return _strongest_of_cells(item, key, np.concatenate([sure, sure]), train.num_items)
 
 
-def _both_ways(links: Links) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
-    """Return head, link type, tail and confidence of links and of their reverses."""
-    kinds = len(links.types)
+def both_ways(
+    head: IntArray, relation: IntArray, tail: IntArray, confidence: FloatArray, types: int
+) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
+    """Return edges and their reverses, as relations of their own, [2L] each.
+
+    Args:
+        head, relation, tail: int64 [L]; the reverse of relation `r` is relation `r + types`.
+        confidence: float32 [L].
+        types: how many relation types there are.
+    """
     return (
-        np.concatenate([links.head, links.tail]),
-        np.concatenate([links.relation, links.relation + kinds]),
-        np.concatenate([links.tail, links.head]),
-        np.concatenate([links.confidence, links.confidence]),
+        np.concatenate([head, tail]),
+        np.concatenate([relation, relation + types]),
+        np.concatenate([tail, head]),
+        np.concatenate([confidence, confidence]),
     )
 
 

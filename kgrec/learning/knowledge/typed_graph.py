@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.export.pyg import HeteroData, edges_between
+from kgrec.learning.knowledge_features import both_ways
 
 
 @dataclass(frozen=True)
@@ -88,23 +89,21 @@ class TypedGraph:
         """Build from the facts and links of a graph."""
         num_items, num_entities = data["item"].num_nodes, data["entity"].num_nodes
         relations, item, relation, entity, confidence = edges_between(data, "item", "entity")
-        link_types, *ends = _both_ways(edges_between(data, "entity", "entity"))
-        link_columns = (ends[0], ends[1], ends[2], ends[3])
-        kept = _connecting(np.stack([item, entity]), np.stack([ends[0], ends[2]]), num_entities)
+        link_types, links = _links(data, "entity")
+        head, kind, tail, sure = links
+        kept = _connecting(np.stack([item, entity]), np.stack([head, tail]), num_entities)
         place = np.cumsum(kept) - 1
         mask = kept[entity]
         facts = item[mask], relation[mask], place[entity[mask]], confidence[mask]
-        mask = kept[ends[0]] & kept[ends[2]]
-        head, kind, tail, sure = (column[mask] for column in link_columns)
+        mask = kept[head] & kept[tail]
+        links = place[head[mask]], kind[mask], place[tail[mask]], sure[mask]
         entities = np.flatnonzero(kept).astype(np.int64)
         count = len(entities)
-        item_types, *beside = _both_ways(edges_between(data, "item", "item"))
+        item_types, beside = _links(data, "item")
         return cls(
             EdgeTable.of(facts, (num_items, count), relations),
-            EdgeTable.of((place[head], kind, place[tail], sure), (count, count), link_types),
-            EdgeTable.of(
-                (beside[0], beside[1], beside[2], beside[3]), (num_items, num_items), item_types
-            ),
+            EdgeTable.of(links, (count, count), link_types),
+            EdgeTable.of(beside, (num_items, num_items), item_types),
             entities,
         )
 
@@ -136,15 +135,10 @@ def _connecting(facts: IntArray, links: IntArray, num_entities: int) -> NDArray[
         kept = still
 
 
-def _both_ways(
-    edges: tuple[tuple[str, ...], IntArray, IntArray, IntArray, FloatArray],
-) -> tuple[Any, ...]:
-    """Return the edges, followed by their reverses as relations of their own."""
-    types, head, relation, tail, confidence = edges
-    return (
-        (*types, *(f"{name}~" for name in types)),
-        np.concatenate([head, tail]),
-        np.concatenate([relation, relation + len(types)]),
-        np.concatenate([tail, head]),
-        np.concatenate([confidence, confidence]),
-    )
+def _links(
+    data: HeteroData, kind: str
+) -> tuple[tuple[str, ...], tuple[IntArray, IntArray, IntArray, FloatArray]]:
+    """Return relation types and edges among nodes of one kind, reverses with suffix `~`."""
+    types, head, relation, tail, confidence = edges_between(data, kind, kind)
+    columns = both_ways(head, relation, tail, confidence, len(types))
+    return (*types, *(f"{name}~" for name in types)), columns
