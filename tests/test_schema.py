@@ -181,13 +181,15 @@ def test_ends_and_meanings_of_no_use_are_named(
         load_schema().domain(str(path))
 
 
-def test_rules_read_facts_of_items_only(tmp_path: Path) -> None:
+def test_a_rule_between_entities_names_both_ends(tmp_path: Path) -> None:
     path = tmp_path / "books.toml"
-    rule = '[[rules]]\nrelation = "NEAR"\nrole = "agent"\n'
-    text = further("NEAR", "{head} is near {tail}.", "Writer", "Writer") + rule
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(SchemaError, match="Rules can state WRITTEN_BY"):
+    rule = '[[rules]]\nrelation = "NEAR"\nrole = "{}"\n'
+    text = further("NEAR", "{head} is near {tail}.", "Writer", "Writer")
+    path.write_text(text + rule.format("agent"), encoding="utf-8")
+    with pytest.raises(SchemaError, match="leads from an entity, cannot have this role"):
         load_schema().domain(str(path))
+    path.write_text(text + rule.format("appositive"), encoding="utf-8")
+    assert load_schema().domain(str(path)).rules[-1].role == "appositive"
 
 
 def test_the_commands_show_and_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ def text_facts(
     )
     for item, facts in extractor.read(texts):
         for fact in facts:
+            if fact.head_type or not fact.entity_type:  # a link, for which the file has no place
+                continue
             yield FactRecord(
                 item.item_id, fact.relation, fact.entity_type, fact.entity_name, fact.confidence
             )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from string import Formatter
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import AliasChoices, Field
 
@@ -104,11 +105,20 @@ class Relation(FrozenModel):
         return self.meaning.format(**names).rstrip(". ")
 
 
+FactRole = Literal[
+    "agent", "patient", "prep", "maker", "titled", "companion", "elliptic", "embodied", "author"
+]
+"""The part that the tail plays beside a trigger, where the relation leads from the item."""
+
+LinkRole = Literal["subject", "credited", "appositive"]
+"""The parts that head and tail play, where the relation leads from one entity to another."""
+
+
 class Rule(FrozenModel):
     """How sentences state a relation: trigger words and the part the entity plays beside them.
 
     Attributes:
-        role: the part, one of `kgrec.text.roles.ROLES`.
+        role: the part, one of `kgrec.text.roles.ROLES` or, between entities, of `LINK_ROLES`.
         verbs, nouns: lemmas of the trigger words.
         prepositions: words between trigger and entity, where the role has any.
         themes: lemmas of what the trigger may act upon; `@item` stands for the item itself, and
@@ -118,9 +128,7 @@ class Rule(FrozenModel):
     """
 
     relation: str
-    role: Literal[
-        "agent", "patient", "prep", "maker", "titled", "companion", "elliptic", "embodied", "author"
-    ]
+    role: FactRole | LinkRole
     verbs: tuple[str, ...] = ()
     nouns: tuple[str, ...] = ()
     prepositions: tuple[str, ...] = ()
@@ -294,12 +302,14 @@ def _check_reading(domain: Domain, path: Path) -> None:
     used = {rule.relation for rule in domain.rules} | set(reading.known)
     if unknown := sorted(used - domain.relations.keys()):
         raise SchemaError(f"{path}: a rule is for an unknown relation", value=unknown[0])
-    if others := sorted(used - domain.facts.keys()):
+    if others := sorted(set(reading.known) - domain.facts.keys()):
         raise SchemaError(
-            f"{path}: a rule is for a relation that does not lead from an item to an entity type",
+            f"{path}: a known relation does not lead from an item to an entity type",
             value=others[0],
-            remedy=f"Rules can state {', '.join(domain.facts)}.",
+            remedy=f"These do: {', '.join(domain.facts)}.",
         )
+    for rule in domain.rules:
+        _check_rule(rule, domain, path)
     types = {*reading.ner.values(), *reading.phrases, *reading.patterns}
     if unknown := sorted(types - domain.entity_types.keys()):
         raise SchemaError(f"{path}: [reading] names an unknown entity type", value=unknown[0])
@@ -311,6 +321,26 @@ def _check_reading(domain: Domain, path: Path) -> None:
                 f"{path}: [reading] has a pattern that is no regular expression ({error})",
                 value=pattern,
             ) from None
+
+
+def _check_rule(rule: Rule, domain: Domain, path: Path) -> None:
+    relation = domain.relations[rule.relation]
+    ends = {("", ""), *product(("", *domain.entity_types), domain.entity_types)}
+    if (relation.head, relation.tail) not in ends:
+        raise SchemaError(
+            f"{path}: a rule is for a relation whose ends no text can name",
+            value=rule.relation,
+            remedy="A rule may lead from items to items, or from items or an entity type to one.",
+        )
+    between = bool(relation.head)
+    roles = get_args(LinkRole if between else FactRole)
+    if rule.role not in roles:
+        start = "an entity" if between else "an item"
+        raise SchemaError(
+            f"{path}: a rule for {rule.relation}, which leads from {start}, cannot have this role",
+            value=rule.role,
+            remedy=f"Take one of {', '.join(roles)}.",
+        )
 
 
 def _core_names(core: Core) -> set[str]:

@@ -1,13 +1,17 @@
-"""Extract: item texts out of the graph in a stream, the facts they state back into it.
+"""Extract: item texts out of the graph in a stream, the facts and links they state back into it.
 
 An item is read again only when its title or text changed or the extractor did, so a second run
 costs one scan. For each batch of items one transaction withdraws facts that the texts no longer
 state, writes new ones and marks the items as read, so that a killed run can be continued.
+
+A link from one entity to another belongs to the text that states it. Where that is withdrawn, the
+other items that lead to the entity are read again, since their texts may state it too.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -19,17 +23,19 @@ from uuid import uuid4
 from pydantic import Field
 
 from kgrec.config import FrozenModel
-from kgrec.data.records import TABLE, FactRecord, display_title
-from kgrec.graph.pages import item_pages
-from kgrec.graph.store import GraphStore
+from kgrec.data.records import TABLE, LinkRecord, Node, display_title
+from kgrec.graph.pages import Ends, fact_pages, item_pages, relation_types
+from kgrec.graph.store import GraphStore, Step
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain
 from kgrec.stages.loading.facts import Head, fact_changes
+from kgrec.text.mentions import title_forms
 from kgrec.text.models import SPACY_MODEL
 from kgrec.text.pipeline import Extractor, ItemText, TextFact, extractor_version
 
 SOURCE = "text:description"
-"""The source that facts from descriptions carry."""
+"""The source that facts and links of an item from its description carry; links between entities
+have the id of the item behind it."""
 _MARK = "extracted"
 _NAMES_A_PAGE = 10_000
 
@@ -57,8 +63,8 @@ class ExtractSummary(FrozenModel):
         texts: how many were read.
         unchanged: how many had been read before.
         words: words in the texts that were read.
-        facts: facts found, by relation; one that a table holds already is counted too.
-        withdrawn: facts of earlier readings that were withdrawn.
+        facts: facts and links found, by relation; one that a table holds already is counted too.
+        withdrawn: facts and links of earlier readings that were withdrawn.
     """
 
     texts: int = 0
@@ -77,9 +83,10 @@ def extract(
     *,
     progress: Progress = SILENT,
 ) -> ExtractSummary:
-    """Read the descriptions of a domain's items and write the facts they state.
+    """Read the descriptions of a domain's items and write the facts and links they state.
 
-    A fact that another source states with more confidence, such as a table's column, stays.
+    A link to another item is written where one item alone has the title that the text names. A
+    fact that another source states with more confidence, such as a table's column, stays.
 
     Raises:
         ModelError: the spaCy pipeline is not found.
@@ -94,23 +101,26 @@ def extract(
     extractor = Extractor(domain, names=known_names(store, domain), model=config.model)
     run_id = f"extract-{uuid4().hex[:12]}"
     store.write("ingest/start_run", run_id=run_id, stage="extract", started_at=datetime.now(UTC))
-    facts: Counter[str] = Counter()
-    words = withdrawn = 0
-    reading = extractor.read(
-        _texts(store, domain, version), n_process=config.processes, batch_size=config.batch_size
-    )
-    with progress.task("extract facts", total=pending) as task:
-        while batch := list(islice(reading, config.items_a_write)):
-            withdrawn += _write(store, batch, version, run_id)
-            facts.update(fact.relation for _, found in batch for fact in found)
-            words += sum(len(item.text.split()) for item, _ in batch)
-            task.advance(len(batch))
+    writer = _Writer(store, domain, version, run_id)
+    words = texts = 0
+    while pending:
+        texts += pending
+        reading = extractor.read(
+            _texts(store, domain, version), n_process=config.processes, batch_size=config.batch_size
+        )
+        writer.others = False
+        with progress.task("extract facts", total=pending) as task:
+            while batch := list(islice(reading, config.items_a_write)):
+                writer.write(batch)
+                words += sum(len(item.text.split()) for item, _ in batch)
+                task.advance(len(batch))
+        pending = _count(store, domain, version)[0] if writer.others else 0
     summary = ExtractSummary(
-        texts=pending,
+        texts=texts,
         unchanged=unchanged,
         words=words,
-        facts=dict(facts.most_common()),
-        withdrawn=withdrawn,
+        facts=dict(writer.facts.most_common()),
+        withdrawn=writer.withdrawn,
         seconds=time.monotonic() - began,
         run_id=run_id,
     )
@@ -181,31 +191,102 @@ def _mark(title: str, text: str, version: str) -> str:
     return f"{version}:{digest.hexdigest()}"
 
 
-def _write(
-    store: GraphStore, batch: Sequence[tuple[ItemText, list[TextFact]]], version: str, run_id: str
-) -> int:
-    """Write one batch in one transaction; return how many earlier facts were withdrawn."""
-    records = [_record(item, fact).link for item, facts in batch for fact in facts]
-    withdraw: dict[Head, frozenset[str]] = {
-        ("item", item.item_id): frozenset({SOURCE}) for item, _ in batch
-    }
-    changes = fact_changes(store, records, run_id, withdraw=withdraw)
-    marks = [
-        {"item_id": item.item_id, "extracted": _mark(item.title, item.text, version)}
-        for item, _ in batch
-    ]
-    store.write_all([*changes.steps, ("extract/mark_items", {}, {"rows": marks})])
-    return changes.withdrawn
+class _Writer:
+    """Writes what texts state, a batch in one transaction.
+
+    Attributes:
+        facts: written or found again, by relation.
+        withdrawn: how many earlier ones were taken back.
+        others: whether items beside those of a batch must be read again.
+    """
+
+    def __init__(self, store: GraphStore, domain: Domain, version: str, run_id: str) -> None:
+        self.facts: Counter[str] = Counter()
+        self.withdrawn = 0
+        self.others = False
+        self._store, self._version, self._run_id = store, version, run_id
+        stated = {domain.relations[rule.relation] for rule in domain.rules}
+        # What an earlier version of the rules stated must be withdrawn as well.
+        known = relation_types(store).between("entity", "entity")
+        self._between_entities = bool(known) or any(one.head for one in stated)
+        to_items = any(not one.head and not one.tail for one in stated)
+        self._titles = _titles(store, domain) if to_items else {}
+
+    def write(self, batch: Sequence[tuple[ItemText, list[TextFact]]]) -> None:
+        """Write what is new, withdraw what is no longer stated, and mark the items as read."""
+        records = [self._record(item, fact) for item, facts in batch for fact in facts]
+        stated = [record for record in records if record is not None]
+        withdraw: dict[Head, frozenset[str]] = {
+            ("item", item.item_id): frozenset({SOURCE}) for item, _ in batch
+        }
+        ends: list[Ends] = [("item", "entity"), ("item", "item")]
+        if self._between_entities:
+            ends.append(("entity", "entity"))
+            withdraw |= self._entities_of([item.item_id for item, _ in batch])
+        changes = fact_changes(self._store, stated, self._run_id, withdraw=withdraw, ends=ends)
+        marks = [
+            {"item_id": item.item_id, "extracted": _mark(item.title, item.text, self._version)}
+            for item, _ in batch
+        ]
+        lost = sorted(node for kind, node in changes.losing if kind == "entity")
+        again: list[Step] = [("extract/read_again", {}, {"entities": lost})] if lost else []
+        self._store.write_all([*changes.steps, *again, ("extract/mark_items", {}, {"rows": marks})])
+        self.facts.update(record.relation for record in stated)
+        self.withdrawn += changes.withdrawn
+        self.others |= bool(lost)
+
+    def _entities_of(self, items: list[str]) -> dict[Head, frozenset[str]]:
+        """Return the entities that items lead to, with the sources of these items' texts."""
+        found: dict[Head, set[str]] = defaultdict(set)
+        for page in fact_pages(self._store, items, relation_types(self._store)):
+            for row, entity in zip(page["heads"], page["tails"], strict=True):
+                found["entity", entity].add(_source(items[row]))
+        return {head: frozenset(sources) for head, sources in found.items()}
+
+    def _record(self, item: ItemText, fact: TextFact) -> LinkRecord | None:
+        """Return a fact or link as it is written; None for a title that no other item has."""
+        head, source = Node("item", item.item_id), SOURCE
+        if fact.head_type:
+            head, source = Node.entity(fact.head_type, fact.head_name), _source(item.item_id)
+        if fact.entity_type:
+            tail = Node.entity(fact.entity_type, fact.entity_name)
+        else:
+            other = self._other_item(item.item_id, fact)
+            if other is None:
+                return None
+            tail = Node("item", other)
+        known = (fact.confidence, source, fact.extractor, fact.evidence)
+        return LinkRecord(head, fact.relation, tail, *known)
+
+    def _other_item(self, item_id: str, fact: TextFact) -> str | None:
+        """Return the one item beside this that has a title, or has the year that the words name."""
+        found = self._titles.get(_plain(fact.entity_name), {})
+        others = {other: year for other, year in found.items() if other != item_id}
+        if len(others) > 1:
+            others = {other: year for other, year in others.items() if year in fact.evidence}
+        return next(iter(others)) if len(others) == 1 else None
 
 
-def _record(item: ItemText, fact: TextFact) -> FactRecord:
-    return FactRecord(
-        item_id=item.item_id,
-        relation=fact.relation,
-        entity_type=fact.entity_type,
-        name=fact.entity_name,
-        confidence=fact.confidence,
-        source=SOURCE,
-        extractor=fact.extractor,
-        evidence=fact.evidence,
-    )
+def _source(item_id: str) -> str:
+    return f"{SOURCE}:{item_id}"
+
+
+def _titles(store: GraphStore, domain: Domain) -> dict[str, dict[str, str]]:
+    """Return the items of each title, in the forms that texts may use, with their years."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    dated = ["year"] if "year" in domain.item_properties else []
+    for page in item_pages(store, label=domain.item_label, properties=dated):
+        for item, title, values in zip(page["ids"], page["titles"], page["values"], strict=True):
+            year = str(values[0]) if dated and values[0] else _NO_YEAR
+            for form in title_forms(title):
+                found[_plain(form)][item] = year
+    return found
+
+
+_NO_YEAR = "\0"
+"""In no text, unlike an empty year."""
+
+
+def _plain(title: str) -> str:
+    """Return a title without case and punctuation."""
+    return " ".join(re.findall(r"\w+", title.casefold())) or title

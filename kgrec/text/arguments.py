@@ -196,3 +196,15 @@ def governor_word(view: TextView, noun: Token) -> str:
     if node.dep_ in ("pobj",):
         return str(node.head.lower_)
     return "" if node.dep_ in ("nsubj", "ROOT", "conj") else str(node.dep_)
+
+
+def describes_item(view: TextView, root: Token) -> bool:
+    """Whether a term is a word for the item or stands before one: "a horror comedy"."""
+    node = root
+    while True:
+        if view.mention(node.i) is None and view.is_item(node):
+            relative_verbs = (a for a in node.ancestors if a.dep_ == "relcl")
+            return all(view.is_item(verb.head) for verb in relative_verbs)
+        if node.dep_ not in ("compound", "amod", "nmod") or node.head.i == node.i:
+            return False
+        node = node.head

@@ -16,9 +16,10 @@ from spacy.tokens import Doc, Span, Token
 from spacy.util import filter_spans
 
 from kgrec.schema import Domain, Rule
+from kgrec.text.arguments import describes_item
 from kgrec.text.entity_names import Namer, surnames
 from kgrec.text.mentions import Mention, Origin, find_mentions
-from kgrec.text.roles import ROLES
+from kgrec.text.roles import LINK_ROLES, ROLES
 from kgrec.text.view import TextView
 
 TITLE = "kgrec_title"
@@ -28,7 +29,9 @@ MENTIONS = "kgrec_mentions"
 FACTS = "kgrec_facts"
 
 Row = list[Any]
-"""relation, entity type, name, confidence, extractor, start, end (characters of the evidence)."""
+"""relation, type and name of the tail, confidence, extractor, start, end (characters of the
+evidence), type and name of the head. The type of an item is empty, and the name of the item whose
+text it is."""
 
 
 class KnownNames:
@@ -87,7 +90,7 @@ class FactComponent:
         mentions = tuple(Mention(s, e, k, Origin(o)) for s, e, k, o in doc.user_data[MENTIONS])
         view = TextView(doc, mentions, self._domain.reading, doc.user_data.get(TITLE, ""))
         namer = Namer(view, self._surnames, self._people)
-        best: dict[tuple[str, str], Row] = {}
+        best: dict[tuple[str, ...], Row] = {}
         sentences = self._trigger_sentences(view)
         ordered = sorted(self._domain.rules, key=lambda rule: rule.beside)
         for rule in ordered:
@@ -99,7 +102,10 @@ class FactComponent:
                 _keep(best, row)
         for row in self._known_terms(view):
             _keep(best, row)
-        doc.user_data[FACTS] = sorted(best.values(), key=lambda row: (row[5], row[0], row[2]))
+        stated = {(row[1], row[2].casefold()) for row in best.values() if not row[7]}
+        # Other links would connect the item to nothing, and could not be found to be withdrawn.
+        rows = [row for row in best.values() if not row[7] or (row[7], row[8].casefold()) in stated]
+        doc.user_data[FACTS] = sorted(rows, key=lambda row: (row[5], row[0], row[8], row[2]))
         return doc
 
     def _trigger_sentences(self, view: TextView) -> set[tuple[str, int]]:
@@ -112,23 +118,30 @@ class FactComponent:
         }
 
     def _apply(self, rule: Rule, view: TextView, namer: Namer) -> Iterator[tuple[Row, int]]:
-        kind = self._domain.relations[rule.relation].tail
-        for trigger, mention in ROLES[rule.role](view, rule, kind):
-            name = namer.name(mention, kind)
-            if name is not None:
-                start, end = _evidence(view, trigger, mention)
-                extractor = f"rules/{rule.role}"
-                row = [rule.relation, kind, name, rule.confidence, extractor, start, end]
-                yield row, trigger.sent.start
+        relation = self._domain.relations[rule.relation]
+        start, kind = relation.head, relation.tail
+        found: Iterable[tuple[Token, Mention | None, Mention]]
+        if start:
+            found = LINK_ROLES[rule.role](view, rule, (start, kind))
+        else:
+            found = ((trigger, None, m) for trigger, m in ROLES[rule.role](view, rule, kind))
+        for trigger, head, tail in found:
+            name = namer.name(tail, kind) if kind else namer.title(tail)
+            owner = "" if head is None else namer.name(head, start)
+            if name is None or owner is None or (head and name.casefold() == owner.casefold()):
+                continue
+            place = _evidence(view, trigger, tail, head or tail)
+            row = [rule.relation, kind, name, rule.confidence, f"rules/{rule.role}", *place]
+            yield [*row, start, owner], trigger.sent.start
 
     def _known_terms(self, view: TextView) -> Iterator[Row]:
         for relation in self._domain.reading.known:
             kind = self._domain.relations[relation].tail
             for start, end, label in view.doc.user_data.get(TERMS, []):
                 span = view.doc[start:end]
-                if label == kind and _describes_item(view, span.root):
+                if label == kind and describes_item(view, span.root):
                     place = (span.start_char, span.end_char)
-                    yield [relation, kind, span.text, 0.7, "known", *place]
+                    yield [relation, kind, span.text, 0.7, "known", *place, "", ""]
 
 
 @Language.factory("kgrec_known")
@@ -153,27 +166,15 @@ def _rows(spans: Iterable[Span]) -> list[list[Any]]:
     return [[span.start, span.end, span.label_] for span in filter_spans(spans)]
 
 
-def _keep(best: dict[tuple[str, str], Row], row: Row) -> None:
-    key = (row[0], row[2].casefold())
+def _keep(best: dict[tuple[str, ...], Row], row: Row) -> None:
+    key = (row[0], row[8].casefold(), row[2].casefold())
     if key not in best or row[3] > best[key][3]:
         best[key] = row
 
 
-def _evidence(view: TextView, trigger: Token, mention: Mention) -> tuple[int, int]:
-    """Return the characters from the trigger to the name, or from the name to the trigger."""
-    first, last = view.doc[mention.start], view.doc[mention.end - 1]
-    start = min(trigger.idx, first.idx)
-    end = max(trigger.idx + len(trigger), last.idx + len(last))
-    return start, end
-
-
-def _describes_item(view: TextView, root: Token) -> bool:
-    """Whether a term is a word for the item or stands before one: "a horror comedy"."""
-    node = root
-    while True:
-        if view.mention(node.i) is None and view.is_item(node):
-            relative_verbs = (a for a in node.ancestors if a.dep_ == "relcl")
-            return all(view.is_item(verb.head) for verb in relative_verbs)
-        if node.dep_ not in ("compound", "amod", "nmod") or node.head.i == node.i:
-            return False
-        node = node.head
+def _evidence(view: TextView, trigger: Token, *mentions: Mention) -> tuple[int, int]:
+    """Return the characters from the first to the last of a trigger and the names it joins."""
+    first = [view.doc[mention.start].idx for mention in mentions]
+    last = [view.doc[mention.end - 1] for mention in mentions]
+    ends = (token.idx + len(token) for token in (trigger, *last))
+    return min(trigger.idx, *first), max(ends)

@@ -47,6 +47,13 @@ class Namer:
             return whole if whole in self._names else None
         return self._full.get(text) or self._known.get(text) or self._alone(mention, text)
 
+    def title(self, mention: Mention) -> str | None:
+        """Return what may be the title of another item; the catalogue says whether it is one."""
+        known = mention.origin == Origin.KNOWN and mention.type != _work_type(self._view.reading)
+        if known or mention.origin == Origin.PATTERN:
+            return None
+        return _clean(self._view.text(mention)) or None
+
     def _shared(self, mention: Mention) -> str | None:
         """Return the full name where two persons share a surname: "Joel and Ethan Coen"."""
         doc = self._view.doc

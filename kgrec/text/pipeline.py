@@ -25,15 +25,17 @@ from kgrec.text.models import SPACY_MODEL, resolve_spacy
 
 @dataclass(frozen=True, slots=True)
 class TextFact:
-    """One relation from an item to an entity, found in one text of the item.
+    """One relation found in one text of an item: from the item, or between entities it names.
 
     Attributes:
         relation: a relation type of the domain.
-        entity_type, entity_name: what it points to; the name stands in the text as it is.
+        entity_type, entity_name: the tail; the name stands in the text as it is. The type is empty
+            where the tail is another item, whose title may be the name.
         confidence: in (0, 1]; how far the rule that found it can be trusted.
         extractor: the component and rule, such as `rules/agent`.
         evidence: the span that states it, `text[start:end]`.
         source: the property of the item that holds the text.
+        head_type, head_name: the entity that the relation leads from; empty for the item itself.
     """
 
     item_id: str
@@ -46,11 +48,13 @@ class TextFact:
     start: int
     end: int
     source: str = "description"
+    head_type: str = ""
+    head_name: str = ""
 
 
 logger = logging.getLogger(__name__)
 
-VERSION = "1"
+VERSION = "2"
 """Incremented when the components find other facts in the same text, so that it is read again."""
 
 
@@ -178,7 +182,8 @@ def _join_words(nlp: Language, reading: Reading) -> None:
 
 
 def _facts(item: ItemText, doc: Doc) -> Iterator[TextFact]:
-    for relation, kind, name, confidence, extractor, start, end in doc.user_data[components.FACTS]:
+    for row in doc.user_data[components.FACTS]:
+        relation, kind, name, confidence, extractor, start, end, head_type, head_name = row
         yield TextFact(
             item_id=item.item_id,
             relation=relation,
@@ -189,4 +194,6 @@ def _facts(item: ItemText, doc: Doc) -> Iterator[TextFact]:
             evidence=doc.text[start:end],
             start=start,
             end=end,
+            head_type=head_type,
+            head_name=head_name,
         )

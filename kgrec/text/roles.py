@@ -1,12 +1,14 @@
 """Semantic roles: how an entity may relate to the trigger of a rule, one function a role.
 
 Each yields `(trigger, argument)`: the trigger word, and the mention that fills the role. A new
-role is one function here and its name in `kgrec.schema.Rule.role`.
+role is one function here and its name in `kgrec.schema.Rule.role`. Where a relation leads
+from one entity to another, a function yields the mention of the head as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from spacy.tokens import Token
 
@@ -129,6 +131,9 @@ def prep(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
     """It is set in X, based on X, an adaptation of X, a film about X."""
     phrases = kind in view.reading.phrases
     for trigger in governors(view, rule):
+        if not kind:
+            yield from ((trigger, mention) for mention in _other_items(view, trigger, rule))
+            continue
         for preposition in prepositions(view, trigger, rule, deep=not phrases):
             for token in (t for t in preposition.rights if t.dep_ in ("pobj", "pcomp")):
                 if phrases:
@@ -137,6 +142,25 @@ def prep(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
                 else:
                     for mention in inside(view, token):
                         yield trigger, mention
+
+
+def _other_items(view: TextView, trigger: Token, rule: Rule) -> Iterator[Mention]:
+    """Yield the titles of other items behind a trigger: "directed this sequel to X"."""
+    before = view.doc[max(trigger.i - _LONGEST, trigger.sent.start) : trigger.i]
+    if any(token.lemma_.lower() in view.reading.other_nouns for token in before):
+        return  # "a sequel to his own remake of X"
+    behind = trigger.nbor() if trigger.i + 1 < len(view.doc) else trigger
+    # The parser may hang the preposition on the verb before.
+    found = view.named_after(behind) if behind.lower_ in rule.prepositions else []
+    for preposition in prepositions(view, trigger, rule, deep=True):
+        for token in preposition.rights:
+            if token.dep_ in ("pobj", "pcomp"):
+                found += inside(view, token)
+    for mention in found:
+        made = view.doc[mention.start - 1].lower_ == "by"
+        owns = mention.end < len(view.doc) and view.doc[mention.end].tag_ == "POS"
+        if not made and not owns:
+            yield mention
 
 
 def author(view: TextView, rule: Rule, kind: str) -> Iterator[Found]:
@@ -263,4 +287,80 @@ ROLES: dict[str, RoleFinder] = {
     "elliptic": elliptic,
     "embodied": embodied,
     "author": author,
+}
+
+
+Pair = tuple[Token, Mention, Mention]
+"""The trigger, the head and the tail."""
+PairFinder = Callable[[TextView, Rule, tuple[str, str]], Iterator[Pair]]
+
+
+def subject(view: TextView, rule: Rule, kinds: tuple[str, str]) -> Iterator[Pair]:
+    """X was born in Y; X, born in Y; X, a subsidiary of Y."""
+    for trigger in view.triggers({*rule.verbs, *rule.nouns}):
+        if trigger.lemma_.lower() in rule.verbs and trigger.pos_ in ("VERB", "AUX"):
+            heads = view.subject_names(trigger)
+        elif trigger.lemma_.lower() in rule.nouns and trigger.dep_ in ("appos", "attr"):
+            tokens = [trigger.head] if trigger.dep_ == "appos" else view.subjects(trigger.head)
+            heads = [mention for token in tokens for mention in view.names(token)]
+        else:
+            continue
+        tails = [
+            mention
+            for child in trigger.rights
+            if child.lower_ in rule.prepositions
+            for mention in view.named_after(child)
+        ]
+        yield from ((trigger, head, tail) for head in heads for tail in tails[:1] if head != tail)
+
+
+def credited(view: TextView, rule: Rule, kinds: tuple[str, str]) -> Iterator[Pair]:
+    """The novel X by Y; Y's novel X; X by Y."""
+    for noun in view.triggers(rule.nouns):
+        head = view.mention(noun.i + 1)
+        if head is not None and head.start == noun.i + 1:
+            for tail in makers(view, noun, rule.prepositions):
+                if tail != head:
+                    yield noun, head, tail
+    for head in view.mentions:
+        behind = view.doc[head.end] if head.end < len(view.doc) else None
+        if head.type == kinds[0] and behind is not None and behind.lower_ in rule.prepositions:
+            for tail in view.named_after(behind):
+                yield behind, head, tail
+
+
+def appositive(view: TextView, rule: Rule, kinds: tuple[str, str]) -> Iterator[Pair]:
+    """X, Y: a place and where it lies. A list, which ends with "and Z", is none."""
+    i = 0
+    while i < len(view.mentions):
+        chain = [view.mentions[i]]
+        while (after := _after_a(view, chain[-1], (",",))) is not None:
+            chain.append(after)
+        i += len(chain)
+        same = all(mention.type in kinds for mention in chain)
+        listed = _after_a(view, chain[-1], ("and", "or", "&")) is not None
+        if same and not listed and len(chain) <= _PLACES:
+            for head, tail in pairwise(chain):
+                yield view.doc[head.end], head, tail
+
+
+_PLACES = 3
+"""Names in a row that are a place and where it lies; more are a list."""
+
+
+def _after_a(view: TextView, mention: Mention, words: tuple[str, ...]) -> Mention | None:
+    """Return the mention that one of these words alone parts from another, a comma beside it."""
+    i = mention.end
+    if i + 1 < len(view.doc) and view.doc[i].text == "," and "," not in words:
+        i += 1
+    if i + 1 >= len(view.doc) or view.doc[i].lower_ not in words:
+        return None
+    after = view.mention(i + 1)
+    return after if after is not None and after.start == i + 1 else None
+
+
+LINK_ROLES: dict[str, PairFinder] = {
+    "subject": subject,
+    "credited": credited,
+    "appositive": appositive,
 }

@@ -105,6 +105,19 @@ class TextView(ItemView):
             return self.subjects(over)
         return []
 
+    def subject_names(self, verb: Token) -> list[Mention]:
+        """Return the names that a verb is said of: the subject, also of a passive or participle."""
+        if not self.is_passive(verb):
+            tokens = self.subjects(verb)
+        else:
+            over = verb.head if verb.dep_ == "conj" else verb
+            tokens = [c for c in (*verb.lefts, *over.lefts) if c.dep_ in _PASSIVE_SUBJECTS]
+            if not tokens and verb.dep_ == "acl":
+                tokens = [verb.head]
+        if any(t.lower_ in ("he", "she") for t in tokens):
+            return self._referent(verb)
+        return [m for t in tokens for m in self.names(self.antecedent(t))]
+
     def objects(self, verb: Token) -> list[Token]:
         """Return the objects of an active verb, or of a coordinated verb where it has none."""
         own = [c for c in verb.children if c.dep_ in _OBJECTS]

@@ -2,14 +2,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kgrec.data.records import entity_id
+from kgrec.data.selection import Selection
 from kgrec.data.sources import Source
 from kgrec.graph.pages import fact_pages, relation_types
 from kgrec.graph.store import GraphStore
-from kgrec.schema import Domain, load_schema
+from kgrec.graph.training_data import read_dataset
+from kgrec.retrieval.paths import PathConfig, read_paths
+from kgrec.retrieval.reasons import path_sentence
+from kgrec.schema import Domain, NodeKind, load_schema
 from kgrec.stages.extract import SOURCE, ExtractConfig, extract, known_names
 from kgrec.stages.ingest import ingest, prepare
 
@@ -136,3 +141,93 @@ def test_known_names_come_from_tables_only(empty_store: GraphStore, movies: Doma
     extract(empty_store, movies)
     names = known_names(empty_store, movies)
     assert names == {"Genre": ["Crime"], "Work": ["The Usual Suspects"]}
+
+
+ALIENS = "James Cameron directed Aliens, the sequel to Ridley Scott's Alien."
+BABE = "Babe is a film based on the novel The Sheep-Pig by Dick King-Smith."
+WORK, AUTHOR = "Work:the sheep-pig", "Person:dick king-smith"
+
+
+def links_of(store: GraphStore, kind: NodeKind, node: str) -> dict[tuple[str, str], Any]:
+    """Links from an item or an entity: relation and tail to confidence, source, evidence."""
+    found = {}
+    for page in fact_pages(store, [node], relation_types(store), (kind, kind)):
+        values = zip(page["confidences"], page["sources"], page["evidence"], strict=True)
+        keys = zip(page["relations"], page["tails"], strict=True)
+        found |= dict(zip(keys, values, strict=True))
+    return found
+
+
+def test_links_reach_the_graph_the_data_set_and_the_explanations(
+    empty_store: GraphStore, movies: Domain
+) -> None:
+    put(empty_store, [("a", "Alien", "A film by Ridley Scott."), ("b", "Aliens", ALIENS)])
+    put(empty_store, [("c", "Babe", BABE), ("d", "Gordy", BABE.replace("Babe", "Gordy"))])
+    summary = extract(empty_store, movies)
+    assert (summary.facts["SEQUEL_OF"], summary.facts["WORK_BY"]) == (1, 2)
+    assert links_of(empty_store, "item", "b") == {
+        ("SEQUEL_OF", "a"): (0.9, SOURCE, "sequel to Ridley Scott's Alien")
+    }
+    [(link, known)] = links_of(empty_store, "entity", WORK).items()
+    assert link == ("WORK_BY", AUTHOR)
+    assert known == (0.9, f"{SOURCE}:c", "novel The Sheep-Pig by Dick King-Smith")
+    assert extract(empty_store, movies).texts == 0
+
+    data = read_dataset(empty_store, Selection(domain="movies"))
+    assert {kind.relation for kind in data.links.types} == {"SEQUEL_OF", "WORK_BY"}
+    sentences = paths_between(empty_store, {"b": "Aliens"}, {"a": "Alien"})
+    assert sentences == ["Aliens is a sequel of Alien"]
+    # Two novels of one author: film, novel, author, novel, film.
+    other = BABE.replace("Babe", "Freddy").replace("The Sheep-Pig", "The Fox Busters")
+    put(empty_store, [("e", "Freddy", other)])
+    extract(empty_store, movies)
+    sentences = paths_between(empty_store, {"c": "Babe"}, {"e": "Freddy"}, max_hops=4)
+    assert any("The Fox Busters is by Dick King-Smith" in words for words in sentences)
+
+
+def paths_between(
+    store: GraphStore, history: dict[str, str], items: dict[str, str], **config: int
+) -> list[str]:
+    found = read_paths(store, history, items, num_items=1000, config=PathConfig(**config))
+    return [path_sentence(path) for path in found]
+
+
+def test_a_link_stays_while_one_text_states_it(empty_store: GraphStore, movies: Domain) -> None:
+    put(empty_store, [("c", "Babe", BABE), ("d", "Gordy", BABE.replace("Babe", "Gordy"))])
+    extract(empty_store, movies)
+    put(empty_store, [("c", "Babe", "Babe is a film.")])
+    summary = extract(empty_store, movies)
+    assert (summary.texts, summary.unchanged) == (2, 1)  # the other text, once more
+    [(link, known)] = links_of(empty_store, "entity", WORK).items()
+    assert (link, known[1]) == (("WORK_BY", AUTHOR), f"{SOURCE}:d")
+    put(empty_store, [("d", "Gordy", "Gordy is a film.")])
+    assert extract(empty_store, movies).withdrawn > 0
+    assert links_of(empty_store, "entity", WORK) == {}
+    assert extract(empty_store, movies).texts == 0
+
+
+def test_a_link_goes_over_to_another_text_of_the_same_batch(
+    empty_store: GraphStore, movies: Domain
+) -> None:
+    put(empty_store, [("c", "Babe", BABE), ("d", "Gordy", "Gordy is a film.")])
+    extract(empty_store, movies)
+    put(empty_store, [("c", "Babe", "A film."), ("d", "Gordy", BABE.replace("Babe", "Gordy"))])
+    extract(empty_store, movies)
+    [known] = links_of(empty_store, "entity", WORK).values()
+    assert known[1] == f"{SOURCE}:d"
+
+
+def test_a_title_of_several_items_is_told_apart_by_its_year(
+    empty_store: GraphStore, movies: Domain
+) -> None:
+    put(empty_store, [("a", "Psycho", "x"), ("b", "Psycho", "x")])
+    for item, year in (("a", 1960), ("b", 1998)):
+        rows = [{"item_id": item, "properties": {"year": year}}]
+        empty_store.write("ingest/set_items", rows=rows)
+    text = "This thriller is a remake of the {}film Psycho."
+    put(empty_store, [("c", "Norman", text.format("1960 ")), ("d", "Bates", text.format(""))])
+    put(empty_store, [("b", "Psycho", text.format(""))])
+    extract(empty_store, movies)
+    assert links_of(empty_store, "item", "c").keys() == {("REMAKE_OF", "a")}
+    assert links_of(empty_store, "item", "d") == {}
+    assert links_of(empty_store, "item", "b").keys() == {("REMAKE_OF", "a")}

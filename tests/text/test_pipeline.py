@@ -8,11 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kgrec.errors import ModelError, SchemaError
-from kgrec.schema import Domain, Rule, load_domain, load_schema
+from kgrec.schema import Domain, load_domain, load_schema
+from kgrec.schema.domain import FactRole, LinkRole
 from kgrec.text.entity_names import surnames
 from kgrec.text.mentions import title_forms
 from kgrec.text.pipeline import Extractor, ItemText, TextFact, build_pipeline, extractor_version
-from kgrec.text.roles import ROLES
+from kgrec.text.roles import LINK_ROLES, ROLES
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,8 @@ def test_any_text_can_be_read(extractor: Extractor, text: str) -> None:
 
 
 def test_every_role_of_the_schema_has_a_function() -> None:
-    assert set(get_args(Rule.model_fields["role"].annotation)) == set(ROLES)
+    assert set(get_args(FactRole)) == set(ROLES)
+    assert set(get_args(LinkRole)) == set(LINK_ROLES)
 
 
 def test_music_is_read_by_its_own_rules() -> None:
@@ -179,5 +181,116 @@ def test_a_wrong_domain_file_is_refused(tmp_path: Path, tail: str, message: str)
         'name = "d"\nitem_label = "Book"\n[entity_types]\nPlace = "A place."\n[relations]\n'
         f'NEAR = {{ tail = "Place", meaning = "{{item}} is near {{entity}}." }}\n{tail}\n'
     )
+    with pytest.raises(SchemaError, match=message):
+        load_domain(path, load_schema().core)
+
+
+def links(found: list[TextFact]) -> set[tuple[str, str, str]]:
+    """What leads further than from the item to an entity: relation, head, tail."""
+    return {
+        (fact.relation, fact.head_name, fact.entity_name)
+        for fact in found
+        if fact.head_type or not fact.entity_type
+    }
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "expected"),
+    [
+        (
+            "Aliens",
+            "James Cameron wrote and directed Aliens, the sequel to Ridley Scott's Alien.",
+            {("SEQUEL_OF", "", "Alien")},
+        ),
+        (
+            "Batman Returns",
+            "Tim Burton directed this sequel to his own Batman.",
+            {("SEQUEL_OF", "", "Batman")},
+        ),
+        (
+            "Last Man Standing",
+            "Last Man Standing is a remake of the samurai film Yojimbo by Akira Kurosawa.",
+            {("REMAKE_OF", "", "Yojimbo")},
+        ),
+        ("Ransom", "The thriller is a remake of a 1956 film.", set()),
+        (
+            "Father of the Bride Part II",
+            "Charles Shyer directed this sequel to his own remake of Father of the Bride.",
+            set(),
+        ),
+        (
+            "Babe",
+            "Babe is based on the novel The Sheep-Pig by Dick King-Smith.",
+            {("WORK_BY", "The Sheep-Pig", "Dick King-Smith")},
+        ),
+        (
+            "Stand by Me",
+            "Rob Reiner directed this drama adapted from Stephen King's novella The Body.",
+            {("WORK_BY", "The Body", "Stephen King")},
+        ),
+        (
+            "Groundhog Day",
+            "The comedy is set in Punxsutawney, Pennsylvania.",
+            {("LOCATED_IN", "Punxsutawney", "Pennsylvania")},
+        ),
+        ("Travels", "The comedy is set in Paris, London and Rome.", set()),
+        (
+            "Fargo",
+            "Fargo was directed by Joel Coen, who was born in Minneapolis.",
+            {("BORN_IN", "Joel Coen", "Minneapolis")},
+        ),
+        # A link must begin at an entity that the film itself leads to.
+        ("Fargo", "Fargo is a comedy. A man born in Minneapolis reads Emma by Jane Austen.", set()),
+    ],
+)
+def test_texts_state_links(
+    extractor: Extractor, title: str, text: str, expected: set[tuple[str, str, str]]
+) -> None:
+    found = facts(extractor, title, text)
+    assert links(found) == expected
+    for fact in found:
+        assert text[fact.start : fact.end] == fact.evidence
+        assert fact.head_name in fact.evidence
+
+
+def test_music_states_links_by_its_own_rules() -> None:
+    text = (
+        "Nirvana is a rock band from Aberdeen, Washington. The band was fronted by Kurt Cobain,"
+        " who was born in Aberdeen. Nirvana toured with Sonic Youth and was compared to Pixies."
+        " The group signed to Sub Pop. Sub Pop is a division of Warner Music Group."
+    )
+    reader = Extractor(load_schema().domain("music"), names={"Label": ["Sub Pop"]})
+    assert links(facts(reader, "Nirvana", text)) >= {
+        ("LOCATED_IN", "Aberdeen", "Washington"),
+        ("BORN_IN", "Kurt Cobain", "Aberdeen"),
+        ("TOURED_WITH", "", "Sonic Youth"),
+        ("SIMILAR_TO", "", "Pixies"),
+        ("OWNED_BY", "Sub Pop", "Warner Music Group"),
+    }
+
+
+_KINDS = """name = "d"
+item_label = "Book"
+[entity_types]
+Place = "A place."
+[relations]
+NEAR = { tail = "Place", meaning = "{item} is near {entity}." }
+INSIDE = { head = "Place", tail = "Place", meaning = "{head} is inside {tail}." }
+LIKES = { head = "User", tail = "Place", meaning = "{head} likes {tail}." }
+"""
+
+
+@pytest.mark.parametrize(
+    ("tail", "message"),
+    [
+        ('[[rules]]\nrelation = "NEAR"\nrole = "subject"', "NEAR, which leads from an item"),
+        ('[[rules]]\nrelation = "INSIDE"\nrole = "prep"', "INSIDE, which leads from an entity"),
+        ('[[rules]]\nrelation = "LIKES"\nrole = "subject"', "ends no text can name"),
+        ('[reading]\nknown = ["INSIDE"]', "known relation does not lead from an item"),
+    ],
+)
+def test_a_rule_must_fit_the_ends_of_its_relation(tmp_path: Path, tail: str, message: str) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(_KINDS + tail)
     with pytest.raises(SchemaError, match=message):
         load_domain(path, load_schema().core)

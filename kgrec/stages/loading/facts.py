@@ -125,18 +125,23 @@ def fact_changes(
             `records`, is withdrawn.
         ends: kinds of node between which the sources may have held something before.
     """
+    records = list(records)
     wanted = _distinct(records)
+    held = {(_key(fact), fact.source) for fact in records}
     heads = {key.head for key in wanted} | withdraw.keys()
     pairs = dict.fromkeys([*ends, *(key.ends for key in wanted)])
     known = _known_facts(store, heads, list(pairs))
-    # A source that holds something again replaces its earlier record, even with less confidence.
+    # A source that holds something again replaces its earlier record, even with less confidence;
+    # one that holds it no longer leaves it to another.
     weaker = [
         key
         for key, fact in wanted.items()
         if key in known
-        and fact.source == known[key].source
-        and fact.source in withdraw.get(key.head, ())
-        and fact.confidence < known[key].confidence
+        and known[key].source in withdraw.get(key.head, ())
+        and (
+            (key, known[key].source) not in held
+            or (fact.source == known[key].source and fact.confidence < known[key].confidence)
+        )
     ]
     new = {key: fact for key, fact in wanted.items() if _differs(fact, known.get(key))}
     new |= {key: wanted[key] for key in weaker}
@@ -161,10 +166,14 @@ def created_entities(steps: Iterable[Step], answers: Iterable[list[dict[str, Any
     )
 
 
+def _key(fact: LinkRecord) -> _Key:
+    return _Key(fact.head[:2], fact.relation, fact.tail[:2])
+
+
 def _distinct(records: Iterable[LinkRecord]) -> dict[_Key, LinkRecord]:
     found: dict[_Key, LinkRecord] = {}
     for fact in records:
-        key = _Key(fact.head[:2], fact.relation, fact.tail[:2])
+        key = _key(fact)
         if key not in found or fact.confidence > found[key].confidence:
             found[key] = fact
     return found
