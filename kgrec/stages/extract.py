@@ -196,7 +196,7 @@ class _Writer:
 
     Attributes:
         facts: written or found again, by relation.
-        withdrawn: how many earlier ones were taken back.
+        withdrawn: how many earlier ones were withdrawn.
         others: whether items beside those of a batch must be read again.
     """
 

@@ -48,7 +48,7 @@ class Namer:
         return self._full.get(text) or self._known.get(text) or self._alone(mention, text)
 
     def title(self, mention: Mention) -> str | None:
-        """Return what may be the title of another item; the catalogue says whether it is one."""
+        """Return the text as a title that another item may have; the catalogue decides."""
         known = mention.origin == Origin.KNOWN and mention.type != _work_type(self._view.reading)
         if known or mention.origin == Origin.PATTERN:
             return None

@@ -106,7 +106,7 @@ class TextView(ItemView):
         return []
 
     def subject_names(self, verb: Token) -> list[Mention]:
-        """Return the names that a verb is said of: the subject, also of a passive or participle."""
+        """Return the names in the subject of a verb, also of a passive or participle."""
         if not self.is_passive(verb):
             tokens = self.subjects(verb)
         else:
