@@ -22,11 +22,7 @@ from kgrec.serving.app import create_app
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kgrec"
-PACKAGES = sorted(
-    path
-    for path in PACKAGE.rglob("*.py")
-    if path.relative_to(PACKAGE).parts[0] not in ("explain", "model", "retrieval", "serving")
-)
+PACKAGES = sorted(PACKAGE.rglob("*.py"))
 PAGE = sorted(
     path
     for path in (PACKAGE / "serving" / "static").iterdir()

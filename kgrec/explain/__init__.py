@@ -1,1 +1,1 @@
-"""The score taken apart: attributions, knowledge paths, counterfactuals, words."""
+"""Explanations: attributions, knowledge paths, counterfactuals, words."""

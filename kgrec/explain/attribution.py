@@ -1,4 +1,4 @@
-"""The score taken apart, and put together again without some of the history: both exact."""
+"""Attribution of the score, and the exact score without some history items."""
 
 from __future__ import annotations
 

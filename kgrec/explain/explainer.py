@@ -1,4 +1,4 @@
-"""Explanations: the score taken apart, what would change it, and the facts behind it."""
+"""Explanations: attribution of the score, counterfactuals, and the facts behind it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ExplainerConfig(FrozenModel):
 
 @dataclass(frozen=True, eq=False)
 class _Request:
-    """What is explained: who asks, of what, and the list that it was part of."""
+    """The subject of an explanation: user, item, and the list that it was part of."""
 
     interactions: list[Event]
     purpose: Purpose
@@ -89,12 +89,12 @@ class Explainer:
         self.config = config or ExplainerConfig()
 
     def explain(self, user_id: str, item_id: str, request_id: str | None = None) -> Explanation:
-        """Say why an item is, or would be, recommended to a user.
+        """Explain why an item is, or would be, recommended to a user.
 
         Args:
             request_id: of the list that showed the item: the explanation is of that very list, its
                 model, filters, k, diversity and hour. Without one it is of the default query, no
-                filters and `ExplainerConfig.k`, asked now.
+                filters and `ExplainerConfig.k`, at the current time.
 
         Raises:
             NotFoundError: there is no such user or item, or the model does not know the item.

@@ -76,8 +76,8 @@ class Coordinator:
             spreads[k] = kernels[k].spread(histories, each)
         probed: Floats = np.zeros((*shape, 0))
         if self.gate is not None:
-            asked = self.probing(kernels) if probing is None else probing
-            pairs = zip(asked, weights, strict=True)
+            probes = self.probing(kernels) if probing is None else probing
+            pairs = zip(probes, weights, strict=True)
             probed = np.stack([kernel.scores(histories, each) for kernel, each in pairs])
             probed = probed.astype(np.float64)
         return self.blend_spreads(spreads, histories, probed)

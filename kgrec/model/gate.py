@@ -55,14 +55,14 @@ def _times(histories: Histories) -> list[Floats]:
     now = np.where(histories.now > 0, histories.now, last)
     hour = 2 * np.pi * (now % DAY) / DAY
     weekday = (now // DAY + 4) % 7  # 1970 began on a Thursday; 0 is Sunday
-    asked = now > 0
+    has_time = now > 0
     return [
         np.where(known, np.log1p(np.maximum(now - last, 0) / HOUR), 0.0),
         np.where(known, np.log1p(np.maximum(last - np.where(known, first, 0), 0) / HOUR), 0.0),
         known.astype(np.float64),
-        np.where(asked, np.sin(hour), 0.0),
-        np.where(asked, np.cos(hour), 0.0),
-        (asked & ((weekday == 0) | (weekday == 6))).astype(np.float64),
+        np.where(has_time, np.sin(hour), 0.0),
+        np.where(has_time, np.cos(hour), 0.0),
+        (has_time & ((weekday == 0) | (weekday == 6))).astype(np.float64),
     ]
 
 

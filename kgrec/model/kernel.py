@@ -6,7 +6,7 @@ The score of agent `k` for a history `H` of `n` items is
 
 with factors `F`, `V`, sparse rows `R` and a prior `b`, each of which may be absent, and `v_h` the
 weight of the history item (1 unless the caller gives another). An agent that reads order and time
-gives `w_h` by an attention of its own. The sum is exact, so it can be taken apart again
+gives `w_h` by an attention of its own. The sum is exact, so it splits over the items
 (`similarity`). A sum of kernels is a kernel (`mean_kernel`).
 """
 

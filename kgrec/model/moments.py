@@ -63,7 +63,7 @@ class Moments:
         """Return the standard deviation of the scores over all items, [S].
 
         Args:
-            removed: positions in the history that are taken out, distinct in each row, [S, N].
+            removed: positions in the history that are removed, distinct in each row, [S, N].
             left, weights: the histories without them, and the kernel's `weights` of these, where
                 they are known.
         """
@@ -82,7 +82,7 @@ class Moments:
         return np.asarray(spreads)
 
     def _among(self, removed: IntArray) -> Floats:
-        """Return |Σ s_h|² of what is taken out, [S]."""
+        """Return |Σ s_h|² of the removed items, [S]."""
         if removed.shape[1] == 0:
             return np.zeros(len(removed))
         if removed.shape[1] == 1:

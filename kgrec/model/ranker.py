@@ -99,14 +99,14 @@ def residual(history: Histories, item_mean: FloatArray, kind: int) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Ranker:
-    """Attention between candidate and history over what the agents' kernels say.
+    """Attention between candidate and history over the similarities of the agents' kernels.
 
     The attention is the local activation of DIN (Zhou et al. 2018, "Deep Interest Network for
     Click-Through Rate Prediction") and of NAIS (He et al. 2018, "NAIS: Neural Attentive Item
     Similarity Model"), an item-based model as this one. What differs: queries and keys are not
     learned anew but are the kernels' own, so that some ten numbers are all there is to learn; the
     weights sum to one, as a long history already counts by its length in the team's score, which
-    stays; and what they pool is a number, so that the score can be taken apart.
+    stays; and what they pool is a number, so that the score can be attributed.
 
     Attributes:
         attention_weights, value_weights: a and m, of each active agent, float64 [A].
@@ -291,7 +291,7 @@ def least_below(added: Floats, best: IntArray, count: int) -> Floats:
 def tie_order(num_items: int) -> IntArray:
     """Return which of two items of equal score goes first, the one of the lower number, int64 [I].
 
-    It is drawn by chance, since the order of a catalogue often means something (age, popularity).
+    It is random, since the order of a catalogue often means something (age, popularity).
     """
     order = np.random.default_rng(2024).permutation(num_items).astype(np.int64)
     order.flags.writeable = False

@@ -28,7 +28,7 @@ RANKER = "ranker"
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    """The scores of some items taken apart by agent and by history item.
+    """The scores of some items, split by agent and by history item.
 
     Attributes:
         agents: names, [A]; the last is `RANKER` where there is one.

@@ -35,7 +35,7 @@ class BatchReport(FrozenModel):
 
     Attributes:
         users: users that got recommendations.
-        skipped: users of whom the model knows neither a history nor a declared value; they keep
+        skipped: users without a history or a declared value that the model knows; they keep
             no stored recommendation.
         written: relations written.
     """

@@ -32,11 +32,11 @@ class CandidateConfig(FrozenModel):
     """How many candidates are gathered from the graph.
 
     Attributes:
-        neighbours: how many the vector index is asked for beside the seen items; far more than are
+        neighbours: number requested from the vector index beside the seen items; far more than are
             shown, since an index is approximate and one engine's recall is low below 100.
         suggested: how many the suggestions of the history may add.
         history: at most so many items of a history, the newest, are followed in the graph.
-        seen: the graph leaves out up to so many seen items; beyond, more is asked for instead.
+        seen: the graph leaves out up to so many seen items; beyond, more is requested instead.
     """
 
     neighbours: int = 300
@@ -113,7 +113,7 @@ def gather(
     An item that the graph has and the model does not know is no candidate.
 
     Args:
-        k: how many will be shown; at least ten times as many are asked for.
+        k: how many will be shown; at least ten times as many are requested.
     """
     seen = sorted(history.seen_ids) if len(history.seen) <= config.seen else []
     found = _nearest(store, live, history, scorer, seen, max(config.neighbours, 10 * k))
@@ -137,7 +137,7 @@ def best_declared(
     """Return the rows of the best items by what is declared that the graph has, int64 [C].
 
     A profile has no vectors to look for in an index: all its scores are computed, and the graph
-    is asked which of the best it still has.
+    is queried for those of the best that it still has.
 
     Args:
         left: which items may be candidates, bool [I].

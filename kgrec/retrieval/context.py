@@ -38,7 +38,7 @@ class Context(FrozenModel):
     """What is known of the moment of asking.
 
     Attributes:
-        time: the moment that the query is asked for, milliseconds since 1970, UTC; now when
+        time: the query time, milliseconds since 1970, UTC; now when
             absent.
         events: of the session, the newest first.
     """

@@ -70,7 +70,7 @@ def declared_values(
 def read_declared(
     store: GraphStore, profile: Profile | None, user_ids: Sequence[str]
 ) -> dict[str, Declared]:
-    """Read what some users declare; those of whom the profile knows nothing are left out."""
+    """Read what some users declare; users without a value in the profile are left out."""
     if profile is None or not user_ids:
         return {}
     rows: list[dict[str, Any]] = store.read("recommend/declared", users=list(user_ids))

@@ -40,9 +40,9 @@ class Filter(FrozenModel):
 def parse_filter(text: str, domain: str | None = None) -> Filter:
     """Read one filter.
 
-    `KEY=NAME` asks for an entity by a column name (`genre`), a relation type (`DIRECTED_BY`) or
-    an entity type (`person`); `NAME|NAME` takes either. `KEY=VALUE`, `KEY=LEAST..MOST`,
-    `KEY>=LEAST` and `KEY<=MOST` ask for a property of the item (`year`).
+    `KEY=NAME` selects an entity by a column name (`genre`), a relation type (`DIRECTED_BY`) or
+    an entity type (`person`); `NAME|NAME` selects either. `KEY=VALUE`, `KEY=LEAST..MOST`,
+    `KEY>=LEAST` and `KEY<=MOST` select by a property of the item (`year`).
 
     Args:
         domain: name of the domain whose words are meant; None takes those of all.

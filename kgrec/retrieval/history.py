@@ -72,7 +72,7 @@ class History:
 
     @property
     def now(self) -> int:
-        """The hour that had begun when the query was asked.
+        """The hour of the query.
 
         Scores that depend on the time stay the same within an hour.
         """
@@ -120,7 +120,7 @@ class History:
 
 
 def current_time() -> int:
-    """Return the moment of asking, in milliseconds since 1970."""
+    """Return the query time, in milliseconds since 1970."""
     return int(time.time() * 1000)
 
 
@@ -177,8 +177,8 @@ def as_history(
     Args:
         interactions: newest first.
         items: what the model knows.
-        selection: says which kinds and values are positive; None takes every one.
-        query_time: the moment of asking, in milliseconds since 1970; now when absent.
+        selection: the kinds and values that are positive; None means all.
+        query_time: the query time, in milliseconds since 1970; now when absent.
     """
     last: dict[str, Event] = {}
     for event in interactions:

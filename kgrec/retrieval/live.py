@@ -53,7 +53,7 @@ class LiveModels:
     At most two models are kept: the one that is live, and one more.
 
     Args:
-        store: the graph that says which model is live.
+        store: the graph that holds the live model.
         models: folder of the trained models, `<home>/models`.
     """
 

@@ -56,7 +56,7 @@ class Query:
         live: the model that answers.
         history: of the user, or without a name.
         knobs: k, filters, diversity.
-        purpose: whom it is for; see `RequestId`.
+        purpose: kind of history that it is for; see `RequestId`.
         user_id: None for a history without a name.
         scorer: the history as the agents read it: weights, shares, alpha; or what is declared, as
             the profile reads it.
@@ -129,9 +129,9 @@ class Query:
         )
 
     def about(self, item_id: str) -> Query:
-        """Return the query that says where an item stands: it is a candidate in any case.
+        """Return the query with an item as a candidate in any case, for its score and rank.
 
-        An item of the history is taken out of it; one that the filters leave out comes back in.
+        A history item is removed from the history; an item that the filters exclude is included.
         """
         row = self.live.team.items.row(item_id)
         candidates = np.union1d(self.candidates, [row]).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Recommendation: query → scores → rules → records with reasons, or a fallback that says so."""
+"""Recommendation: query → scores → rules → records with reasons, or a marked fallback."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ class Recommender:
 
         One without a history that the model knows gets items by declared properties and liked
         entities, where the model has a profile that knows them; else, and where the graph lacks
-        the user, the most popular items. `fallback` says so.
+        the user, the most popular items; `fallback` is set then.
 
         Args:
             k: how many.
             filters: conditions, or their text as of `parse_filter`.
             diversity: from 0, the order of the scores, to 1.
-            context: the moment that is asked for, and events that the graph does not hold.
+            context: the query time, and events that the graph does not hold.
 
         Raises:
             ModelError: no model is live, or it cannot be loaded.
@@ -148,7 +148,7 @@ class Recommender:
         """Return the items that an item contributes to most, whatever their popularity.
 
         One that came after the training is compared by the entities that it shares, and
-        `fallback` says so.
+        `fallback` is set then.
 
         Raises:
             NotFoundError: the graph has no such item.

@@ -89,8 +89,8 @@ class RecommendationList(FrozenModel):
         request_id: an opaque token; an explanation that is given it is of this very list.
         user_id: None for an anonymous history.
         model_id, vocabulary_hash: the model that was live, and its items.
-        fallback: why no history was scored, or None when one was; `profile` says that the list is
-            personal all the same, by what the user declares.
+        fallback: why no history was scored, or None when one was; `profile` means that the
+            list is personal by what the user declares.
         history: how many items of the history the model knows.
         candidates: how many items were scored.
         shares: how much each agent counts for this history; they sum to one. Empty in a fallback.
@@ -117,7 +117,7 @@ def signed_share(contribution: float, absolute_sum: float) -> float:
     """Return a contribution over the sum of the absolute values of all contributions.
 
     This is what kgrec means by a percentage of a score, everywhere: the absolute values of the
-    parts of a whole sum to one, and the sign says whether a part adds to the score or takes from
+    parts of a whole sum to one, and the sign is whether a part adds to the score or takes from
     it. It is 0 where all contributions are.
 
     Args:

@@ -45,8 +45,8 @@ class RequestId:
 
     Attributes:
         model_id: the model that answered.
-        query_time: the moment of asking, milliseconds since 1970.
-        k, filters, diversity: as they were asked for.
+        query_time: the query time, milliseconds since 1970.
+        k, filters, diversity: as requested.
         purpose: for a user of the graph, for a history without a name, or items like one.
         user: `user_hash` of the user's id; empty where there is none.
         history: fingerprint of the history.

@@ -29,7 +29,7 @@ class Pick:
     Attributes:
         position: its place in the order of scores, from 0.
         rule: the reranker that moved it last; None where none did.
-        why: what the rule says of the move; None leaves it to `nearest`.
+        why: the rule's reason of the move; None leaves it to `nearest`.
         nearest: the position of the item above it that it is most similar to, where diversity
             moved it down; None where it did not.
     """
@@ -83,7 +83,7 @@ def moves(pick: Pick, rank: int, titles: Mapping[int, str]) -> tuple[Move, ...]:
 
 
 def by_diversity(query: Query, ranked: list[Pick]) -> list[Pick]:
-    """Trade score for unlikeness as far as the diversity knob says; a `Reranker`."""
+    """Trade score for dissimilarity by the diversity of the query; a `Reranker`."""
     diversity = query.knobs.diversity
     if not diversity:
         return ranked

@@ -58,11 +58,11 @@ class Authentication:
         except ConfigError as error:
             logger.error("%s", error)
             raise NotReadyError(
-                "the server cannot read its API keys", remedy="The log of the server says more."
+                "the server cannot read its API keys", remedy="The log of the server has details."
             ) from error
         if key is None:
             raise UnauthenticatedError(
-                "the key is not known" if presented else "this server asks for a key",
+                "the key is not known" if presented else "this server requires a key",
                 remedy="Send `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
             )
         self._count(key)
@@ -77,7 +77,7 @@ class Authentication:
             raise RateLimitError(
                 f"the key is allowed {key.rate:g} requests a second",
                 retry_after=math.ceil(wait),
-                remedy="Wait as long as Retry-After says, or ask for a key with a higher rate.",
+                remedy="Wait for the seconds of Retry-After, or request a key with a higher rate.",
             )
 
 

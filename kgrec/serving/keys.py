@@ -47,7 +47,7 @@ class ApiKey(FrozenModel):
     old_until: datetime | None = None
 
     def matches(self, digest: str, now: datetime) -> bool:
-        """Tell whether a presented key is this one, in a time that tells nothing."""
+        """Whether a presented key is this one, compared in constant time."""
         same = hmac.compare_digest(self.digest, digest)
         old = hmac.compare_digest(self.old_digest or "", digest)
         fresh = self.old_until is not None and now < self.old_until
@@ -226,7 +226,7 @@ class KeyRing:
         digest, now = digest_of(key), _now()
         found: ApiKey | None = None
         for one in (*self._plain, *(self._file.keys() if self._file else ())):
-            if one.matches(digest, now):  # all are compared, so that the time tells nothing
+            if one.matches(digest, now):  # compare all: constant time
                 found = one
         return found
 

@@ -119,7 +119,7 @@ class Limits:
                 500,
                 "the server failed to answer",
                 scope["path"],
-                "This is a bug of kgrec; the log of the server says more.",
+                "This is a bug of kgrec; the log of the server has details.",
             )
             await door.answer(response, scope, receive)
 

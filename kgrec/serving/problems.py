@@ -91,7 +91,7 @@ logger = logging.getLogger("kgrec.serving")
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER = {"Retry-After": "1"}
 _GRAPH_FAILURES = {
-    403: ("the graph database does not let the server write", "The log of the server says more."),
+    403: ("the graph database does not let the server write", "The log of the server has details."),
     409: (
         "the write contradicts what the graph holds",
         "Read it again, then send what still holds.",
@@ -99,8 +99,8 @@ _GRAPH_FAILURES = {
     503: ("the graph database does not answer", "Try again in a moment."),
     504: ("the graph database took too long", "Ask for less, or try again."),
 }
-"""What clients are told by status: the errors themselves quote the database and its log."""
-_GRAPH_FAILURE = ("the graph database failed", "The log of the server says more.")
+"""Public messages by status: the errors themselves quote the database and its log."""
+_GRAPH_FAILURE = ("the graph database failed", "The log of the server has details.")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="kgrec"'}
 
 
@@ -127,7 +127,7 @@ class Problem(BaseModel):
 
 
 def problem_response(error: KGRecError, path: str) -> JSONResponse:
-    """Return the answer for an error; one of the server's own is told without its inner values."""
+    """Return the response for an error; failures of the server come without internal values."""
     status = error.status
     value = None if _is_inner(error) or error.value is None else str(error.value)
     what, remedy = error.what, error.remedy

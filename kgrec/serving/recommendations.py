@@ -48,18 +48,18 @@ def recommend(
 def explain(
     engine: CurrentEngine, user_id: UserId, item_id: ItemId, request_id: RequestToken = None
 ) -> Explanation:
-    """Say why an item is recommended: numbers that sum to the score, paths that exist.
+    """Explain why an item is recommended: numbers that sum to the score, paths that exist.
 
     With the `request_id` of a list the explanation is of that very list: its model, filters, k,
-    diversity and hour; `changed` says what is no longer as it was. Without one it is of a list
-    without filters, asked now.
+    diversity and hour; `changed` names what has changed since. Without one it is of a list
+    without filters, at the current time.
     """
     return engine.explainer.explain(user_id, item_id, request_id)
 
 
 @router.post("/recommendations")
 def recommend_for(engine: CurrentEngine, request: AnonymousRequest) -> RecommendationList:
-    """Recommend to somebody whom the graph does not know, from the items of their history.
+    """Recommend to a user who is not in the graph, from the items of a history.
 
     Ids that the graph lacks are ignored; where none is left, the popular items come, marked as a
     fallback.
@@ -71,7 +71,7 @@ def recommend_for(engine: CurrentEngine, request: AnonymousRequest) -> Recommend
 
 @router.post("/explanations", dependencies=[Depends(expensive)])
 def explain_for(engine: CurrentEngine, request: ExplanationRequest) -> Explanation:
-    """Say why an item is recommended to somebody whom the graph does not know.
+    """Explain why an item is recommended to a user who is not in the graph.
 
     The history is that of the list, since a `request_id` holds no item of it.
     """

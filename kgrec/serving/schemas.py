@@ -94,7 +94,7 @@ class Feedback(Answer):
 
 
 class Withdrawn(Answer):
-    """How many likes and dislikes were taken back."""
+    """Number of withdrawn likes and dislikes."""
 
     withdrawn: int
 

@@ -121,7 +121,7 @@ def require(needed: Role) -> Callable[..., Awaitable[None]]:
         del bearer, header  # only described by them
         role: Role | None = getattr(request.state, "role", None)
         if role is None:
-            raise UnauthenticatedError("this server asks for a key")
+            raise UnauthenticatedError("this server requires a key")
         if not role.allows(needed):
             raise ForbiddenError(
                 "the key does not allow this",

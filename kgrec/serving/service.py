@@ -140,7 +140,7 @@ class Service:
                 raise NotReadyError(
                     "the server is not set up as it must be",
                     value=str(error),
-                    remedy="The log of the server says what is wrong.",
+                    remedy="The log of the server has the reason.",
                 ) from error
             yield engine
 
