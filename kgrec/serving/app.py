@@ -16,7 +16,16 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from kgrec.config import Settings, load_settings
-from kgrec.serving import cypher, feedback, items, queries, recommendations, users
+from kgrec.serving import (
+    cypher,
+    entities,
+    feedback,
+    items,
+    neighbourhood,
+    queries,
+    recommendations,
+    users,
+)
 from kgrec.serving.authentication import Authentication
 from kgrec.serving.config import ServingConfig
 from kgrec.serving.keys import KeyRing
@@ -146,7 +155,16 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
     app.state.service = service
     app.state.slots = Slots(config)
     app.state.health_threads = CapacityLimiter(2)  # so that busy threads do not silence it
-    for module in (recommendations, feedback, users, items, cypher, queries):
+    for module in (
+        recommendations,
+        feedback,
+        users,
+        items,
+        entities,
+        neighbourhood,
+        cypher,
+        queries,
+    ):
         app.include_router(module.router)
     app.include_router(router)
     add_page(app)

@@ -10,23 +10,29 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import JsonValue
 
 from kgrec.errors import NotFoundError, SchemaError
 from kgrec.graph.statements import header_of
 from kgrec.schema import Statement, load_schema
-from kgrec.serving.cypher import Parameters, StatementAnswer, StatementLimits, answer_of
+from kgrec.serving.cypher import answer_of
+from kgrec.serving.graph_answers import (
+    NamedQuery,
+    ParameterType,
+    QueryList,
+    QueryParameter,
+    QueryRequest,
+    StatementAnswer,
+)
 from kgrec.serving.limits import expensive
 from kgrec.serving.problems import InvalidRequestError
-from kgrec.serving.schemas import Answer
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
 
 _FOLDER = "queries/"
-ParameterType = Literal["string", "integer", "number", "strings"]
 
 router = APIRouter(prefix="/v1/queries", tags=["graph"], dependencies=[Depends(require(Role.READ))])
 
@@ -41,46 +47,6 @@ _CHECKS: Mapping[str, Callable[[JsonValue], bool]] = {
     "number": _is_number,
     "strings": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
 }
-
-
-class QueryParameter(Answer):
-    """A parameter of a named query."""
-
-    name: str = Field(examples=["limit"])
-    type: ParameterType = Field(description="An integer is 0 or more.", examples=["integer"])
-    meaning: str = Field(examples=["items at most"])
-    required: bool = Field(examples=[False])
-    default: JsonValue = Field(default=None, examples=[100])
-
-
-class NamedQuery(Answer):
-    """A query that is run by its name."""
-
-    name: str = Field(examples=["items_of_entity"])
-    meaning: str = Field(examples=["Items that an entity connects."])
-    parameters: list[QueryParameter]
-    columns: list[str] = Field(examples=[["item_id", "title", "relation", "confidence"]])
-
-
-class QueryList(Answer):
-    """The named queries."""
-
-    items: list[NamedQuery]
-
-
-class QueryRequest(BaseModel):
-    """Values for the parameters of a named query, and how much is wanted."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [{"parameters": {"entity_id": "person:george-lucas", "limit": 5}}]
-        },
-    )
-
-    parameters: Parameters = {}
-    limits: StatementLimits = StatementLimits()
 
 
 @router.get("")

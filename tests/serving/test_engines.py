@@ -94,3 +94,24 @@ def test_feedback_is_once_heard_withdrawn_and_erased(client: httpx.Client) -> No
     assert withdrawn == {"withdrawn": 1}
     assert client.delete("/v1/users/eve").status_code == 204
     assert client.get("/v1/users/eve").status_code == 404
+
+
+def test_the_graph_can_be_looked_at(client: httpx.Client) -> None:
+    [comedy] = client.get("/v1/entities?q=comedy&type=Genre").json()["items"]
+    near = client.get(f"/v1/nodes/entity/{comedy['entity_id']}/neighbours?limit=2").json()
+    [one, two] = [neighbour["node"]["id"] for neighbour in near["items"]]
+    follow = {"limit": 2, "cursor": near["next"]}
+    later = client.get(f"/v1/nodes/entity/{comedy['entity_id']}/neighbours", params=follow).json()
+    assert [n["node"]["id"] for n in later["items"]] > [one, two]
+    paths = client.get("/v1/paths", params={"from": one, "to": two}).json()["items"]
+    assert comedy["entity_id"] in {path["steps"][0]["node"]["id"] for path in paths}
+    for query in client.get("/v1/queries").json()["items"]:
+        values = {"entity_id": comedy["entity_id"], "item_id": one, "other_id": two}
+        known = {**values, "user_id": user_id(1)}
+        needed = {p["name"]: known[p["name"]] for p in query["parameters"] if p["required"]}
+        answer = client.post(f"/v1/queries/{query['name']}", json={"parameters": needed})
+        assert answer.status_code == 200, answer.text
+    statement = "MATCH (i:Item {item_id: $id}) RETURN i.title AS title"
+    body = {"statement": statement, "parameters": {"id": one}}
+    assert client.post("/v1/cypher", json=body).json()["rows"][0]["title"]
+    assert client.post("/v1/cypher", json={"statement": "CREATE (n)"}).status_code == 403
