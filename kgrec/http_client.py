@@ -112,7 +112,7 @@ def _attempt(client: httpx2.Client, message: httpx2.Request, limits: RequestLimi
                 raise HttpFailure(
                     f"status {answer.status_code}",
                     transient=answer.status_code in _TRANSIENT,
-                    retry_after=_seconds(answer.headers.get("Retry-After", "")),
+                    retry_after=retry_after_seconds(answer.headers.get("Retry-After", "")),
                 )
             parts = []
             for part in answer.iter_bytes():
@@ -148,7 +148,7 @@ def _log(state: RetryCallState) -> None:
     logger.info("attempt %d failed (%s); trying again", state.attempt_number, error)
 
 
-def _seconds(retry_after: str) -> float | None:
+def retry_after_seconds(retry_after: str) -> float | None:
     """Return the seconds of a Retry-After header: a number of seconds, or a date (RFC 9110)."""
     if retry_after.isdigit():
         return float(retry_after)

@@ -1,0 +1,273 @@
+"""The operations of the API: what each sends, and what it is answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from kgrec.explain.records import Explanation
+from kgrec.retrieval.records import RecommendationList
+from kgrec.schema import NodeKind
+from kgrec.serving.graph_answers import (
+    EntityDetails,
+    EntitySummary,
+    Neighbourhood,
+    PathList,
+    QueryList,
+    StatementAnswer,
+)
+from kgrec.serving.schemas import (
+    Feedback,
+    Health,
+    HistoryEntry,
+    Item,
+    ItemSummary,
+    Model,
+    Page,
+    Readiness,
+    User,
+    Withdrawn,
+)
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True)
+class Call(Generic[ResultT]):
+    """One request.
+
+    Attributes:
+        method, template: the operation, as the description of the API names it.
+        result: type of the answer; None for an answer without a body.
+        path: values of the template's parameters.
+        query: parameters of the address; those that are None or empty are left out.
+        body: JSON.
+        headers: beside those of every request.
+        repeatable: whether it may be sent again when its answer was lost.
+    """
+
+    method: str
+    template: str
+    result: Any
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool = True
+
+    @property
+    def url(self) -> str:
+        """The path; a slash inside an id is `%2F`."""
+        return self.template.format(
+            **{name: quote(value, safe="") for name, value in self.path.items()}
+        )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the address that are sent."""
+        return {
+            name: str(value).lower() if isinstance(value, bool) else value
+            for name, value in self.query.items()
+            if value is not None and value != "" and value != ()
+        }
+
+
+def recommend(
+    user_id: str,
+    *,
+    k: int = 10,
+    filters: Sequence[str] = (),
+    diversity: float = 0.0,
+    fallback: bool = True,
+) -> Call[RecommendationList]:
+    """Recommend items that a user has not seen, from the history as it is at this moment."""
+    query = {"k": k, "filter": tuple(filters), "diversity": diversity, "fallback": fallback}
+    path = {"user_id": user_id}
+    return Call("GET", "/v1/users/{user_id}/recommendations", RecommendationList, path, query)
+
+
+def explain(user_id: str, item_id: str, *, request_id: str | None = None) -> Call[Explanation]:
+    """Explain why an item is recommended; `request_id` is that of the list."""
+    template = "/v1/users/{user_id}/recommendations/{item_id}/explanation"
+    path = {"user_id": user_id, "item_id": item_id}
+    return Call("GET", template, Explanation, path, {"request_id": request_id})
+
+
+def recommend_for(
+    history: Sequence[str],
+    *,
+    k: int = 10,
+    filters: Sequence[str] = (),
+    diversity: float = 0.0,
+) -> Call[RecommendationList]:
+    """Recommend from the ids of a history, the newest first, that no user stands for."""
+    body = {"history": list(history), "k": k, "filters": list(filters), "diversity": diversity}
+    return Call("POST", "/v1/recommendations", RecommendationList, body=body)
+
+
+def explain_for(
+    history: Sequence[str], item_id: str, *, request_id: str | None = None
+) -> Call[Explanation]:
+    """Explain an item of a list that was made from a history that no user stands for."""
+    body = {"history": list(history), "item_id": item_id, "request_id": request_id}
+    return Call("POST", "/v1/explanations", Explanation, body=body)
+
+
+def similar(item_id: str, *, k: int = 10, filters: Sequence[str] = ()) -> Call[RecommendationList]:
+    """Return the items that somebody who likes an item tends to like."""
+    query = {"k": k, "filter": tuple(filters)}
+    path = {"item_id": item_id}
+    return Call("GET", "/v1/items/{item_id}/similar", RecommendationList, path, query)
+
+
+def send_feedback(
+    user_id: str,
+    item_id: str,
+    kind: str,
+    *,
+    value: float | None = None,
+    at: datetime | None = None,
+    idempotency_key: str | None = None,
+) -> Call[Feedback]:
+    """Record what a user did with an item.
+
+    It is tried again after a lost answer where it carries `at` or `idempotency_key`, for only then
+    it cannot count twice.
+    """
+    body = {"user_id": user_id, "item_id": item_id, "kind": kind, "value": value}
+    return Call(
+        "POST",
+        "/v1/feedback",
+        Feedback,
+        body={**body, "at": at.isoformat() if at else None},
+        headers={"Idempotency-Key": idempotency_key} if idempotency_key else {},
+        repeatable=bool(at or idempotency_key),
+    )
+
+
+def withdraw_feedback(user_id: str, item_id: str) -> Call[Withdrawn]:
+    """Take back what a user liked or disliked about an item."""
+    path = {"user_id": user_id, "item_id": item_id}
+    return Call("DELETE", "/v1/users/{user_id}/feedback/{item_id}", Withdrawn, path)
+
+
+def users(q: str = "", *, limit: int = 20, cursor: str | None = None) -> Call[Page[User]]:
+    """Find users by the beginning of their id."""
+    return Call("GET", "/v1/users", Page[User], query=_page(limit, cursor, q=q))
+
+
+def user(user_id: str) -> Call[User]:
+    """Return a user and what is known of them."""
+    return Call("GET", "/v1/users/{user_id}", User, {"user_id": user_id})
+
+
+def history(
+    user_id: str, *, limit: int = 50, cursor: str | None = None
+) -> Call[Page[HistoryEntry]]:
+    """Return what a user did, the newest first."""
+    path = {"user_id": user_id}
+    query = _page(limit, cursor)
+    return Call("GET", "/v1/users/{user_id}/history", Page[HistoryEntry], path, query)
+
+
+def erase_user(user_id: str) -> Call[None]:
+    """Erase a user: the node, the history and the stored recommendations."""
+    return Call("DELETE", "/v1/users/{user_id}", None, {"user_id": user_id})
+
+
+def items(q: str = "", *, limit: int = 20, cursor: str | None = None) -> Call[Page[ItemSummary]]:
+    """Find items by words of their titles."""
+    return Call("GET", "/v1/items", Page[ItemSummary], query=_page(limit, cursor, q=q))
+
+
+def item(item_id: str) -> Call[Item]:
+    """Return an item with every fact of the graph about it."""
+    return Call("GET", "/v1/items/{item_id}", Item, {"item_id": item_id})
+
+
+def entities(
+    q: str = "", *, type: str = "", limit: int = 20, cursor: str | None = None
+) -> Call[Page[EntitySummary]]:
+    """Find entities by words of their names, of one type where it is named."""
+    query = _page(limit, cursor, q=q, type=type)
+    return Call("GET", "/v1/entities", Page[EntitySummary], query=query)
+
+
+def entity(entity_id: str) -> Call[EntityDetails]:
+    """Return an entity and how many items lead to it."""
+    return Call("GET", "/v1/entities/{entity_id}", EntityDetails, {"entity_id": entity_id})
+
+
+def neighbours(
+    kind: NodeKind,
+    node_id: str,
+    *,
+    relations: Sequence[str] = (),
+    limit: int = 50,
+    cursor: str | None = None,
+) -> Call[Neighbourhood]:
+    """Return what a node is tied to, by relations of some types where they are named."""
+    path = {"kind": kind, "node_id": node_id}
+    query = _page(limit, cursor, relation=tuple(relations))
+    return Call("GET", "/v1/nodes/{kind}/{node_id}/neighbours", Neighbourhood, path, query)
+
+
+def paths(start: str, end: str, *, hops: int = 3, limit: int = 20) -> Call[PathList]:
+    """Return the paths of facts and links between two items."""
+    query = {"from": start, "to": end, "hops": hops, "limit": limit}
+    return Call("GET", "/v1/paths", PathList, query=query)
+
+
+def cypher(
+    statement: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    rows: int = 1000,
+    bytes: int = 1024 * 1024,
+    seconds: float = 10.0,
+) -> Call[StatementAnswer]:
+    """Run a statement of your own, which must only read the graph."""
+    limits = {"rows": rows, "bytes": bytes, "seconds": seconds}
+    body = {"statement": statement, "parameters": dict(parameters or {}), "limits": limits}
+    return Call("POST", "/v1/cypher", StatementAnswer, body=body)
+
+
+def queries() -> Call[QueryList]:
+    """List the named queries with their parameters and columns."""
+    return Call("GET", "/v1/queries", QueryList)
+
+
+def run_query(
+    name: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    rows: int = 1000,
+    bytes: int = 1024 * 1024,
+    seconds: float = 10.0,
+) -> Call[StatementAnswer]:
+    """Run a named query."""
+    limits = {"rows": rows, "bytes": bytes, "seconds": seconds}
+    body = {"parameters": dict(parameters or {}), "limits": limits}
+    return Call("POST", "/v1/queries/{name}", StatementAnswer, {"name": name}, body=body)
+
+
+def health() -> Call[Health]:
+    """Report that the server answers, whatever the state of its graph."""
+    return Call("GET", "/healthz", Health)
+
+
+def readiness() -> Call[Readiness]:
+    """Report that the graph answers and a model is live."""
+    return Call("GET", "/readyz", Readiness)
+
+
+def model() -> Call[Model]:
+    """Return the live model and its stored record."""
+    return Call("GET", "/v1/model", Model)
+
+
+def _page(limit: int, cursor: str | None, **more: Any) -> dict[str, Any]:
+    return {**more, "limit": limit, "cursor": cursor}
