@@ -45,6 +45,15 @@ def _over(default: Any, given: Any) -> Any:
     return own | {name: _over(own.get(name), value) for name, value in given.items()}
 
 
+class Record(BaseModel):
+    """The base of what kgrec returns: frozen, and unknown keys are errors.
+
+    Unlike a configuration it is made in code, many times a second, and completes no tables.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
 class Settings(BaseSettings):
     """What differs from machine to machine, read from `KGREC_*` variables.
 

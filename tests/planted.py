@@ -19,7 +19,9 @@ from kgrec.model.coordinator import Coordinator
 from kgrec.model.kernel import Kernel
 from kgrec.model.storage import save_team
 from kgrec.model.team import Team
-from kgrec.retrieval.history import History, as_history, read_interactions
+from kgrec.retrieval.history import History, as_history
+from kgrec.retrieval.live import LiveModels
+from kgrec.retrieval.state import read_state
 from kgrec.stages.publish import publish
 
 TASTES = 4
@@ -115,7 +117,7 @@ def planted(
 
 def history_of(live: Planted, user: str) -> History:
     """Read the history of a user who is there."""
-    done = read_interactions(live.store, user)
+    done = read_state(live.store, LiveModels(live.store, live.models), None, user).interactions
     assert done is not None
     return as_history(done, live.team.items, Selection())
 

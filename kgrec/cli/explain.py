@@ -17,7 +17,7 @@ from kgrec.graph import open_graph
 
 if TYPE_CHECKING:
     from kgrec.explain.records import Explanation
-    from kgrec.retrieval.paths import KnowledgePath
+    from kgrec.retrieval.knowledge_path import KnowledgePath
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

@@ -26,16 +26,17 @@ from kgrec.explain.sentences import (
 )
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.declared import NOTHING, declared_reasons
-from kgrec.retrieval.history import Event, History, as_history, read_interactions
+from kgrec.retrieval.history import Event, History, as_history
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
-from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
+from kgrec.retrieval.paths import FoundPath, PathConfig, find_paths
 from kgrec.retrieval.query import Query
 from kgrec.retrieval.reasons import absolute_sum, did, fact_reason, reasons_of
 from kgrec.retrieval.recommender import Recommender
 from kgrec.retrieval.records import Reason
 from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
 from kgrec.retrieval.reranking import moves, picks
+from kgrec.retrieval.state import GraphState
 
 _NAMED = 3
 """So many interactions that came later are named one by one."""
@@ -62,6 +63,7 @@ class ExplainerConfig(FrozenModel):
 class _Request:
     """The subject of an explanation: user, item, and the list that it was part of."""
 
+    state: GraphState
     interactions: list[Event]
     purpose: Purpose
     user_id: str | None
@@ -118,10 +120,10 @@ class Explainer:
                 value=user_id,
                 remedy="Give the request id of a list for this user.",
             )
-        done = read_interactions(self.store, user_id)
-        if done is None:
+        state = self.recommender.state(user_id)
+        if state.interactions is None:
             raise NotFoundError("there is no such user", value=user_id)
-        return self._query(_Request(done, "user", user_id, token))
+        return self._query(_Request(state, state.interactions, "user", user_id, token))
 
     def explain_for(
         self, history: Sequence[str], item_id: str, request_id: str | None = None
@@ -138,8 +140,9 @@ class Explainer:
                 "the request id is not of a list for a history without a name",
                 remedy="Give `request_id` of the list that was made for this history.",
             )
-        events = self.recommender.events(history)
-        query, changed = self._query(_Request(events, "history", None, token))
+        state = self.recommender.state()
+        events = self.recommender.events(history, state.snapshot)
+        query, changed = self._query(_Request(state, events, "history", None, token))
         return self._explained(query, changed, item_id, begun)
 
     def find_item(self, text: str) -> str:
@@ -182,11 +185,11 @@ class Explainer:
         """Make the query of a list again, or the default one; and say what has changed since."""
         token = request.token
         if token is None:
-            live = self.recommender.live.current()
+            live = request.state.live
             history = as_history(request.interactions, live.team.items, _selection(live, request))
             knobs = Knobs(k=self.config.k)
             return self._made(live, history, knobs, request), ()
-        live, changed = self._model(token)
+        live, changed = self._model(token, request.state.live)
         selection = _selection(live, request)
 
         def history_of(events: Sequence[Event]) -> History:
@@ -214,12 +217,17 @@ class Explainer:
         if not len(history) and request.user_id is not None:
             declared = self.recommender.declared(live, request.user_id)
         return queries.make(
-            live, history, knobs, request.purpose, request.user_id, declared=declared
+            live,
+            history,
+            knobs,
+            request.purpose,
+            request.user_id,
+            declared=declared,
+            snapshot=request.state.snapshot,
         )
 
-    def _model(self, token: RequestId) -> tuple[LiveModel, tuple[Change, ...]]:
+    def _model(self, token: RequestId, live: LiveModel) -> tuple[LiveModel, tuple[Change, ...]]:
         """Return the model that made a list, or the live one where it is gone."""
-        live = self.recommender.live.current()
         if live.model_id == token.model_id:
             return live, ()
         try:
@@ -301,7 +309,7 @@ class Explainer:
     def _titles(self, query: Query, positions: Sequence[int]) -> dict[int, str]:
         """Return titles by position; raises NotFoundError where the first is not in the graph."""
         ids = query.ids(positions)
-        titles = self.recommender.titles(list(dict.fromkeys(ids)))
+        titles = self.recommender.titles(list(dict.fromkeys(ids)), query.snapshot)
         if ids[0] not in titles:
             raise NotFoundError("there is no such item", value=ids[0])
         return {n: titles.get(i, i) for n, i in zip(positions, ids, strict=True)}
@@ -316,8 +324,9 @@ class Explainer:
         total = absolute_sum(item_parts, float(parts.priors[:, 0].sum()))
         order = [n for n in np.argsort(-item_parts, kind="stable") if item_parts[n] > 0]
         sources = {events[n].item_id: int(n) for n in order[: self.config.sources]}
-        found = read_paths(
-            self.store,
+        snapshot = query.snapshot
+        found = find_paths(
+            (snapshot and snapshot.adjacency) or self.store,
             {i: events[n].title for i, n in sources.items()},
             {item.item_id: item.title},
             num_items=len(query.live.team.items),
@@ -326,25 +335,27 @@ class Explainer:
         )
         recommended = self.recommender.config
         nearest = set(list(sources)[: recommended.sources])
-        best: dict[str, KnowledgePath] = {}
+        best: dict[str, FoundPath] = {}
         for path in found:
-            start = path.history.item_id
+            start = path.history_id
             if start in nearest and path.degree <= recommended.paths.max_degree:
                 best.setdefault(start, path)
-        found.sort(key=lambda path: -path.weight * item_parts[sources[path.history.item_id]])
+        found.sort(key=lambda path: -path.weight * item_parts[sources[path.history_id]])
         facts = []
         for path in self._spread(found):
-            n = sources[path.history.item_id]
+            n = sources[path.history_id]
             through = float(parts.from_facts[n, 0])
-            facts.append(fact_reason(events[n], path, float(item_parts[n]), through, total))
+            facts.append(
+                fact_reason(events[n], path.record(), float(item_parts[n]), through, total)
+            )
         return reasons_of(events, parts, 0, best), tuple(facts)
 
-    def _spread(self, paths: Sequence[KnowledgePath]) -> list[KnowledgePath]:
+    def _spread(self, paths: Sequence[FoundPath]) -> list[FoundPath]:
         """Keep the first paths, not too many of them over one entity."""
-        kept: list[KnowledgePath] = []
+        kept: list[FoundPath] = []
         over: Counter[str] = Counter()
         for path in paths:
-            entity = path.item.entity_id
+            entity = path.last_id
             if len(kept) < self.config.num_paths and over[entity] < self.config.paths_an_entity:
                 kept.append(path)
                 over[entity] += 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from kgrec.config import FrozenModel
+from kgrec.config import Record
 from kgrec.retrieval.records import Move, Reason
 
 
-class AgentShare(FrozenModel):
+class AgentShare(Record):
     """What one agent contributes to the score.
 
     Attributes:
@@ -29,7 +29,7 @@ class AgentShare(FrozenModel):
     signed_share: float
 
 
-class HistoryShare(FrozenModel):
+class HistoryShare(Record):
     """What one history item contributes to the score.
 
     Attributes:
@@ -52,7 +52,7 @@ class HistoryShare(FrozenModel):
     deletion_effect: float
 
 
-class DeclaredShare(FrozenModel):
+class DeclaredShare(Record):
     """What one declared value contributes to the score, for a user without a history.
 
     Attributes:
@@ -66,14 +66,14 @@ class DeclaredShare(FrozenModel):
     signed_share: float
 
 
-class NamedItem(FrozenModel):
+class NamedItem(Record):
     """An item by id and title."""
 
     item_id: str
     title: str
 
 
-class Counterfactual(FrozenModel):
+class Counterfactual(Record):
     """A smallest set of history items without which the item would not be among the first `k`.
 
     The items stay seen and do not become candidates: they are not counted in the scores.
@@ -95,14 +95,14 @@ class Counterfactual(FrozenModel):
     minimal: bool
 
 
-class Change(FrozenModel):
+class Change(Record):
     """What is no longer as it was when the list was made."""
 
     what: Literal["history", "profile", "model", "catalogue"]
     detail: str
 
 
-class Explanation(FrozenModel):
+class Explanation(Record):
     """Why an item is, or would be, recommended.
 
     The contributions of `history` and `declared` and the priors of `agents` sum to `score`, and so

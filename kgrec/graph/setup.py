@@ -90,7 +90,8 @@ class GraphCounts:
 
 def count_graph(store: GraphStore) -> GraphCounts:
     """Count what the graph holds."""
-    labels = [str(one["name"]) for one in store.read("admin/labels")]
+    names = (str(one["name"]) for one in store.read("admin/labels"))
+    labels = [name for name in names if name != load_schema().labels.revision]
     types = [str(one["name"]) for one in store.read("admin/relation_types")]
     nodes = {
         name: int(store.read("admin/count_nodes", {"label": name})[0]["count"]) for name in labels
@@ -113,13 +114,19 @@ def clear_graph(store: GraphStore) -> int:
         How many nodes were deleted.
     """
     total = 0
-    for label in load_schema().core.keys:
+    for label in _counted_labels():
         slots = {"label": label}
         while store.write("admin/delete_relations", slots, limit=_BATCH)[0]["deleted"]:
             continue
         while deleted := int(store.write("admin/delete_nodes", slots, limit=_BATCH)[0]["deleted"]):
             total += deleted
     return total
+
+
+def _counted_labels() -> list[str]:
+    """Return the labels of nodes that hold data: all but that of the revisions."""
+    core = load_schema().core
+    return [label for label in core.keys if label != core.labels.revision]
 
 
 def _remove_vectors(store: GraphStore, slot: str) -> None:

@@ -15,7 +15,7 @@ from neo4j.graph import Node, Path, Relationship
 from neo4j.spatial import Point
 from neo4j.time import Date, DateTime, Duration, Time
 
-from kgrec.schema import Schema, Statement
+from kgrec.schema import UNCHANGED, Schema, Statement
 
 _PLAIN = (str, int, float, bool, bytes, type(None))
 
@@ -109,7 +109,7 @@ def header_of(statement: Statement) -> Header:
             returns.append(line.removeprefix("returns:"))
         elif found:
             described[found[1]] = found[2].strip()
-        elif not described:
+        elif not described and line != UNCHANGED:
             purpose.append(line)
     return Header(" ".join(purpose), described, _columns(" ".join(returns)) if returns else None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ logging.getLogger("neo4j").addHandler(logging.NullHandler())
 
 _SCHEMES = frozenset({"bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"})
 _NONE: Mapping[str, str] = {}
+
+CATALOGUE = "catalogue"
+"""The name of the `Revision` that counts changes of items, entities, facts and links."""
 
 
 class StoreConfig(FrozenModel):
@@ -133,6 +137,9 @@ class GraphStore:
     ) -> list[Row]:
         """Return every row of a statement file, read in one read-only transaction.
 
+        It is sent alone, which is half of the way of a transaction that is begun and committed;
+        where that meets an error that passes, it is tried again in such a transaction.
+
         Args:
             statement: file below `graph_schema/cypher/`, without ending.
             slots: identifiers for the statement's `__SLOTS__`.
@@ -144,9 +151,17 @@ class GraphStore:
             TimeLimitError: the deadline of the context has passed (`kgrec.deadline`).
         """
         text = _text(statement, slots, parameters)
-        work = self._work([(text, parameters)], bounded(self.config.read_timeout))
-        with translated(self.address.uri), self._session(writing=False) as session:
-            return session.execute_read(work)[0]
+        with translated(self.address.uri):
+            try:
+                return self._read_once(
+                    neo4j.Query(text, timeout=bounded(self.config.read_timeout)), parameters
+                )
+            except (neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError) as error:
+                if not error.is_retryable():
+                    raise
+            work = self._work([(text, parameters)], bounded(self.config.read_timeout))
+            with self._session(writing=False) as session:
+                return session.execute_read(work)[0]
 
     def write(
         self, statement: str, slots: Mapping[str, str] = _NONE, **parameters: Any
@@ -164,6 +179,8 @@ class GraphStore:
         Args:
             steps: (statement, slots, parameters) each, as of `write`.
 
+        What changes the catalogue counts up its revision in the same transaction.
+
         Returns:
             The rows of each step.
         """
@@ -171,10 +188,13 @@ class GraphStore:
             (_text(statement, slots, parameters), parameters)
             for statement, slots, parameters in steps
         ]
+        schema = load_schema()
+        if any(schema.statement(statement).changes_catalogue for statement, _, _ in steps):
+            texts.append(_revision())
         work = self._work(texts, bounded(self.config.write_timeout))
         for attempt in range(self.config.constraint_retries + 1):
             try:
-                return self._write_once(work)
+                return self._write_once(work)[: len(steps)]
             except GraphConstraintError:
                 if attempt == self.config.constraint_retries:
                     raise
@@ -230,7 +250,9 @@ class GraphStore:
             if writing:
                 result.consume()
                 transaction.commit()
-        self.writes += writing
+        if writing:
+            self.writes += 1
+            self._write_once(self._work([_revision()], self.config.write_timeout))
         return found
 
     def sole_writer(self) -> AbstractContextManager[None]:
@@ -243,6 +265,12 @@ class GraphStore:
             return nullcontext()
         what = "writing to the graph"
         return in_turn(self.address.write_lock, timeout=self.config.lock_timeout, what=what)
+
+    def _read_once(self, query: neo4j.Query, parameters: Mapping[str, Any]) -> list[Row]:
+        with self._session(writing=False) as session:
+            result = session.run(query, dict(parameters))
+            keys = result.keys()
+            return [row(keys, record.values()) for record in result]
 
     def _connect(self, login: Login | None) -> neo4j.Driver:
         uri = self.address.uri
@@ -298,6 +326,11 @@ class GraphStore:
             return answers
 
         return work
+
+
+def _revision() -> tuple[LiteralString, Mapping[str, Any]]:
+    values = {"name": CATALOGUE, "now": int(time.time() * 1000)}
+    return _text("admin/next_revision", _NONE, values), values
 
 
 def _text(statement: str, slots: Mapping[str, str], parameters: Mapping[str, Any]) -> LiteralString:

@@ -19,6 +19,7 @@ from kgrec.model.profile import ProfileScorer
 from kgrec.model.scorer import Scorer
 from kgrec.retrieval.history import History
 from kgrec.retrieval.live import LiveModel
+from kgrec.retrieval.snapshot import Snapshot
 
 MEMORY_ITEMS = 200_000
 """A catalogue of at most so many items is scored whole for each query."""
@@ -52,15 +53,19 @@ class Catalogue:
     Attributes:
         present: bool [I].
         fingerprint: eight hexadecimal digits over `present`.
+        place: row of each item in the snapshot that says so, int64 [I], -1 where it is not there;
+            None where the graph was asked.
     """
 
     present: NDArray[np.bool_]
     fingerprint: str
+    place: IntArray | None = None
 
     @classmethod
-    def of(cls, present: NDArray[np.bool_]) -> Catalogue:
+    def of(cls, present: NDArray[np.bool_], place: IntArray | None = None) -> Catalogue:
         """Name a mask by what it holds."""
-        return cls(present, hashlib.sha256(np.packbits(present).tobytes()).hexdigest()[:8])
+        fingerprint = hashlib.sha256(np.packbits(present).tobytes()).hexdigest()[:8]
+        return cls(present, fingerprint, place)
 
 
 class Catalogues:
@@ -69,26 +74,38 @@ class Catalogues:
     def __init__(self, store: GraphStore) -> None:
         self.store = store
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[float, Catalogue]] = {}
+        self._kept: dict[str, tuple[float, int | None, Catalogue]] = {}
 
-    def of(self, live: LiveModel, *, anew: bool = False) -> Catalogue:
+    def of(
+        self, live: LiveModel, snapshot: Snapshot | None = None, *, anew: bool = False
+    ) -> Catalogue:
         """Return which items of a model there are.
 
         Args:
-            anew: read it again, since an item turned out to be missing.
+            snapshot: says so where it is given; else the graph is asked once in a while.
+            anew: ask again, since an item turned out to be missing.
         """
         kept = self._kept.get(live.model_id)
-        if kept is not None and not anew and time.monotonic() < kept[0] + MASK_AGE_S:
-            return kept[1]
-        present = np.zeros(len(live.team.items), dtype=np.bool_)
-        for page in item_id_pages(self.store):
-            rows = live.team.items.rows(page["ids"])
-            present[rows[rows >= 0]] = True
-        catalogue = Catalogue.of(present)
+        now, revision = time.monotonic(), None if snapshot is None else snapshot.revision
+        if kept is not None and not anew:
+            age, known, catalogue = now - kept[0], kept[1], kept[2]
+            if known == revision and revision is not None:
+                return catalogue
+            if revision is None and age < MASK_AGE_S:
+                return catalogue
+        if snapshot is not None:
+            place = snapshot.nodes["item"].rows(live.team.items.ids)
+            catalogue = Catalogue.of(place >= 0, place)
+        else:
+            present = np.zeros(len(live.team.items), dtype=np.bool_)
+            for page in item_id_pages(self.store):
+                rows = live.team.items.rows(page["ids"])
+                present[rows[rows >= 0]] = True
+            catalogue = Catalogue.of(present)
         with self._lock:
             while len(self._kept) > 1 and live.model_id not in self._kept:
                 self._kept.pop(next(iter(self._kept)))
-            self._kept[live.model_id] = (time.monotonic(), catalogue)
+            self._kept[live.model_id] = (now, revision, catalogue)
         return catalogue
 
 

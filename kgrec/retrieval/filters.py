@@ -7,10 +7,14 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kgrec.config import FrozenModel
 from kgrec.data.records import entity_id
 from kgrec.errors import ConfigError
 from kgrec.graph.store import GraphStore
+from kgrec.retrieval.snapshot import Snapshot
 from kgrec.schema import Domain, load_schema
 
 # Each part can match in one way only, so that no text takes longer than its length.
@@ -99,6 +103,18 @@ def passing(store: GraphStore, filters: Sequence[Filter]) -> frozenset[str] | No
                 entities=list(each.entities),
             )
         items = frozenset(item for row in rows for item in row["items"])
+        passed = items if passed is None else passed & items
+    return passed
+
+
+def passing_of(snapshot: Snapshot, filters: Sequence[Filter]) -> NDArray[np.bool_] | None:
+    """Return which items of a snapshot pass every filter, bool [I]; None without a filter."""
+    passed: NDArray[np.bool_] | None = None
+    for each in filters:
+        if each.property is not None:
+            items = snapshot.items_with_value(each.property, each.least, each.most)
+        else:
+            items = snapshot.items_with_entity(each.relations, each.entities)
         passed = items if passed is None else passed & items
     return passed
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from kgrec.data.dataset import IntArray
 from kgrec.data.selection import Selection, kind_codes
 from kgrec.data.vocabulary import Vocabulary
-from kgrec.graph.store import GraphStore
 from kgrec.model.histories import Histories
 from kgrec.retrieval.context import Context
 
@@ -122,12 +121,6 @@ class History:
 def current_time() -> int:
     """Return the query time, in milliseconds since 1970."""
     return int(time.time() * 1000)
-
-
-def read_interactions(store: GraphStore, user_id: str) -> list[Event] | None:
-    """Return every interaction of a user, newest first, or None when there is no such user."""
-    found = store.read("recommend/history", user_id=user_id)
-    return interactions_of(found[0]) if found else None
 
 
 def interactions_of(columns: Mapping[str, Sequence[Any]]) -> list[Event]:

@@ -74,10 +74,7 @@ class LiveModels:
         """
         rows = self.store.read("recommend/live_model")
         if not rows:
-            raise ModelError(
-                "no model is live in the graph",
-                remedy="Train one and publish it: kgrec train, kgrec publish.",
-            )
+            raise _nothing_live()
         return str(rows[0]["model_id"]), str(rows[0]["slot"])
 
     def current(self) -> LiveModel:
@@ -86,7 +83,12 @@ class LiveModels:
         Raises:
             ModelError: no model is live, or its files are missing or broken.
         """
-        model_id, slot = self.named()
+        return self.serve(*self.named())
+
+    def serve(self, model_id: str | None, slot: str | None) -> LiveModel:
+        """Return the model that the graph says is live; see `current`."""
+        if model_id is None or slot is None:
+            raise _nothing_live()
         with self._lock:
             current = self._current
             if current is not None and (current.model_id, current.slot) == (model_id, slot):
@@ -178,3 +180,10 @@ class LiveModels:
         if slot is None or team.item_vectors().shape[1] < 2:
             return None
         return self.store.dialect.vector_index(slot)
+
+
+def _nothing_live() -> ModelError:
+    return ModelError(
+        "no model is live in the graph",
+        remedy="Train one and publish it: kgrec train, kgrec publish.",
+    )

@@ -18,12 +18,13 @@ from kgrec.retrieval.candidates import (
 )
 from kgrec.retrieval.context import Context
 from kgrec.retrieval.declared import NOTHING, Declared
-from kgrec.retrieval.filters import parse_filter, passing
+from kgrec.retrieval.filters import Filter, parse_filter, passing, passing_of
 from kgrec.retrieval.history import History
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.query import Query
 from kgrec.retrieval.request_id import Purpose
+from kgrec.retrieval.snapshot import Snapshot
 
 
 class QueryMaker:
@@ -58,18 +59,19 @@ class QueryMaker:
         with_priors: bool = True,
         declared: Declared = NOTHING,
         context: Context | None = None,
+        snapshot: Snapshot | None = None,
     ) -> Query:
         """Make the query of a history, or of what is declared where there is none.
 
         Args:
             passed: which items the filters let pass, bool [I], where it is known.
-            with_priors: see `Query`.
+            with_priors, declared, context, snapshot: see `Query`.
 
         Raises:
             ConfigError: a filter makes no sense.
         """
         if passed is None:
-            passed = self.passed(live, knobs)
+            passed = self.passed(live, knobs, snapshot)
         profile = live.team.profile
         scorer: Scorer | ProfileScorer
         if len(declared) and profile is not None:
@@ -77,7 +79,7 @@ class QueryMaker:
         else:
             scorer = live.team.scorer(history.histories)
         if in_memory(self.retrieval, live):
-            catalogue = self.catalogues.of(live)
+            catalogue = self.catalogues.of(live, snapshot)
             left = history.unseen(live.team.items, catalogue.present)
             named = catalogue.fingerprint
         else:
@@ -107,6 +109,7 @@ class QueryMaker:
             with_priors,
             declared,
             context or Context(time=history.query_time),
+            snapshot,
         )
 
     def made_anew(self, query: Query) -> Query:
@@ -123,8 +126,16 @@ class QueryMaker:
             context=query.context,
         )
 
-    def passed(self, live: LiveModel, knobs: Knobs) -> NDArray[np.bool_] | None:
+    def passed(
+        self, live: LiveModel, knobs: Knobs, snapshot: Snapshot | None = None
+    ) -> NDArray[np.bool_] | None:
         """Return which items of a model pass the filters, bool [I]; None without a filter."""
+        if snapshot is not None and snapshot.ties:
+            every = passing_of(snapshot, self._filters(live, knobs))
+            place = self.catalogues.of(live, snapshot).place
+            if every is None or place is None:
+                return None
+            return np.append(every, False)[place]  # -1, of an item that is gone, is the last
         ids = self.passing(live, knobs)
         if ids is None:
             return None
@@ -135,5 +146,8 @@ class QueryMaker:
 
     def passing(self, live: LiveModel, knobs: Knobs) -> frozenset[str] | None:
         """Return the ids of all items that pass the filters; None without a filter."""
-        domain = live.selection.domain
-        return passing(self.store, [parse_filter(text, domain) for text in knobs.filters])
+        return passing(self.store, self._filters(live, knobs))
+
+    @staticmethod
+    def _filters(live: LiveModel, knobs: Knobs) -> list[Filter]:
+        return [parse_filter(text, live.selection.domain) for text in knobs.filters]

@@ -9,18 +9,18 @@ those are the items of other paths; so the work grows with the facts of the give
 from __future__ import annotations
 
 import math
-import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice, pairwise
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import Any
 
 from pydantic import Field
 
 from kgrec.config import FrozenModel
-from kgrec.graph.pages import RelationTypes, relation_types, type_of
 from kgrec.graph.store import GraphStore
+from kgrec.retrieval.adjacency import Adjacency, Edge, GraphAdjacency, Place
+from kgrec.retrieval.knowledge_path import KnowledgePath, PathFact, PathNode, PathStep
 from kgrec.schema import NodeKind, load_schema, meanings_of
 
 
@@ -44,85 +44,42 @@ class PathConfig(FrozenModel):
     max_paths: int = Field(default=20_000, ge=1)
 
 
-class PathNode(FrozenModel):
-    """An item or an entity on a path, with the label that its domain gives it."""
-
-    kind: NodeKind
-    id: str
-    name: str
-    type: str
-
-
-class PathStep(FrozenModel):
-    """One relation of a path, walked from the history towards the recommended item.
+@dataclass(frozen=True, eq=False, slots=True)
+class FoundPath:
+    """A path that was found and is not put into words yet.
 
     Attributes:
-        node: where the step arrives.
-        forward: whether the relation leads the way that the path goes.
-        meaning: the sentence of the relation, with `{item}` and `{entity}`, or with `{head}` and
-            `{tail}`.
-        source, evidence: its origin, and the words that state it; empty where unknown.
+        places: its nodes, from the history item to the recommended item.
+        edges: the relations between them.
+        degree, weight: see `KnowledgePath`.
     """
 
-    node: PathNode
-    relation: str
-    forward: bool
-    confidence: float
-    meaning: str
-    source: str = ""
-    evidence: str = ""
-
-
-class PathFact(FrozenModel):
-    """One relation of an item, as it was found.
-
-    Attributes:
-        entity_id, entity, entity_type: the other end; on a path over an item–item link an item.
-        meaning: the sentence of the relation, with `{item}` and `{entity}` in it.
-        source, evidence: its origin, and the words that state it; empty where unknown.
-    """
-
-    item_id: str
-    title: str
-    relation: str
-    entity_id: str
-    entity: str
-    entity_type: str
-    confidence: float
-    meaning: str
-    source: str = ""
-    evidence: str = ""
-
-
-class KnowledgePath(FrozenModel):
-    """A chain of relations between a history item and a recommended item.
-
-    Attributes:
-        history, item: the relation at the history item, and at the recommended item.
-        steps: all relations from the history item to the recommended item.
-        degree: how many relations the commonest node between the two has.
-        weight: log(items / degree), times all confidences, times `decay` for each hop beyond two.
-    """
-
-    history: PathFact
-    item: PathFact
+    places: tuple[Place, ...]
+    edges: tuple[Edge, ...]
     degree: int
     weight: float
-    steps: tuple[PathStep, ...] = ()
+    _search: _Search
 
     @property
-    def hops(self) -> int:
-        """The number of relations."""
-        return len(self.steps) or 2
+    def history_id(self) -> str:
+        return self.places[0][1]
 
     @property
-    def meeting(self) -> bool:
-        """Whether the path is two facts that meet in one entity."""
-        return self.hops == 2 and not (self.steps and self.steps[0].node.kind == "item")
+    def item_id(self) -> str:
+        return self.places[-1][1]
+
+    @property
+    def last_id(self) -> str:
+        """The id of the node before the recommended item."""
+        return self.places[-2][1]
+
+    def record(self) -> KnowledgePath:
+        """Return the path as it leaves kgrec."""
+        return self._search.record(self)
 
 
 def read_paths(
-    store: GraphStore,
+    source: GraphStore | Adjacency,
     history: Mapping[str, str],
     items: Mapping[str, str],
     *,
@@ -130,40 +87,47 @@ def read_paths(
     meanings: Mapping[str, str] | None = None,
     config: PathConfig | None = None,
 ) -> list[KnowledgePath]:
-    """Return the paths from items of a history to items, the heaviest first.
+    """Return the paths from items of a history to items, the heaviest first; see `find_paths`."""
+    found = find_paths(
+        source, history, items, num_items=num_items, meanings=meanings, config=config
+    )
+    return [path.record() for path in found]
+
+
+def find_paths(
+    source: GraphStore | Adjacency,
+    history: Mapping[str, str],
+    items: Mapping[str, str],
+    *,
+    num_items: int | None = None,
+    meanings: Mapping[str, str] | None = None,
+    config: PathConfig | None = None,
+    sources: Mapping[str, Collection[str]] | None = None,
+) -> list[FoundPath]:
+    """Find the paths from items of a history to items, the heaviest first.
 
     Args:
+        source: the graph, or what knows its relations.
         history, items: id to title.
         num_items: size of the catalogue.
         meanings: sentence of each relation type; None takes those of the known domains.
         config: how far, and how much, is read.
+        sources: ids of the history items that matter for an item, by its id; all when absent.
     """
     if not history or not items:
         return []
-    search = _Search(store, config or PathConfig(), num_items, meanings)
-    return sorted(search.paths(history, items), key=_order)
+    config = config or PathConfig()
+    given = GraphAdjacency(source, config.max_edges) if isinstance(source, GraphStore) else source
+    search = _Search(given, config, num_items, meanings)
+    return sorted(search.paths(history, items, sources), key=_order)
 
 
-_TYPES_LAST = 20.0
-"""Seconds after which relation types that others wrote are seen."""
-_TYPES: WeakKeyDictionary[GraphStore, tuple[float, int, RelationTypes]] = WeakKeyDictionary()
-
-_Place = tuple[NodeKind, str]
-"""Kind and id of a node."""
+def _order(path: FoundPath) -> tuple[Any, ...]:
+    nodes = tuple(node for _, node in path.places[1:])
+    return (-path.weight, path.item_id, path.history_id, path.last_id, nodes)
 
 
-class _Edge(NamedTuple):
-    """A relation as it is walked: `outgoing` from the place that it was found at."""
-
-    to: _Place
-    outgoing: bool
-    relation: str
-    confidence: float
-    source: str
-    evidence: str
-
-
-_Walk = tuple[tuple[_Place, ...], tuple[_Edge, ...]]
+_Walk = tuple[tuple[Place, ...], tuple[Edge, ...]]
 """The places of a walk and the edges between them."""
 
 
@@ -172,44 +136,45 @@ class _Search:
 
     def __init__(
         self,
-        store: GraphStore,
+        adjacency: Adjacency,
         config: PathConfig,
         num_items: int | None,
         meanings: Mapping[str, str] | None,
     ) -> None:
-        self._store = store
+        self._adjacency = adjacency
         self._config = config
         self._size = num_items or config.catalogue
         self._meanings = meanings_of(None) if meanings is None else meanings
-        self._types = _types_of(store)
-        self._edges: dict[_Place, list[_Edge]] = {}
-        self._nodes: dict[_Place, PathNode] = {}
+        self._edges: dict[Place, list[Edge]] = {}
+        self._ends: dict[Place, str] = {}
 
     def paths(
-        self, history: Mapping[str, str], items: Mapping[str, str]
-    ) -> Iterator[KnowledgePath]:
+        self,
+        history: Mapping[str, str],
+        items: Mapping[str, str],
+        sources: Mapping[str, Collection[str]] | None,
+    ) -> Iterator[FoundPath]:
         """Yield the paths in no particular order."""
-        label = load_schema().labels.item
         for i, title in chain(history.items(), items.items()):
-            self._nodes["item", i] = PathNode(kind="item", id=i, name=title, type=label)
-        targets: list[_Place] = [("item", i) for i in items]
-        starts: list[_Place] = [("item", i) for i in history]
+            self._ends["item", i] = title
+        targets: list[Place] = [("item", i) for i in items]
+        starts: list[Place] = [("item", i) for i in history]
         self._expand([*targets, *starts])
         half = (self._config.max_hops + 1) // 2
         ahead = self._walks(targets, half, whole=half)
         behind = self._walks(starts, half, whole=self._config.max_hops // 2)
-        found = list(islice(self._joined(ahead, behind), self._config.max_paths))
+        found = list(islice(self._joined(ahead, behind, sources), self._config.max_paths))
         of_items, of_links = self._degrees(found)
         for walk in found:
             degree = self._degree(walk, of_items, of_links)
             if degree <= self._config.max_degree:
-                yield self._path(walk, degree)
+                yield FoundPath(*walk, degree, self._weight(walk[1], degree), self)
 
     def _walks(
-        self, starts: Sequence[_Place], length: int, *, whole: int
-    ) -> list[dict[_Place, list[_Walk]]]:
+        self, starts: Sequence[Place], length: int, *, whole: int
+    ) -> list[dict[Place, list[_Walk]]]:
         """Return the walks of each length by their ends; beyond `whole` only items are left."""
-        layers: list[dict[_Place, list[_Walk]]] = [{one: [((one,), ())] for one in starts}]
+        layers: list[dict[Place, list[_Walk]]] = [{one: [((one,), ())] for one in starts}]
         for step in range(1, length + 1):
             before = {
                 place: walks
@@ -217,7 +182,7 @@ class _Search:
                 if place[0] == "item" or step <= whole
             }
             self._expand(before)
-            layer: dict[_Place, list[_Walk]] = defaultdict(list)
+            layer: dict[Place, list[_Walk]] = defaultdict(list)
             for place, walks in before.items():
                 for edge in self._edges.get(place, ()):
                     if place[0] == "entity" and edge.to[0] == "item":
@@ -230,8 +195,9 @@ class _Search:
 
     def _joined(
         self,
-        ahead: Sequence[Mapping[_Place, list[_Walk]]],
-        behind: Sequence[Mapping[_Place, list[_Walk]]],
+        ahead: Sequence[Mapping[Place, list[_Walk]]],
+        behind: Sequence[Mapping[Place, list[_Walk]]],
+        sources: Mapping[str, Collection[str]] | None,
     ) -> Iterator[_Walk]:
         """Yield each whole walk from a history item to an item once, short ones first."""
         seen = set()
@@ -242,6 +208,8 @@ class _Search:
             for place in ahead[a].keys() & behind[b].keys():
                 for places, edges in behind[b][place]:
                     for others, ways in ahead[a][place]:
+                        if sources is not None and places[0][1] not in sources[others[0][1]]:
+                            continue
                         if len({*places, *others}) < len(places) + len(others) - 1:
                             continue
                         walk = _whole(places, edges, others, ways)
@@ -250,8 +218,8 @@ class _Search:
                             seen.add(key)
                             yield walk
 
-    def _expand(self, places: Iterable[_Place]) -> None:
-        """Read what ties the places to others, unless it was read before."""
+    def _expand(self, places: Iterable[Place]) -> None:
+        """Look up what ties the places to others, unless that was done before."""
         new = [place for place in places if place not in self._edges]
         kinds: tuple[NodeKind, ...] = ("item", "entity")
         for kind in kinds:
@@ -260,34 +228,11 @@ class _Search:
                 self._edges[kind, node] = []
             others: tuple[NodeKind, ...] = kinds if kind == "item" else ("entity",)
             for other in others:
-                self._read(kind, other, ids)
+                edges = self._adjacency.edges(kind, ids, other, self._config.max_degree)
+                for node, found in edges.items():
+                    self._edges[kind, node].extend(found)
 
-    def _read(self, kind: NodeKind, other: NodeKind, ids: list[str]) -> None:
-        types = self._between(kind, other)
-        if not ids or not types:
-            return
-        ends = load_schema().core.end_slots(kind, other)
-        name = "title" if other == "item" else "name"
-        slots = {**ends, "tail_name": name, "relations": types}
-        bounds = {"max_degree": self._config.max_degree, "limit": self._config.max_edges}
-        for page in self._store.read("recommend/neighbours", slots, nodes=ids, **bounds):
-            nodes = ("nodes", "others", "names", "labels")
-            edges = ("outgoing", "relations", "confidences", "sources", "evidence")
-            columns = [page[name] for name in (*nodes, *edges)]
-            for row, to, name, labels, *value in zip(*columns, strict=True):
-                place: _Place = (other, to)
-                self._edges[kind, ids[row]].append(_Edge(place, *value))
-                if place not in self._nodes:
-                    label = type_of(labels, ends["tail"])
-                    self._nodes[place] = PathNode(kind=other, id=to, name=name, type=label)
-
-    def _between(self, one: NodeKind, other: NodeKind) -> str:
-        """Return the relation types between two kinds of node, in either direction, for a slot."""
-        return "|".join(
-            sorted({*self._types.between(one, other), *self._types.between(other, one)})
-        )
-
-    def _degrees(self, walks: Sequence[_Walk]) -> tuple[dict[str, int], dict[str, int]]:
+    def _degrees(self, walks: Sequence[_Walk]) -> tuple[Mapping[str, int], Mapping[str, int]]:
         """Return how many items, and on longer paths entities, lead to those between."""
         between, linked = set(), set()
         for places, edges in walks:
@@ -295,16 +240,8 @@ class _Search:
             between |= entities
             if len(edges) > 2:
                 linked |= entities
-        return self._counted(between, "item"), self._counted(linked, "entity")
-
-    def _counted(self, entities: set[str], other: NodeKind) -> dict[str, int]:
-        if not entities:
-            return {}
-        slots = {"other": load_schema().core.label_of(other)}
-        counts: dict[str, int] = {}
-        for page in self._store.read("recommend/degrees", slots, entities=sorted(entities)):
-            counts.update(zip(page["entities"], page["degrees"], strict=True))
-        return counts
+        degrees = self._adjacency.degrees
+        return degrees(between, "item"), degrees(linked, "entity")
 
     def _degree(self, walk: _Walk, of_items: Mapping[str, int], of_links: Mapping[str, int]) -> int:
         """Return the degree of the commonest node between the ends, at least 1."""
@@ -320,9 +257,15 @@ class _Search:
                 degrees.append(sum(alike))
         return max([1, *degrees])
 
-    def _path(self, walk: _Walk, degree: int) -> KnowledgePath:
-        places, edges = walk
-        nodes = [self._nodes[place] for place in places]
+    def _weight(self, edges: Sequence[Edge], degree: int) -> float:
+        rarity = math.log(max(self._size, degree + 1) / degree)
+        sure = math.prod(edge.confidence for edge in edges)
+        return rarity * sure * self._config.decay ** max(0, len(edges) - 2)
+
+    def record(self, path: FoundPath) -> KnowledgePath:
+        """Name the nodes of a path."""
+        places, edges = path.places, path.edges
+        nodes = [self._node(place) for place in places]
         steps = tuple(
             PathStep(
                 node=node,
@@ -335,16 +278,19 @@ class _Search:
             )
             for (start, node), edge in zip(pairwise(nodes), edges, strict=True)
         )
-        rarity = math.log(max(self._size, degree + 1) / degree)
-        sure = math.prod(edge.confidence for edge in edges)
-        decay = self._config.decay ** max(0, len(edges) - 2)
         return KnowledgePath(
             history=_fact(nodes[0], nodes[1], steps[0], outgoing=steps[0].forward),
             item=_fact(nodes[-1], nodes[-2], steps[-1], outgoing=not steps[-1].forward),
-            degree=degree,
-            weight=rarity * sure * decay,
+            degree=path.degree,
+            weight=path.weight,
             steps=steps,
         )
+
+    def _node(self, place: Place) -> PathNode:
+        if place not in self._ends:
+            return self._adjacency.node(place)
+        label = load_schema().labels.item
+        return PathNode(kind="item", id=place[1], name=self._ends[place], type=label)
 
     def _meaning(self, relation: str, start: PathNode, end: PathNode) -> str:
         names = "{head} and {tail}" if start.kind == end.kind else "{item} and {entity}"
@@ -354,20 +300,11 @@ class _Search:
         return found if one in found else plain
 
 
-def _types_of(store: GraphStore) -> RelationTypes:
-    """Return the relation types of a graph, read anew once in a while: they rarely change."""
-    until, writes, types = _TYPES.get(store, (-math.inf, 0, None))
-    if types is None or writes != store.writes or time.monotonic() > until:
-        writes, types = store.writes, relation_types(store)
-        _TYPES[store] = time.monotonic() + _TYPES_LAST, writes, types
-    return types
-
-
 def _whole(
-    places: tuple[_Place, ...],
-    edges: tuple[_Edge, ...],
-    others: tuple[_Place, ...],
-    ways: tuple[_Edge, ...],
+    places: tuple[Place, ...],
+    edges: tuple[Edge, ...],
+    others: tuple[Place, ...],
+    ways: tuple[Edge, ...],
 ) -> _Walk:
     """Join a walk from the history and one from the item, which is turned round."""
     back = tuple(
@@ -392,8 +329,3 @@ def _fact(item: PathNode, other: PathNode, step: PathStep, *, outgoing: bool) ->
         source=step.source,
         evidence=step.evidence,
     )
-
-
-def _order(path: KnowledgePath) -> tuple[Any, ...]:
-    nodes = tuple(step.node.id for step in path.steps)
-    return (-path.weight, path.item.item_id, path.history.item_id, path.item.entity_id, nodes)

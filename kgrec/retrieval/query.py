@@ -24,6 +24,7 @@ from kgrec.retrieval.history import History
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
+from kgrec.retrieval.snapshot import Snapshot
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,8 @@ class Query:
         with_priors: False leaves out what is added whatever the history.
         declared: what a user without a history declares; empty where a history is scored.
         context: what was known of the moment of asking.
+        snapshot: the catalogue in memory, as of the revision that the query found; None where
+            the graph is asked.
     """
 
     live: LiveModel
@@ -80,6 +83,7 @@ class Query:
     with_priors: bool = True
     declared: Declared = NOTHING
     context: Context = field(default_factory=Context)
+    snapshot: Snapshot | None = None
 
     @cached_property
     def scored(self) -> Scored:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
 from kgrec.model.scorer import Contributions, Floats
 from kgrec.retrieval.history import Event
-from kgrec.retrieval.paths import KnowledgePath, PathFact, PathStep
+from kgrec.retrieval.knowledge_path import KnowledgePath, PathFact, PathStep
 from kgrec.retrieval.records import Reason, signed_share
 
 _LEAST_OF_ITEM = 0.05
@@ -29,6 +30,17 @@ _DID = {
     "like": "liked",
 }
 _BOTH = (("is or was ", "are or were "), ("was ", "were "), ("is ", "are "), ("has ", "have "))
+
+
+class Tie(Protocol):
+    """A path that may become a reason; `kgrec.retrieval.paths.FoundPath` is one."""
+
+    @property
+    def weight(self) -> float:
+        """As of `KnowledgePath`."""
+
+    def record(self) -> KnowledgePath:
+        """Return the path, its nodes named."""
 
 
 def did(event: Event) -> str:
@@ -95,7 +107,7 @@ def reasons_of(
     events: Sequence[Event],
     parts: Contributions,
     number: int,
-    paths: Mapping[str, KnowledgePath],
+    paths: Mapping[str, Tie],
     *,
     most: int = 2,
 ) -> tuple[Reason, ...]:
@@ -128,7 +140,7 @@ def reasons_of(
             found.append(plain)
             continue
         through = float(parts.from_facts[n, number])
-        fact = fact_reason(event, path, float(item[n]), through, total)
+        fact = fact_reason(event, path.record(), float(item[n]), through, total)
         found += [fact] if fact.because else [plain, fact]
     texts = parts.from_texts[:, number]
     through = float(texts.sum())
@@ -180,7 +192,7 @@ def _named(
     events: Sequence[Event],
     item: Floats,
     facts: Floats,
-    paths: Mapping[str, KnowledgePath],
+    paths: Mapping[str, Tie],
     most: int,
 ) -> list[int]:
     """Return the positions of the history items that are named, the best tie first."""

@@ -22,13 +22,12 @@ from kgrec.retrieval.history import (
     History,
     as_history,
     current_time,
-    read_interactions,
     with_session,
 )
 from kgrec.retrieval.knobs import Filters, Knobs
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.maker import QueryMaker
-from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
+from kgrec.retrieval.paths import FoundPath, PathConfig, find_paths
 from kgrec.retrieval.query import Query, request_id
 from kgrec.retrieval.reasons import reasons_of
 from kgrec.retrieval.records import (
@@ -40,6 +39,9 @@ from kgrec.retrieval.records import (
 )
 from kgrec.retrieval.request_id import Purpose
 from kgrec.retrieval.reranking import moves, picks
+from kgrec.retrieval.resident import Resident
+from kgrec.retrieval.snapshot import Snapshot
+from kgrec.retrieval.state import NOBODY, GraphState, read_state
 
 _TRIES = 3
 """So often a list is made anew where items left the graph meanwhile."""
@@ -74,13 +76,21 @@ class Recommender:
         store: the graph.
         models: folder of the trained models, `<home>/models`.
         config: numbers of candidates and reasons.
+        resident: whether the catalogue is kept in memory, which pays for a process that answers
+            many requests; one that answers a few asks the graph.
     """
 
     def __init__(
-        self, store: GraphStore, models: Path, config: RecommenderConfig | None = None
+        self,
+        store: GraphStore,
+        models: Path,
+        config: RecommenderConfig | None = None,
+        *,
+        resident: bool = False,
     ) -> None:
         self.store = store
         self.live = LiveModels(store, models)
+        self.resident = Resident(store) if resident else None
         self.config = config or RecommenderConfig()
         self.queries = QueryMaker(store, self.config.retrieval, self.config.candidates)
 
@@ -111,9 +121,9 @@ class Recommender:
         """
         knobs, moment = Knobs.of(k, filters, diversity), at_moment(context)
 
-        def answer(live: LiveModel) -> RecommendationList:
-            done = read_interactions(self.store, user_id)
-            events = self.with_session(done or (), moment)
+        def answer(state: GraphState) -> RecommendationList:
+            live, done = state.live, state.interactions
+            events = self.with_session(done or (), moment, state.snapshot)
             history = as_history(events, live.team.items, live.selection, query_time=moment.time)
             declared = NOTHING if len(history) else self.declared(live, user_id)
             if not len(history) and not len(declared):
@@ -121,11 +131,18 @@ class Recommender:
                 return self._popular(live, history, knobs, why, "user", user_id)
             return self._list(
                 self.queries.make(
-                    live, history, knobs, "user", user_id, declared=declared, context=moment
+                    live,
+                    history,
+                    knobs,
+                    "user",
+                    user_id,
+                    declared=declared,
+                    context=moment,
+                    snapshot=state.snapshot,
                 )
             )
 
-        return self._timed(answer)
+        return self._timed(answer, user_id)
 
     def recommend_for(
         self, history: Sequence[str], k: int = 10, *, filters: Filters = (), diversity: float = 0.0
@@ -136,11 +153,13 @@ class Recommender:
         """
         knobs, query_time = Knobs.of(k, filters, diversity), current_time()
 
-        def answer(live: LiveModel) -> RecommendationList:
-            known = as_history(self.events(history), live.team.items, query_time=query_time)
+        def answer(state: GraphState) -> RecommendationList:
+            live, events = state.live, self.events(history, state.snapshot)
+            known = as_history(events, live.team.items, query_time=query_time)
             if not len(known):
                 return self._popular(live, known, knobs, "empty_history", "history")
-            return self._list(self.queries.make(live, known, knobs, "history"))
+            snapshot = state.snapshot
+            return self._list(self.queries.make(live, known, knobs, "history", snapshot=snapshot))
 
         return self._timed(answer)
 
@@ -155,14 +174,18 @@ class Recommender:
         """
         knobs, query_time = Knobs.of(k, filters), current_time()
 
-        def answer(live: LiveModel) -> RecommendationList:
-            events = self.events([item_id])
+        def answer(state: GraphState) -> RecommendationList:
+            live, snapshot = state.live, state.snapshot
+            events = self.events([item_id], snapshot)
             if not events:
                 raise NotFoundError("there is no such item", value=item_id)
             history = as_history(events, live.team.items, query_time=query_time)
             if len(history):
-                made = self.queries.make(live, history, knobs, "similar", with_priors=False)
-                return self._list(made)
+                return self._list(
+                    self.queries.make(
+                        live, history, knobs, "similar", with_priors=False, snapshot=snapshot
+                    )
+                )
             return self._related(live, history, knobs, item_id)
 
         return self._timed(answer)
@@ -171,37 +194,53 @@ class Recommender:
         """Return what a user declares, as far as a model knows it."""
         return read_declared(self.store, live.team.profile, [user_id]).get(user_id, NOTHING)
 
-    def with_session(self, done: Sequence[Event], context: Context) -> list[Event]:
+    def state(self, user_id: str = NOBODY) -> GraphState:
+        """Read what a query depends on; raises ModelError where no model can answer."""
+        return read_state(self.store, self.live, self.resident, user_id)
+
+    def warm_up(self) -> None:
+        """Read the catalogue into memory, where it is kept there, before the first request."""
+        if self.resident is not None:
+            self.resident.load()
+
+    def with_session(
+        self, done: Sequence[Event], context: Context, snapshot: Snapshot | None = None
+    ) -> list[Event]:
         """Return interactions, newest first, with the events of a session before them."""
         if not context.events:
             return list(done)
-        titles = self.titles(list(dict.fromkeys(event.item_id for event in context.events)))
+        ids = list(dict.fromkeys(event.item_id for event in context.events))
+        titles = self.titles(ids, snapshot)
         return with_session(done, context, titles)
 
-    def events(self, ids: Sequence[str]) -> list[Event]:
+    def events(self, ids: Sequence[str], snapshot: Snapshot | None = None) -> list[Event]:
         """Return an anonymous history: the items of some ids that the graph has, in their order."""
         distinct = list(dict.fromkeys(ids))
-        titles = self.titles(distinct)
+        titles = self.titles(distinct, snapshot)
         return [Event(item, titles[item]) for item in distinct if item in titles]
 
-    def titles(self, ids: Sequence[str]) -> dict[str, str]:
+    def titles(self, ids: Sequence[str], snapshot: Snapshot | None = None) -> dict[str, str]:
         """Return the titles of items, by id; an id that the graph lacks is left out."""
+        if snapshot is not None:
+            return snapshot.titles(ids)
         rows = self.store.read("recommend/titles", items=list(ids))
         return {row["item_id"]: row["title"] or row["item_id"] for row in rows}
 
-    def _timed(self, answer: Callable[[LiveModel], RecommendationList]) -> RecommendationList:
-        """Answer from the live model, which is read once.
+    def _timed(
+        self, answer: Callable[[GraphState], RecommendationList], user_id: str = NOBODY
+    ) -> RecommendationList:
+        """Answer from the state of the graph, which is read once.
 
         Everything that is scored comes from that one object, so an answer never mixes two models.
         Only candidates that come from the graph can belong to another one, when it went live
         meanwhile; then the answer is made anew.
         """
         begun = time.perf_counter()
-        live = self.live.current()
-        found = answer(live)
-        if not in_memory(self.config.retrieval, live):
-            while (now := self.live.current()) is not live:
-                live, found = now, answer(now)
+        state = self.state(user_id)
+        found = answer(state)
+        if not in_memory(self.config.retrieval, state.live):
+            while (now := self.state(user_id)).live is not state.live:
+                state, found = now, answer(now)
         spent = (time.perf_counter() - begun) * 1000
         return found.model_copy(update={"milliseconds": round(spent, 2)})
 
@@ -210,7 +249,7 @@ class Recommender:
             shown = picks(query, self.config.pool)
             positions = [pick.position for pick in shown]
             ids = query.ids(positions)
-            titles = self.titles(ids)
+            titles = self.titles(ids, query.snapshot)
             if len(titles) == len(ids) or not left:
                 break
             query = self.queries.made_anew(query)  # an item has left the graph
@@ -261,20 +300,21 @@ class Recommender:
             best = np.argsort(-column, kind="stable")[: self.config.sources].tolist()
             sources.append({events[n].item_id: events[n].title for n in best if column[n] > 0})
         ids = query.ids(positions)
-        found = read_paths(
-            self.store,
+        snapshot = query.snapshot
+        found = find_paths(
+            (snapshot and snapshot.adjacency) or self.store,
             {item: title for each in sources for item, title in each.items()},
             {item: titles[item] for item in ids if item in titles},
             num_items=len(query.live.team.items),
             meanings=query.live.meanings,
             config=self.config.paths,
+            sources=dict(zip(ids, sources, strict=True)),
         )
         place = {item: n for n, item in enumerate(ids)}
-        paths: list[dict[str, KnowledgePath]] = [{} for _ in ids]
+        paths: list[dict[str, FoundPath]] = [{} for _ in ids]
         for path in found:
-            n = place[path.item.item_id]
-            if path.history.item_id in sources[n]:
-                paths[n].setdefault(path.history.item_id, path)
+            n = place[path.item_id]
+            paths[n].setdefault(path.history_id, path)
         return [reasons_of(events, parts, n, paths[n]) for n in range(len(ids))], parts
 
     def _popular(

@@ -7,14 +7,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from kgrec.config import FrozenModel
-from kgrec.retrieval.paths import KnowledgePath
+from kgrec.config import Record
+from kgrec.retrieval.knowledge_path import KnowledgePath
 
 Fallback = Literal["unknown_user", "empty_history", "untrained_item", "profile"]
 ReasonKind = Literal["history", "fact", "text", "popularity", "profile"]
 
 
-class Move(FrozenModel):
+class Move(Record):
     """A rule that changed the order of the scores, for one item.
 
     Attributes:
@@ -29,7 +29,7 @@ class Move(FrozenModel):
     why: str
 
 
-class Reason(FrozenModel):
+class Reason(Record):
     """One reason of a recommendation and how much of the score it accounts for.
 
     Attributes:
@@ -57,7 +57,7 @@ class Reason(FrozenModel):
     path: KnowledgePath | None = None
 
 
-class Recommendation(FrozenModel):
+class Recommendation(Record):
     """One recommended item.
 
     Attributes:
@@ -82,7 +82,7 @@ class Recommendation(FrozenModel):
     moves: tuple[Move, ...] = ()
 
 
-class RecommendationList(FrozenModel):
+class RecommendationList(Record):
     """Recommendations and how they came about.
 
     Attributes:

@@ -52,6 +52,10 @@ _PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _COMMENT = re.compile(r"^\s*//.*$", re.MULTILINE)
 
 
+UNCHANGED = "unchanged: catalogue"
+"""The line in the header of a writing statement that leaves items, entities and facts alone."""
+
+
 class Statement(FrozenModel):
     """A Cypher statement from a file.
 
@@ -65,6 +69,11 @@ class Statement(FrozenModel):
     body: str
     slots: frozenset[str]
     parameters: frozenset[str]
+
+    @property
+    def changes_catalogue(self) -> bool:
+        """Whether a run may change items, entities or what ties them, unless the header denies."""
+        return UNCHANGED not in self.header.splitlines()
 
     def text(self, **slots: str) -> str:
         """Return the Cypher with its slots filled, for example `text(item_type="Movie")`.

@@ -23,6 +23,7 @@ class Labels(FrozenModel):
     entity: str
     model: str
     run: str
+    revision: str
 
 
 class Relations(FrozenModel):

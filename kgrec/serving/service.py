@@ -157,6 +157,7 @@ class Service:
         try:
             with self.lease() as engine:
                 engine.recommender.live.current()
+                engine.recommender.warm_up()
         except KGRecError as error:
             logger.info("not ready for recommendations yet: %s", error)
 
@@ -202,7 +203,7 @@ class Service:
                 self._failed = (time.monotonic(), error)
                 raise
             self._failed = None
-            recommender = Recommender(store, self.settings.home / "models")
+            recommender = Recommender(store, self.settings.home / "models", resident=True)
             explainer = Explainer(recommender)
             return Engine(store, recommender, explainer, stack.pop_all())
 

@@ -19,7 +19,8 @@ from kgrec.export.parquet import write_parquet
 from kgrec.graph.pages import relation_types
 from kgrec.graph.store import GraphStore
 from kgrec.graph.training_data import read_dataset
-from kgrec.retrieval.paths import KnowledgePath, PathConfig, read_paths
+from kgrec.retrieval.knowledge_path import KnowledgePath
+from kgrec.retrieval.paths import PathConfig, read_paths
 from kgrec.retrieval.reasons import path_sentence
 from kgrec.stages.loading.facts import fact_changes
 from kgrec.stages.train import data_fingerprint

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.history import Event
-from kgrec.retrieval.paths import KnowledgePath, PathFact
+from kgrec.retrieval.knowledge_path import KnowledgePath, PathFact
 from kgrec.retrieval.reasons import did, path_words, reasons_of, shared_words
 from kgrec.retrieval.records import signed_shares
 from kgrec.schema import meanings_of
@@ -30,6 +32,20 @@ def path(relation: str, history_relation: str | None = None, name: str = "Jo Coe
         item_id="h", title="Hat", relation=other, meaning=meanings[other].rstrip("."), **entity
     )
     return KnowledgePath(history=met, item=item, degree=2, weight=1.0)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A tie whose path is known."""
+
+    path: KnowledgePath
+
+    @property
+    def weight(self) -> float:
+        return self.path.weight
+
+    def record(self) -> KnowledgePath:
+        return self.path
 
 
 @pytest.mark.parametrize(
@@ -86,7 +102,7 @@ APE, HAT = Event("a", "Ape", "like"), Event("h", "Hat", "like")
 
 
 def test_reasons_begin_with_the_best_tie_and_say_what_they_account_for() -> None:
-    ties = {"h": path("STARS")}
+    ties = {"h": Known(path("STARS"))}
     reasons = reasons_of([APE, HAT], contributions([2.0, 1.0], [0.0, 0.8], 1.0), 0, ties)
     assert [(r.kind, r.words) for r in reasons] == [
         ("fact", "you liked Hat: Jo Coe plays in both"),
@@ -99,7 +115,7 @@ def test_reasons_begin_with_the_best_tie_and_say_what_they_account_for() -> None
 
 
 def test_a_fact_that_carried_nothing_is_no_cause() -> None:
-    ties = {"h": path("STARS")}
+    ties = {"h": Known(path("STARS"))}
     reasons = reasons_of([APE, HAT], contributions([2.0, 1.0], [0.0, 0.0]), 0, ties)
     assert [(r.kind, r.because, r.words) for r in reasons] == [
         ("history", True, "you liked Hat"),

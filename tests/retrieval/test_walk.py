@@ -88,11 +88,11 @@ def test_the_history_is_converted_and_read_once(
 
     monkeypatch.setattr(Histories, "one", counted("histories", Histories.one))
     monkeypatch.setattr(Scorer, "of", counted("scorer", Scorer.of))
-    monkeypatch.setattr(type(warm.live), "named", counted("live", type(warm.live).named))
+    monkeypatch.setattr(type(warm.live), "serve", counted("live", type(warm.live).serve))
     read = type(warm.store).read
 
     def reading(store: Any, statement: str, *args: Any, **options: Any) -> Any:
-        counts["history"] += statement == "recommend/history"
+        counts["history"] += statement == "recommend/state"
         return read(store, statement, *args, **options)
 
     monkeypatch.setattr(type(warm.store), "read", reading)

@@ -1,4 +1,5 @@
 // Note which text of an item was read, by which version of the extractor.
+// unchanged: catalogue
 // $rows: list of maps {item_id: string, extracted: string}
 // returns: nothing
 UNWIND $rows AS row

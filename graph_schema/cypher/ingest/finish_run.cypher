@@ -1,4 +1,5 @@
 // Note that a run came to its end, and what it did.
+// unchanged: catalogue
 // $run_id: string
 // $finished_at: datetime
 // $summary: string; JSON

@@ -1,4 +1,5 @@
 // Have the text of items read again, though it is the same: no mark of a reading equals this one.
+// unchanged: catalogue
 // $items: list of strings
 // returns: nothing
 UNWIND $items AS id

@@ -1,4 +1,5 @@
 // Note that a run begins; one that was noted before stays as it is.
+// unchanged: catalogue
 // $run_id: string
 // $stage: string
 // $started_at: datetime

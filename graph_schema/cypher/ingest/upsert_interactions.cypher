@@ -1,4 +1,5 @@
 // Write interactions of users and items that are there; one for each user, item and key.
+// unchanged: catalogue
 // $groups: list of maps {user_id: string, items: strings, keys: strings, kinds: strings,
 //   values: floats, times: integers (milliseconds since 1970, 0 where unknown)}, lists of one length
 // returns: written

@@ -1,4 +1,5 @@
 // Create users that are not there and set properties; those that are not named stay.
+// unchanged: catalogue
 // $rows: list of maps {user_id: string, properties: map}
 // returns: written
 UNWIND $rows AS row

@@ -1,4 +1,5 @@
 // Remove the vectors of some items from a property.
+// unchanged: catalogue
 // $items: list of strings
 // __SLOT__: vector_a or vector_b
 // returns: nothing

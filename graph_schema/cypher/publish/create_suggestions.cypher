@@ -1,4 +1,5 @@
 // Write what some items suggest under a model; what they suggested before must be gone.
+// unchanged: catalogue
 // $rows: list of maps {history: string, item: string, agent: string, weight: float}
 // $model_id: string
 // returns: written

@@ -1,4 +1,5 @@
 // Forget models that are neither live nor hold a vector property.
+// unchanged: catalogue
 // $models: list of strings
 // returns: deleted
 MATCH (m:Model)

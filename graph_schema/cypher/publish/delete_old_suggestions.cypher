@@ -1,4 +1,5 @@
 // Remove what some items suggest under some models.
+// unchanged: catalogue
 // $items: list of strings
 // $models: list of strings; neither live nor being published
 // returns: deleted

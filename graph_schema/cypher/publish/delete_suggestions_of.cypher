@@ -1,4 +1,5 @@
 // Remove what some items suggest under a model; one transaction with publish/create_suggestions.
+// unchanged: catalogue
 // $items: list of strings
 // $model_id: string
 // returns: nothing

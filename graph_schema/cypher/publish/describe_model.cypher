@@ -1,4 +1,5 @@
 // Set the properties of a model from its record, where they differ.
+// unchanged: catalogue
 // $model_id: string
 // $metrics: string; JSON
 // $shares: string; JSON

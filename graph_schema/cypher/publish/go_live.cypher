@@ -1,4 +1,5 @@
 // Put a model into service, if it still holds its vector property.
+// unchanged: catalogue
 // $model_id: string
 // $slot: string; the vector property
 // $at: datetime

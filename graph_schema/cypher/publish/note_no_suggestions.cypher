@@ -1,4 +1,5 @@
 // Note that models without a vector property have no suggestions any more.
+// unchanged: catalogue
 // $models: list of strings
 // returns: nothing
 MATCH (m:Model)

@@ -1,5 +1,6 @@
 // Take the other models out of service; they keep their vector property until another model claims
 // it, so that they can go live again at once. One transaction with publish/go_live.
+// unchanged: catalogue
 // $model_id: string; the model that goes live
 // $slot: string; the vector property that it must hold
 // returns: nothing

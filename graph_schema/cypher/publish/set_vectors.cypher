@@ -1,4 +1,5 @@
 // Write the retrieval vectors of some items, if the model still holds the vector property.
+// unchanged: catalogue
 // $rows: list of maps {item_id: string, vector: list of floats}
 // $model_id: string
 // $slot: string; the vector property, the same as in the slot

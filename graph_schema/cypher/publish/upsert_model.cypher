@@ -1,4 +1,5 @@
 // Create or update a model with the vector property it is about to fill; it does not go live.
+// unchanged: catalogue
 // $model_id: string
 // $slot: string; the vector property
 // $metrics: string; JSON

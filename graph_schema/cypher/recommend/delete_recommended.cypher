@@ -1,4 +1,5 @@
 // Remove the stored recommendations of some users.
+// unchanged: catalogue
 // $users: list of strings
 // returns: nothing
 UNWIND $users AS id

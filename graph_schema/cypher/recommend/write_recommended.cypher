@@ -1,4 +1,5 @@
 // Store recommendations of some users; one transaction with recommend/delete_recommended.
+// unchanged: catalogue
 // $rows: list of maps {user_id: string, item_id: string, rank: integer, score: float, request_id: string}
 // $model_id: string
 // $at: datetime

@@ -1,4 +1,5 @@
 // Remove a user and everything that is tied to the user.
+// unchanged: catalogue
 // $user_id: string
 // returns: erased
 MATCH (u:User {user_id: $user_id})

@@ -1,5 +1,6 @@
 // Record what a user did with an item; a user who was unknown comes into being. No row when there
 // is no such item; nothing changes when the same feedback is there already.
+// unchanged: catalogue
 // $user_id: string
 // $item_id: string
 // $key: string; tells this feedback from the others of the user and the item

@@ -1,4 +1,5 @@
 // Take back what a user did with an item, where it was of some kinds.
+// unchanged: catalogue
 // $user_id: string
 // $item_id: string
 // $kinds: list of strings

@@ -1,4 +1,5 @@
 // Create a full-text index over one property of a label (Neo4j).
+// unchanged: catalogue
 // __INDEX__: name of the index
 // __LABEL__: label
 // __PROPERTY__: property with the text

@@ -1,4 +1,5 @@
 // Remove a property from some of the nodes of a label that have it.
+// unchanged: catalogue
 // __LABEL__: label
 // __PROPERTY__: property
 // $limit: integer; the most nodes of one call

@@ -1,4 +1,5 @@
 // Hold one node for each key of a label.
+// unchanged: catalogue
 // __NAME__: name of the constraint
 // __LABEL__: label
 // __PROPERTY__: key of the label

@@ -1,4 +1,5 @@
 // Create a cosine index over the vectors of a label (Neo4j).
+// unchanged: catalogue
 // __INDEX__: name of the index
 // __LABEL__: label
 // __PROPERTY__: property with the vector

@@ -1,0 +1,298 @@
+"""The catalogue in memory: titles, properties, facts and links, as of one revision of the graph.
+
+Whatever changes items, entities or what ties them counts up the revision in the same transaction,
+so a snapshot of the revision that a query has just read says what the graph would say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import IntArray
+from kgrec.graph.pages import entity_pages, fact_pages, item_pages, item_properties, type_of
+from kgrec.graph.pages import relation_types as read_relation_types
+from kgrec.graph.store import CATALOGUE, GraphStore
+from kgrec.retrieval.adjacency import Edge, Place
+from kgrec.retrieval.knowledge_path import PathNode
+from kgrec.schema import NodeKind, load_schema
+
+MOST_TIES = 3_000_000
+"""Of a graph with more facts and links than these, paths are asked of the graph itself."""
+_KINDS: tuple[NodeKind, ...] = ("item", "entity")
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """The nodes of one kind, in the order of their rows.
+
+    Attributes:
+        ids, names, types: of each node, [N].
+        row: row by id.
+    """
+
+    ids: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    row: dict[str, int] = field(default_factory=dict)
+
+    def add(self, ids: Sequence[str], names: Sequence[str], types: Sequence[str]) -> None:
+        """Append nodes."""
+        self.row.update(zip(ids, range(len(self.ids), len(self.ids) + len(ids)), strict=True))
+        self.ids.extend(ids)
+        self.names.extend(names)
+        self.types.extend(types)
+
+    def rows(self, ids: Iterable[str]) -> IntArray:
+        """Return rows by id, int64; -1 for an unknown one."""
+        return np.array([self.row.get(each, -1) for each in ids], dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Ties:
+    """The relations between nodes of two kinds, by the node of the first kind, as CSR.
+
+    Attributes:
+        start: int64 [N + 1].
+        to: row of the other node, int64 [E].
+        outgoing: whether a relation leads away from the node of the first kind, bool [E].
+        relation, source, evidence: positions in `Snapshot.words`, int64 [E].
+        confidence: float64 [E].
+    """
+
+    start: IntArray
+    to: IntArray
+    outgoing: NDArray[np.bool_]
+    relation: IntArray
+    source: IntArray
+    evidence: IntArray
+    confidence: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, size: int, node: IntArray, columns: Mapping[str, NDArray[Any]]) -> Ties:
+        """Sort relations by the node that they are looked up from (rows, [E])."""
+        order = np.argsort(node, kind="stable")
+        counts = np.bincount(node, minlength=size)
+        start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return cls(start, **{name: column[order] for name, column in columns.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """The catalogue as of one revision; an `Adjacency`.
+
+    Attributes:
+        revision: 0 of a graph that has none yet.
+        nodes: items and entities.
+        ties: by the kinds of node on either side; empty where there are too many.
+        words: relation types, sources and evidence.
+        values: of the domains' item properties, by name: float64 [I] with NaN where there is none,
+            or a list of strings and None.
+    """
+
+    revision: int
+    nodes: Mapping[NodeKind, Nodes]
+    ties: Mapping[tuple[NodeKind, NodeKind], Ties]
+    words: Sequence[str]
+    values: Mapping[str, NDArray[np.float64] | list[str | None]]
+    _edges: dict[tuple[Place, NodeKind], list[Edge]] = field(default_factory=dict)
+
+    def titles(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return the titles of items, by id; an id that the graph lacks is left out."""
+        items = self.nodes["item"]
+        rows = {each: items.row[each] for each in ids if each in items.row}
+        return {each: items.names[row] or each for each, row in rows.items()}
+
+    @property
+    def adjacency(self) -> Snapshot | None:
+        """Itself, where it holds all relations."""
+        return self if self.ties else None
+
+    def edges(
+        self, kind: NodeKind, ids: Sequence[str], other: NodeKind, max_degree: int
+    ) -> Mapping[str, Sequence[Edge]]:
+        """Return the relations of some nodes; see `Adjacency`."""
+        ties, rows = self.ties[kind, other], self.nodes[kind].row
+        found = {}
+        for each in ids:
+            row = rows.get(each, -1)
+            if row < 0 or not 0 < ties.start[row + 1] - ties.start[row] <= max_degree:
+                continue
+            key = ((kind, each), other)
+            edges = self._edges.get(key)
+            if edges is None:
+                edges = self._edges[key] = self._read(ties, row, other)
+            found[each] = edges
+        return found
+
+    def node(self, place: Place) -> PathNode:
+        """Return a node that `edges` led to."""
+        kind, each = place
+        nodes = self.nodes[kind]
+        row = nodes.row[each]
+        return PathNode(kind=kind, id=each, name=nodes.names[row], type=nodes.types[row])
+
+    def degrees(self, entities: Iterable[str], other: NodeKind) -> Mapping[str, int]:
+        """Return how many relations lead to some entities from nodes of a kind."""
+        ties, rows = self.ties["entity", other], self.nodes["entity"].row
+        found = {}
+        for each in entities:
+            if (row := rows.get(each, -1)) >= 0:
+                run = slice(ties.start[row], ties.start[row + 1])
+                found[each] = int((~ties.outgoing[run]).sum())
+        return found
+
+    def items_with_entity(
+        self, relations: Sequence[str], entities: Sequence[str]
+    ) -> NDArray[np.bool_]:
+        """Return which items one of some relations ties to one of some entities, bool [I]."""
+        ties, rows = self.ties["entity", "item"], self.nodes["entity"].rows(entities)
+        wanted = [n for n, word in enumerate(self.words) if word in relations]
+        passed = np.zeros(len(self.nodes["item"].ids), dtype=np.bool_)
+        for row in rows[rows >= 0]:
+            run = slice(ties.start[row], ties.start[row + 1])
+            kept = np.isin(ties.relation[run], wanted) & ~ties.outgoing[run]
+            passed[ties.to[run][kept]] = True
+        return passed
+
+    def items_with_value(
+        self, name: str, least: float | str | None, most: float | str | None
+    ) -> NDArray[np.bool_]:
+        """Return which items have a property from one value to another, bool [I]."""
+        column = self.values[name]
+        if isinstance(column, np.ndarray):
+            low, high = float(least or 0.0), float(most or 0.0)
+            return np.asarray((column >= low) & (column <= high))
+        low_text, high_text = str(least), str(most)
+        return np.array([each is not None and low_text <= each <= high_text for each in column])
+
+    def _read(self, ties: Ties, row: int, other: NodeKind) -> list[Edge]:
+        run, ids = slice(ties.start[row], ties.start[row + 1]), self.nodes[other].ids
+        columns = (ties.to, ties.outgoing, ties.relation, ties.confidence, ties.source)
+        rows = zip(*(column[run].tolist() for column in (*columns, ties.evidence)), strict=True)
+        words = self.words
+        return [
+            Edge((other, ids[to]), outgoing, words[relation], sure, words[source], words[evidence])
+            for to, outgoing, relation, sure, source, evidence in rows
+        ]
+
+
+def read_revision(store: GraphStore) -> int:
+    """Return the number of the revision that the catalogue has; 0 where it has none."""
+    return int(store.read("recommend/state", user_id="", revision=CATALOGUE)[0]["revision"] or 0)
+
+
+def read_snapshot(store: GraphStore) -> Snapshot:
+    """Read the catalogue; changes that happen meanwhile may or may not be in it.
+
+    Its revision is the one before the reading, so such a snapshot is out of date at once.
+    """
+    revision = read_revision(store)
+    names = item_properties()
+    items, entities = Nodes(), Nodes()
+    labels = load_schema().labels
+    values: list[Sequence[Any]] = []
+    for page in item_pages(store, properties=names):
+        items.add(
+            page["ids"], page["titles"], [type_of(all_, labels.item) for all_ in page["labels"]]
+        )
+        values += page["values"]
+    for page in entity_pages(store):
+        types = [type_of(all_, labels.entity) for all_ in page["labels"]]
+        entities.add(page["ids"], page["names"], types)
+    nodes: dict[NodeKind, Nodes] = {"item": items, "entity": entities}
+    words = _Words()
+    ties = _read_ties(store, nodes, words)
+    return Snapshot(revision, nodes, ties, words.known, _columns(names, values))
+
+
+class _Words:
+    """Numbers strings in the order in which they come."""
+
+    def __init__(self) -> None:
+        self.known: list[str] = []
+        self._place: dict[str, int] = {}
+
+    def codes(self, words: Sequence[str]) -> list[int]:
+        for word in words:
+            if word not in self._place:
+                self._place[word] = len(self.known)
+                self.known.append(word)
+        return [self._place[word] for word in words]
+
+
+def _read_ties(
+    store: GraphStore, nodes: Mapping[NodeKind, Nodes], words: _Words
+) -> dict[tuple[NodeKind, NodeKind], Ties]:
+    types = read_relation_types(store)
+    found: dict[tuple[NodeKind, NodeKind], list[dict[str, NDArray[Any]]]] = {
+        (one, other): [] for one in _KINDS for other in _KINDS
+    }
+    number = 0
+    for head in _KINDS:
+        for tail in _KINDS:
+            for page in fact_pages(store, nodes[head].ids, types, (head, tail)):
+                heads, tails = np.asarray(page["heads"]), nodes[tail].rows(page["tails"])
+                known = tails >= 0
+                shared: dict[str, NDArray[Any]] = {
+                    "relation": np.array(words.codes(page["relations"]), dtype=np.int64),
+                    "source": np.array(words.codes(page["sources"]), dtype=np.int64),
+                    "evidence": np.array(words.codes(page["evidence"]), dtype=np.int64),
+                    "confidence": np.array(page["confidences"], dtype=np.float64),
+                }
+                number += len(heads)
+                if number > MOST_TIES:
+                    return {}
+                for kinds, ends, leads in (
+                    ((head, tail), (heads, tails), True),
+                    ((tail, head), (tails, heads), False),
+                ):
+                    columns = {
+                        "node": ends[0].astype(np.int64),
+                        "to": ends[1].astype(np.int64),
+                        "outgoing": np.full(len(heads), leads),
+                        **shared,
+                    }
+                    found[kinds].append({name: one[known] for name, one in columns.items()})
+    return {kinds: _ties(len(nodes[kinds[0]].ids), pages) for kinds, pages in found.items()}
+
+
+_TYPES: dict[str, type] = {
+    "node": np.int64,
+    "to": np.int64,
+    "outgoing": np.bool_,
+    "relation": np.int64,
+    "source": np.int64,
+    "evidence": np.int64,
+    "confidence": np.float64,
+}
+
+
+def _ties(size: int, pages: Sequence[Mapping[str, NDArray[Any]]]) -> Ties:
+    columns: dict[str, NDArray[Any]] = {
+        name: np.concatenate([np.empty(0, dtype), *(page[name] for page in pages)]).astype(dtype)
+        for name, dtype in _TYPES.items()
+    }
+    return Ties.of(size, columns.pop("node"), columns)
+
+
+def _columns(
+    names: Sequence[str], values: Sequence[Sequence[Any]]
+) -> dict[str, NDArray[np.float64] | list[str | None]]:
+    """Turn the values of each item, [I, P], into columns by property."""
+    kinds: dict[str, str] = {}
+    for domain in load_schema().domains.values():
+        kinds |= domain.item_properties
+    columns: dict[str, NDArray[np.float64] | list[str | None]] = {}
+    for place, name in enumerate(names):
+        column = [row[place] for row in values]
+        if kinds.get(name) in ("integer", "float"):
+            numbers = [one if isinstance(one, int | float) else np.nan for one in column]
+            columns[name] = np.array(numbers, dtype=np.float64)
+        else:
+            columns[name] = [one if isinstance(one, str) else None for one in column]
+    return columns
