@@ -14,6 +14,7 @@ from kgrec.config import FrozenModel
 from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError, NotFoundError
 from kgrec.explain.attribution import Rescoring, agent_shares, declared_shares, history_shares
+from kgrec.explain.changes import history_changes
 from kgrec.explain.counterfactual import CounterfactualConfig, Removal, smallest_removal
 from kgrec.explain.records import Change, Counterfactual, Explanation, HistoryShare, NamedItem
 from kgrec.explain.sentences import (
@@ -31,15 +32,12 @@ from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.paths import FoundPath, PathConfig, find_paths
 from kgrec.retrieval.query import Query
-from kgrec.retrieval.reasons import absolute_sum, did, fact_reason, reasons_of
+from kgrec.retrieval.reasons import absolute_sum, fact_reason, reasons_of
 from kgrec.retrieval.recommender import Recommender
 from kgrec.retrieval.records import Reason
 from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
 from kgrec.retrieval.reranking import moves, picks
 from kgrec.retrieval.state import GraphState
-
-_NAMED = 3
-"""So many interactions that came later are named one by one."""
 
 
 class ExplainerConfig(FrozenModel):
@@ -202,7 +200,7 @@ class Explainer:
             whole = history_of(request.interactions)  # clocks differ: it may have been there then
             if whole.fingerprint == token.history:
                 history, later = whole, []
-        changed += _history_changes(history, later, token)
+        changed += history_changes(history, later, token)
         query = self._made(live, history, request.knobs or Knobs(k=self.config.k), request)
         if query.declared.fingerprint != token.declared and not len(history):
             detail = "the user declares other properties or liked entities than then"
@@ -326,7 +324,7 @@ class Explainer:
         sources = {events[n].item_id: int(n) for n in order[: self.config.sources]}
         snapshot = query.snapshot
         found = find_paths(
-            (snapshot and snapshot.adjacency) or self.store,
+            (snapshot and snapshot.neighbourhood) or self.store,
             {i: events[n].title for i, n in sources.items()},
             {item.item_id: item.title},
             num_items=len(query.live.team.items),
@@ -382,25 +380,3 @@ def _counterfactual(
 def _selection(live: LiveModel, request: _Request) -> Selection | None:
     """Return which interactions are positive; every item of a history without a name is."""
     return live.selection if request.purpose == "user" else None
-
-
-def _history_changes(
-    history: History, later: Sequence[Event], token: RequestId
-) -> tuple[Change, ...]:
-    """Say what the user did since a list was made, and whether what was before is the same."""
-    found = []
-    if later:
-        named = [_did(event) for event in reversed(later[-_NAMED:])]
-        more = len(later) - len(named)
-        words = ", ".join([*named, *([f"{more} more"] if more else [])])
-        found.append(f"since then {words}; the explanation leaves that out")
-    if history.fingerprint != token.history:
-        found.append(
-            f"the history before it is another: {token.length} items then, "
-            f"{len(history.seen)} of that time now, so the scores may differ"
-        )
-    return tuple(Change(what="history", detail=detail) for detail in found)
-
-
-def _did(event: Event) -> str:
-    return did(event) if event.kind else f"{event.title} was added"

@@ -19,8 +19,8 @@ from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.graph.store import GraphStore
-from kgrec.retrieval.adjacency import Adjacency, Edge, GraphAdjacency, Place
 from kgrec.retrieval.knowledge_path import KnowledgePath, PathFact, PathNode, PathStep
+from kgrec.retrieval.neighbourhood import Edge, GraphNeighbourhood, Neighbourhood, Place
 from kgrec.schema import NodeKind, load_schema, meanings_of
 
 
@@ -79,7 +79,7 @@ class FoundPath:
 
 
 def read_paths(
-    source: GraphStore | Adjacency,
+    source: GraphStore | Neighbourhood,
     history: Mapping[str, str],
     items: Mapping[str, str],
     *,
@@ -95,7 +95,7 @@ def read_paths(
 
 
 def find_paths(
-    source: GraphStore | Adjacency,
+    source: GraphStore | Neighbourhood,
     history: Mapping[str, str],
     items: Mapping[str, str],
     *,
@@ -117,7 +117,9 @@ def find_paths(
     if not history or not items:
         return []
     config = config or PathConfig()
-    given = GraphAdjacency(source, config.max_edges) if isinstance(source, GraphStore) else source
+    given = (
+        GraphNeighbourhood(source, config.max_edges) if isinstance(source, GraphStore) else source
+    )
     search = _Search(given, config, num_items, meanings)
     return sorted(search.paths(history, items, sources), key=_order)
 
@@ -136,12 +138,12 @@ class _Search:
 
     def __init__(
         self,
-        adjacency: Adjacency,
+        neighbourhood: Neighbourhood,
         config: PathConfig,
         num_items: int | None,
         meanings: Mapping[str, str] | None,
     ) -> None:
-        self._adjacency = adjacency
+        self._neighbourhood = neighbourhood
         self._config = config
         self._size = num_items or config.catalogue
         self._meanings = meanings_of(None) if meanings is None else meanings
@@ -228,7 +230,7 @@ class _Search:
                 self._edges[kind, node] = []
             others: tuple[NodeKind, ...] = kinds if kind == "item" else ("entity",)
             for other in others:
-                edges = self._adjacency.edges(kind, ids, other, self._config.max_degree)
+                edges = self._neighbourhood.edges(kind, ids, other, self._config.max_degree)
                 for node, found in edges.items():
                     self._edges[kind, node].extend(found)
 
@@ -240,7 +242,7 @@ class _Search:
             between |= entities
             if len(edges) > 2:
                 linked |= entities
-        degrees = self._adjacency.degrees
+        degrees = self._neighbourhood.degrees
         return degrees(between, "item"), degrees(linked, "entity")
 
     def _degree(self, walk: _Walk, of_items: Mapping[str, int], of_links: Mapping[str, int]) -> int:
@@ -288,7 +290,7 @@ class _Search:
 
     def _node(self, place: Place) -> PathNode:
         if place not in self._ends:
-            return self._adjacency.node(place)
+            return self._neighbourhood.node(place)
         label = load_schema().labels.item
         return PathNode(kind="item", id=place[1], name=self._ends[place], type=label)
 

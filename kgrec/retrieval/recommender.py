@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -17,9 +16,9 @@ from kgrec.model.scorer import Contributions
 from kgrec.retrieval.candidates import CandidateConfig, Retrieval, in_memory
 from kgrec.retrieval.context import Context
 from kgrec.retrieval.declared import NOTHING, Declared, declared_reasons, read_declared
+from kgrec.retrieval.fallbacks import popular, related
 from kgrec.retrieval.history import (
     Event,
-    History,
     as_history,
     current_time,
     with_session,
@@ -28,7 +27,7 @@ from kgrec.retrieval.knobs import Filters, Knobs
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.maker import QueryMaker
 from kgrec.retrieval.paths import FoundPath, PathConfig, find_paths
-from kgrec.retrieval.query import Query, request_id
+from kgrec.retrieval.query import Query
 from kgrec.retrieval.reasons import reasons_of
 from kgrec.retrieval.records import (
     Fallback,
@@ -37,7 +36,6 @@ from kgrec.retrieval.records import (
     RecommendationList,
     signed_shares,
 )
-from kgrec.retrieval.request_id import Purpose
 from kgrec.retrieval.reranking import moves, picks
 from kgrec.retrieval.resident import Resident
 from kgrec.retrieval.snapshot import Snapshot
@@ -77,7 +75,7 @@ class Recommender:
         models: folder of the trained models, `<home>/models`.
         config: numbers of candidates and reasons.
         resident: whether the catalogue is kept in memory, which pays for a process that answers
-            many requests; one that answers a few asks the graph.
+            many requests; one that answers a few reads the graph.
     """
 
     def __init__(
@@ -128,7 +126,7 @@ class Recommender:
             declared = NOTHING if len(history) else self.declared(live, user_id)
             if not len(history) and not len(declared):
                 why: Fallback = "unknown_user" if done is None else "empty_history"
-                return self._popular(live, history, knobs, why, "user", user_id)
+                return popular(self.queries, live, history, knobs, why, "user", user_id)
             return self._list(
                 self.queries.make(
                     live,
@@ -157,7 +155,7 @@ class Recommender:
             live, events = state.live, self.events(history, state.snapshot)
             known = as_history(events, live.team.items, query_time=query_time)
             if not len(known):
-                return self._popular(live, known, knobs, "empty_history", "history")
+                return popular(self.queries, live, known, knobs, "empty_history", "history")
             snapshot = state.snapshot
             return self._list(self.queries.make(live, known, knobs, "history", snapshot=snapshot))
 
@@ -186,7 +184,7 @@ class Recommender:
                         live, history, knobs, "similar", with_priors=False, snapshot=snapshot
                     )
                 )
-            return self._related(live, history, knobs, item_id)
+            return related(self.queries, live, history, knobs, item_id, self.config.fallback_degree)
 
         return self._timed(answer)
 
@@ -302,7 +300,7 @@ class Recommender:
         ids = query.ids(positions)
         snapshot = query.snapshot
         found = find_paths(
-            (snapshot and snapshot.adjacency) or self.store,
+            (snapshot and snapshot.neighbourhood) or self.store,
             {item: title for each in sources for item, title in each.items()},
             {item: titles[item] for item in ids if item in titles},
             num_items=len(query.live.team.items),
@@ -317,87 +315,8 @@ class Recommender:
             paths[n].setdefault(path.history_id, path)
         return [reasons_of(events, parts, n, paths[n]) for n in range(len(ids))], parts
 
-    def _popular(
-        self,
-        live: LiveModel,
-        history: History,
-        knobs: Knobs,
-        why: Fallback,
-        purpose: Purpose,
-        user_id: str | None = None,
-    ) -> RecommendationList:
-        """Return the unseen items of the most interactions."""
-        passed, label = self.queries.passing(live, knobs), live.selection.label
-        seen = history.seen_ids
-        if passed is None:
-            rows = self.store.read("recommend/popular", seen=list(seen), limit=knobs.k, label=label)
-        else:
-            rows = self.store.read(
-                "recommend/popularity_of", items=sorted(passed - seen), label=label
-            )
-            rows.sort(key=lambda row: (-row["interactions"], row["item_id"]))
-        best = rows[: knobs.k]
-        words = [f"popular: {row['interactions']} interactions" for row in best]
-        found = _fallback(live, history, knobs, why, purpose, user_id, best, "interactions", words)
-        return found.model_copy(update={"candidates": len(rows)})
-
-    def _related(
-        self, live: LiveModel, history: History, knobs: Knobs, item_id: str
-    ) -> RecommendationList:
-        """Return the items that share the rarest entities with one."""
-        passed = self.queries.passing(live, knobs)
-        rows = self.store.read(
-            "recommend/related_by_entities",
-            item_id=item_id,
-            max_degree=self.config.fallback_degree,
-            limit=knobs.k if passed is None else 100 * knobs.k,
-        )
-        kept = [row for row in rows if passed is None or row["item_id"] in passed][: knobs.k]
-        words = ["shares " + ", ".join(row["entities"][:3]) for row in kept]
-        found = _fallback(
-            live, history, knobs, "untrained_item", "similar", None, kept, "weight", words
-        )
-        return found.model_copy(update={"candidates": len(rows)})
-
 
 def at_moment(context: Context | None) -> Context:
     """Return a context whose moment is known: now, where the caller names none."""
     given = context or Context()
     return given if given.time is not None else given.model_copy(update={"time": current_time()})
-
-
-def _fallback(
-    live: LiveModel,
-    history: History,
-    knobs: Knobs,
-    why: Fallback,
-    purpose: Purpose,
-    user_id: str | None,
-    rows: Sequence[Mapping[str, Any]],
-    score: str,
-    words: Sequence[str],
-) -> RecommendationList:
-    """Return a list that no model made: its scores are counts, and each reason is all of one."""
-    kind = "fact" if why == "untrained_item" else "popularity"
-    items = tuple(
-        Recommendation(
-            rank=rank,
-            item_id=row["item_id"],
-            title=row["title"] or row["item_id"],
-            score=float(row[score]),
-            reasons=(
-                Reason.model_validate(
-                    {"kind": kind, "contribution": row[score], "share": 1.0, "words": text}
-                ),
-            ),
-        )
-        for rank, (row, text) in enumerate(zip(rows, words, strict=True), start=1)
-    )
-    return RecommendationList(
-        items=items,
-        model_id=live.model_id,
-        vocabulary_hash=live.team.items.hash,
-        request_id=request_id(live, history, knobs, purpose, user_id),
-        user_id=user_id,
-        fallback=why,
-    )

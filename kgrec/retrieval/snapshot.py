@@ -17,8 +17,8 @@ from kgrec.data.dataset import IntArray
 from kgrec.graph.pages import entity_pages, fact_pages, item_pages, item_properties, type_of
 from kgrec.graph.pages import relation_types as read_relation_types
 from kgrec.graph.store import CATALOGUE, GraphStore
-from kgrec.retrieval.adjacency import Edge, Place
 from kgrec.retrieval.knowledge_path import PathNode
+from kgrec.retrieval.neighbourhood import Edge, Place
 from kgrec.schema import NodeKind, load_schema
 
 MOST_TIES = 3_000_000
@@ -83,7 +83,7 @@ class Ties:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """The catalogue as of one revision; an `Adjacency`.
+    """The catalogue as of one revision; an `Neighbourhood`.
 
     Attributes:
         revision: 0 of a graph that has none yet.
@@ -108,14 +108,14 @@ class Snapshot:
         return {each: items.names[row] or each for each, row in rows.items()}
 
     @property
-    def adjacency(self) -> Snapshot | None:
+    def neighbourhood(self) -> Snapshot | None:
         """Itself, where it holds all relations."""
         return self if self.ties else None
 
     def edges(
         self, kind: NodeKind, ids: Sequence[str], other: NodeKind, max_degree: int
     ) -> Mapping[str, Sequence[Edge]]:
-        """Return the relations of some nodes; see `Adjacency`."""
+        """Return the relations of some nodes; see `Neighbourhood`."""
         ties, rows = self.ties[kind, other], self.nodes[kind].row
         found = {}
         for each in ids:

@@ -32,7 +32,7 @@ class Edge(NamedTuple):
     evidence: str
 
 
-class Adjacency(Protocol):
+class Neighbourhood(Protocol):
     """Knows the relations of nodes; nodes with more relations than a bound are hubs."""
 
     def edges(
@@ -47,7 +47,7 @@ class Adjacency(Protocol):
         """Return how many relations lead to some entities from nodes of a kind."""
 
 
-class GraphAdjacency:
+class GraphNeighbourhood:
     """Reads the relations from the graph; for one search.
 
     Args:
@@ -64,7 +64,7 @@ class GraphAdjacency:
     def edges(
         self, kind: NodeKind, ids: Sequence[str], other: NodeKind, max_degree: int
     ) -> Mapping[str, Sequence[Edge]]:
-        """Return the relations of some nodes; see `Adjacency`."""
+        """Return the relations of some nodes; see `Neighbourhood`."""
         types = self._between(kind, other)
         if not ids or not types:
             return {}

@@ -1,0 +1,104 @@
+"""Lists that no model made: what is popular, and what shares entities with an untrained item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kgrec.retrieval.history import History
+from kgrec.retrieval.knobs import Knobs
+from kgrec.retrieval.live import LiveModel
+from kgrec.retrieval.maker import QueryMaker
+from kgrec.retrieval.query import request_id
+from kgrec.retrieval.records import Fallback, Reason, Recommendation, RecommendationList
+from kgrec.retrieval.request_id import Purpose
+
+
+def popular(
+    queries: QueryMaker,
+    live: LiveModel,
+    history: History,
+    knobs: Knobs,
+    why: Fallback,
+    purpose: Purpose,
+    user_id: str | None = None,
+) -> RecommendationList:
+    """Return the unseen items of the most interactions."""
+    passed, label = queries.passing(live, knobs), live.selection.label
+    seen = history.seen_ids
+    if passed is None:
+        rows = queries.store.read("recommend/popular", seen=list(seen), limit=knobs.k, label=label)
+    else:
+        rows = queries.store.read(
+            "recommend/popularity_of", items=sorted(passed - seen), label=label
+        )
+        rows.sort(key=lambda row: (-row["interactions"], row["item_id"]))
+    best = rows[: knobs.k]
+    words = [f"popular: {row['interactions']} interactions" for row in best]
+    found = _fallback(live, history, knobs, why, purpose, user_id, best, "interactions", words)
+    return found.model_copy(update={"candidates": len(rows)})
+
+
+def related(
+    queries: QueryMaker,
+    live: LiveModel,
+    history: History,
+    knobs: Knobs,
+    item_id: str,
+    max_degree: int,
+) -> RecommendationList:
+    """Return the items that share the rarest entities with one.
+
+    Args:
+        max_degree: entities of more items than these say too little.
+    """
+    passed = queries.passing(live, knobs)
+    rows = queries.store.read(
+        "recommend/related_by_entities",
+        item_id=item_id,
+        max_degree=max_degree,
+        limit=knobs.k if passed is None else 100 * knobs.k,
+    )
+    kept = [row for row in rows if passed is None or row["item_id"] in passed][: knobs.k]
+    words = ["shares " + ", ".join(row["entities"][:3]) for row in kept]
+    found = _fallback(
+        live, history, knobs, "untrained_item", "similar", None, kept, "weight", words
+    )
+    return found.model_copy(update={"candidates": len(rows)})
+
+
+def _fallback(
+    live: LiveModel,
+    history: History,
+    knobs: Knobs,
+    why: Fallback,
+    purpose: Purpose,
+    user_id: str | None,
+    rows: Sequence[Mapping[str, Any]],
+    score: str,
+    words: Sequence[str],
+) -> RecommendationList:
+    """Return a list that no model made: its scores are counts, and each reason is all of one."""
+    kind = "fact" if why == "untrained_item" else "popularity"
+    items = tuple(
+        Recommendation(
+            rank=rank,
+            item_id=row["item_id"],
+            title=row["title"] or row["item_id"],
+            score=float(row[score]),
+            reasons=(
+                Reason.model_validate(
+                    {"kind": kind, "contribution": row[score], "share": 1.0, "words": text}
+                ),
+            ),
+        )
+        for rank, (row, text) in enumerate(zip(rows, words, strict=True), start=1)
+    )
+    return RecommendationList(
+        items=items,
+        model_id=live.model_id,
+        vocabulary_hash=live.team.items.hash,
+        request_id=request_id(live, history, knobs, purpose, user_id),
+        user_id=user_id,
+        fallback=why,
+    )
