@@ -138,7 +138,7 @@ class GraphStore:
         """Return every row of a statement file, read in one read-only transaction.
 
         It is sent alone, which is half of the way of a transaction that is begun and committed;
-        where that meets an error that passes, it is tried again in such a transaction.
+        after an error that passes, it is tried again in such a transaction.
 
         Args:
             statement: file below `graph_schema/cypher/`, without ending.

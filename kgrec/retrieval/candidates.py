@@ -53,8 +53,8 @@ class Catalogue:
     Attributes:
         present: bool [I].
         fingerprint: eight hexadecimal digits over `present`.
-        place: row of each item in the snapshot that says so, int64 [I], -1 where it is not there;
-            None where the graph was asked.
+        place: row of each item in the snapshot, int64 [I], -1 where it is not there;
+            None where the graph was read.
     """
 
     present: NDArray[np.bool_]
@@ -82,7 +82,7 @@ class Catalogues:
         """Return which items of a model there are.
 
         Args:
-            snapshot: says so where it is given; else the graph is asked once in a while.
+            snapshot: decides where it is given; else the graph is read once in a while.
             anew: ask again, since an item turned out to be missing.
         """
         kept = self._kept.get(live.model_id)

@@ -86,7 +86,7 @@ class LiveModels:
         return self.serve(*self.named())
 
     def serve(self, model_id: str | None, slot: str | None) -> LiveModel:
-        """Return the model that the graph says is live; see `current`."""
+        """Return the model that is live by the graph; see `current`."""
         if model_id is None or slot is None:
             raise _nothing_live()
         with self._lock:

@@ -1,4 +1,4 @@
-"""What ties nodes to others, for the search of paths: asked of the graph."""
+"""What ties nodes to others, for the search of paths: read from the graph."""
 
 from __future__ import annotations
 

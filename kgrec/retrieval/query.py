@@ -68,7 +68,7 @@ class Query:
         declared: what a user without a history declares; empty where a history is scored.
         context: what was known of the moment of asking.
         snapshot: the catalogue in memory, as of the revision that the query found; None where
-            the graph is asked.
+            the graph is read.
     """
 
     live: LiveModel

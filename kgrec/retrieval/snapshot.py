@@ -1,7 +1,7 @@
 """The catalogue in memory: titles, properties, facts and links, as of one revision of the graph.
 
 Whatever changes items, entities or what ties them counts up the revision in the same transaction,
-so a snapshot of the revision that a query has just read says what the graph would say.
+so a snapshot of the revision that a query has just read holds what the graph holds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kgrec.retrieval.neighbourhood import Edge, Place
 from kgrec.schema import NodeKind, load_schema
 
 MOST_TIES = 3_000_000
-"""Of a graph with more facts and links than these, paths are asked of the graph itself."""
+"""Of a graph with more facts and links than these, paths are read from the graph itself."""
 _KINDS: tuple[NodeKind, ...] = ("item", "entity")
 
 
