@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("kgrec.cli.explain:app", "Explain why an item is recommended to a user."),
     "serve": ("kgrec.cli.serve:app", "Serve the HTTP API and the explorer page."),
     "keys": ("kgrec.cli.keys:app", "Create, list, rotate or revoke keys of the HTTP API."),
+    "mcp": ("kgrec.cli.mcp:app", "Serve tools for language models (Model Context Protocol)."),
     "evaluate": ("kgrec.cli.evaluate:app", "Measure the agents on files; needs no database."),
     "export": ("kgrec.cli.export:app", "Write the graph to PyG, NetworkX, GraphML or Parquet."),
     "graph": ("kgrec.cli.graph:app", "Start, stop, inspect or reset the graph database."),

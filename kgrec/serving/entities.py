@@ -48,13 +48,7 @@ def list_entities(
     cursor: Cursor = None,
 ) -> Page[EntitySummary]:
     """Find entities by words of their names; the last word may be unfinished."""
-    terms = _WORD.findall(q.lower())
-    if terms:
-        return _found(engine.store, terms, type, limit, cursor)
-    (after,) = cursors.decode(cursor, [""])
-    rows = engine.store.read("serving/entities", type=type, after=after, limit=limit + 1)
-    following = cursors.encode([rows[limit - 1]["entity_id"]]) if len(rows) > limit else None
-    return Page[EntitySummary](items=_summaries(rows[:limit]), next=following)
+    return find_entities(engine.store, q, type, limit, cursor)
 
 
 @router.get("/{entity_id:id}")
@@ -71,6 +65,23 @@ def get_entity(engine: CurrentEngine, entity_id: EntityId) -> EntityDetails:
     return EntityDetails(
         **summary.model_dump(), aliases=list(rows[0]["aliases"]), items=rows[0]["items"]
     )
+
+
+def find_entities(
+    store: GraphStore, words: str, kind: str, limit: int, cursor: str | None
+) -> Page[EntitySummary]:
+    """List entities whose name holds the words, the best match first; all of them without words.
+
+    Args:
+        kind: a type that they must have, "" for any.
+    """
+    terms = _WORD.findall(words.lower())
+    if terms:
+        return _found(store, terms, kind, limit, cursor)
+    (after,) = cursors.decode(cursor, [""])
+    rows = store.read("serving/entities", type=kind, after=after, limit=limit + 1)
+    following = cursors.encode([rows[limit - 1]["entity_id"]]) if len(rows) > limit else None
+    return Page[EntitySummary](items=_summaries(rows[:limit]), next=following)
 
 
 def _found(

@@ -62,14 +62,23 @@ def run_query(
     request: QueryRequest,
 ) -> StatementAnswer:
     """Run a named query; parameters that it does not need may be left out."""
+    statement, values = statement_of(name, request.parameters)
+    return answer_of(engine.store, statement, values, request.limits)
+
+
+def statement_of(name: str, given: Mapping[str, JsonValue]) -> tuple[str, dict[str, JsonValue]]:
+    """Return the statement of a named query and the value of each of its parameters.
+
+    Raises:
+        NotFoundError: there is no such query.
+        InvalidRequestError: a value is missing, unknown, or of another type.
+    """
     query = named_queries().get(name)
     if query is None:
         raise NotFoundError(
             "there is no such query", value=name, remedy="GET /v1/queries lists the queries."
         )
-    statement = load_schema().statement(f"{_FOLDER}{name}").text()
-    values = values_of(query, request.parameters)
-    return answer_of(engine.store, statement, values, request.limits)
+    return str(load_schema().statement(f"{_FOLDER}{name}").text()), values_of(query, given)
 
 
 @cache
