@@ -14,7 +14,7 @@ from kgrec.schema import NodeKind
 from kgrec.serving.graph_answers import (
     EntityDetails,
     EntitySummary,
-    Neighbourhood,
+    NeighbourPage,
     PathList,
     QueryList,
     StatementAnswer,
@@ -208,11 +208,11 @@ def neighbours(
     relations: Sequence[str] = (),
     limit: int = 50,
     cursor: str | None = None,
-) -> Call[Neighbourhood]:
+) -> Call[NeighbourPage]:
     """Return what a node is tied to, by relations of some types where they are named."""
     path = {"kind": kind, "node_id": node_id}
     query = _page(limit, cursor, relation=tuple(relations))
-    return Call("GET", "/v1/nodes/{kind}/{node_id}/neighbours", Neighbourhood, path, query)
+    return Call("GET", "/v1/nodes/{kind}/{node_id}/neighbours", NeighbourPage, path, query)
 
 
 def paths(start: str, end: str, *, hops: int = 3, limit: int = 20) -> Call[PathList]:

@@ -209,7 +209,7 @@ class RelationCount(Answer):
     count: int = Field(examples=[6])
 
 
-class Neighbourhood(Answer):
+class NeighbourPage(Answer):
     """A part of the neighbours of a node; `next` is the cursor of the part after it."""
 
     degree: list[RelationCount] = Field(description="All relations, whatever the filter.")

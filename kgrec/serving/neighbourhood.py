@@ -22,7 +22,7 @@ from kgrec.serving.graph_answers import (
     GraphPath,
     GraphPathStep,
     Neighbour,
-    Neighbourhood,
+    NeighbourPage,
     PathList,
     RelationCount,
 )
@@ -57,7 +57,7 @@ def get_neighbours(
     ] = (),
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     cursor: Cursor = None,
-) -> Neighbourhood:
+) -> NeighbourPage:
     """Return what a node is tied to by facts and links, and a user by interactions too.
 
     The interactions of an item come where `relation=INTERACTED` is sent.
@@ -87,7 +87,7 @@ def get_neighbours(
     if len(rows) > limit:
         last = rows[limit - 1]
         following = cursors.encode([last["relation"], last["id"], last["mark"]])
-    return Neighbourhood(
+    return NeighbourPage(
         degree=counts, items=[_neighbour(row) for row in rows[:limit]], next=following
     )
 
