@@ -122,6 +122,23 @@ def test_the_knowledge_agent_finds_new_items_by_links(kind: str) -> None:
     assert gaps[1] < 0.3
 
 
+def test_the_knowledge_agent_leaves_links_out_that_say_nothing() -> None:
+    data = world("item")
+    train = replace(data.train, facts=replace(data.train.facts, entity=np.arange(ITEMS) // 2))
+    links = train.links
+    tails = np.random.default_rng(5).permutation(links.tail)
+    drawn = replace(train, links=replace(links, tail=tails))
+    config = KnowledgeConfig(embedding_dim=16, schedule=Schedule(steps=80, check_from=40))
+    kernel = KnowledgeAgent(config).fit(FitContext(drawn, data.valid))
+    assert kernel.chosen["link_layers"] == 0
+    bare = KnowledgeAgent(config).fit(FitContext(replace(train, links=Links.empty()), data.valid))
+    np.testing.assert_array_equal(
+        kernel.scores(train.matrix()[:5]), bare.scores(train.matrix()[:5])
+    )
+    few = config.model_copy(update={"least_links": 10.0})
+    assert "link_layers" not in KnowledgeAgent(few).fit(FitContext(drawn, data.valid)).chosen
+
+
 def test_the_second_hop_is_a_feature_of_less_weight() -> None:
     train = world().train
     one, two = item_features(train, 0.0), item_features(train, 0.5)

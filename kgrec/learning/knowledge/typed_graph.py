@@ -85,24 +85,24 @@ class TypedGraph:
     entities: IntArray
 
     @classmethod
-    def of(cls, data: HeteroData) -> TypedGraph:
-        """Build from the facts and links of a graph."""
+    def of(cls, data: HeteroData, *, links: bool = True) -> TypedGraph:
+        """Build from the facts of a graph, and from its links unless they are left out."""
         num_items, num_entities = data["item"].num_nodes, data["entity"].num_nodes
         relations, item, relation, entity, confidence = edges_between(data, "item", "entity")
-        link_types, links = _links(data, "entity")
-        head, kind, tail, sure = links
+        link_types, columns = _links(data, "entity", links)
+        head, kind, tail, sure = columns
         kept = _connecting(np.stack([item, entity]), np.stack([head, tail]), num_entities)
         place = np.cumsum(kept) - 1
         mask = kept[entity]
         facts = item[mask], relation[mask], place[entity[mask]], confidence[mask]
         mask = kept[head] & kept[tail]
-        links = place[head[mask]], kind[mask], place[tail[mask]], sure[mask]
+        columns = place[head[mask]], kind[mask], place[tail[mask]], sure[mask]
         entities = np.flatnonzero(kept).astype(np.int64)
         count = len(entities)
-        item_types, beside = _links(data, "item")
+        item_types, beside = _links(data, "item", links)
         return cls(
             EdgeTable.of(facts, (num_items, count), relations),
-            EdgeTable.of(links, (count, count), link_types),
+            EdgeTable.of(columns, (count, count), link_types),
             EdgeTable.of(beside, (num_items, num_items), item_types),
             entities,
         )
@@ -136,9 +136,12 @@ def _connecting(facts: IntArray, links: IntArray, num_entities: int) -> NDArray[
 
 
 def _links(
-    data: HeteroData, kind: str
+    data: HeteroData, kind: str, wanted: bool
 ) -> tuple[tuple[str, ...], tuple[IntArray, IntArray, IntArray, FloatArray]]:
     """Return relation types and edges among nodes of one kind, reverses with suffix `~`."""
+    if not wanted:
+        none = np.empty(0, dtype=np.int64)
+        return (), (none, none, none, np.empty(0, dtype=np.float32))
     types, head, relation, tail, confidence = edges_between(data, kind, kind)
     columns = both_ways(head, relation, tail, confidence, len(types))
     return (*types, *(f"{name}~" for name in types)), columns
