@@ -100,8 +100,12 @@ def load_toml(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the file cannot be read ({error})", value=str(path)) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"the file is not valid TOML ({error})", value=str(path)) from None
+    except (ValueError, RecursionError) as error:  # also nesting and numbers beyond all bounds
+        raise ConfigError(
+            f"the file is not valid TOML ({error})",
+            value=str(path),
+            remedy="Correct the file; TOML's rules are at https://toml.io.",
+        ) from None
 
 
 def parse_config(model: type[ModelT], values: dict[str, Any], *, origin: str) -> ModelT:
@@ -132,7 +136,10 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _shortened(value: object, limit: int = 80) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list within lists
+        text = f"a {type(value).__name__} that is too long to show"
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 

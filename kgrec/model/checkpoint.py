@@ -56,7 +56,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; raises ModelError where the file is missing or broken."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(path, error) from None
     if not isinstance(value, dict):
         raise _unreadable(path, ValueError("no JSON object"))
@@ -98,5 +98,7 @@ def _unreadable(path: Path, error: Exception) -> ModelError:
     if isinstance(error, FileNotFoundError):
         return ModelError("there is no such model", value=str(path), remedy="Train one first.")
     return ModelError(
-        f"the file of a model is broken ({error})", value=str(path), remedy="Train it again."
+        f"the file of a model is damaged ({error})",
+        value=str(path),
+        remedy="`kgrec models rollback` brings back the model before; or train again.",
     )

@@ -26,6 +26,11 @@ FORMAT = 4
 OLD_FORMAT = 3
 """Still read: its folders are named by the data and settings that the model was trained on."""
 CONTENT_FILE, RECORD_FILE, OLD_METRICS_FILE = "config.json", "record.json", "metrics.json"
+REPLACE = (
+    "`kgrec models rollback` brings back the model before; or copy the folder again from where it"
+    " was trained, or train again."
+)
+"""What to do about a damaged model."""
 _DIGITS = 12
 _ID = re.compile(rf"(?s).+-[0-9a-f]{{{_DIGITS}}}")
 
@@ -135,11 +140,6 @@ def array_digests(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any
     return {name: _digest(array) for name, array in sorted(arrays.items())}
 
 
-def array_forms(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:
-    """Return type and shape of each array, which cost nothing to compare."""
-    return {name: _form(array) for name, array in sorted(arrays.items())}
-
-
 def _form(array: NDArray[Any]) -> dict[str, Any]:
     return {"dtype": str(array.dtype), "shape": list(array.shape)}
 
@@ -191,9 +191,7 @@ def check_format(content: Mapping[str, Any], folder: Path) -> int:
 def broken(folder: Path, error: Exception) -> ModelError:
     """Return the error of a model whose files are there and do not make one."""
     reason = " ".join(str(error).split())
-    return ModelError(
-        f"the model is not whole ({reason})", value=str(folder), remedy="Train it again."
-    )
+    return ModelError(f"the model is not whole ({reason})", value=str(folder), remedy=REPLACE)
 
 
 def _differing(one: Mapping[str, str], other: Mapping[str, str]) -> set[str]:

@@ -36,10 +36,10 @@ from kgrec.model.record import (
     OLD_FORMAT,
     OLD_METRICS_FILE,
     RECORD_FILE,
+    REPLACE,
     ModelRecord,
     TrainingKey,
     array_digests,
-    array_forms,
     broken,
     check_format,
     content_id,
@@ -94,7 +94,7 @@ def save_model(team: Team, models: Path, *, key: TrainingKey | None = None) -> M
     content, arrays = _content(team)
     folder = models / content_id(content)
     try:
-        check_team(folder)
+        load_team(folder)
     except ModelError:
         _write_folder(folder, team, content, arrays, key)
     else:
@@ -108,28 +108,14 @@ def team_id(team: Team) -> str:
 
 
 def load_team(directory: Path) -> Team:
-    """Read a team.
+    """Read a team, and check every byte against its id and every number for being finite.
 
-    That it is the model it is named after is checked as far as that costs no reading of the
-    weights: by settings, vocabulary, types and shapes, and by the id that the weights carry.
-    `check_team` checks every byte.
+    One of the older format has no digests, so its numbers alone are checked.
 
     Raises:
-        ModelError: a file is missing or broken, or the parts do not belong together.
+        ModelError: a file is missing or broken, the parts do not belong together, or what is in
+            the folder is not what was saved.
     """
-    return _load(directory, every_byte=False)
-
-
-def check_team(directory: Path) -> None:
-    """Check every byte of a model against its id; one of the older format against itself alone.
-
-    Raises:
-        ModelError: what is in the folder is not what was saved.
-    """
-    _load(directory, every_byte=True)
-
-
-def _load(directory: Path, *, every_byte: bool) -> Team:
     content = read_json(directory / CONTENT_FILE)
     old = check_format(content, directory) == OLD_FORMAT
     if not old:
@@ -146,7 +132,8 @@ def _load(directory: Path, *, every_byte: bool) -> Team:
         )
         content, arrays = _migrated(directory, content, arrays)
     else:
-        _check_arrays(directory, content, arrays, about, every_byte=every_byte)
+        _check_arrays(directory, content, arrays, about)
+    _check_finite(directory, arrays)
     try:
         metrics = read_json(directory / OLD_METRICS_FILE) if old else _metrics(directory)
         return _team(content, items, arrays, metrics)
@@ -234,33 +221,37 @@ def _check_id(directory: Path, content: Mapping[str, Any]) -> None:
     names = {known, directory.name} if is_id(directory.name) else {known}
     if names != {found}:
         raise ModelError(
-            f"the model in {directory} is not the one it is named after",
+            f"{directory / CONTENT_FILE} is damaged: the model is not the one it is named after",
             value=f"{found}, expected {' and '.join(sorted(names - {found}))}",
-            remedy="Copy its folder again from where it was trained, or train it again.",
+            remedy=REPLACE,
         )
 
 
 def _check_arrays(
-    directory: Path,
-    content: Mapping[str, Any],
-    arrays: _Arrays,
-    about: Mapping[str, str],
-    *,
-    every_byte: bool,
+    directory: Path, content: Mapping[str, Any], arrays: _Arrays, about: Mapping[str, str]
 ) -> None:
     expected, model_id = content["arrays"], content_id(content)
-    found = array_digests(arrays) if every_byte else array_forms(arrays)
-    if not every_byte:
-        expected = {
-            name: {part: form[part] for part in ("dtype", "shape")}
-            for name, form in expected.items()
-        }
+    found = array_digests(arrays)
     if about.get("model_id") != model_id or found != expected:
         names = {n for n in {*found, *expected} if found.get(n) != expected.get(n)}
         raise ModelError(
-            f"the weights in {directory} are not those of the model",
+            f"{directory / _ARRAYS_FILE} is damaged: its weights are not those of the model",
             value=", ".join(sorted(names)) or f"{about.get('model_id')}, expected {model_id}",
-            remedy="Copy its folder again from where it was trained, or train it again.",
+            remedy=REPLACE,
+        )
+
+
+def _check_finite(directory: Path, arrays: _Arrays) -> None:
+    names = [
+        name
+        for name, array in arrays.items()
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all()
+    ]
+    if names:
+        raise ModelError(
+            f"{directory / _ARRAYS_FILE} holds weights that are no finite numbers",
+            value=", ".join(sorted(names)),
+            remedy=REPLACE,
         )
 
 
@@ -283,9 +274,9 @@ def _read_items(directory: Path, content: Mapping[str, Any]) -> Vocabulary:
     expected = content.get("items", {}).get("hash")
     if items.hash != expected:
         raise ModelError(
-            f"the items of {directory} are not those the model was trained on",
+            f"{directory / _ITEMS_FILE} is damaged: the items are not those of the model",
             value=f"{items.hash}, expected {expected}",
-            remedy="Train the model again.",
+            remedy=REPLACE,
         )
     return items
 

@@ -14,7 +14,7 @@ from kgrec.data.selection import Selection
 from kgrec.errors import ModelError, NotFoundError
 from kgrec.graph.store import GraphStore
 from kgrec.model.record import ModelRecord, read_record
-from kgrec.model.storage import check_team, load_team
+from kgrec.model.storage import load_team
 from kgrec.progress import SILENT, Progress
 from kgrec.stages.publish import (
     Publication,
@@ -162,7 +162,7 @@ def show_model(
         remedy = f"Known: {known}." if known else "Train one first: kgrec train."
         raise NotFoundError("there is no such model", value=model_id, remedy=remedy)
     if every_byte:
-        check_team(models / found.model_id)
+        load_team(models / found.model_id)
     return found
 
 

@@ -126,7 +126,7 @@ def test_another_vocabulary_is_refused(tmp_path: Path) -> None:
     ids = json.loads((tmp_path / "items.json").read_text())
     ids["ids"].reverse()
     (tmp_path / "items.json").write_text(json.dumps(ids))
-    with pytest.raises(ModelError, match="not those the model was trained on"):
+    with pytest.raises(ModelError, match="items are not those of the model"):
         load_team(tmp_path)
 
 
