@@ -79,6 +79,20 @@ def erase(home: Path, *, config: ServerConfig | None = None) -> bool:
         return ended
 
 
+def revive(home: Path, config: ServerConfig | None = None) -> ServerState:
+    """Return where the server listens once it does, started again where its supervisor is gone.
+
+    For users whose lock is still held: they may go on where the ports are the same.
+
+    Raises:
+        GraphUnavailableError: the server does not start; the error holds the end of its log.
+    """
+    settings = config or ServerConfig()
+    place = GraphHome.below(home)
+    with _transition(place, settings):
+        return _wait_until_ready(place, settings)
+
+
 def running(home: Path) -> ServerState | None:
     """Return the state of the running server of `home`, None when none runs."""
     state = GraphHome.below(home).read_state()

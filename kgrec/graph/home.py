@@ -53,6 +53,10 @@ class GraphHome:
         return self.root / "server.json"
 
     @property
+    def ports_file(self) -> Path:
+        return self.root / "server.ports"
+
+    @property
     def keep_file(self) -> Path:
         """Exists while the server is to outlive its last user."""
         return self.root / "keep"

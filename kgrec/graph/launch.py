@@ -41,6 +41,8 @@ class ServerConfig(FrozenModel):
     """Maximum seconds of a start."""
     stop_timeout: float = 30.0
     """Maximum seconds of a clean shutdown, after which the process is killed."""
+    linger: float = 15.0
+    """Seconds that the server waits for a user to come back when the last one was killed."""
     wal_flush: int = 1
     """1: a commit returns when the log is written to the file, so killing the process loses
     nothing; 2: when it is on the disk, so that losing the machine's power loses nothing either."""
@@ -79,6 +81,27 @@ def free_ports(count: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
+
+
+def same_ports(home: GraphHome) -> list[int] | None:
+    """Return the ports that the server of a folder had before, None where they are not free."""
+    try:
+        ports = [int(port) for port in home.ports_file.read_text(encoding="utf-8").split()]
+        if len(ports) != 2:
+            return None
+        for port in ports:
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as one:
+                # As the server does: connections that just ended do not keep a port.
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                one.bind(("127.0.0.1", port))
+    except (OSError, ValueError, OverflowError):
+        return None
+    return ports
+
+
+def write_ports(home: GraphHome, bolt_port: int, http_port: int) -> None:
+    """Keep the ports of a server for its next start."""
+    home.ports_file.write_text(f"{bolt_port} {http_port}\n", encoding="utf-8")
 
 
 def is_listening(port: int) -> bool:

@@ -68,6 +68,10 @@ class FileLock:
             time.sleep(pause)
             pause = min(pause * 1.5, 0.02)
 
+    def unlock(self) -> None:
+        """Give the lock up and keep the file open, to acquire it again later."""
+        fcntl.flock(self._handle, fcntl.LOCK_UN)
+
     def release(self) -> None:
         """Release the lock, also for children that inherited the descriptor."""
         if self._handle >= 0:

@@ -1,8 +1,8 @@
 """The process that owns the embedded server: `python -m kgrec.graph.supervisor FOLDER CONFIG`.
 
 It starts the server, starts it again on the same ports when it dies under its users, and ends it
-when the last user is gone, be it that the user was killed. Users are holders of a shared lock, so
-the system counts them.
+when the last user is gone; a while later where that user was killed and may be started again.
+Users are holders of a shared lock, so the system counts them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ from pathlib import Path
 from types import FrameType
 
 from kgrec.graph.home import GraphHome, ServerState
-from kgrec.graph.launch import ServerConfig, command, free_ports, is_listening, write_groups
+from kgrec.graph.launch import (
+    ServerConfig,
+    command,
+    free_ports,
+    is_listening,
+    same_ports,
+    write_groups,
+    write_ports,
+)
 from kgrec.graph.processes import FileLock
 
 _PAUSE = 0.2
@@ -33,8 +41,10 @@ class Supervisor:
         self._config = config
         self._stopping = False
         self._deaths: list[float] = []
-        self._bolt_port, self._http_port = free_ports(2)
+        # The ports of the time before, where they are free: who knows them need not ask again.
+        self._bolt_port, self._http_port = same_ports(home) or free_ports(2)
         self._users = FileLock(home.users_lock)
+        self._alone_since: float | None = None
 
     def run(self) -> int:
         """Serve until stopped, until no user is left, or until the server fails to stay up."""
@@ -75,10 +85,19 @@ class Supervisor:
     def _record(self, pid: int) -> None:
         state = ServerState(pid, os.getpid(), self._bolt_port, self._http_port)
         self._home.write_state(state)
+        write_ports(self._home, self._bolt_port, self._http_port)
 
     def _deserted(self) -> bool:
-        # Once acquired, the lock is kept until this process ends: newcomers wait for that.
-        return not self._home.keep_file.exists() and self._users.try_acquire()
+        """Tell whether no user has come back for a while; who leaves as usual ends the server."""
+        if self._home.keep_file.exists() or not self._users.try_acquire():
+            self._alone_since = None
+            return False
+        now = time.monotonic()
+        self._alone_since = self._alone_since or now
+        if now - self._alone_since >= self._config.linger:
+            return True  # the lock is kept until this process ends: newcomers wait for that
+        self._users.unlock()
+        return False
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True

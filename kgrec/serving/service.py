@@ -21,7 +21,7 @@ from kgrec.config import Settings
 from kgrec.errors import ConfigError, KGRecError
 from kgrec.explain.explainer import Explainer
 from kgrec.graph import open_graph
-from kgrec.graph.embedded import running
+from kgrec.graph.embedded import revive
 from kgrec.graph.store import GraphStore, StoreConfig
 from kgrec.retrieval.recommender import Recommender
 from kgrec.serving.problems import NotReadyError
@@ -115,6 +115,7 @@ class Service:
         self._lock = threading.Lock()
         self._open_engine: _Leases | None = None
         self._failed: tuple[float, KGRecError] | None = None
+        self._reviving = False
 
     @contextmanager
     def lease(self) -> Iterator[Engine]:
@@ -162,23 +163,35 @@ class Service:
             logger.info("not ready for recommendations yet: %s", error)
 
     def look_again(self) -> None:
-        """Give up an embedded server that is gone: the next one has another port.
+        """See to it that an embedded server that is gone comes back, behind the request.
 
-        To be called after a GraphUnavailableError. A Neo4j is found again by the driver.
+        To be called after a GraphUnavailableError. What is in memory stays, and the driver finds
+        the server at the port that it had; only where that was taken meanwhile is the engine
+        opened anew. A Neo4j is found again by the driver.
         """
         if self.settings.graph_uri is not None:
             return
-        state = running(self.settings.home)
         with self._lock:
             leases = self._open_engine
-            if leases is None:
+            if leases is None or self._reviving:
                 return
-            port = urlsplit(leases.engine.store.address.uri).port
-            if state is not None and state.bolt_port == port:
+            self._reviving = True
+        threading.Thread(target=self._revive, args=[leases], name="revive", daemon=True).start()
+
+    def _revive(self, leases: _Leases) -> None:
+        try:
+            state = revive(self.settings.home)
+            if state.bolt_port == urlsplit(leases.engine.store.address.uri).port:
                 return
-            logger.warning("the embedded graph database is gone; the next request looks for it")
-            self._open_engine = None
-        leases.retire()
+            with self._lock:
+                if self._open_engine is leases:
+                    self._open_engine = None
+            leases.retire()
+        except KGRecError as error:
+            logger.warning("the embedded graph database does not come back: %s", error)
+        finally:
+            with self._lock:
+                self._reviving = False
 
     def close(self) -> None:
         """Close the graph, after the requests that are under way or the time that they have."""

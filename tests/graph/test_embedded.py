@@ -134,7 +134,8 @@ def test_processes_that_start_at_once_share_a_server(own: Path) -> None:
         for client in clients:
             client.kill()
             client.communicate()
-    until(lambda: not is_alive(state.pid) and not is_alive(state.supervisor))
+    assert is_alive(state.pid)  # for a while: who was killed may come back
+    until(lambda: not is_alive(state.pid) and not is_alive(state.supervisor), 90)
 
 
 def test_a_server_that_is_kept_outlives_its_users(own: Path) -> None:
@@ -210,7 +211,9 @@ def test_killing_server_supervisor_and_writer_loses_nothing(own: Path) -> None:
     acknowledged += rest.splitlines()
     with open_graph(opened(own)) as store:
         assert {line.strip() for line in acknowledged} <= set(keys_of(store))
-        assert embedded.running(own) != state
+        again = state_of(own)
+        assert again.pid != state.pid
+        assert (again.bolt_port, again.http_port) == (state.bolt_port, state.http_port)
 
 
 def test_a_server_whose_supervisor_was_killed_is_replaced(own: Path) -> None:

@@ -17,7 +17,7 @@ from planted import plant, user_id
 from servers import served, train
 
 from kgrec.config import Settings
-from kgrec.errors import KGRecError
+from kgrec.errors import GraphUnavailableError, KGRecError
 from kgrec.graph import open_graph
 from kgrec.graph.embedded import running
 from kgrec.graph.home import GraphHome
@@ -123,6 +123,34 @@ def test_a_graph_that_somebody_else_started_again_is_found(own: Settings) -> Non
             assert again.json()["items"] == before
 
 
+def test_a_database_that_was_killed_is_found_again_by_the_same_engine(own: Settings) -> None:
+    """A kill of the database alone, and of its supervisor as well: nothing is loaded anew."""
+    service = Service(own, time_limit_s=30)
+    try:
+        with service.lease() as engine:
+            before = engine.recommender.recommend(user_id(1), k=3).items
+        place = GraphHome.below(own.home)
+        for victims in (("pid",), ("supervisor", "pid")):
+            state = place.read_state()
+            assert state is not None
+            for victim in victims:
+                os.kill(getattr(state, victim), signal.SIGKILL)
+            deadline = time.monotonic() + 90
+            while True:
+                try:
+                    with service.lease() as again:
+                        assert again is engine
+                        assert again.recommender.recommend(user_id(1), k=3).items == before
+                    break
+                except GraphUnavailableError:
+                    service.look_again()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            assert place.read_state() != state
+    finally:
+        service.close()
+
+
 def test_a_new_model_is_served_without_a_restart(own: Settings) -> None:
     with served(own) as url, open_graph(own) as store:
         assert httpx.get(f"{url}/v1/model").json()["model_id"] == "first"
@@ -145,9 +173,9 @@ def test_a_graph_that_is_not_there_is_503_at_once() -> None:
 def test_a_graph_without_a_model_is_not_ready_and_says_what_to_do() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="kgrec-own-") as folder,
-        served(Settings(home=Path(folder), graph_uri=None)) as url,
+        served(Settings(home=Path(folder), graph_uri=None), ServingConfig(time_limit_s=90)) as url,
     ):
-        answer = httpx.get(f"{url}/readyz", timeout=30)
+        answer = httpx.get(f"{url}/readyz", timeout=100)
         assert answer.status_code == 503
         assert "kgrec publish" in answer.json()["remedy"]
 
