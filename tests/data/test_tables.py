@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,40 @@ def test_a_cell_too_long_is_told_from_a_quote_left_open(tmp_path: Path) -> None:
     path.write_text('a,b\n1,"' + "x" * 70_000 + "\n" + "z" * 70_000 + "\n", encoding="utf-8")
     _, rejects = read(path)
     assert rejects[0][2] == "a quote opens here that does not close"
+
+
+@pytest.mark.parametrize("name", ["bomb.jsonl.gz", "bomb.csv.gz"])
+def test_a_line_that_unpacks_to_more_than_a_line_is_set_aside(tmp_path: Path, name: str) -> None:
+    """A gigabyte of one line packs into a megabyte; here it is a sixteenth of that."""
+    is_json = "json" in name
+    good = [b'{"item_id": "a"}', b'{"item_id": "b"}'] if is_json else [b"item_id,x", b"a,1"]
+    path = tmp_path / name
+    with gzip.open(path, "wb") as file:
+        file.write(b"\n".join(good) + b"\n")
+        for _ in range(64):
+            file.write(b"0" * (1 << 20))
+        file.write(b"\n" + (b'{"item_id": "c"}' if is_json else b"c,2") + b"\n")
+    rejects: list[tuple[int, object, str]] = []
+    tracemalloc.start()
+    try:
+        table = open_table(path, TableFormat())
+        rows = list(table.rows(lambda *reject: rejects.append(reject)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 << 20
+    assert [cells["item_id"] for _, cells in rows] == (["a", "b", "c"] if is_json else ["a", "c"])
+    assert rows[-1][0] == 4
+    [(line, _, reason)] = rejects
+    assert (line, "longer than" in reason) == (3, True)
+
+
+def test_numbers_and_nesting_beyond_all_bounds_are_rejects(tmp_path: Path) -> None:
+    path = tmp_path / "odd.jsonl"
+    path.write_text(
+        '{"item_id": "a"}\n{"item_id": ' + "9" * 10_000 + "}\n" + '{"item_id": ' + "[" * 100_000
+    )
+    rejects: list[tuple[int, object, str]] = []
+    rows = list(open_table(path, TableFormat()).rows(lambda *reject: rejects.append(reject)))
+    assert [cells["item_id"] for _, cells in rows] == ["a"]
+    assert [line for line, _, _ in rejects] == [2, 3]

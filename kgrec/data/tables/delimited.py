@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kgrec.data.tables.files import (
+    MAX_LINE,
     Row,
     SetAside,
     TableFormat,
@@ -36,7 +37,7 @@ _LOOKED_AT = 100
 
 def look(path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]:
     with _text(path, layout) as text:
-        lines = list(itertools.islice(unbroken(text, ignore), _LOOKED_AT))
+        lines = _first_lines(unbroken(text, ignore))
     _check_is_text(path, lines)
     usual = "\t" if layout.format == "tsv" else ","
     delimiter = layout.delimiter or sniff_delimiter(lines, usual)
@@ -73,6 +74,17 @@ def rows(
                 set_aside(row.line, broken, f"bytes that are not {layout.encoding.upper()}")
             else:
                 yield row.line, dict(zip(columns, row.cells, strict=True))
+
+
+def _first_lines(lines: Iterator[str]) -> list[str]:
+    found: list[str] = []
+    length = 0
+    for line in itertools.islice(lines, _LOOKED_AT):
+        found.append(line)
+        length += len(line)
+        if length > MAX_LINE:
+            break
+    return found
 
 
 @contextmanager

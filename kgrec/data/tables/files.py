@@ -67,6 +67,10 @@ def ignore(line: int, value: object, reason: str) -> None:
 
 LineT = TypeVar("LineT", str, bytes)
 
+MAX_LINE = 1 << 22
+"""Characters, or bytes, of the longest line that is read."""
+_SHOWN = 80
+
 _GZIP = b"\x1f\x8b"
 _BROKEN_OFF = (EOFError, gzip.BadGzipFile, zlib.error)
 
@@ -120,16 +124,37 @@ def binary(path: Path) -> Iterator[IO[bytes]]:
             yield cast(IO[bytes], unpacked)
 
 
-def unbroken(lines: Iterator[LineT], set_aside: SetAside) -> Iterator[LineT]:
-    """Yield lines until a compressed file breaks off, and set the rest of it aside."""
+def unbroken(file: IO[LineT], set_aside: SetAside) -> Iterator[LineT]:
+    """Yield the lines of a file in bounded memory, and set aside what is not one.
+
+    That is the rest of a compressed file that breaks off, and a line that is too long: a megabyte
+    may unpack to a line of a gigabyte. In its place comes an empty line, so that the lines after
+    it keep their numbers.
+    """
     count = 0
     while True:
         try:
-            line = next(lines)
-        except StopIteration:
-            return
+            line = file.readline(MAX_LINE)
+            if not line:
+                return
+            count += 1
+            if len(line) == MAX_LINE and not _ends(line):
+                end = _skipped(file)
+                set_aside(count, line[:_SHOWN], f"the line is longer than {MAX_LINE:,} characters")
+                line = line[:0] + end
         except _BROKEN_OFF as error:
             set_aside(count + 1, str(error), "the compressed file breaks off here")
             return
-        count += 1
         yield line
+
+
+def _ends(line: str | bytes) -> bool:
+    return line.endswith("\n") if isinstance(line, str) else line.endswith(b"\n")
+
+
+def _skipped(file: IO[LineT]) -> LineT:
+    """Read on to the end of a line and return what ends it, empty at the end of the file."""
+    while True:
+        part = file.readline(MAX_LINE)
+        if not part or _ends(part):
+            return part[-1:]

@@ -29,7 +29,7 @@ def rows(
     path: Path, layout: TableFormat, columns: tuple[str, ...], set_aside: SetAside
 ) -> Iterator[Row]:
     with binary(path) as file:
-        for number, line in enumerate(unbroken(iter(file), set_aside), 1):
+        for number, line in enumerate(unbroken(file, set_aside), 1):
             if not line.strip():
                 continue
             try:
