@@ -29,9 +29,7 @@ def test_an_unknown_setting_is_refused_at_any_depth() -> None:
         build_agent("sequential", {"schedule": {"stepz": 90}})
 
 
-@pytest.mark.parametrize(
-    "text", ["a = " + "[" * 100_000, "a = " + "9" * 10_000, "a = "]
-)
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 10_000, "a = "])
 def test_toml_beyond_all_bounds_is_an_error_of_ours(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 
 from kgrec.config import Settings
+from kgrec.deadline import bounded
 from kgrec.errors import ConfigError, KGRecError
 from kgrec.explain.explainer import Explainer
 from kgrec.graph import open_graph
@@ -123,9 +124,14 @@ class Service:
 
         Raises what `open_graph` raises.
         """
-        with self._lock:
+        # Another request may be opening the engine; who waited in vain must not keep its thread.
+        if not self._lock.acquire(timeout=bounded(self._time_limit_s)):
+            raise NotReadyError("the server is still opening the graph", remedy="Try again.")
+        try:
             leases = self._opened()
             leases.take()
+        finally:
+            self._lock.release()
         try:
             yield leases.engine
         finally:
