@@ -45,7 +45,7 @@ def main() -> int:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="kgrec-faults-") as folder:
         home = Path(folder) / "home"
-        _prepare(Path(folder), home)
+        prepare(Path(folder), home)
         trial = Trial(home)
         trial.start()
         try:
@@ -182,7 +182,8 @@ class Trial:
             self.start()
 
 
-def _prepare(folder: Path, home: Path) -> None:
+def prepare(folder: Path, home: Path) -> None:
+    """Make a home with a small graph and a live model."""
     rng = np.random.default_rng(3)
     films = [f"i{n},Film {n},{1950 + n % 60},{('Drama', 'Comedy')[n % 2]}" for n in range(ITEMS)]
     (folder / "films.csv").write_text("\n".join(["item_id,title,year,genres", *films]) + "\n")

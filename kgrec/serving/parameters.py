@@ -20,7 +20,7 @@ from kgrec.data.records import MAX_ID
 from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
 from kgrec.serving.config import MAX_K
 from kgrec.serving.problems import InvalidRequestError
-from kgrec.serving.schemas import Condition, without_controls
+from kgrec.serving.schemas import WITHOUT_CONTROLS, Condition, without_controls
 
 _FAR = 2**63
 
@@ -83,10 +83,14 @@ register_url_convertor("id", _IdConvertor())
 
 
 UserId = Annotated[
-    str, Path(min_length=1, max_length=MAX_ID, examples=["42"]), AfterValidator(without_controls)
+    str,
+    Path(min_length=1, max_length=MAX_ID, examples=["42"], json_schema_extra=WITHOUT_CONTROLS),
+    AfterValidator(without_controls),
 ]
 ItemId = Annotated[
-    str, Path(min_length=1, max_length=MAX_ID, examples=["50"]), AfterValidator(without_controls)
+    str,
+    Path(min_length=1, max_length=MAX_ID, examples=["50"], json_schema_extra=WITHOUT_CONTROLS),
+    AfterValidator(without_controls),
 ]
 Cursor = Annotated[
     str | None, Query(max_length=1000, description="`next` of the page before, as it came.")

@@ -153,11 +153,21 @@ def _name_kinds(described: dict[str, Any]) -> None:
     described["enum"] = list(load_schema().core.interactions)
 
 
-Id = Annotated[str, Field(min_length=1, max_length=MAX_ID), AfterValidator(without_controls)]
+WITHOUT_CONTROLS = {"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
+"""What `without_controls` lets through, as a JSON schema says it."""
+Id = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_ID, json_schema_extra=WITHOUT_CONTROLS),
+    AfterValidator(without_controls),
+]
 """An id of a user or an item."""
 
 
-Condition = Annotated[str, Field(max_length=MAX_LENGTH), AfterValidator(without_controls)]
+Condition = Annotated[
+    str,
+    Field(max_length=MAX_LENGTH, json_schema_extra=WITHOUT_CONTROLS),
+    AfterValidator(without_controls),
+]
 """A filter."""
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -278,3 +280,23 @@ def test_the_description_is_complete(api: httpx.Client) -> None:
                 assert kinds == ([] if status == "204" else wanted)
     feedback = described["components"]["schemas"]["FeedbackRequest"]
     assert feedback["examples"]
+
+
+def test_the_description_refuses_the_characters_that_the_server_refuses(api: httpx.Client) -> None:
+    described = api.get("/openapi.json").json()
+    schemas = described["components"]["schemas"]
+    found = [
+        parameter["schema"]
+        for path in described["paths"].values()
+        for operation in path.values()
+        for parameter in operation.get("parameters", [])
+        if parameter["name"] in ("user_id", "item_id")
+    ]
+    found += [schemas["FeedbackRequest"]["properties"][name] for name in ("user_id", "item_id")]
+    found.append(schemas["AnonymousRequest"]["properties"]["history"]["items"])
+    assert len(found) >= 8
+    for schema in found:
+        allowed = re.compile(schema["pattern"]).fullmatch
+        for text in ("a", "a/b", "é", "\u2028", "a\x00", "\n", "a\x7fb", "\x85", "\t"):
+            path = f"/v1/users/{quote(text, safe='')}"
+            assert (api.get(path).status_code == 422) == (allowed(text) is None), repr(text)
