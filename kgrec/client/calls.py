@@ -89,11 +89,14 @@ def recommend(
     return Call("GET", "/v1/users/{user_id}/recommendations", RecommendationList, path, query)
 
 
-def explain(user_id: str, item_id: str, *, request_id: str | None = None) -> Call[Explanation]:
+def explain(
+    user_id: str, item_id: str, *, request_id: str | None = None, counterfactual: bool = False
+) -> Call[Explanation]:
     """Explain why an item is recommended; `request_id` is that of the list."""
     template = "/v1/users/{user_id}/recommendations/{item_id}/explanation"
     path = {"user_id": user_id, "item_id": item_id}
-    return Call("GET", template, Explanation, path, {"request_id": request_id})
+    query = {"request_id": request_id, "counterfactual": counterfactual}
+    return Call("GET", template, Explanation, path, query)
 
 
 def recommend_for(
@@ -109,10 +112,19 @@ def recommend_for(
 
 
 def explain_for(
-    history: Sequence[str], item_id: str, *, request_id: str | None = None
+    history: Sequence[str],
+    item_id: str,
+    *,
+    request_id: str | None = None,
+    counterfactual: bool = False,
 ) -> Call[Explanation]:
     """Explain an item of a list that was made from a history that no user stands for."""
-    body = {"history": list(history), "item_id": item_id, "request_id": request_id}
+    body = {
+        "history": list(history),
+        "item_id": item_id,
+        "request_id": request_id,
+        "counterfactual": counterfactual,
+    }
     return Call("POST", "/v1/explanations", Explanation, body=body)
 
 

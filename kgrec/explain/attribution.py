@@ -14,7 +14,7 @@ from kgrec.deadline import check
 from kgrec.explain.records import AgentShare, DeclaredShare, HistoryShare
 from kgrec.model.histories import Histories
 from kgrec.model.moments import Moments
-from kgrec.model.ranker import CandidateAttention, least_below
+from kgrec.model.ranker import CandidateAttention
 from kgrec.model.scorer import Contributions, Scorer
 from kgrec.model.team import Team
 from kgrec.retrieval.declared import Declared
@@ -162,11 +162,9 @@ class Rescoring:
         ranker = self.scorer.reordering
         if ranker is None or scores.shape[1] <= ranker.top:
             return reading
-        added = np.empty_like(reading)
-        for each, row, every in zip(added, scores, reading, strict=True):
-            best = ranker.chosen(self.rows, row)
-            each[:] = least_below(every[best], best, len(row))
-        return added
+        best = ranker.chosen_of(self.rows, scores)
+        least = np.where(best, reading, np.inf).min(axis=1, keepdims=True)
+        return np.where(best, reading, least)
 
     def _alpha(
         self,

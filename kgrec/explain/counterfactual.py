@@ -15,6 +15,8 @@ from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.explain.attribution import Rescoring
+from kgrec.explain.records import Counterfactual, NamedItem
+from kgrec.retrieval.query import Query
 
 
 class CounterfactualConfig(FrozenModel):
@@ -142,3 +144,26 @@ def _pruned(rescoring: Rescoring, removed: list[int], k: int) -> tuple[int, ...]
         if fewer and _without(rescoring, [fewer], k)[0] < 0:
             removed = fewer
     return tuple(removed)
+
+
+def as_record(
+    query: Query, removal: Removal | None, passing: list[int], titles: dict[int, str]
+) -> Counterfactual | None:
+    """Return a removal as it leaves kgrec; None where there is none.
+
+    Args:
+        passing: positions in the order of scores of the items that pass the item then.
+        titles: by position.
+    """
+    if removal is None:
+        return None
+    removed = [query.history.events[n] for n in removal.positions]
+    by = [NamedItem(item_id=query.ids([n])[0], title=titles[n]) for n in passing]
+    return Counterfactual(
+        removed=tuple(NamedItem(item_id=e.item_id, title=e.title) for e in removed),
+        k=query.knobs.k,
+        rank_after=removal.rank_after,
+        score_after=removal.score_after,
+        replaced_by=by[0] if by else None,
+        minimal=removal.minimal,
+    )

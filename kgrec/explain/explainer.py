@@ -15,8 +15,8 @@ from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError, NotFoundError
 from kgrec.explain.attribution import Rescoring, agent_shares, declared_shares, history_shares
 from kgrec.explain.changes import history_changes
-from kgrec.explain.counterfactual import CounterfactualConfig, Removal, smallest_removal
-from kgrec.explain.records import Change, Counterfactual, Explanation, HistoryShare, NamedItem
+from kgrec.explain.counterfactual import CounterfactualConfig, as_record, smallest_removal
+from kgrec.explain.records import Change, Explanation, HistoryShare, NamedItem
 from kgrec.explain.sentences import (
     change_words,
     contribution_words,
@@ -88,13 +88,22 @@ class Explainer:
         self.store = recommender.store
         self.config = config or ExplainerConfig()
 
-    def explain(self, user_id: str, item_id: str, request_id: str | None = None) -> Explanation:
+    def explain(
+        self,
+        user_id: str,
+        item_id: str,
+        request_id: str | None = None,
+        *,
+        counterfactual: bool = True,
+    ) -> Explanation:
         """Explain why an item is, or would be, recommended to a user.
 
         Args:
             request_id: of the list that showed the item: the explanation is of that very list, its
                 model, filters, k, diversity and hour. Without one it is of the default query, no
                 filters and `ExplainerConfig.k`, at the current time.
+            counterfactual: whether to search for the history items without which the item would
+                not be on the list, which takes most of the time.
 
         Raises:
             NotFoundError: there is no such user or item, or the model does not know the item.
@@ -102,7 +111,8 @@ class Explainer:
             ConfigError: the request id is broken, or of another user or another kind of list.
         """
         begun = time.perf_counter()
-        return self._explained(*self.query(user_id, request_id), item_id, begun)
+        query, changed = self.query(user_id, request_id)
+        return self._explained(query, changed, item_id, begun, counterfactual)
 
     def query(
         self, user_id: str, request_id: str | None = None
@@ -124,7 +134,12 @@ class Explainer:
         return self._query(_Request(state, state.interactions, "user", user_id, token))
 
     def explain_for(
-        self, history: Sequence[str], item_id: str, request_id: str | None = None
+        self,
+        history: Sequence[str],
+        item_id: str,
+        request_id: str | None = None,
+        *,
+        counterfactual: bool = True,
     ) -> Explanation:
         """Say why an item is recommended for a history without a name; see `explain`.
 
@@ -141,7 +156,7 @@ class Explainer:
         state = self.recommender.state()
         events = self.recommender.events(history, state.snapshot)
         query, changed = self._query(_Request(state, events, "history", None, token))
-        return self._explained(query, changed, item_id, begun)
+        return self._explained(query, changed, item_id, begun, counterfactual)
 
     def find_item(self, text: str) -> str:
         """Return the id of an item by its id, its title, or the beginning of its title.
@@ -164,7 +179,12 @@ class Explainer:
         return str(chosen[0]["item_id"])
 
     def _explained(
-        self, query: Query, changed: tuple[Change, ...], item_id: str, begun: float
+        self,
+        query: Query,
+        changed: tuple[Change, ...],
+        item_id: str,
+        begun: float,
+        counterfactual: bool,
     ) -> Explanation:
         live = query.live
         if item_id not in live.team.items:
@@ -175,7 +195,7 @@ class Explainer:
                 value=item_id,
                 remedy="It came after the training: train and publish again.",
             )
-        found = self._explanation(query, item_id, changed)
+        found = self._explanation(query, item_id, changed, counterfactual)
         spent = round((time.perf_counter() - begun) * 1000, 2)
         return found.model_copy(update={"milliseconds": spent})
 
@@ -239,15 +259,17 @@ class Explainer:
         detail = f"model {token.model_id} then, which this explanation is by; {live.model_id} now"
         return older, (Change(what="model", detail=detail),)
 
-    def _explanation(self, listed: Query, item_id: str, changed: tuple[Change, ...]) -> Explanation:
+    def _explanation(
+        self, listed: Query, item_id: str, changed: tuple[Change, ...], search: bool
+    ) -> Explanation:
         query = listed.about(item_id)
         live, knobs, scored = query.live, query.knobs, query.scored
         position = scored.position(live.team.items.row(item_id))
         parts = query.contributions([position])
-        others = max(self.config.counterfactual.others, 2 * knobs.k)
+        others = max(self.config.counterfactual.others, 2 * knobs.k) if search else 0
         rescoring = Rescoring.of_query(query, position, others)
         removal = None
-        if rescoring is not None:
+        if rescoring is not None and search:
             removal = smallest_removal(rescoring, k=knobs.k, config=self.config.counterfactual)
         personal = len(query.history) or len(query.declared)
         shown = picks(query, self.recommender.config.pool) if query is listed and personal else []
@@ -265,7 +287,7 @@ class Explainer:
             effects = rescoring.deletion_effects
             history = history_shares(query.history.events, parts, effects)
         declared = declared_shares(query.declared, parts) if len(query.declared) else ()
-        counterfactual = _counterfactual(query, removal, passing, titles)
+        counterfactual = as_record(query, removal, passing, titles)
         moved = () if place is None else moves(shown[place], place + 1, titles)
         reasons, paths = self._reasons(query, parts, item)
         score, rank = float(scored.scores[position]), position + 1
@@ -299,6 +321,7 @@ class Explainer:
             history=history,
             declared=declared,
             counterfactual=counterfactual,
+            counterfactual_searched=search and rescoring is not None,
             reasons=reasons,
             paths=paths,
             words=tuple(words),
@@ -358,23 +381,6 @@ class Explainer:
                 kept.append(path)
                 over[entity] += 1
         return kept
-
-
-def _counterfactual(
-    query: Query, removal: Removal | None, passing: list[int], titles: dict[int, str]
-) -> Counterfactual | None:
-    if removal is None:
-        return None
-    removed = [query.history.events[n] for n in removal.positions]
-    by = [NamedItem(item_id=query.ids([n])[0], title=titles[n]) for n in passing]
-    return Counterfactual(
-        removed=tuple(NamedItem(item_id=e.item_id, title=e.title) for e in removed),
-        k=query.knobs.k,
-        rank_after=removal.rank_after,
-        score_after=removal.score_after,
-        replaced_by=by[0] if by else None,
-        minimal=removal.minimal,
-    )
 
 
 def _selection(live: LiveModel, request: _Request) -> Selection | None:

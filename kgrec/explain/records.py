@@ -122,6 +122,8 @@ class Explanation(Record):
         seen: the item is in the history; it is explained from the rest of it.
         declared: what a user without a history declares, where the list is by that; `history` is
             empty then, and there is no counterfactual.
+        counterfactual_searched: whether it was searched for: False where the caller left it out, or
+            where no history is scored; True with None where no small set does it.
         reasons: the short reasons, as the list has them.
         paths: reasons that are facts read from the graph, the weightiest first.
         words: sentences over all this, none with a name that is not in the graph.
@@ -148,6 +150,7 @@ class Explanation(Record):
     history: tuple[HistoryShare, ...]
     declared: tuple[DeclaredShare, ...] = ()
     counterfactual: Counterfactual | None
+    counterfactual_searched: bool = True
     reasons: tuple[Reason, ...]
     paths: tuple[Reason, ...]
     words: tuple[str, ...]

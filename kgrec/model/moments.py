@@ -8,6 +8,7 @@ sum needs only inner products with the whole sum and among those few.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,6 +21,8 @@ from kgrec.model.kernel import Kernel
 Floats = NDArray[np.float64]
 # Where a square is smaller than this share of what it is the difference of, digits are lost.
 _LOST = 1e-7
+# Of a history of at most so many items all inner products are computed, once.
+_WHOLE_GRAM = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +90,20 @@ class Moments:
             return np.zeros(len(removed))
         if removed.shape[1] == 1:
             return self.squares[removed[:, 0]]
-        positions, place = np.unique(removed, return_inverse=True)
-        place = place.reshape(removed.shape)
-        vectors = _ScoreVectors.of(self.kernel, self.history.item[positions])
-        gram = vectors.products(vectors)
+        if len(self.history.item) <= _WHOLE_GRAM:
+            place, gram = removed, self._gram
+        else:
+            positions, place = np.unique(removed, return_inverse=True)
+            place = place.reshape(removed.shape)
+            vectors = _ScoreVectors.of(self.kernel, self.history.item[positions])
+            gram = vectors.products(vectors)
         return np.asarray(gram[place[:, :, None], place[:, None, :]].sum(axis=(1, 2)))
+
+    @cached_property
+    def _gram(self) -> Floats:
+        """The inner products s_h · s_h' of all history items, [H, H], for a search of many sets."""
+        vectors = _ScoreVectors.of(self.kernel, self.history.item)
+        return vectors.products(vectors)
 
     def _afresh(self, removed: IntArray) -> float:
         return float(self.kernel.spread(self.history.without(removed[None, :]))[0])

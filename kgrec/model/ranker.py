@@ -189,6 +189,23 @@ class Ranker:
         """
         return best_rows(scores, self.top, tie_order(len(self.popularity))[candidates])
 
+    def chosen_of(self, candidates: IntArray, scores: Floats) -> NDArray[np.bool_]:
+        """Return which candidates are reordered for each of several scorings, bool [S, C].
+
+        Args:
+            candidates: rows, [C].
+            scores: of the team, finite, [S, C].
+        """
+        if scores.shape[1] <= self.top:
+            return np.ones(scores.shape, dtype=np.bool_)
+        place = scores.shape[1] - self.top
+        least = np.partition(scores, place, axis=1)[:, place, None]
+        best = scores >= least
+        for row in np.flatnonzero(best.sum(axis=1) > self.top):  # a tie at the cut
+            best[row] = False
+            best[row, self.chosen(candidates, scores[row])] = True
+        return best
+
     def added(
         self,
         kernels: Sequence[Kernel],

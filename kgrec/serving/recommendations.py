@@ -15,6 +15,13 @@ from kgrec.serving.schemas import AnonymousRequest, ExplanationRequest
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
 
+Counterfactual = Annotated[
+    bool,
+    Query(
+        description="Whether to search for the history items without which the item would not be "
+        "on the list. That takes most of the time."
+    ),
+]
 router = APIRouter(
     prefix="/v1", tags=["recommendations"], dependencies=[Depends(require(Role.READ))]
 )
@@ -46,7 +53,11 @@ def recommend(
     dependencies=[Depends(expensive)],
 )
 def explain(
-    engine: CurrentEngine, user_id: UserId, item_id: ItemId, request_id: RequestToken = None
+    engine: CurrentEngine,
+    user_id: UserId,
+    item_id: ItemId,
+    request_id: RequestToken = None,
+    counterfactual: Counterfactual = False,
 ) -> Explanation:
     """Explain why an item is recommended: numbers that sum to the score, paths that exist.
 
@@ -54,7 +65,7 @@ def explain(
     diversity and hour; `changed` names what has changed since. Without one it is of a list
     without filters, at the current time.
     """
-    return engine.explainer.explain(user_id, item_id, request_id)
+    return engine.explainer.explain(user_id, item_id, request_id, counterfactual=counterfactual)
 
 
 @router.post("/recommendations")
@@ -75,4 +86,9 @@ def explain_for(engine: CurrentEngine, request: ExplanationRequest) -> Explanati
 
     The history is that of the list, since a `request_id` holds no item of it.
     """
-    return engine.explainer.explain_for(request.history, request.item_id, request.request_id)
+    return engine.explainer.explain_for(
+        request.history,
+        request.item_id,
+        request.request_id,
+        counterfactual=request.counterfactual,
+    )

@@ -208,6 +208,12 @@ class ExplanationRequest(_Request):
         max_length=MAX_TOKEN,
         description="`request_id` of the list; without one a list of default settings is meant.",
     )
+    counterfactual: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether to search for the history items without which the item would not be "
+        "on the list.",
+    )
 
 
 class FeedbackRequest(_Request):

@@ -156,3 +156,17 @@ def test_without_a_validation_part_there_is_no_ranker() -> None:
     team = fit_team(world.train, None, TeamConfig(agents=("linear",)), encode=encode_words)
     assert team.ranker is None
     assert team.metrics["ranker"] == {}
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_many_scorings_are_cut_as_one_is(ties: bool) -> None:
+    rng = np.random.default_rng(3)
+    scores = rng.normal(size=(40, 60))
+    if ties:
+        scores = np.round(scores)
+    zeros = np.zeros(60, dtype=np.float32)
+    ranker = Ranker(np.ones(1), np.ones(1), np.zeros(2), 0.0, 0.0, zeros, zeros, top=13)
+    candidates = np.arange(60)
+    chosen = ranker.chosen_of(candidates, scores)
+    for row, best in zip(scores, chosen, strict=True):
+        np.testing.assert_array_equal(np.flatnonzero(best), ranker.chosen(candidates, row))

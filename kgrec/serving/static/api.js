@@ -46,8 +46,8 @@ export const api = {
   history: (id, cursor, signal) => send("GET", `/v1/users/${part(id)}/history`, { query: { limit: 25, cursor }, signal }),
   recommendations: (id, { k, diversity, filter }, signal) =>
     send("GET", `/v1/users/${part(id)}/recommendations`, { query: { k, diversity, filter }, signal }),
-  explanation: (id, item, request_id, signal) =>
-    send("GET", `/v1/users/${part(id)}/recommendations/${part(item)}/explanation`, { query: { request_id }, signal }),
+  explanation: (id, item, { request_id, counterfactual }, signal) =>
+    send("GET", `/v1/users/${part(id)}/recommendations/${part(item)}/explanation`, { query: { request_id, counterfactual }, signal }),
   items: (q, signal) => send("GET", "/v1/items", { query: { q, limit: 12 }, signal }),
   item: (id, signal) => send("GET", `/v1/items/${part(id)}`, { signal }),
   similar: (id, signal) => send("GET", `/v1/items/${part(id)}/similar`, { query: { k: 6 }, signal }),

@@ -64,24 +64,38 @@ export class Why {
   async reasons(place, userId, itemId, requestId, signal) {
     let explanation;
     try {
-      explanation = await api.explanation(userId, itemId, requestId, signal);
+      explanation = await api.explanation(userId, itemId, { request_id: requestId }, signal);
     } catch (error) {
       if (error.status !== 404) throw error;
       fill(place, h("p", { class: "note" }, `${sentence(error.what)}, so there is nothing to take apart. ${error.remedy}`));
       return;
     }
+    const words = h("ul", { class: "words" }, explanation.words.map((text) => h("li", {}, text)));
     const paths = explanation.paths.length ? pathSection(explanation, signal) : null;
     fill(place,
       explanation.changed.map((change) => h("p", { class: "note changed" }, `Changed since the list was made: ${change.detail}.`)),
       explanation.seen || explanation.candidate ? null : h("p", { class: "note" }, "The filters of the list leave it out."),
       explanation.seen ? h("p", { class: "note" }, "Already in the history; explained from the rest of it.") : null,
       h("h3", {}, "In words"),
-      h("ul", { class: "words" }, explanation.words.map((words) => h("li", {}, words))),
+      words,
       h("h3", {}, "How the score adds up"),
       contributions(explanation, this.openItem),
       h("h3", {}, "What connects them in the graph"),
       paths ? paths.element : h("p", { class: "muted" }, "No fact of the graph connects this item to the history; the score comes from items that the same users interacted with."));
+    const search = this.counterfactual(words, userId, itemId, explanation.request_id, signal);
     if (paths) await paths.ready();
+    await search;
+  }
+
+  /** What takes longest comes last: without which history items would it not be on the list? */
+  async counterfactual(words, userId, itemId, requestId, signal) {
+    words.setAttribute("aria-busy", "true");
+    try {
+      const whole = await api.explanation(userId, itemId, { request_id: requestId, counterfactual: true }, signal);
+      fill(words, whole.words.map((text) => h("li", {}, text)));
+    } finally {
+      words.removeAttribute("aria-busy");
+    }
   }
 
   similar(found) {
