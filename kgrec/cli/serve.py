@@ -34,7 +34,7 @@ def serve(
 
     def started(url: str) -> None:
         out.print(f"Explorer page    [bold]{escape(url)}/[/bold]", soft_wrap=True)
-        out.print(f"API description  {escape(url)}/openapi.json", soft_wrap=True)
+        out.print(f"API description  {escape(url)}/docs", soft_wrap=True)
         out.print("Ctrl+C ends it.")
         if open_page:
             threading.Timer(0.5, webbrowser.open, [f"{url}/"]).start()

@@ -28,6 +28,7 @@ from kgrec.serving import (
 )
 from kgrec.serving.authentication import Authentication
 from kgrec.serving.config import ServingConfig
+from kgrec.serving.examples import add_examples
 from kgrec.serving.keys import KeyRing
 from kgrec.serving.limits import Limits, Slots
 from kgrec.serving.paths import ApiPaths, ExactPaths
@@ -88,12 +89,16 @@ class _Files(StaticFiles):
 
 
 def add_page(app: FastAPI) -> None:
-    """Serve the page at `/` and its files below `/static`."""
+    """Serve the explorer at `/`, the description of the API at `/docs`, and their files."""
     app.mount("/static", _Files(directory=_STATIC), name="static")
 
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     def page() -> FileResponse:
         return FileResponse(_STATIC / "index.html", headers=_REVALIDATE)
+
+    @app.api_route("/docs", methods=["GET", "HEAD"], include_in_schema=False)
+    def docs() -> FileResponse:
+        return FileResponse(_STATIC / "docs.html", headers=_REVALIDATE)
 
 
 _DESCRIPTION = """
@@ -148,9 +153,10 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0"},
         lifespan=lifespan,
-        docs_url=None,  # its page is fetched from elsewhere
+        docs_url=None,  # its page is fetched from elsewhere; ours is in `static`
         redoc_url=None,
         responses=_PROBLEMS,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
     app.state.slots = Slots(config)
@@ -181,7 +187,7 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
 
 
 def _describe_problems(app: FastAPI) -> None:
-    """Have the description name the media type that errors really have."""
+    """Have the description name the media type that errors really have, and hold examples."""
     build = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -193,6 +199,7 @@ def _describe_problems(app: FastAPI) -> None:
                         content = answer.get("content", {})
                         if status >= "400" and "application/json" in content:
                             content[MEDIA_TYPE] = content.pop("application/json")
+            add_examples(described)
         assert app.openapi_schema is not None  # noqa: S101 - build() keeps what it made
         return app.openapi_schema
 

@@ -109,7 +109,7 @@ class StatementAnswer(Answer):
                 {
                     "columns": ["item_id", "title"],
                     "rows": [{"item_id": "50", "title": "Star Wars (1977)"}],
-                    "cut": None,
+                    "cut": "rows",
                     "milliseconds": 4.2,
                 }
             ]

@@ -336,3 +336,24 @@ def test_pictures_of_a_running_server(driver: webdriver.Chrome) -> None:
         page.wait(lambda: page.run("return document.querySelector('.graph')?.kgrec !== undefined"))
         page.picture(f"explorer-{theme}")
     page.run("localStorage.clear()")
+
+
+def test_the_description_of_the_api_can_be_tried(driver: webdriver.Chrome, address: str) -> None:
+    driver.get(f"{address}/docs#list_queries")
+    wait = WebDriverWait(driver, 20)
+    wait.until(lambda d: d.find_elements(By.CSS_SELECTOR, "details[id]"))
+    described = httpx.get(f"{address}/openapi.json", timeout=30).json()["paths"]
+    shown = driver.find_elements(By.CSS_SELECTOR, "#operations details[id]")
+    assert len(shown) == sum(len(methods) for methods in described.values())
+    driver.find_element(By.CSS_SELECTOR, "#list_queries button").click()
+    output = driver.find_element(By.CSS_SELECTOR, "#list_queries > pre")
+    wait.until(lambda _: output.text.startswith("200"))
+    assert "items_of_entity" in output.text
+    driver.find_element(By.CSS_SELECTOR, 'nav a[href="#run_statement"]').click()
+    body = driver.find_element(By.CSS_SELECTOR, "#run_statement textarea")
+    wait.until(lambda _: body.is_displayed())
+    body.clear()
+    body.send_keys('{"statement": "CREATE (n)"}')
+    driver.find_element(By.CSS_SELECTOR, "#run_statement button").click()
+    output = driver.find_element(By.CSS_SELECTOR, "#run_statement > pre")
+    wait.until(lambda _: output.text.startswith("403"))
