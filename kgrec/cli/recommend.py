@@ -36,7 +36,7 @@ def recommend(
     k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
     filters: Annotated[
         list[str] | None,
-        typer.Option("--filter", help="KEY=VALUE; may be given more than once."),
+        typer.Option("--filter", help="KEY=VALUE, or an expression; may be given more than once."),
     ] = None,
     diversity: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="0 keeps the order of the scores.")
@@ -55,6 +55,8 @@ def recommend(
     code 0: `fallback` in the JSON is "unknown_user" then.
 
     Example: kgrec recommend 42 -k 5 --filter genre=Comedy --filter year=1990..1999
+
+    Example: kgrec recommend 42 --filter 'director.country=France and not (genre=War or year<1970)'
     """
     settings = load_settings()
     knobs = _Knobs(k, tuple(filters or ()), diversity)

@@ -57,12 +57,12 @@ def related(
         "recommend/related_by_entities",
         item_id=item_id,
         max_degree=max_degree,
-        limit=knobs.k if passed is None else 100 * knobs.k,
+        among=None if passed is None else sorted(passed),
+        limit=knobs.k,
     )
-    kept = [row for row in rows if passed is None or row["item_id"] in passed][: knobs.k]
-    words = ["shares " + ", ".join(row["entities"][:3]) for row in kept]
+    words = ["shares " + ", ".join(row["entities"][:3]) for row in rows]
     found = _fallback(
-        live, history, knobs, "untrained_item", "similar", None, kept, "weight", words
+        live, history, knobs, "untrained_item", "similar", None, rows, "weight", words
     )
     return found.model_copy(update={"candidates": len(rows)})
 

@@ -1,58 +1,49 @@
-"""Filters: `genre=Comedy`, `year=1990..1999`. What passes is read from the graph."""
+"""Filters: expressions of conditions on items, and which items pass them.
+
+`genre=Comedy and (year>=1990 or not director=X)`; see `kgrec.retrieval.expressions`. What passes is
+read from the graph, or from the catalogue in memory; both combine the same conditions.
+"""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache, reduce
+from operator import and_, or_
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrec.config import FrozenModel
-from kgrec.data.records import entity_id
 from kgrec.errors import ConfigError
+from kgrec.graph.pages import item_id_pages
 from kgrec.graph.store import GraphStore
+from kgrec.retrieval.conditions import Filter, Sign, condition
+from kgrec.retrieval.expressions import parse_expression
 from kgrec.retrieval.snapshot import Snapshot
-from kgrec.schema import Domain, load_schema
 
-# Each part can match in one way only, so that no text takes longer than its length.
-_FORM = re.compile(r"(?P<key>[^=<>]+)(?P<sign>>=|<=|=)(?P<value>.+)", re.DOTALL)
-_FAR = 1e15
-MAX_LENGTH = 200
+__all__ = ["MAX_LENGTH", "Filter", "parse_filter", "passing", "passing_of"]
 
+MAX_LENGTH = 1000
+"""Characters that a filter may have."""
 
-class Filter(FrozenModel):
-    """One condition on an item.
-
-    Attributes:
-        text: as it was given.
-        relations: relation types, one of which must lead to one of `entities`.
-        entities: ids of entities.
-        property: property of the item that must lie from `least` to `most`, or None.
-    """
-
-    text: str
-    relations: tuple[str, ...] = ()
-    entities: tuple[str, ...] = ()
-    property: str | None = None
-    least: float | str | None = None
-    most: float | str | None = None
+_Set = TypeVar("_Set", frozenset[str], NDArray[np.bool_])
 
 
+@lru_cache(maxsize=1024)
 def parse_filter(text: str, domain: str | None = None) -> Filter:
     """Read one filter.
 
     `KEY=NAME` selects an entity by a column name (`genre`), a relation type (`DIRECTED_BY`) or
-    an entity type (`person`); `NAME|NAME` selects either. `KEY=VALUE`, `KEY=LEAST..MOST`,
-    `KEY>=LEAST` and `KEY<=MOST` select by a property of the item (`year`).
+    an entity type (`person`), `KEY.KEY=NAME` one that such an entity leads to
+    (`directed_by.country`); `NAME|NAME` selects either. `KEY=VALUE`, `KEY=LEAST..MOST`,
+    `KEY>=LEAST` and `KEY<=MOST`, `>` and `<` select by a property of the item (`year`), `!=` all
+    other items. Conditions are combined by `and`, `or`, `not` and parentheses.
 
     Args:
-        domain: name of the domain whose words are meant; None takes those of all.
+        domain: name of the domain whose words are meant; None stands for all of them.
 
     Raises:
-        ConfigError: the text is no filter, or no domain knows its key.
+        ConfigError: the text is no filter, or no domain knows one of its keys.
     """
     if len(text) > MAX_LENGTH:
         raise ConfigError(
@@ -60,107 +51,75 @@ def parse_filter(text: str, domain: str | None = None) -> Filter:
             value=f"{text[:40]}…",
             remedy="Give several filters; an item must pass all of them.",
         )
-    found = _FORM.fullmatch(text)
-    key, sign, value = ("", "", "") if found is None else map(str.strip, found.groups())
-    if not key or not value:
-        raise ConfigError(
-            "not a filter",
-            value=text,
-            remedy="Write KEY=VALUE, such as genre=Comedy or year>=1990.",
-        )
-    schema = load_schema()
-    domains = list(schema.domains.values()) if domain is None else [schema.domain(domain)]
-    kinds = {name: kind for each in domains for name, kind in each.item_properties.items()}
-    if key.lower() in kinds:
-        return _of_property(text, key.lower(), sign, value, kinds[key.lower()])
-    relations = {name: tail for each in domains for name, tail in _relations(each, key)}
-    if not relations or sign != "=":
-        raise ConfigError(
-            f"there is nothing to filter by {key!r}",
-            value=text,
-            remedy=f"Known: {', '.join(_known(domains))}.",
-        )
-    names = [name for name in value.split("|") if name.strip()]
-    entities = {entity_id(tail, name) for tail in relations.values() for name in names}
-    return Filter(text=text, relations=tuple(relations), entities=tuple(sorted(entities)))
+
+    def read(key: str, sign: Sign, values: list[str], part: str) -> Filter:
+        return condition(key, sign, values, part, domain)
+
+    return parse_expression(text, read)
 
 
 def passing(store: GraphStore, filters: Sequence[Filter]) -> frozenset[str] | None:
     """Return the ids of the items that pass every filter; None when there is no filter."""
-    passed: frozenset[str] | None = None
-    for each in filters:
-        if each.property is not None:
-            rows = store.read(
-                "recommend/items_with_value",
-                {"property": each.property},
-                least=each.least,
-                most=each.most,
-            )
-        else:
-            rows = store.read(
-                "recommend/items_with_entity",
-                relations=list(each.relations),
-                entities=list(each.entities),
-            )
-        items = frozenset(item for row in rows for item in row["items"])
-        passed = items if passed is None else passed & items
-    return passed
+    reader = _OfGraph(store)
+    passed = [_combined(each, reader.items, lambda one: reader.every - one) for each in filters]
+    return reduce(and_, passed) if passed else None
 
 
 def passing_of(snapshot: Snapshot, filters: Sequence[Filter]) -> NDArray[np.bool_] | None:
     """Return which items of a snapshot pass every filter, bool [I]; None without a filter."""
-    passed: NDArray[np.bool_] | None = None
-    for each in filters:
-        if each.property is not None:
-            items = snapshot.items_with_value(each.property, each.least, each.most)
+
+    def items(one: Filter) -> NDArray[np.bool_]:
+        if one.property is not None:
+            return snapshot.items_with_value(one.property, one.least, one.most)
+        return snapshot.items_with_entity(one.relations, one.entities, one.through)
+
+    passed = [_combined(each, items, np.logical_not) for each in filters]
+    return reduce(and_, passed) if passed else None
+
+
+class _OfGraph:
+    """Reads what passes single conditions."""
+
+    def __init__(self, store: GraphStore) -> None:
+        self.store = store
+
+    @cached_property
+    def every(self) -> frozenset[str]:
+        """All items, which only `not` needs."""
+        return frozenset(item for page in item_id_pages(self.store) for item in page["ids"])
+
+    def items(self, one: Filter) -> frozenset[str]:
+        """Return the ids of the items that pass a condition."""
+        read = self.store.read
+        if one.property is not None:
+            slots, bounds = {"property": one.property}, {"least": one.least, "most": one.most}
+            rows = read("recommend/items_with_value", slots, **bounds)
+        elif one.through:
+            rows = read(
+                "recommend/items_with_distant_entity",
+                through=list(one.through),
+                relations=list(one.relations),
+                entities=list(one.entities),
+            )
         else:
-            items = snapshot.items_with_entity(each.relations, each.entities)
-        passed = items if passed is None else passed & items
-    return passed
+            rows = read(
+                "recommend/items_with_entity",
+                relations=list(one.relations),
+                entities=list(one.entities),
+            )
+        return frozenset(item for row in rows for item in row["items"])
 
 
-def _of_property(text: str, name: str, sign: str, value: str, kind: str) -> Filter:
-    if kind not in ("integer", "float"):
-        if sign != "=":
-            raise ConfigError(f"{name!r} is no number", value=text, remedy=f"Write {name}=VALUE.")
-        return Filter(text=text, property=name, least=value, most=value)
-    low, dots, high = value.partition("..")
-    if sign == ">=":
-        low, high = value, ""
-    elif sign == "<=":
-        low, high = "", value
-    elif not dots:
-        high = low
-    least, most = _number(low, -_FAR, text), _number(high, _FAR, text)
-    if kind == "integer":  # what no integer lies between makes no difference
-        least, most = math.ceil(least), math.floor(most)
-    return Filter(text=text, property=name, least=least, most=most)
+def _combined(one: Filter, items: Callable[[Filter], _Set], others: Callable[[_Set], _Set]) -> _Set:
+    """Return what passes an expression.
 
-
-def _number(value: str, absent: float, text: str) -> float:
-    if not value.strip():
-        return absent
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ConfigError(f"{value!r} is no number", value=text, remedy="Such as year=1990..1999.")
-    return number
-
-
-def _relations(domain: Domain, key: str) -> Iterable[tuple[str, str]]:
-    """Yield relation types with the entity types that they lead to."""
-    wanted = key.lower().replace(" ", "_")
-    column = domain.relation_of_column(key)
-    for name, relation in domain.facts.items():
-        if name == column or (column is None and relation.tail.lower() == wanted):
-            yield name, relation.tail
-
-
-def _known(domains: Sequence[Domain]) -> list[str]:
-    words: dict[str, Any] = {}
-    for domain in domains:
-        words |= dict.fromkeys(domain.item_properties)
-        words |= dict.fromkeys(r.columns[0] for r in domain.facts.values() if r.columns)
-    return list(words)
+    Args:
+        items: returns what passes a condition.
+        others: returns all other items.
+    """
+    if one.rule is None:
+        return items(one)
+    parts = [_combined(part, items, others) for part in one.parts]
+    return (
+        others(parts[0]) if one.rule == "not" else reduce(and_ if one.rule == "and" else or_, parts)
+    )

@@ -146,18 +146,46 @@ class Snapshot:
                 found[each] = int((~ties.outgoing[run]).sum())
         return found
 
+    def facts_of(self, item_id: str) -> set[tuple[str, str]]:
+        """Return the facts of an item, as relation types and ids of entities."""
+        row = self.nodes["item"].row.get(item_id, -1)
+        if row < 0:
+            return set()
+        ties, ids = self.ties["item", "entity"], self.nodes["entity"].ids
+        run = slice(ties.start[row], ties.start[row + 1])
+        columns = (ties.relation[run], ties.to[run], ties.outgoing[run])
+        edges = zip(*(column.tolist() for column in columns), strict=True)
+        return {(self.words[relation], ids[to]) for relation, to, leads in edges if leads}
+
     def items_with_entity(
-        self, relations: Sequence[str], entities: Sequence[str]
+        self, relations: Sequence[str], entities: Sequence[str], through: Sequence[str] = ()
     ) -> NDArray[np.bool_]:
-        """Return which items one of some relations ties to one of some entities, bool [I]."""
-        ties, rows = self.ties["entity", "item"], self.nodes["entity"].rows(entities)
+        """Return which items one of some relations ties to one of some entities, bool [I].
+
+        Args:
+            through: relations from the item to an entity that `relations` lead from; none where
+                they lead from the item.
+        """
+        rows = self.nodes["entity"].rows(entities)
+        rows = rows[rows >= 0]
+        if through:
+            rows = np.flatnonzero(self._leading_to("entity", rows, relations))
+        return self._leading_to("item", rows, through or relations)
+
+    def _leading_to(
+        self, kind: NodeKind, rows: IntArray, relations: Sequence[str]
+    ) -> NDArray[np.bool_]:
+        """Return the nodes of a kind from which a relation leads to some entities, bool [N]."""
+        ties = self.ties["entity", kind]
         wanted = [n for n, word in enumerate(self.words) if word in relations]
-        passed = np.zeros(len(self.nodes["item"].ids), dtype=np.bool_)
-        for row in rows[rows >= 0]:
-            run = slice(ties.start[row], ties.start[row + 1])
-            kept = np.isin(ties.relation[run], wanted) & ~ties.outgoing[run]
-            passed[ties.to[run][kept]] = True
-        return passed
+        size = ties.start[rows + 1] - ties.start[rows]
+        # The relations of all rows, one run after another.
+        before = np.repeat(ties.start[rows] - (np.cumsum(size) - size), size)
+        run = np.arange(len(before)) + before
+        kept = run[np.isin(ties.relation[run], wanted) & ~ties.outgoing[run]]
+        found = np.zeros(len(self.nodes[kind].ids), dtype=np.bool_)
+        found[ties.to[kept]] = True
+        return found
 
     def items_with_value(
         self, name: str, least: float | str | None, most: float | str | None

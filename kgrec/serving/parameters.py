@@ -101,8 +101,9 @@ Filters = Annotated[
     Query(
         alias="filter",
         max_length=10,
-        description="Conditions that all must hold, such as `genre=Comedy`, `genre=Comedy|Drama`,"
-        " `year>=1990` or `year=1990..1999`.",
+        description="Conditions that all must hold, such as `genre=Comedy|Drama`,"
+        " `year=1990..1999`, `directed_by.country=France`, or expressions of them with `and`,"
+        " `or`, `not` and parentheses.",
     ),
 ]
 RequestToken = Annotated[
