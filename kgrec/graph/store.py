@@ -50,6 +50,8 @@ class StoreConfig(FrozenModel):
     connect_timeout: float = 10.0
     retry_time: float = 30.0
     """How long a transaction is tried again after errors that pass."""
+    retry_delay: float = 0.1
+    """Seconds before the first of these tries; each later one waits twice as long."""
     read_timeout: float = 60.0
     write_timeout: float = 300.0
     lock_timeout: float = 600.0
@@ -283,6 +285,7 @@ class GraphStore:
                 connection_timeout=self.config.connect_timeout,
                 connection_acquisition_timeout=self.config.connect_timeout * 2,
                 max_transaction_retry_time=self.config.retry_time,
+                initial_retry_delay=self.config.retry_delay,
                 notifications_min_severity="OFF",
                 user_agent="kgrec",
             )
