@@ -6,12 +6,17 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from planted import TASTES, Planted, item_id, planted, user_id, write_items
 from rich.console import Console
 
 from kgrec.cli.explain import render
-from kgrec.errors import NotFoundError
+from kgrec.data.dataset import IntArray
+from kgrec.deadline import Deadline, within
+from kgrec.errors import NotFoundError, TimeLimitError
+from kgrec.explain.attribution import Rescoring
 from kgrec.explain.explainer import Explainer, ExplainerConfig
 from kgrec.explain.records import Explanation
 from kgrec.graph.store import GraphStore
@@ -43,6 +48,26 @@ def test_the_score_is_the_recommended_one_and_adds_up(
         assert shares + priors == pytest.approx(found.score, rel=1e-5)
         by_agent = {agent.agent: agent.history + agent.prior for agent in found.agents}
         assert by_agent == pytest.approx(item.contributions, rel=1e-9)
+
+
+def test_an_explanation_that_nobody_waits_for_stops(
+    recommender: Recommender, explainer: Explainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of the counterfactual, which asks for no statement of the graph."""
+    best = recommender.recommend(user_id(2), 1).items[0]
+    deadline = Deadline(60)
+    scored: list[int] = []
+    score = Rescoring._scores
+
+    def left_meanwhile(rescoring: Rescoring, removed: IntArray) -> NDArray[np.float64]:
+        deadline.cancel()
+        scored.append(len(removed))
+        return score(rescoring, removed)
+
+    monkeypatch.setattr(Rescoring, "_scores", left_meanwhile)
+    with within(deadline), pytest.raises(TimeLimitError):
+        explainer.explain(user_id(2), best.item_id)
+    assert len(scored) == 1
 
 
 def test_paths_are_in_the_graph(live: Planted, explanation: Explanation) -> None:
