@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import threading
 import webbrowser
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from kgrec.cli.console import out
+
+
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -21,6 +30,9 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 means a free one.")] = 8000,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="text: warnings. json: a line for each request as well.")
+    ] = LogFormat.TEXT,
 ) -> None:
     """Serve the HTTP API and the explorer page.
 
@@ -31,6 +43,7 @@ def serve(
     """
     from kgrec.config import load_settings
     from kgrec.serving.server import serve as run
+    from kgrec.serving.telemetry import configure_logs
 
     def started(url: str) -> None:
         out.print(f"Explorer page    [bold]{escape(url)}/[/bold]", soft_wrap=True)
@@ -39,4 +52,5 @@ def serve(
         if open_page:
             threading.Timer(0.5, webbrowser.open, [f"{url}/"]).start()
 
+    configure_logs(as_json=log_format is LogFormat.JSON)
     run(load_settings(), host, port, on_start=started)

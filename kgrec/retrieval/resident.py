@@ -45,6 +45,12 @@ class Resident:
         thread.start()
         return kept if current else None
 
+    @property
+    def holds_one(self) -> bool:
+        """Whether a catalogue is in memory, of whatever revision."""
+        with self._lock:
+            return self._kept is not None
+
     def load(self) -> Snapshot:
         """Read the catalogue and return it; what a graph answers badly is raised."""
         snapshot = read_snapshot(self.store)

@@ -36,6 +36,8 @@ from kgrec.serving.problems import MEDIA_TYPE, Problem, add_handlers
 from kgrec.serving.schemas import Health, Model, Readiness
 from kgrec.serving.security import LoopbackOnly, Role, SecurityHeaders, require
 from kgrec.serving.service import CurrentEngine, Service
+from kgrec.serving.telemetry import RequestLog, Telemetry, note_route
+from kgrec.serving.telemetry import router as metrics
 from kgrec.version import __version__
 
 router = APIRouter(tags=["health"])
@@ -138,6 +140,8 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
     config = config or ServingConfig()
     keys = KeyRing.of(settings)
     service = Service(settings, config.time_limit_s)
+    telemetry = Telemetry(service)
+    service.on_open = telemetry.observe
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -156,9 +160,11 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
         docs_url=None,  # its page is fetched from elsewhere; ours is in `static`
         redoc_url=None,
         responses=_PROBLEMS,
+        dependencies=[Depends(note_route)],
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
+    app.state.telemetry = telemetry
     app.state.slots = Slots(config)
     app.state.health_threads = CapacityLimiter(2)  # so that busy threads do not silence it
     for module in (
@@ -173,6 +179,7 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
     ):
         app.include_router(module.router)
     app.include_router(router)
+    app.include_router(metrics)
     add_page(app)
     paths = ApiPaths(lambda: app.openapi()["paths"])
     add_handlers(app, service.look_again, paths.methods)
@@ -182,6 +189,7 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
     if not keys:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(ExactPaths, paths=paths)
+    app.add_middleware(RequestLog, telemetry=telemetry)
     app.add_middleware(SecurityHeaders)
     return app
 

@@ -21,7 +21,7 @@ from kgrec.serving.security import Role
 
 logger = logging.getLogger("kgrec.serving")
 
-_PREFIX = "/v1/"
+_PROTECTED = ("/v1/", "/metrics")
 
 
 class Authentication:
@@ -34,7 +34,7 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope.get("path", "")).removeprefix(scope.get("root_path", ""))
-        if scope["type"] != "http" or not path.startswith(_PREFIX):
+        if scope["type"] != "http" or not path.startswith(_PROTECTED):
             await self.app(scope, receive, send)
             return
         try:

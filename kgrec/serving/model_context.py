@@ -81,13 +81,20 @@ class _Tools:
         request_id: Annotated[
             str | None, Field(description="That of the list which showed the item.")
         ] = None,
+        counterfactual: Annotated[
+            bool, Field(description="Whether to search for the history items that decide.")
+        ] = False,
     ) -> dict[str, Any]:
         """Explain a recommendation: contributions that sum to the score, and paths in the graph."""
         with self._engine() as engine:
             if history is not None:
-                explained = engine.explainer.explain_for(history, item_id, request_id)
+                explained = engine.explainer.explain_for(
+                    history, item_id, request_id, counterfactual=counterfactual
+                )
             else:
-                explained = engine.explainer.explain(_given(user_id), item_id, request_id)
+                explained = engine.explainer.explain(
+                    _given(user_id), item_id, request_id, counterfactual=counterfactual
+                )
             return _plain(explained)
 
     def search(

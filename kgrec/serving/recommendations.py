@@ -14,6 +14,7 @@ from kgrec.serving.parameters import Diversity, Filters, ItemId, K, RequestToken
 from kgrec.serving.schemas import AnonymousRequest, ExplanationRequest
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
+from kgrec.serving.telemetry import CurrentTelemetry
 
 Counterfactual = Annotated[
     bool,
@@ -30,6 +31,7 @@ router = APIRouter(
 @router.get("/users/{user_id:id}/recommendations")
 def recommend(
     engine: CurrentEngine,
+    telemetry: CurrentTelemetry,
     user_id: UserId,
     k: K = 10,
     filters: Filters = (),
@@ -45,7 +47,7 @@ def recommend(
     found = engine.recommender.recommend(user_id, k, filters=filters, diversity=diversity)
     if found.fallback == "unknown_user" and not fallback:
         raise catalogue.unknown_user(user_id)
-    return found
+    return telemetry.count_list(found)
 
 
 @router.get(
@@ -69,15 +71,18 @@ def explain(
 
 
 @router.post("/recommendations")
-def recommend_for(engine: CurrentEngine, request: AnonymousRequest) -> RecommendationList:
+def recommend_for(
+    engine: CurrentEngine, telemetry: CurrentTelemetry, request: AnonymousRequest
+) -> RecommendationList:
     """Recommend to a user who is not in the graph, from the items of a history.
 
     Ids that the graph lacks are ignored; where none is left, the popular items come, marked as a
     fallback.
     """
-    return engine.recommender.recommend_for(
+    found = engine.recommender.recommend_for(
         request.history, request.k, filters=request.filters, diversity=request.diversity
     )
+    return telemetry.count_list(found)
 
 
 @router.post("/explanations", dependencies=[Depends(expensive)])

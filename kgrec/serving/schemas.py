@@ -154,7 +154,7 @@ def _name_kinds(described: dict[str, Any]) -> None:
 
 
 WITHOUT_CONTROLS = {"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
-"""What `without_controls` lets through, as a JSON schema says it."""
+"""What `without_controls` lets through, as a JSON schema has it."""
 Id = Annotated[
     str,
     Field(min_length=1, max_length=MAX_ID, json_schema_extra=WITHOUT_CONTROLS),

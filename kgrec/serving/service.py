@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -101,10 +101,14 @@ class Service:
     Args:
         settings: where the graph and the models are.
         time_limit_s: seconds after which nobody waits for an answer of the graph any more.
+
+    Attributes:
+        on_open: called with each store that is opened, before it is used.
     """
 
     def __init__(self, settings: Settings, time_limit_s: float) -> None:
         self.settings = settings
+        self.on_open: Callable[[GraphStore], None] = lambda store: None
         self._bounds = StoreConfig(
             connect_timeout=min(5.0, time_limit_s),
             retry_time=min(2.0, time_limit_s / 3),
@@ -172,7 +176,7 @@ class Service:
         """See to it that an embedded server that is gone comes back, behind the request.
 
         To be called after a GraphUnavailableError. What is in memory stays, and the driver finds
-        the server at the port that it had; only where that was taken meanwhile is the engine
+        the server at the port that it had; only where another uses that now is the engine
         opened anew. A Neo4j is found again by the driver.
         """
         if self.settings.graph_uri is not None:
@@ -222,6 +226,7 @@ class Service:
                 self._failed = (time.monotonic(), error)
                 raise
             self._failed = None
+            self.on_open(store)
             recommender = Recommender(store, self.settings.home / "models", resident=True)
             explainer = Explainer(recommender)
             return Engine(store, recommender, explainer, stack.pop_all())
