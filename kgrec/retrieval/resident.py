@@ -32,12 +32,14 @@ class Resident:
         self._kept: Snapshot | None = None
         self._read_at = 0.0
         self._reading = False
+        self._hits, self._misses = 0, 0
 
     def at(self, revision: int) -> Snapshot | None:
         """Return the catalogue where it is as of a revision; else have it read, and return None."""
         with self._lock:
             kept, age = self._kept, time.monotonic() - self._read_at
             current = kept is not None and kept.revision == revision
+            self._hits, self._misses = self._hits + current, self._misses + (not current)
             if (current and age < LASTS_S) or self._reading:
                 return kept if current else None
             self._reading = True
@@ -45,11 +47,10 @@ class Resident:
         thread.start()
         return kept if current else None
 
-    @property
-    def holds_one(self) -> bool:
-        """Whether a catalogue is in memory, of whatever revision."""
+    def hits_and_misses(self) -> tuple[int, int]:
+        """Return how often the catalogue in memory was that of the revision, and how often not."""
         with self._lock:
-            return self._kept is not None
+            return self._hits, self._misses
 
     def load(self) -> Snapshot:
         """Read the catalogue and return it; what a graph answers badly is raised."""

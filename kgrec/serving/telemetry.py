@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -129,23 +129,27 @@ class _LiveModel:
         )
         age = GaugeMetricFamily("kgrec_model_age_seconds", "Seconds since its training ended.")
         items = GaugeMetricFamily("kgrec_model_items", "Items that it knows.")
-        resident = GaugeMetricFamily(
-            "kgrec_catalogue_in_memory", "Whether lists are made from the catalogue in memory."
+        cache = CounterMetricFamily(
+            "kgrec_catalogue_cache",
+            "Queries that the catalogue in memory could answer (hit), or the graph had to (miss).",
+            labels=("result",),
         )
         try:
             with self._service.lease() as engine:
                 live = engine.recommender.live.current()
                 kept = engine.recommender.resident
-                resident.add_metric((), float(kept is not None and kept.holds_one))
+                counts = kept.hits_and_misses() if kept is not None else (0, 0)
                 engine_name = engine.store.info().engine
         except KGRecError:
             ready.add_metric((), 0.0)
         else:
             ready.add_metric((), 1.0)
+            for result, count in zip(("hit", "miss"), counts, strict=True):
+                cache.add_metric((result,), count)
             info.add_metric((live.model_id, engine_name, __version__), 1.0)
             age.add_metric((), (datetime.now(UTC) - live.record.created_at).total_seconds())
             items.add_metric((), live.record.items)
-        yield from (ready, info, age, items, resident)
+        yield from (ready, info, age, items, cache)
 
 
 class RequestLog:

@@ -73,6 +73,8 @@ def test_steps_lists_and_the_model_are_reported(api: httpx.Client, team: Team) -
     assert value(api, "kgrec_graph_statement_seconds_count", statement="serving/item") >= 1
     found = {name: v for (name, _), v in samples(api).items()}
     assert found["kgrec_ready"] == 1
+    hits, misses = (value(api, "kgrec_catalogue_cache_total", result=r) for r in ("hit", "miss"))
+    assert hits + misses >= 2
     assert found["kgrec_model_items"] == len(team.items)
     assert found["kgrec_model_age_seconds"] > 0
     assert 'model_id="serving"' in api.get("/metrics").text
