@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Timer
 
+import neo4j
 from neo4j.exceptions import (
     AuthError,
     ConfigurationError,
@@ -131,3 +133,29 @@ def _from_driver(error: Exception, uri: str) -> GraphError:
     return GraphUnavailableError(
         what, value=shown(uri), remedy="Check that it runs, and that KGREC_GRAPH_URI names it."
     )
+
+
+@contextmanager
+def watched(driver: neo4j.Driver, seconds: float) -> Iterator[None]:
+    """Hang up after some time, for the embedded engine ignores the timeout that it is sent."""
+    late = False
+
+    def break_off() -> None:
+        nonlocal late
+        late = True
+        driver.close()
+
+    timer = Timer(seconds * 1.1 + 0.5, break_off)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        if not late:
+            raise
+        raise GraphTimeoutError(
+            f"the statement ran longer than {seconds:g} seconds",
+            remedy="Request less, or allow more time.",
+        ) from error
+    finally:
+        timer.cancel()

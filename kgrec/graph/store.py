@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from threading import Timer
 from typing import Any, Literal, LiteralString, TypeAlias, TypeVar
 
 import neo4j
@@ -19,12 +18,11 @@ from kgrec.errors import (
     GraphConstraintError,
     GraphError,
     GraphStatementError,
-    GraphTimeoutError,
     SchemaError,
 )
 from kgrec.graph.address import Address, Login, shown
 from kgrec.graph.dialects import Dialect, dialect_of
-from kgrec.graph.failures import bad_address, sensible, translated
+from kgrec.graph.failures import bad_address, sensible, translated, watched
 from kgrec.graph.processes import in_turn
 from kgrec.graph.read_only import Plan, bare, plan_of
 from kgrec.graph.statements import row
@@ -237,7 +235,7 @@ class GraphStore:
             translated(self.address.uri),
             self.sole_writer() if writing else nullcontext(),
             self._connect(self._login(writing=writing)) as driver,
-            _watched(driver, timeout),
+            watched(driver, timeout),
             self._session(writing=writing, driver=driver) as session,
             _blamed(self.address.uri, proven=proven),
             session.begin_transaction(timeout=timeout) as transaction,
@@ -375,29 +373,3 @@ def _blamed(uri: str, *, proven: bool) -> Iterator[None]:
         if not proven or type(error) is not GraphError:
             raise
         raise GraphStatementError(error.what, value=error.value) from error
-
-
-@contextmanager
-def _watched(driver: neo4j.Driver, seconds: float) -> Iterator[None]:
-    """Hang up after some time, for the embedded engine ignores the timeout that it is sent."""
-    late = False
-
-    def break_off() -> None:
-        nonlocal late
-        late = True
-        driver.close()
-
-    timer = Timer(seconds * 1.1 + 0.5, break_off)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except Exception as error:
-        if not late:
-            raise
-        raise GraphTimeoutError(
-            f"the statement ran longer than {seconds:g} seconds",
-            remedy="Request less, or allow more time.",
-        ) from error
-    finally:
-        timer.cancel()
