@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 
 import typer
 from rich.markup import escape
@@ -17,6 +17,7 @@ from kgrec.errors import ConfigError
 from kgrec.graph import open_graph
 
 if TYPE_CHECKING:
+    from kgrec.retrieval.knobs import KnobOptions, Likeness
     from kgrec.retrieval.records import RecommendationList
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -41,6 +42,29 @@ def recommend(
     diversity: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="0 keeps the order of the scores.")
     ] = 0.0,
+    diversity_by: Annotated[
+        str, typer.Option(help="What makes items alike: model, facts or text.")
+    ] = "model",
+    novelty: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Favour items with few interactions.")
+    ] = 0.0,
+    calibration: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Keep to the user's mix of --calibrate-by.")
+    ] = 0.0,
+    calibrate_by: Annotated[str, typer.Option(help="A relation, such as genre.")] = "",
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Id of an item to leave out; more than once.")
+    ] = None,
+    repeats: Annotated[
+        bool, typer.Option("--repeats", help="Items of the history may come again.")
+    ] = False,
+    quota: Annotated[
+        list[str] | None, typer.Option(help="At most: director:1, or genre=Drama:3.")
+    ] = None,
+    floor: Annotated[list[str] | None, typer.Option(help="At least: genre=Drama:2.")] = None,
+    cursor: Annotated[
+        str | None, typer.Option(help="`cursor` of a list, for its next page; knobs are its own.")
+    ] = None,
     everybody: Annotated[bool, typer.Option("--all", help="For every user.")] = False,
     write: Annotated[
         bool, typer.Option("--write", help="With --all: store them in the graph.")
@@ -57,9 +81,23 @@ def recommend(
     Example: kgrec recommend 42 -k 5 --filter genre=Comedy --filter year=1990..1999
 
     Example: kgrec recommend 42 --filter 'director.country=France and not (genre=War or year<1970)'
+
+    Example: kgrec recommend 42 --calibration 0.5 --calibrate-by genre --quota director:1
+
+    Example: kgrec recommend 42 --novelty 0.3 --diversity 0.3 --diversity-by facts --exclude 50
     """
     settings = load_settings()
-    knobs = _Knobs(k, tuple(filters or ()), diversity)
+    more: KnobOptions = {
+        "diversity_by": cast("Likeness", diversity_by),
+        "novelty": novelty,
+        "calibration": calibration,
+        "calibrate_by": calibrate_by,
+        "exclude": exclude or (),
+        "repeats": repeats,
+        "quota": quota or (),
+        "floor": floor or (),
+    }
+    knobs = _Knobs(k, tuple(filters or ()), diversity, more)
     if everybody:
         if user is not None or not (write or as_json):
             raise ConfigError(
@@ -77,7 +115,12 @@ def recommend(
     with open_graph(settings) as store:
         recommender = Recommender(store, settings.home / "models")
         recommender.live.current()  # a server has loaded it long before, so its time is left out
-        found = recommender.recommend(user, k, filters=knobs.filters, diversity=diversity)
+        if cursor is not None:
+            found = recommender.next_page(cursor, user)
+        else:
+            found = recommender.recommend(
+                user, k, filters=knobs.filters, diversity=diversity, **more
+            )
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
@@ -88,17 +131,18 @@ class _Knobs(NamedTuple):
     k: int
     filters: tuple[str, ...]
     diversity: float
+    more: KnobOptions
 
 
 def _for_all(settings: Settings, knobs: _Knobs, *, write: bool, as_json: bool) -> None:
     from kgrec.retrieval.batch import recommend_all, write_recommended
     from kgrec.retrieval.live import LiveModels
 
-    k, filters, diversity = knobs
+    k, filters, diversity, more = knobs
     with open_graph(settings) as store, progress(quiet=as_json) as bars:
         live = LiveModels(store, settings.home / "models").current()
         if not write:
-            for top in recommend_all(store, live, k, filters=filters, diversity=diversity):
+            for top in recommend_all(store, live, k, filters=filters, diversity=diversity, **more):
                 ids = live.team.items.take(top.rows)
                 pairs = zip(ids, top.scores.tolist(), strict=True)
                 items = [{"item_id": item, "score": score} for item, score in pairs]
@@ -106,7 +150,7 @@ def _for_all(settings: Settings, knobs: _Knobs, *, write: bool, as_json: bool) -
                 sys.stdout.write(json.dumps(line) + "\n")
             return
         report = write_recommended(
-            store, live, k, filters=filters, diversity=diversity, progress=bars
+            store, live, k, filters=filters, diversity=diversity, progress=bars, **more
         )
     if as_json:
         print_json(report.model_dump(mode="json"))

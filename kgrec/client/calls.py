@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, Unpack
 from urllib.parse import quote
 
 from kgrec.explain.records import Explanation
+from kgrec.retrieval.knobs import KnobOptions
 from kgrec.retrieval.records import RecommendationList
 from kgrec.schema import NodeKind
 from kgrec.serving.graph_answers import (
@@ -71,7 +72,7 @@ class Call(Generic[ResultT]):
         return {
             name: str(value).lower() if isinstance(value, bool) else value
             for name, value in self.query.items()
-            if value is not None and value != "" and value != ()
+            if value is not None and value != "" and value != () and value != []
         }
 
 
@@ -82,11 +83,26 @@ def recommend(
     filters: Sequence[str] = (),
     diversity: float = 0.0,
     fallback: bool = True,
+    cursor: str | None = None,
+    **more: Unpack[KnobOptions],
 ) -> Call[RecommendationList]:
-    """Recommend items that a user has not seen, from the history as it is at this moment."""
+    """Recommend items that a user has not seen, from the history as it is at this moment.
+
+    `cursor` of a list brings its next page; `more` are knobs, as `kgrec.retrieval.knobs.Knobs`
+    describes them.
+    """
     query = {"k": k, "filter": tuple(filters), "diversity": diversity, "fallback": fallback}
+    query |= {**dict.fromkeys(KnobOptions.__annotations__), **_listed(more), "cursor": cursor}
     path = {"user_id": user_id}
     return Call("GET", "/v1/users/{user_id}/recommendations", RecommendationList, path, query)
+
+
+def _listed(more: KnobOptions) -> dict[str, Any]:
+    """Return knobs with lists for sequences, as JSON and addresses have them."""
+    return {
+        name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+        for name, value in more.items()
+    }
 
 
 def explain(
@@ -105,9 +121,15 @@ def recommend_for(
     k: int = 10,
     filters: Sequence[str] = (),
     diversity: float = 0.0,
+    cursor: str | None = None,
+    **more: Unpack[KnobOptions],
 ) -> Call[RecommendationList]:
-    """Recommend from the ids of a history, the newest first, that no user stands for."""
+    """Recommend from the ids of a history, the newest first, that no user stands for.
+
+    `cursor` and `more` are as for `recommend`.
+    """
     body = {"history": list(history), "k": k, "filters": list(filters), "diversity": diversity}
+    body |= {**_listed(more), "cursor": cursor}
     return Call("POST", "/v1/recommendations", RecommendationList, body=body)
 
 

@@ -26,6 +26,7 @@ from kgrec.explain.sentences import (
     standing_words,
 )
 from kgrec.model.scorer import Contributions
+from kgrec.retrieval.continuation import history_then
 from kgrec.retrieval.declared import NOTHING, declared_reasons
 from kgrec.retrieval.history import Event, History, as_history
 from kgrec.retrieval.knobs import Knobs
@@ -34,7 +35,7 @@ from kgrec.retrieval.paths import FoundPath, PathConfig, find_paths
 from kgrec.retrieval.query import Query
 from kgrec.retrieval.reasons import absolute_sum, fact_reason, reasons_of
 from kgrec.retrieval.recommender import Recommender
-from kgrec.retrieval.records import Reason
+from kgrec.retrieval.records import Move, Reason
 from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
 from kgrec.retrieval.reranking import moves, picks
 from kgrec.retrieval.state import GraphState
@@ -72,7 +73,7 @@ class _Request:
         token = self.token
         if token is None:
             return None
-        return Knobs(k=token.k, filters=token.filters, diversity=token.diversity)
+        return Knobs.restored(token)
 
 
 class Explainer:
@@ -209,17 +210,7 @@ class Explainer:
             return self._made(live, history, knobs, request), ()
         live, changed = self._model(token, request.state.live)
         selection = _selection(live, request)
-
-        def history_of(events: Sequence[Event]) -> History:
-            return as_history(events, live.team.items, selection, query_time=token.query_time)
-
-        later = [event for event in request.interactions if event.at > token.query_time]
-        before = [event for event in request.interactions if event.at <= token.query_time]
-        history = history_of(before)
-        if later and history.fingerprint != token.history:
-            whole = history_of(request.interactions)  # clocks differ: it may have been there then
-            if whole.fingerprint == token.history:
-                history, later = whole, []
+        history, later = history_then(request.interactions, token, live.team.items, selection)
         changed += history_changes(history, later, token)
         query = self._made(live, history, request.knobs or Knobs(k=self.config.k), request)
         if query.declared.fingerprint != token.declared and not len(history):
@@ -277,8 +268,7 @@ class Explainer:
         # Place n among the candidates of the rescoring, whose first is the item, as a position.
         passing = [n - (n <= position) for n in removal.passing] if removal else []
         wanted = [position, *passing]
-        nearest = None if place is None else shown[place].nearest
-        wanted += [] if nearest is None else [nearest]
+        wanted += [] if place is None else shown[place].alike
         titles = self._titles(query, wanted)
         item = NamedItem(item_id=item_id, title=titles[position])
         agents = agent_shares(parts, query.scorer.shares)
@@ -288,7 +278,10 @@ class Explainer:
             history = history_shares(query.history.events, parts, effects)
         declared = declared_shares(query.declared, parts) if len(query.declared) else ()
         counterfactual = as_record(query, removal, passing, titles)
-        moved = () if place is None else moves(shown[place], place + 1, titles)
+        list_rank = None if place is None else knobs.offset + place + 1
+        moved: tuple[Move, ...] = ()
+        if place is not None and list_rank is not None:
+            moved = moves(shown[place], list_rank, titles)
         reasons, paths = self._reasons(query, parts, item)
         score, rank = float(scored.scores[position]), position + 1
         words = [
@@ -312,7 +305,7 @@ class Explainer:
             changed=changed,
             score=score,
             rank=rank,
-            list_rank=None if place is None else place + 1,
+            list_rank=list_rank,
             moves=moved,
             candidates=len(scored),
             candidate=query is listed,

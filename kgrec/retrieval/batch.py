@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,12 @@ from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
 from kgrec.retrieval.declared import read_declared
 from kgrec.retrieval.history import History, as_history, current_time, interactions_of
-from kgrec.retrieval.knobs import Filters, Knobs
+from kgrec.retrieval.knobs import Filters, KnobOptions, Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.maker import QueryMaker
 from kgrec.retrieval.query import Query
 from kgrec.retrieval.reranking import picks
+from kgrec.retrieval.traits import Traits
 
 EDGES_A_BATCH = 4_000
 DECLARED_A_PAGE = 1_000
@@ -70,18 +71,22 @@ def recommend_all(
     filters: Filters = (),
     diversity: float = 0.0,
     progress: Progress = SILENT,
+    **more: Unpack[KnobOptions],
 ) -> Iterator[TopItems]:
     """Yield what every user is recommended, as a list for each of them alone would show it.
 
     The whole catalogue is scored in memory. Users without a history that the model knows come
     last, by what they declare; nothing is yielded for those who declare nothing that it knows.
 
+    Args:
+        more: other knobs, as `Knobs` describes them.
+
     Raises:
-        ConfigError: `k`, `diversity` or a filter makes no sense.
+        ConfigError: `k`, a filter or another knob makes no sense.
     """
-    knobs, query_time = Knobs.of(k, filters, diversity), current_time()
+    knobs, query_time = Knobs.of(k, filters, diversity, more), current_time()
     queries = QueryMaker(store, "memory")
-    passed = queries.passed(live, knobs)
+    passed, traits = queries.passed(live, knobs), Traits(store, live)
     users = [user for page in user_pages(store) for user in page["ids"]]
     none = as_history((), live.team.items, live.selection, query_time=query_time)
     without: dict[str, History] = dict.fromkeys(users, none)
@@ -93,7 +98,10 @@ def recommend_all(
                 without[users[row]] = history
                 continue
             del without[users[row]]
-            yield _top(queries.make(live, history, knobs, "user", users[row], passed=passed))
+            user = users[row]
+            yield _top(
+                queries.make(live, history, knobs, "user", user, passed=passed, traits=traits)
+            )
     for first in range(0, len(without), DECLARED_A_PAGE):
         some = list(islice(without.items(), first, first + DECLARED_A_PAGE))
         declared = read_declared(store, live.team.profile, [user for user, _ in some])
@@ -107,6 +115,7 @@ def recommend_all(
                         "user",
                         user,
                         passed=passed,
+                        traits=traits,
                         declared=declared[user],
                     )
                 )
@@ -126,6 +135,7 @@ def write_recommended(
     filters: Filters = (),
     diversity: float = 0.0,
     progress: Progress = SILENT,
+    **more: Unpack[KnobOptions],
 ) -> BatchReport:
     """Store what every user is recommended, each user's old ones replaced in one transaction.
 
@@ -137,7 +147,9 @@ def write_recommended(
     left = {user for page in user_pages(store) for user in page["ids"]}
     users = written = 0
     batch: list[TopItems] = []
-    every = recommend_all(store, live, k, filters=filters, diversity=diversity, progress=progress)
+    every = recommend_all(
+        store, live, k, filters=filters, diversity=diversity, progress=progress, **more
+    )
     for top in every:
         left.discard(top.user_id)
         users += 1

@@ -9,7 +9,7 @@ from kgrec.retrieval.history import History
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.maker import QueryMaker
-from kgrec.retrieval.query import request_id
+from kgrec.retrieval.query import next_page, request_id
 from kgrec.retrieval.records import Fallback, Reason, Recommendation, RecommendationList
 from kgrec.retrieval.request_id import Purpose
 
@@ -25,18 +25,26 @@ def popular(
 ) -> RecommendationList:
     """Return the unseen items of the most interactions."""
     passed, label = queries.passing(live, knobs), live.selection.label
-    seen = history.seen_ids
+    seen = history.seen_ids | set(knobs.exclude)
+    if knobs.repeats:
+        seen -= set(history.ids) - set(knobs.exclude)
+    end = knobs.offset + knobs.k
     if passed is None:
-        rows = queries.store.read("recommend/popular", seen=list(seen), limit=knobs.k, label=label)
+        rows = queries.store.read("recommend/popular", seen=list(seen), limit=end + 1, label=label)
     else:
         rows = queries.store.read(
             "recommend/popularity_of", items=sorted(passed - seen), label=label
         )
         rows.sort(key=lambda row: (-row["interactions"], row["item_id"]))
-    best = rows[: knobs.k]
+    best = rows[knobs.offset : end]
     words = [f"popular: {row['interactions']} interactions" for row in best]
     found = _fallback(live, history, knobs, why, purpose, user_id, best, "interactions", words)
-    return found.model_copy(update={"candidates": len(rows)})
+    return found.model_copy(
+        update={
+            "candidates": len(rows),
+            "cursor": next_page(live, history, knobs, purpose, user_id) if rows[end:] else None,
+        }
+    )
 
 
 def related(
@@ -92,7 +100,7 @@ def _fallback(
                 ),
             ),
         )
-        for rank, (row, text) in enumerate(zip(rows, words, strict=True), start=1)
+        for rank, (row, text) in enumerate(zip(rows, words, strict=True), start=knobs.offset + 1)
     )
     return RecommendationList(
         items=items,

@@ -1,4 +1,4 @@
-"""Filters: expressions of conditions on items, and which items pass them.
+"""Filters: expressions of conditions on items, and which items pass them; groups that knobs name.
 
 `genre=Comedy and (year>=1990 or not director=X)`; see `kgrec.retrieval.expressions`. What passes is
 read from the graph, or from the catalogue in memory; both combine the same conditions.
@@ -7,6 +7,7 @@ read from the graph, or from the catalogue in memory; both combine the same cond
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
 from operator import and_, or_
 from typing import TypeVar
@@ -17,11 +18,21 @@ from numpy.typing import NDArray
 from kgrec.errors import ConfigError
 from kgrec.graph.pages import item_id_pages
 from kgrec.graph.store import GraphStore
-from kgrec.retrieval.conditions import Filter, Sign, condition
+from kgrec.retrieval.conditions import Filter, Sign, condition, relations_of_key
 from kgrec.retrieval.expressions import parse_expression
 from kgrec.retrieval.snapshot import Snapshot
+from kgrec.schema import load_schema
 
-__all__ = ["MAX_LENGTH", "Filter", "parse_filter", "passing", "passing_of"]
+__all__ = [
+    "MAX_LENGTH",
+    "Filter",
+    "Limit",
+    "parse_filter",
+    "parse_limit",
+    "passing",
+    "passing_of",
+    "relations_of",
+]
 
 MAX_LENGTH = 1000
 """Characters that a filter may have."""
@@ -123,3 +134,54 @@ def _combined(one: Filter, items: Callable[[Filter], _Set], others: Callable[[_S
     return (
         others(parts[0]) if one.rule == "not" else reduce(and_ if one.rule == "and" else or_, parts)
     )
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A quota or a floor.
+
+    Attributes:
+        text: as it was given.
+        number: at most, or at least, so many.
+        relations: each of the entities that these lead to is a group.
+        group: what passes this is the group; None where `relations` are given.
+    """
+
+    text: str
+    number: int
+    relations: tuple[str, ...] = ()
+    group: Filter | None = None
+
+
+@lru_cache(maxsize=1024)
+def parse_limit(text: str, domain: str | None = None, *, each: bool = False) -> Limit:
+    """Read `GROUP:n`, where the group is a filter.
+
+    Args:
+        domain: name of the domain whose words are meant.
+        each: `RELATION:n` may stand for each of its entities, as in a quota.
+
+    Raises:
+        ConfigError: the text is no limit, or the group makes no sense.
+    """
+    group, _, number = (part.strip() for part in text.rpartition(":"))
+    count = int(number) if number.isascii() and number.isdigit() and len(number) < 5 else 0
+    if not group or count < 1:
+        example = "director:1 or genre=Drama:3" if each else "genre=Drama:3"
+        raise ConfigError("not a limit", value=text, remedy=f"Write GROUP:n, such as {example}.")
+    if each and not set(group) & set("=<>"):
+        return Limit(text, count, relations_of(group, domain))
+    return Limit(text, count, group=parse_filter(group, domain))
+
+
+def relations_of(key: str, domain: str | None) -> tuple[str, ...]:
+    """Return the relation types of a key; raises ConfigError where no domain knows it."""
+    schema = load_schema()
+    domains = list(schema.domains.values()) if domain is None else [schema.domain(domain)]
+    found = tuple({name: None for each in domains for name, _ in relations_of_key(each, key)})
+    if not found:
+        known = {r.columns[0] for each in domains for r in each.facts.values() if r.columns}
+        raise ConfigError(
+            "there is no such relation", value=key, remedy=f"Known: {', '.join(sorted(known))}."
+        )
+    return found

@@ -1,14 +1,38 @@
-"""What a caller may choose: k, filters, diversity."""
+"""What a caller may choose: k, filters, what is left out, and the rules that reorder."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any, Literal, TypedDict, get_args
 
 from kgrec.config import FrozenModel
 from kgrec.errors import ConfigError
-from kgrec.retrieval.filters import Filter
+from kgrec.retrieval.conditions import Filter
+from kgrec.retrieval.request_id import RequestId
 
 Filters = Sequence[Filter | str]
+Likeness = Literal["model", "facts", "text"]
+
+MAX_EXCLUDED = 200
+"""Items that may be left out by name."""
+MAX_LIMITS = 10
+"""Quotas, and floors, that may be set."""
+MAX_BYTES = 4_500
+"""So long may all texts be together, for a request id holds them."""
+
+
+class KnobOptions(TypedDict, total=False):
+    """What a caller may choose beside k, filters and diversity; see `Knobs`."""
+
+    diversity_by: Likeness
+    novelty: float
+    calibration: float
+    calibrate_by: str
+    exclude: Sequence[str]
+    repeats: bool
+    quota: Sequence[str]
+    floor: Sequence[str]
 
 
 class Knobs(FrozenModel):
@@ -18,18 +42,73 @@ class Knobs(FrozenModel):
         k: how many items are shown.
         filters: conditions that all must hold, as `parse_filter` reads them.
         diversity: from 0, the order of the scores, to 1.
+        diversity_by: what makes two items alike: the model, shared facts, or words of the texts.
+        novelty: from 0, the order of the scores, to 1, the items with the fewest interactions.
+        calibration: from 0, the order of the scores, to 1, the history's own mix.
+        calibrate_by: the relation, or its column, over whose entities that mix is.
+        exclude: ids of items that are left out.
+        repeats: whether items of the history are candidates as well; not what was disliked.
+        quota: `RELATION:n`, at most n of each entity, or `FILTER:n`, at most n that pass it.
+        floor: `FILTER:n`, at least n that pass it, where there are so many.
+        offset: how many are shown on the pages before.
     """
 
     k: int = 10
     filters: tuple[str, ...] = ()
     diversity: float = 0.0
+    diversity_by: Likeness = "model"
+    novelty: float = 0.0
+    calibration: float = 0.0
+    calibrate_by: str = ""
+    exclude: tuple[str, ...] = ()
+    repeats: bool = False
+    quota: tuple[str, ...] = ()
+    floor: tuple[str, ...] = ()
+    offset: int = 0
 
     @classmethod
-    def of(cls, k: int, filters: Filters = (), diversity: float = 0.0) -> Knobs:
-        """Check the values; raises ConfigError for a `k` or a `diversity` of no use."""
+    def restored(cls, token: RequestId) -> Knobs:
+        """Return the knobs of a list; raises ConfigError where a value is of no use."""
+        more = KnobOptions(
+            **{name: getattr(token, name) for name in KnobOptions.__annotations__}  # type: ignore[typeddict-item]
+        )
+        found = cls.of(token.k, token.filters, token.diversity, more)
+        return found.model_copy(update={"offset": max(token.offset, 0)})
+
+    @classmethod
+    def of(
+        cls, k: int, filters: Filters = (), diversity: float = 0.0, more: KnobOptions | None = None
+    ) -> Knobs:
+        """Check the values; raises ConfigError for one of no use."""
         if k < 1:
             raise ConfigError("k must be 1 or more", value=k)
-        if not 0.0 <= diversity <= 1.0:
-            raise ConfigError("diversity must lie between 0 and 1", value=diversity)
-        texts = tuple(each if isinstance(each, str) else each.text for each in filters)
-        return cls(k=k, filters=texts, diversity=float(diversity))
+        values: dict[str, Any] = {"k": k, "diversity": diversity, **(more or {})}
+        for name in ("diversity", "novelty", "calibration"):
+            values[name] = float(values.get(name, 0.0))
+            if not 0.0 <= values[name] <= 1.0:
+                raise ConfigError(f"{name} must lie between 0 and 1", value=values[name])
+        values["filters"] = [each if isinstance(each, str) else each.text for each in filters]
+        for name, most in (("exclude", MAX_EXCLUDED), ("quota", MAX_LIMITS), ("floor", MAX_LIMITS)):
+            values[name] = tuple(dict.fromkeys(values.get(name, ())))
+            if len(values[name]) > most:
+                raise ConfigError(f"{name} takes at most {most}", value=len(values[name]))
+        if values.get("diversity_by", "model") not in get_args(Likeness):
+            known = ", ".join(get_args(Likeness))
+            raise ConfigError(
+                "items are not alike by this", value=values["diversity_by"], remedy=f"Give {known}."
+            )
+        if values["calibration"] and not values.get("calibrate_by"):
+            raise ConfigError(
+                "calibration needs a relation",
+                value=values["calibration"],
+                remedy="Name it in calibrate_by, such as genre.",
+            )
+        texts = [values[name] for name in ("filters", "exclude", "quota", "floor")]
+        length = len(json.dumps(texts, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        if length > MAX_BYTES:
+            raise ConfigError(
+                f"filters, exclude, quota and floor have at most {MAX_BYTES} bytes together",
+                value=length,
+                remedy="Leave out fewer items, or by a filter.",
+            )
+        return cls.model_validate({**values, "filters": tuple(values["filters"])})

@@ -18,13 +18,21 @@ from kgrec.retrieval.candidates import (
 )
 from kgrec.retrieval.context import Context
 from kgrec.retrieval.declared import NOTHING, Declared
-from kgrec.retrieval.filters import Filter, parse_filter, passing, passing_of
+from kgrec.retrieval.filters import (
+    Filter,
+    parse_filter,
+    parse_limit,
+    passing,
+    passing_of,
+    relations_of,
+)
 from kgrec.retrieval.history import History
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.query import Query
 from kgrec.retrieval.request_id import Purpose
 from kgrec.retrieval.snapshot import Snapshot
+from kgrec.retrieval.traits import Traits
 
 
 class QueryMaker:
@@ -60,12 +68,13 @@ class QueryMaker:
         declared: Declared = NOTHING,
         context: Context | None = None,
         snapshot: Snapshot | None = None,
+        traits: Traits | None = None,
     ) -> Query:
         """Make the query of a history, or of what is declared where there is none.
 
         Args:
             passed: which items the filters let pass, bool [I], where it is known.
-            with_priors, declared, context, snapshot: see `Query`.
+            with_priors, declared, context, snapshot, traits: see `Query`.
 
         Raises:
             ConfigError: a filter makes no sense.
@@ -80,22 +89,31 @@ class QueryMaker:
             scorer = live.team.scorer(history.histories)
         if in_memory(self.retrieval, live):
             catalogue = self.catalogues.of(live, snapshot)
-            left = history.unseen(live.team.items, catalogue.present)
-            named = catalogue.fingerprint
+            present, named = catalogue.present, catalogue.fingerprint
         else:
-            every = np.ones(len(live.team.items), dtype=np.bool_)
-            left, named = history.unseen(live.team.items, every), ""
+            present, named = np.ones(len(live.team.items), dtype=np.bool_), ""
+        left = history.unseen(live.team.items, present)
+        if knobs.repeats:
+            left[history.rows] = present[history.rows]
+        number = int(left.sum())
+        excluded = live.team.items.rows(knobs.exclude)
+        left[excluded[excluded >= 0]] = False
         if passed is not None:
             candidates = np.flatnonzero(left & passed)
         elif named:
             candidates = np.flatnonzero(left)
         elif isinstance(scorer, ProfileScorer):
             candidates = best_declared(
-                self.store, live, scorer, left, config=self.config, k=knobs.k
+                self.store, live, scorer, left, config=self.config, k=knobs.offset + knobs.k
             )
         else:
-            candidates = gather(self.store, live, history, scorer, config=self.config, k=knobs.k)
-        filtered = 0 if passed is None else int(left.sum()) - len(candidates)
+            reach = knobs.offset + knobs.k
+            found = gather(self.store, live, history, scorer, config=self.config, k=reach)
+            repeated = history.rows if knobs.repeats else found[:0]
+            candidates = np.union1d(found, repeated)
+            candidates = candidates[left[candidates]]
+        unlimited = passed is None and not named
+        filtered = number - int(left.sum() if unlimited else len(candidates))
         return Query(
             live,
             history,
@@ -104,6 +122,7 @@ class QueryMaker:
             user_id,
             scorer,
             candidates.astype(np.int64),
+            traits or Traits(self.store, live, snapshot),
             filtered,
             named,
             with_priors,
@@ -150,4 +169,11 @@ class QueryMaker:
 
     @staticmethod
     def _filters(live: LiveModel, knobs: Knobs) -> list[Filter]:
-        return [parse_filter(text, live.selection.domain) for text in knobs.filters]
+        domain = live.selection.domain
+        if knobs.calibrate_by:
+            relations_of(knobs.calibrate_by, domain)
+        for text in knobs.quota:
+            parse_limit(text, domain, each=True)
+        for text in knobs.floor:
+            parse_limit(text, domain)
+        return [parse_filter(text, domain) for text in knobs.filters]

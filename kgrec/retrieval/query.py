@@ -25,6 +25,7 @@ from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
 from kgrec.retrieval.snapshot import Snapshot
+from kgrec.retrieval.traits import Traits
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,7 @@ class Query:
         scorer: the history as the agents read it: weights, shares, alpha; or what is declared, as
             the profile reads it.
         candidates: rows, rising, int64 [C].
+        traits: what rules know of the items.
         filtered: how many unseen items the filters took away.
         catalogue: fingerprint of the items that the graph had, or empty; see `RequestId`.
         with_priors: False leaves out what is added whatever the history.
@@ -78,6 +80,7 @@ class Query:
     user_id: str | None
     scorer: Scorer | ProfileScorer
     candidates: IntArray
+    traits: Traits
     filtered: int = 0
     catalogue: str = ""
     with_priors: bool = True
@@ -132,12 +135,29 @@ class Query:
             self.declared,
         )
 
+    @property
+    def cursor(self) -> str | None:
+        """The token of the next page; None where no candidate is left for it."""
+        if self.knobs.offset + self.knobs.k >= len(self.candidates):
+            return None
+        return next_page(
+            self.live,
+            self.history,
+            self.knobs,
+            self.purpose,
+            self.user_id,
+            self.catalogue,
+            self.declared,
+        )
+
     def about(self, item_id: str) -> Query:
         """Return the query with an item as a candidate in any case, for its score and rank.
 
         A history item is removed from the history; an item that the filters exclude is included.
         """
         row = self.live.team.items.row(item_id)
+        if row in self.candidates:  # a repeat that the knobs allow, too
+            return self
         candidates = np.union1d(self.candidates, [row]).astype(np.int64)
         if item_id in self.history.seen_ids:
             history = self.history.without(item_id)
@@ -145,8 +165,6 @@ class Query:
             if not len(self.declared):
                 scorer = self.live.team.scorer(history.histories)
             return replace(self, history=history, scorer=scorer, candidates=candidates)
-        if len(candidates) == len(self.candidates):
-            return self
         return replace(self, candidates=candidates)
 
 
@@ -163,9 +181,7 @@ def request_id(
     return RequestId(
         model_id=live.model_id,
         query_time=history.query_time,
-        k=knobs.k,
-        filters=knobs.filters,
-        diversity=knobs.diversity,
+        **dict(knobs),
         purpose=purpose,
         user="" if user_id is None else user_hash(user_id),
         history=history.fingerprint,
@@ -173,3 +189,17 @@ def request_id(
         catalogue=catalogue,
         declared=declared.fingerprint,
     ).encode()
+
+
+def next_page(
+    live: LiveModel,
+    history: History,
+    knobs: Knobs,
+    purpose: Purpose,
+    user_id: str | None,
+    catalogue: str = "",
+    declared: Declared = NOTHING,
+) -> str:
+    """Return the token of the page after that of a query: the same query, later ranks."""
+    after = knobs.model_copy(update={"offset": knobs.offset + knobs.k})
+    return request_id(live, history, after, purpose, user_id, catalogue, declared)

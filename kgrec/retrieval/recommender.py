@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 from pydantic import Field
@@ -15,6 +16,7 @@ from kgrec.graph.store import GraphStore
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.candidates import CandidateConfig, Retrieval, in_memory
 from kgrec.retrieval.context import Context
+from kgrec.retrieval.continuation import history_then, page_token
 from kgrec.retrieval.declared import NOTHING, Declared, declared_reasons, read_declared
 from kgrec.retrieval.fallbacks import popular, related
 from kgrec.retrieval.history import (
@@ -23,7 +25,7 @@ from kgrec.retrieval.history import (
     current_time,
     with_session,
 )
-from kgrec.retrieval.knobs import Filters, Knobs
+from kgrec.retrieval.knobs import Filters, KnobOptions, Knobs
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.maker import QueryMaker
 from kgrec.retrieval.paths import FoundPath, PathConfig, find_paths
@@ -100,6 +102,7 @@ class Recommender:
         filters: Filters = (),
         diversity: float = 0.0,
         context: Context | None = None,
+        **more: Unpack[KnobOptions],
     ) -> RecommendationList:
         """Recommend items that a user has not seen.
 
@@ -112,12 +115,14 @@ class Recommender:
             filters: conditions, or their text as of `parse_filter`.
             diversity: from 0, the order of the scores, to 1.
             context: the query time, and events that the graph does not hold.
+            more: other knobs: `novelty`, `calibration` with `calibrate_by`, `diversity_by`,
+                `exclude`, `repeats`, `quota` and `floor`, as `Knobs` describes them.
 
         Raises:
             ModelError: no model is live, or it cannot be loaded.
-            ConfigError: `k`, `diversity` or a filter makes no sense.
+            ConfigError: `k`, a filter or another knob makes no sense.
         """
-        knobs, moment = Knobs.of(k, filters, diversity), at_moment(context)
+        knobs, moment = Knobs.of(k, filters, diversity, more), at_moment(context)
 
         def answer(state: GraphState) -> RecommendationList:
             live, done = state.live, state.interactions
@@ -143,13 +148,19 @@ class Recommender:
         return self._timed(answer, user_id)
 
     def recommend_for(
-        self, history: Sequence[str], k: int = 10, *, filters: Filters = (), diversity: float = 0.0
+        self,
+        history: Sequence[str],
+        k: int = 10,
+        *,
+        filters: Filters = (),
+        diversity: float = 0.0,
+        **more: Unpack[KnobOptions],
     ) -> RecommendationList:
         """Recommend to somebody unnamed, by ids of items, newest first; unknown ids are ignored.
 
         Raises what `recommend` raises.
         """
-        knobs, query_time = Knobs.of(k, filters, diversity), current_time()
+        knobs, query_time = Knobs.of(k, filters, diversity, more), current_time()
 
         def answer(state: GraphState) -> RecommendationList:
             live, events = state.live, self.events(history, state.snapshot)
@@ -160,6 +171,54 @@ class Recommender:
             return self._list(self.queries.make(live, known, knobs, "history", snapshot=snapshot))
 
         return self._timed(answer)
+
+    def next_page(
+        self, cursor: str, user_id: str | None = None, *, history: Sequence[str] = ()
+    ) -> RecommendationList:
+        """Recommend the items after those of a page, which none of the pages before has.
+
+        The query is that of the page: its model, history, moment and knobs. What the user has done
+        since is left out.
+
+        Args:
+            cursor: of the page.
+            user_id: of the page; None where it was for `history`.
+
+        Raises:
+            ConfigError: the cursor is broken, or of a list for somebody else.
+            ModelError: the model that made the page is gone.
+        """
+        token = page_token(cursor, user_id)
+        knobs = Knobs.restored(token)
+
+        def answer(state: GraphState) -> RecommendationList:
+            live = state.live
+            if live.model_id != token.model_id:
+                live = self.live.get(token.model_id)
+            done = state.interactions
+            if user_id is None:
+                done = self.events(history, state.snapshot)
+            selection = None if user_id is None else live.selection
+            then, _ = history_then(done or (), token, live.team.items, selection)
+            declared = NOTHING
+            if user_id is not None and not len(then):
+                declared = self.declared(live, user_id)
+            if not len(then) and not len(declared):
+                why: Fallback = "unknown_user" if done is None else "empty_history"
+                return popular(self.queries, live, then, knobs, why, token.purpose, user_id)
+            return self._list(
+                self.queries.make(
+                    live,
+                    then,
+                    knobs,
+                    token.purpose,
+                    user_id,
+                    declared=declared,
+                    snapshot=state.snapshot,
+                )
+            )
+
+        return self._timed(answer, NOBODY if user_id is None else user_id)
 
     def similar(self, item_id: str, k: int = 10, *, filters: Filters = ()) -> RecommendationList:
         """Return the items that an item contributes to most, whatever their popularity.
@@ -247,15 +306,17 @@ class Recommender:
             shown = picks(query, self.config.pool)
             positions = [pick.position for pick in shown]
             ids = query.ids(positions)
-            titles = self.titles(ids, query.snapshot)
-            if len(titles) == len(ids) or not left:
+            alike = [position for pick in shown for position in pick.alike]
+            titles = self.titles(list(dict.fromkeys([*ids, *query.ids(alike)])), query.snapshot)
+            if all(each in titles for each in ids) or not left:
                 break
             query = self.queries.made_anew(query)  # an item has left the graph
         reasons, parts = self._reasons(query, positions, titles)
-        named = {pick.position: titles.get(i, i) for pick, i in zip(shown, ids, strict=True)}
+        places = [*positions, *alike]
+        named = {n: titles.get(i, i) for n, i in zip(places, query.ids(places), strict=True)}
         items = tuple(
             Recommendation(
-                rank=n + 1,
+                rank=query.knobs.offset + n + 1,
                 item_id=item_id,
                 title=named[pick.position],
                 score=float(query.scored.scores[pick.position]),
@@ -263,7 +324,7 @@ class Recommender:
                 signed_shares=signed_shares(by_agent),
                 expected_value=None if parts.expected is None else float(parts.expected[n]),
                 reasons=reasons[n],
-                moves=moves(pick, n + 1, named),
+                moves=moves(pick, query.knobs.offset + n + 1, named),
             )
             for n, (pick, item_id, column) in enumerate(
                 zip(shown, ids, parts.by_agent.T.tolist(), strict=True)
@@ -274,6 +335,7 @@ class Recommender:
             model_id=query.live.model_id,
             vocabulary_hash=query.live.team.items.hash,
             request_id=query.request_id,
+            cursor=query.cursor if len(shown) == query.knobs.k else None,
             user_id=query.user_id,
             history=len(query.history),
             candidates=len(query.candidates),

@@ -87,6 +87,7 @@ class RecommendationList(Record):
 
     Attributes:
         request_id: an opaque token; an explanation that is given it is of this very list.
+        cursor: an opaque token from which the next page is made; None where nothing is left.
         user_id: None for an anonymous history.
         model_id, vocabulary_hash: the model that was live, and its items.
         fallback: why no history was scored, or None when one was; `profile` means that the
@@ -103,6 +104,7 @@ class RecommendationList(Record):
     model_id: str
     vocabulary_hash: str
     request_id: str = ""
+    cursor: str | None = None
     user_id: str | None = None
     fallback: Fallback | None = None
     history: int = 0

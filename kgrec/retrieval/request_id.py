@@ -34,8 +34,28 @@ _KEYS: dict[str, tuple[str, type]] = {
     "length": ("n", int),
     "catalogue": ("c", str),
     "declared": ("pr", str),
+    "diversity_by": ("db", str),
+    "novelty": ("nv", float),
+    "calibration": ("cf", float),
+    "calibrate_by": ("cb", str),
+    "exclude": ("x", list),
+    "repeats": ("r", bool),
+    "quota": ("q", list),
+    "floor": ("fl", list),
+    "offset": ("o", int),
 }
-_LATER = {"declared": ""}
+_LATER: dict[str, Any] = {
+    "declared": "",
+    "diversity_by": "model",
+    "novelty": 0.0,
+    "calibration": 0.0,
+    "calibrate_by": "",
+    "exclude": [],
+    "repeats": False,
+    "quota": [],
+    "floor": [],
+    "offset": 0,
+}
 """What tokens of earlier versions lack, and what that means."""
 
 
@@ -47,6 +67,8 @@ class RequestId:
         model_id: the model that answered.
         query_time: the query time, milliseconds since 1970.
         k, filters, diversity: as requested.
+        diversity_by, novelty, calibration, calibrate_by, exclude, repeats, quota, floor, offset:
+            as requested; see `Knobs`.
         purpose: for a user of the graph, for a history without a name, or items like one.
         user: `user_hash` of the user's id; empty where there is none.
         history: fingerprint of the history.
@@ -67,12 +89,23 @@ class RequestId:
     length: int
     catalogue: str
     declared: str = ""
+    diversity_by: str = "model"
+    novelty: float = 0.0
+    calibration: float = 0.0
+    calibrate_by: str = ""
+    exclude: tuple[str, ...] = ()
+    repeats: bool = False
+    quota: tuple[str, ...] = ()
+    floor: tuple[str, ...] = ()
+    offset: int = 0
 
     def encode(self) -> str:
         """Return the token."""
         values: dict[str, Any] = {"v": _VERSION}
-        values |= {key: getattr(self, name) for name, (key, _) in _KEYS.items()}
-        values["f"] = list(self.filters)
+        for name, (key, kind) in _KEYS.items():
+            value = kind(getattr(self, name))
+            if name not in _LATER or value != _LATER[name]:
+                values[key] = value
         text = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(_checksum(text) + text).decode().rstrip("=")
 
@@ -102,9 +135,10 @@ class RequestId:
             )
         found = {name: values.get(key, _LATER.get(name)) for name, (key, _) in _KEYS.items()}
         fits = all(type(found[name]) is kind for name, (_, kind) in _KEYS.items())
-        if not fits or not all(type(each) is str for each in found["filters"]):
+        lists = {name: tuple(each) for name, each in found.items() if type(each) is list}
+        if not fits or not all(type(each) is str for some in lists.values() for each in some):
             raise _broken(token)
-        return cls(**{**found, "filters": tuple(found["filters"])})
+        return cls(**{**found, **lists})
 
 
 def user_hash(user_id: str) -> str:

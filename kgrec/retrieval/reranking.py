@@ -2,24 +2,39 @@
 
 A rule is a `Reranker` and a line in `RERANKERS`; the rules run in that order, over the best `pool`
 items for each that is shown. Diversity is maximal marginal relevance (Carbonell and Goldstein 1998)
-over the scores, brought to [0, 1]; the similarity of two items is the team's own: what one
-contributes to the score of the other.
+over the scores, brought to [0, 1]; the similarity of two items is the team's own, or that of their
+facts or texts.
 """
 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrec.data.dataset import IntArray
-from kgrec.model.histories import Histories
-from kgrec.model.team import Team
+from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.query import Query
 from kgrec.retrieval.records import Move
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one rule did to the place of an item.
+
+    Attributes:
+        rule: name of the reranker.
+        before, after: places among the candidates, from 0.
+        why, nearest: as of the `Pick` that the rule returned.
+    """
+
+    rule: str
+    before: int
+    after: int
+    why: str | None = None
+    nearest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -32,39 +47,88 @@ class Pick:
         why: the rule's reason of the move; None leaves it to `nearest`.
         nearest: the position of the item above it that it is most similar to, where diversity
             moved it down; None where it did not.
+        steps: what each rule did to it, which `picks` keeps.
     """
 
     position: int
     rule: str | None = None
     why: str | None = None
     nearest: int | None = None
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def alike(self) -> tuple[int, ...]:
+        """The positions of the items that its steps name."""
+        return tuple(step.nearest for step in self.steps if step.nearest is not None)
 
 
 Reranker = Callable[[Query, list[Pick]], list[Pick]]
 """Reorders the best items of a query; returns them as they are where the knobs do not ask for it.
 
-The list shown is the first `query.knobs.k` of the result, so every pick of the input should be in
-it, once. What a rule moves it marks with its name and a reason.
+Every pick of the input should be in the result, once. What a rule moves it marks with its name and
+a reason. A rule with the name of a knob runs where that knob is set.
 """
 
 RERANKERS: dict[str, str] = {
     # name: module:function, a `Reranker`
+    "novelty": "kgrec.retrieval.novelty:by_novelty",
     "diversity": "kgrec.retrieval.reranking:by_diversity",
+    "calibration": "kgrec.retrieval.calibration:by_calibration",
+    "quota": "kgrec.retrieval.limits:by_quota",
+    "floor": "kgrec.retrieval.limits:by_floor",
 }
+LIMITS = ("quota", "floor")
+"""Rules that look further than the pool, since what they promise must hold where it can."""
+FURTHEST = 5_000
+"""So many of the best candidates are looked at by these."""
 
 
 def picks(query: Query, pool: int) -> list[Pick]:
-    """Pick the items that are shown, in their order.
+    """Pick the items of a page, in their order.
+
+    The candidates are reranked in blocks, so that no page repeats an item of another; with a quota
+    or a floor the other rules rerank the first block alone.
 
     Args:
-        pool: so many of the best for each item that is shown are reranked.
+        pool: a block has so many items for each that is shown.
     """
-    size = min(query.knobs.k * pool, len(query.scored))
-    found = [Pick(position) for position in range(size)]
-    for place in RERANKERS.values():
-        rerank: Reranker = pkgutil.resolve_name(place)
-        found = rerank(query, found)
-    return found[: query.knobs.k]
+    knobs, number = query.knobs, len(query.scored)
+    size, end = knobs.k * pool, min(knobs.offset + knobs.k, number)
+    rules = {name: place for name, place in RERANKERS.items() if _is_set(knobs, name)}
+    limited = [name for name in rules if name in LIMITS]
+    first = 0 if limited else knobs.offset // size * size
+    found: list[Pick] = []
+    for start in range(first, min(end, size) if limited else end, size):
+        block = [Pick(position) for position in range(start, min(start + size, number))]
+        for name, place in rules.items():
+            if name not in limited:
+                block = _reranked(query, block, name, place, start)
+        found += block
+    if limited:
+        found += [Pick(position) for position in range(len(found), min(number, FURTHEST))]
+        for name in limited:
+            found = _reranked(query, found, name, rules[name], 0)
+    return found[knobs.offset - first : knobs.offset - first + knobs.k]
+
+
+def _is_set(knobs: Knobs, name: str) -> bool:
+    return name not in Knobs.model_fields or bool(getattr(knobs, name))
+
+
+def _reranked(query: Query, ranked: list[Pick], name: str, place: str, first: int) -> list[Pick]:
+    """Run a rule and keep on record what it moved."""
+    rerank: Reranker = pkgutil.resolve_name(place)
+    before = {pick.position: n for n, pick in enumerate(ranked)}
+    found = []
+    for n, pick in enumerate(rerank(query, [Pick(pick.position) for pick in ranked])):
+        old = ranked[before[pick.position]]
+        steps, moved = old.steps, before[pick.position] != n
+        if moved:
+            ends = (first + before[pick.position], first + n)
+            steps += (Step(pick.rule or name, *ends, pick.why, pick.nearest),)
+        last = replace(pick, rule=pick.rule or name) if moved else old
+        found.append(replace(last, steps=steps))
+    return found
 
 
 def moves(pick: Pick, rank: int, titles: Mapping[int, str]) -> tuple[Move, ...]:
@@ -72,67 +136,68 @@ def moves(pick: Pick, rank: int, titles: Mapping[int, str]) -> tuple[Move, ...]:
 
     Args:
         rank: from 1, as shown.
-        titles: of the items that are shown, by their position in the order of scores.
+        titles: of the items that the picks name, by their position in the order of scores.
     """
-    if pick.rule is None or pick.position == rank - 1:
+    if pick.position == rank - 1:
         return ()
-    why = pick.why or "less like what stands above it"
-    if pick.nearest is not None:
-        why = f"alike: {titles[pick.nearest]}"
-    return (Move(rule=pick.rule, from_rank=pick.position + 1, to_rank=rank, why=why),)
+    found = []
+    for step in pick.steps:
+        why = step.why or "others moved past it, or made room"
+        if step.nearest is not None:
+            why = f"alike: {titles[step.nearest]}"
+        ranks = {"from_rank": step.before + 1, "to_rank": step.after + 1}
+        found.append(Move(rule=step.rule, why=why, **ranks))
+    return tuple(found)
+
+
+def worth(query: Query, ranked: Sequence[Pick]) -> NDArray[np.float64]:
+    """Return what the places of a ranking are worth: their scores, brought to [0, 1], [C].
+
+    The n-th place has the n-th best score, so a rule weighs its own aim against the order that the
+    rules before it made.
+    """
+    scores = np.sort(query.scored.scores[[pick.position for pick in ranked]])[::-1]
+    span = float(np.ptp(scores)) if len(scores) else 0.0
+    return (scores - scores.min()) / span if span > 0 else np.zeros(len(scores))
 
 
 def by_diversity(query: Query, ranked: list[Pick]) -> list[Pick]:
     """Trade score for dissimilarity by the diversity of the query; a `Reranker`."""
     diversity = query.knobs.diversity
-    if not diversity:
+    if not diversity or not ranked:
         return ranked
-    place = np.array([pick.position for pick in ranked], dtype=np.int64)
-    alike = likeness(query.live.team, query.scored.rows[place])
-    scores = query.scored.scores[place]
-    chosen = diversify(scores, alike, k=query.knobs.k, diversity=diversity)
+    likeness = pkgutil.resolve_name(f"kgrec.retrieval.likeness:by_{query.knobs.diversity_by}")
+    rows = query.scored.rows[[pick.position for pick in ranked]]
+    of = query.live.team if query.knobs.diversity_by == "model" else query.traits
+    alike: NDArray[np.float64] = likeness(of, rows)
+    chosen = diversify(worth(query, ranked), alike, diversity=diversity)
     found = []
     for to, index in enumerate(chosen):
-        above = chosen[:to]
-        nearest = max(above, key=lambda other: alike[index, other]) if index < to else None
-        near = None if nearest is None else ranked[nearest].position
-        found.append(Pick(ranked[index].position, "diversity", nearest=near))
+        position = ranked[index].position
+        if index < to:
+            above = chosen[:to]
+            nearest = ranked[above[int(np.argmax(alike[index, above]))]].position
+            found.append(Pick(position, "diversity", nearest=nearest))
+        else:
+            found.append(Pick(position, "diversity", "less like what stands above it"))
     return found
 
 
-def likeness(team: Team, rows: IntArray) -> NDArray[np.float64]:
-    """Return how alike items are, float64 [C, C] in [0, 1], symmetric, with ones on the diagonal.
-
-    The items are scored with themselves as the history; the contributions both ways, summed over
-    the agents, are divided by the largest.
-    """
-    scorer = team.scorer(Histories.one(rows, len(team.items)))
-    weights = scorer.contributions(rows, ranked=False).by_item.sum(axis=0)
-    weights = np.maximum(weights + weights.T, 0.0)
-    np.fill_diagonal(weights, 0.0)
-    largest = float(weights.max(initial=0.0))
-    alike = weights / largest if largest > 0 else weights
-    np.fill_diagonal(alike, 1.0)
-    return np.asarray(alike)
-
-
 def diversify(
-    scores: NDArray[np.float64], alike: NDArray[np.float64], *, k: int, diversity: float
+    scores: NDArray[np.float64], alike: NDArray[np.float64], *, diversity: float
 ) -> list[int]:
-    """Choose `k` items one after another and return their positions.
+    """Choose items one after another and return their places.
 
     Args:
-        scores: in falling order, [C].
+        scores: in falling order, in [0, 1], [C].
         alike: float64 [C, C] in [0, 1].
         diversity: 0 keeps the order of the scores, 1 uses unlikeness alone.
     """
-    span = float(np.ptp(scores)) if len(scores) else 0.0
-    worth = (scores - scores.min()) / span if span > 0 else np.zeros(len(scores))
     nearest = np.zeros(len(scores))
     left = np.ones(len(scores), dtype=np.bool_)
     chosen: list[int] = []
-    while len(chosen) < k and left.any():
-        gain = np.where(left, (1 - diversity) * worth - diversity * nearest, -np.inf)
+    for _ in range(len(scores)):
+        gain = np.where(left, (1 - diversity) * scores - diversity * nearest, -np.inf)
         best = int(np.argmax(gain))
         chosen.append(best)
         left[best] = False

@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from typing import Annotated, TypeGuard
 from urllib.parse import quote, unquote
 
-from fastapi import Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import AfterValidator
 from starlette.convertors import Convertor, register_url_convertor
 
 from kgrec.data.records import MAX_ID
+from kgrec.retrieval.knobs import MAX_EXCLUDED, MAX_LIMITS, KnobOptions, Likeness
 from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
 from kgrec.serving.config import MAX_K
 from kgrec.serving.problems import InvalidRequestError
-from kgrec.serving.schemas import WITHOUT_CONTROLS, Condition, without_controls
+from kgrec.serving.schemas import WITHOUT_CONTROLS, Condition, Id, without_controls
 
 _FAR = 2**63
 
@@ -117,3 +118,65 @@ RequestToken = Annotated[
 Diversity = Annotated[
     float, Query(ge=0, le=1, description="From 0, the order of the scores, to 1.")
 ]
+PageCursor = Annotated[
+    str | None,
+    Query(
+        max_length=MAX_TOKEN,
+        description="`cursor` of the page before, as it came: the same query, later ranks. The"
+        " other parameters are those of that page then, whatever is sent.",
+    ),
+]
+
+
+def _choices(
+    diversity_by: Annotated[
+        Likeness,
+        Query(description="What makes two items alike: the model, shared facts, or their texts."),
+    ] = "model",
+    novelty: Annotated[
+        float,
+        Query(ge=0, le=1, description="From 0, the order of the scores, to 1, the least popular."),
+    ] = 0.0,
+    calibration: Annotated[
+        float,
+        Query(ge=0, le=1, description="From 0 to 1, the history's own mix of `calibrate_by`."),
+    ] = 0.0,
+    calibrate_by: Annotated[
+        str, Query(max_length=100, description="A relation, such as `genre`.", examples=["genre"])
+    ] = "",
+    exclude: Annotated[
+        Sequence[Id], Query(max_length=MAX_EXCLUDED, description="Ids of items to leave out.")
+    ] = (),
+    repeats: Annotated[
+        bool,
+        Query(description="Whether items that were chosen before may come again."),
+    ] = False,
+    quota: Annotated[
+        Sequence[Condition],
+        Query(
+            max_length=MAX_LIMITS,
+            description="At most so many on a page: `director:1` of each director,"
+            " `genre=Drama:3` of what passes a filter.",
+        ),
+    ] = (),
+    floor: Annotated[
+        Sequence[Condition],
+        Query(
+            max_length=MAX_LIMITS,
+            description="At least so many on a page, where there are so many: `year>=2000:2`.",
+        ),
+    ] = (),
+) -> KnobOptions:
+    return KnobOptions(
+        diversity_by=diversity_by,
+        novelty=novelty,
+        calibration=calibration,
+        calibrate_by=calibrate_by,
+        exclude=exclude,
+        repeats=repeats,
+        quota=quota,
+        floor=floor,
+    )
+
+
+ChosenKnobs = Annotated[KnobOptions, Depends(_choices)]

@@ -7,10 +7,20 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from kgrec.explain.records import Explanation
+from kgrec.retrieval.knobs import KnobOptions
 from kgrec.retrieval.records import RecommendationList
 from kgrec.serving import catalogue
 from kgrec.serving.limits import expensive
-from kgrec.serving.parameters import Diversity, Filters, ItemId, K, RequestToken, UserId
+from kgrec.serving.parameters import (
+    ChosenKnobs,
+    Diversity,
+    Filters,
+    ItemId,
+    K,
+    PageCursor,
+    RequestToken,
+    UserId,
+)
 from kgrec.serving.schemas import AnonymousRequest, ExplanationRequest
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
@@ -33,9 +43,11 @@ def recommend(
     engine: CurrentEngine,
     telemetry: CurrentTelemetry,
     user_id: UserId,
+    more: ChosenKnobs,
     k: K = 10,
     filters: Filters = (),
     diversity: Diversity = 0.0,
+    cursor: PageCursor = None,
     fallback: Annotated[
         bool,
         Query(
@@ -43,8 +55,15 @@ def recommend(
         ),
     ] = True,
 ) -> RecommendationList:
-    """Recommend items that the user has not seen, from the history as it is at this moment."""
-    found = engine.recommender.recommend(user_id, k, filters=filters, diversity=diversity)
+    """Recommend items that the user has not seen, from the history as it is at this moment.
+
+    With the `cursor` of a list the answer is its next page, from the history as it was then.
+    """
+    recommender = engine.recommender
+    if cursor is not None:
+        found = recommender.next_page(cursor, user_id)
+    else:
+        found = recommender.recommend(user_id, k, filters=filters, diversity=diversity, **more)
     if found.fallback == "unknown_user" and not fallback:
         raise catalogue.unknown_user(user_id)
     return telemetry.count_list(found)
@@ -79,8 +98,21 @@ def recommend_for(
     Ids that the graph lacks are ignored; where none is left, the popular items come, marked as a
     fallback.
     """
+    if request.cursor is not None:
+        after = engine.recommender.next_page(request.cursor, history=request.history)
+        return telemetry.count_list(after)
+    more = KnobOptions(
+        diversity_by=request.diversity_by,
+        novelty=request.novelty,
+        calibration=request.calibration,
+        calibrate_by=request.calibrate_by,
+        exclude=request.exclude,
+        repeats=request.repeats,
+        quota=request.quota,
+        floor=request.floor,
+    )
     found = engine.recommender.recommend_for(
-        request.history, request.k, filters=request.filters, diversity=request.diversity
+        request.history, request.k, filters=request.filters, diversity=request.diversity, **more
     )
     return telemetry.count_list(found)
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from kgrec.data.records import MAX_AHEAD_MS, MAX_ID
 from kgrec.retrieval.filters import MAX_LENGTH
+from kgrec.retrieval.knobs import MAX_EXCLUDED, MAX_LIMITS, Likeness
 from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
 from kgrec.schema import load_schema
 from kgrec.serving.config import MAX_HISTORY, MAX_K
@@ -190,6 +191,41 @@ class AnonymousRequest(_Request):
         default=[], max_length=10, description="Conditions that all must hold, as `genre=Comedy`."
     )
     diversity: float = Field(default=0.0, ge=0, le=1, strict=True)
+    diversity_by: Likeness = Field(
+        default="model", description="What makes two items alike: the model, facts, or texts."
+    )
+    novelty: float = Field(default=0.0, ge=0, le=1, strict=True)
+    calibration: float = Field(default=0.0, ge=0, le=1, strict=True)
+    calibrate_by: str = Field(
+        default="", max_length=100, description="A relation.", examples=["genre"]
+    )
+    exclude: list[Id] = Field(
+        default=[],
+        max_length=MAX_EXCLUDED,
+        description="Ids of items to leave out.",
+        examples=[["181"]],
+    )
+    repeats: bool = Field(
+        default=False, strict=True, description="Whether items of the history may be recommended."
+    )
+    quota: list[Condition] = Field(
+        default=[],
+        max_length=MAX_LIMITS,
+        description="At most so many on a page.",
+        examples=[["director:1"]],
+    )
+    floor: list[Condition] = Field(
+        default=[],
+        max_length=MAX_LIMITS,
+        description="At least so many on a page, where there are so many.",
+        examples=[["genre=Drama:2"]],
+    )
+    cursor: str | None = Field(
+        default=None,
+        max_length=MAX_TOKEN,
+        description="`cursor` of the page before, for the same history; the knobs are its own.",
+        examples=[None],
+    )
 
 
 class ExplanationRequest(_Request):

@@ -56,6 +56,13 @@ def test_recommend(there: Planted, run: Run) -> None:
     assert (code, "passes the filters." in text) == (0, True)
     code, text, _ = run("recommend", user_id(1), "--diversity", "0.8")
     assert "diversity: from" in text
+    code, text, _ = run(
+        "recommend", user_id(1), "--novelty", "0.8", "--quota", "director:1", "--json"
+    )
+    found = json.loads(text)
+    assert {m["rule"] for item in found["items"] for m in item["moves"]} == {"novelty", "quota"}
+    code, text, _ = run("recommend", user_id(1), "--cursor", found["cursor"], "--json")
+    assert [item["rank"] for item in json.loads(text)["items"]] == list(range(11, 21))
 
 
 def test_an_unknown_user_gets_popular_items_and_a_note(there: Planted, run: Run) -> None:

@@ -95,6 +95,36 @@ def test_filters_and_diversity_reach_the_recommender(api: httpx.Client) -> None:
     assert problem["remedy"]
 
 
+def test_knobs_and_pages_reach_the_recommender(api: httpx.Client) -> None:
+    path = f"/v1/users/{USER}/recommendations"
+    knobs: dict[str, Any] = {
+        "k": 6,
+        "novelty": 0.2,
+        "calibration": 0.5,
+        "calibrate_by": "genre",
+        "quota": ["director:2"],
+        "floor": ["genre=Drama:1"],
+        "exclude": ["p0001", "p0005"],
+    }
+    found = get(api, path, **knobs)
+    after = get(api, path, cursor=found["cursor"])
+    shown = [item["item_id"] for page in (found, after) for item in page["items"]]
+    assert len(set(shown)) == len(shown) == 12
+    assert [item["rank"] for item in after["items"]] == list(range(7, 13))
+    assert {m["rule"] for item in found["items"] for m in item["moves"]} & {"novelty", "quota"}
+    why = f"{path}/{shown[-1]}/explanation"
+    assert get(api, why, request_id=after["request_id"])["list_rank"] == 12
+    assert get(api, path, 400, calibration=0.5)["remedy"]
+    assert get(api, "/v1/users/u0002/recommendations", 400, cursor=found["cursor"])["remedy"]
+    assert get(api, path, 422, novelty=2)
+    body = {"history": ["p0003", "p0007"], **knobs}
+    first = api.post("/v1/recommendations", json=body).json()
+    body = {"history": ["p0003", "p0007"], "cursor": first["cursor"]}
+    second = api.post("/v1/recommendations", json=body).json()
+    assert not {i["item_id"] for i in first["items"]} & {i["item_id"] for i in second["items"]}
+    assert len(second["items"]) == 6
+
+
 def test_contributions_of_an_explanation_sum_to_the_recommended_score(api: httpx.Client) -> None:
     best = get(api, f"/v1/users/{USER}/recommendations", k=1)["items"][0]
     path = f"/v1/users/{USER}/recommendations/{best['item_id']}/explanation"
