@@ -1,6 +1,6 @@
 """Kill the database and the server in turn while users write, and count what is lost.
 
-    python examples/benchmarks/faults.py [--kills 60] [--writers 2] [--pause 1.0]
+    python examples/benchmarks/faults.py [--kills 60] [--writers 2] [--pause 1.0] [--max-time 600]
 
 Starts `kgrec serve` over a graph of its own in a temporary home, sends feedback without pause, and
 kills (SIGKILL) in turn the database, the API server, the database with its supervisor, and all of
@@ -49,7 +49,7 @@ def main() -> int:
         trial = Trial(home)
         trial.start()
         try:
-            report = trial.run(options.kills, options.writers, options.pause)
+            report = trial.run(options.kills, options.writers, options.pause, options.max_time)
         finally:
             trial.stop()
         report |= _lost(home, trial.acknowledged)
@@ -89,8 +89,9 @@ class Trial:
             self._server.terminate()
             self._server.wait(60)
 
-    def run(self, kills: int, writers: int, pause: float) -> dict[str, Any]:
-        """Kill so many times and return what was measured."""
+    def run(self, kills: int, writers: int, pause: float, most: float) -> dict[str, Any]:
+        """Kill so many times, or for so many seconds, and return what was measured."""
+        end = time.monotonic() + most
         self.first_answer()
         threads = [threading.Thread(target=self._write, args=[n]) for n in range(writers)]
         for thread in threads:
@@ -98,6 +99,8 @@ class Trial:
         rng = np.random.default_rng(7)
         seconds: dict[str, list[float]] = defaultdict(list)
         for number in range(kills):
+            if time.monotonic() > end:
+                break
             time.sleep(pause * (0.5 + rng.random()))
             kind = KINDS[number % len(KINDS)]
             begun = time.monotonic()
@@ -109,7 +112,8 @@ class Trial:
             thread.join()
         every = [one for found in seconds.values() for one in found]
         return {
-            "kills": kills,
+            "kills": len(every),
+            "load": round(os.getloadavg()[1], 1),
             "first_answer_s": {"all": _summary(every)}
             | {kind: _summary(found) for kind, found in seconds.items()},
             "statuses": {str(status): count for status, count in sorted(self.statuses.items())},
@@ -250,6 +254,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--writers", type=int, default=2)
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between two kills")
+    parser.add_argument("--max-time", type=float, default=7200.0, help="seconds of kills at most")
     return parser.parse_args()
 
 
