@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import webbrowser
 from enum import StrEnum
@@ -11,6 +12,8 @@ import typer
 from rich.markup import escape
 
 from kgrec.cli.console import out
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class LogFormat(StrEnum):
@@ -29,6 +32,9 @@ def serve(
         str, typer.Option(help="Address to listen on; beyond this machine with API keys only.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 means a free one.")] = 8000,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that answer; about one a core.")
+    ] = 1,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     log_format: Annotated[
         LogFormat, typer.Option(help="text: warnings. json: a line for each request as well.")
@@ -39,8 +45,10 @@ def serve(
     `kgrec keys create` makes a key with a role; without any the server listens on this machine
     only. Plain keys in KGREC_API_KEYS, such as read:KEY1,write:KEY2,admin:KEY3, work as well.
 
-    Example: kgrec serve --port 8000 --open
+    Example: kgrec serve --port 8000 --workers 2 --open
     """
+    for name in _THREADS:  # requests are what runs side by side, not the parts of one of them
+        os.environ.setdefault(name, "1")
     from kgrec.config import load_settings
     from kgrec.serving.server import serve as run
     from kgrec.serving.telemetry import configure_logs
@@ -52,5 +60,7 @@ def serve(
         if open_page:
             threading.Timer(0.5, webbrowser.open, [f"{url}/"]).start()
 
+    if log_format is LogFormat.JSON:
+        os.environ["KGREC_LOG_FORMAT"] = "json"  # for the workers
     configure_logs(as_json=log_format is LogFormat.JSON)
-    run(load_settings(), host, port, on_start=started)
+    run(load_settings(), host, port, workers=workers, on_start=started)

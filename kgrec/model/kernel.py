@@ -136,7 +136,8 @@ class Kernel:
         """Return the squared length of each history's summed rows, float64 [B]."""
         assert self.rows is not None  # noqa: S101 - the caller looked
         if weighted.shape[0] == 1:  # a sparse product costs far more than the sum it is here
-            row = np.asarray(self.rows[weighted.indices].T @ weighted.data, dtype=np.float64)
+            owner, column, weight = entries_of(self.rows, weighted.indices)
+            row = np.bincount(column, weighted.data[owner] * weight, minlength=self.num_items)
             return np.array([np.square(row).sum()])
         summed = sp.csr_matrix(weighted @ self.rows, dtype=np.float64)
         return np.asarray(summed.multiply(summed).sum(axis=1), dtype=np.float64).ravel()
@@ -208,7 +209,8 @@ class Kernel:
                 block = factors[begin : begin + _BLOCK].astype(np.float64)
                 scores[begin : begin + _BLOCK] = np.einsum("cd,d->c", block, query)
         if self.rows is not None:
-            summed = self.rows[items].T @ values
+            owner, column, weight = entries_of(self.rows, items)
+            summed = np.bincount(column, values[owner] * weight, minlength=self.num_items)
             scores += summed if candidates is None else summed[candidates]
         return scores
 
@@ -243,7 +245,14 @@ class Kernel:
             f = self.history_factors[items].astype(np.float64)
             similarity += f @ self.item_factors[candidates].astype(np.float64).T
         if self.rows is not None and (source is None or source in self.sources("rows")):
-            similarity += self.rows[items][:, candidates].toarray()
+            owner, column, weight = entries_of(self.rows, items)
+            place = np.full(self.num_items, -1, dtype=np.int64)
+            place[candidates] = np.arange(len(candidates))
+            if np.any(place[candidates] != np.arange(len(candidates))):  # one of them stands twice
+                return similarity + self.rows[items][:, candidates].toarray()
+            wanted = place[column]
+            kept = wanted >= 0
+            similarity[owner[kept], wanted[kept]] += weight[kept]
         return similarity
 
     @property
@@ -258,6 +267,24 @@ class Kernel:
         if part != "prior" and self.agent == "linear" and self.chosen.get("knowledge"):
             return ("interactions", "facts")
         return _USUAL_SOURCES.get(self.agent, {}).get(part, ("interactions",))
+
+
+def entries_of(
+    matrix: sp.csr_matrix, rows: IntArray
+) -> tuple[IntArray, IntArray, NDArray[np.floating[Any]]]:
+    """Return the entries of some rows of a CSR matrix, row after row.
+
+    As fancy indexing, without the checks that make it take longer than what is done with it.
+
+    Returns:
+        position in `rows`, column and value of each entry, [N].
+    """
+    start = matrix.indptr[rows]
+    length = matrix.indptr[rows + 1] - start
+    ends = np.cumsum(length)
+    owner = np.repeat(np.arange(len(rows)), length)
+    entry = np.arange(ends[-1] if len(ends) else 0) + np.repeat(start - ends + length, length)
+    return owner, matrix.indices[entry], matrix.data[entry]
 
 
 def mean_kernel(kernels: Sequence[Kernel]) -> Kernel:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
+import os
 import resource
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from kgrec.config import Settings
 from kgrec.errors import ConfigError, GraphReadOnlyError, ModelError
 from kgrec.graph.setup import ensure_schema
+from kgrec.graph.store import GraphStore
 from kgrec.serving.app import create_app
 from kgrec.serving.config import ServingConfig
-from kgrec.serving.connections import protocol_for
+from kgrec.serving.connections import BoundedProtocol, protocol_for
 from kgrec.serving.keys import KeyRing, check_address
 from kgrec.serving.service import Service
+from kgrec.serving.telemetry import configure_logs
 
 logger = logging.getLogger("kgrec.serving")
 
@@ -33,6 +39,7 @@ def serve(
     port: int,
     *,
     config: ServingConfig | None = None,
+    workers: int = 1,
     on_start: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Serve until a signal ends it.
@@ -40,6 +47,9 @@ def serve(
     Args:
         host: address or name to listen on; beyond this machine only with API keys.
         port: 0 means a free one.
+        config: limits, of one process.
+        workers: so many processes answer; one that ends is started again. Those beyond the first
+            read settings from the environment and have the usual limits.
         on_start: called with the address of the page once connections are accepted.
 
     Raises:
@@ -53,6 +63,10 @@ def serve(
             "KGREC_API_KEYS holds plain keys, which go on working; `kgrec keys create` makes keys"
             " that are stored as hashes, rotated and revoked"
         )
+    if workers > 1:
+        with listen(host, port) as bound:
+            _serve_by_workers(settings, bound, workers, lambda: on_start(url_of(host, bound)))
+        return
     with listen(host, port) as bound:
         app = create_app(settings, config)
         try:
@@ -61,6 +75,42 @@ def serve(
             uvicorn.Server(server_config(app, config or ServingConfig())).run(sockets=[bound])
         finally:
             app.state.service.close()
+
+
+def _serve_by_workers(
+    settings: Settings, bound: socket.socket, workers: int, on_start: Callable[[], None]
+) -> None:
+    """Have several processes accept connections at one socket until a signal ends them."""
+    limits = ServingConfig()
+    service = Service(settings, limits.time_limit_s)
+    try:  # the graph is up, and what is wrong with it is said once, before any worker starts
+        with service.lease() as engine:
+            _prepare_schema(engine.store)
+    finally:
+        service.close()
+    _allow_files(limits.max_connections)
+    config = uvicorn.Config(
+        "kgrec.serving.server:worker_app",
+        factory=True,
+        workers=workers,
+        http=BoundedProtocol,
+        log_level=logging.WARNING,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=limits.keep_alive_s,
+        timeout_graceful_shutdown=math.ceil(limits.time_limit_s) + 1,
+    )
+    on_start()
+    options: dict[str, Any] = {"sockets": [bound]}
+    if "target" in inspect.signature(Multiprocess).parameters:  # uvicorn before 0.40
+        options["target"] = uvicorn.Server(config).run
+    Multiprocess(config, **options).run()
+
+
+def worker_app() -> FastAPI:
+    """Build the application of one worker, by settings of the environment."""
+    configure_logs(as_json=os.environ.get("KGREC_LOG_FORMAT") == "json")
+    return create_app()
 
 
 def server_config(app: FastAPI, limits: ServingConfig) -> uvicorn.Config:
@@ -97,13 +147,17 @@ def _allow_files(connections: int) -> None:
         )
 
 
+def _prepare_schema(store: GraphStore) -> None:
+    try:
+        ensure_schema(store)
+    except GraphReadOnlyError:
+        logger.warning("The user of the graph may not write: there can be no feedback")
+
+
 def _warm(service: Service) -> None:
     """Open the graph and load the model, so that the first request finds both."""
     with service.lease() as engine:
-        try:
-            ensure_schema(engine.store)
-        except GraphReadOnlyError:
-            logger.warning("The user of the graph may not write: there can be no feedback")
+        _prepare_schema(engine.store)
         try:
             engine.recommender.live.current()
         except ModelError as error:

@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import httpx
+import psutil
 
 from kgrec.model.team import Team
 
@@ -111,3 +113,45 @@ def test_without_a_graph_it_does_not_start(home: Path) -> None:
     refused = run("--port", "0", home=home, KGREC_GRAPH_URI="bolt://127.0.0.1:1")
     assert refused.returncode == 6
     assert "Traceback" not in refused.stderr
+
+
+def test_several_workers_answer_and_one_that_is_killed_comes_back(team: Team, home: Path) -> None:
+    environment = {**_clean(), "KGREC_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*COMMAND, "--port", "0", "--workers", "2"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_listen_to_interrupts,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+        assert found
+        with httpx.Client(base_url=found[0], timeout=60) as client:
+            assert client.get("/v1/model").json()["model_id"] == "serving"
+        workers = _workers(process.pid)
+        assert len(workers) == 2
+        workers[0].kill()
+        workers[0].wait(30)
+        deadline = time.monotonic() + 60
+        while len(_workers(process.pid)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert len(_workers(process.pid)) == 2
+        for _ in range(4):
+            answer = httpx.get(f"{found[0]}/v1/model", timeout=60)
+            assert answer.json()["model_id"] == "serving"
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        assert not _workers(process.pid)
+        assert "Traceback" not in process.stderr.read()
+
+
+def _workers(parent: int) -> list[psutil.Process]:
+    """Return the processes that answer; another child keeps track of what they share."""
+    try:
+        children = psutil.Process(parent).children()
+    except psutil.NoSuchProcess:
+        return []
+    return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
