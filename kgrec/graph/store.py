@@ -38,8 +38,7 @@ logging.getLogger("neo4j").addHandler(logging.NullHandler())
 _SCHEMES = frozenset({"bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"})
 _NONE: Mapping[str, str] = {}
 
-CATALOGUE = "catalogue"
-"""The name of the `Revision` that counts changes of items, entities, facts and links."""
+CATALOGUE = "catalogue"  # the `Revision` that counts changes of items, entities, facts and links
 
 
 class StoreConfig(FrozenModel):
@@ -137,8 +136,7 @@ class GraphStore:
     ) -> list[Row]:
         """Return every row of a statement file, read in one read-only transaction.
 
-        It is sent alone, which is half of the way of a transaction that is begun and committed;
-        after an error that passes, it is tried again in such a transaction.
+        It is sent alone, and again as a transaction after an error that passes.
 
         Args:
             statement: file below `graph_schema/cypher/`, without ending.
@@ -153,9 +151,8 @@ class GraphStore:
         text = _text(statement, slots, parameters)
         with translated(self.address.uri):
             try:
-                return self._read_once(
-                    neo4j.Query(text, timeout=bounded(self.config.read_timeout)), parameters
-                )
+                timeout = bounded(self.config.read_timeout)
+                return self._read_once(neo4j.Query(text, timeout=timeout), parameters)
             except (neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError) as error:
                 if not error.is_retryable():
                     raise
@@ -179,7 +176,7 @@ class GraphStore:
         Args:
             steps: (statement, slots, parameters) each, as of `write`.
 
-        What changes the catalogue counts up its revision in the same transaction.
+        What changes the catalogue counts up its revision in it.
 
         Returns:
             The rows of each step.

@@ -249,7 +249,8 @@ class Kernel:
             place = np.full(self.num_items, -1, dtype=np.int64)
             place[candidates] = np.arange(len(candidates))
             if np.any(place[candidates] != np.arange(len(candidates))):  # one of them stands twice
-                return similarity + self.rows[items][:, candidates].toarray()
+                similarity += self.rows[items][:, candidates].toarray()
+                return similarity
             wanted = place[column]
             kept = wanted >= 0
             similarity[owner[kept], wanted[kept]] += weight[kept]

@@ -83,7 +83,7 @@ def _serve_by_workers(
     """Have several processes accept connections at one socket until a signal ends them."""
     limits = ServingConfig()
     service = Service(settings, limits.time_limit_s)
-    try:  # the graph is up, and what is wrong with it is said once, before any worker starts
+    try:  # the graph is up, or its error comes once, before any worker starts
         with service.lease() as engine:
             _prepare_schema(engine.store)
     finally:
