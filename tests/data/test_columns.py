@@ -136,7 +136,7 @@ def test_an_odd_cell_that_can_be_spared_is_reported_and_spared(tmp_path: Path) -
         ("1,2,9,881250949", "value lies outside 1 to 5"),
         (",2,3,881250949", "user_id is missing"),
         ("1,null,3,881250949", "item_id is missing"),
-        ("1,2,3,99999999999", "at lies in the future"),
+        ("1,2,3,99999999999", "at lies in the future (without a zone it is read as UTC)"),
         ("1,2,3,-1", "at lies before 1970"),
     ],
 )

@@ -173,7 +173,7 @@ def test_rows_that_cannot_be_used_are_set_aside_with_their_lines(
         (4, "77", "there is no such item"),
         (5, "b\\udcffb", "bytes that are not UTF-8"),
         (6, "", "user_id is missing"),
-        (7, "99999999999", "at lies in the future"),
+        (7, "99999999999", "at lies in the future (without a zone it is read as UTC)"),
         (8, "bob,1,4", "4 cells are expected, here are 3"),
     }
     values = "MATCH (:User {user_id: 'bob'})-[x:INTERACTED]->() RETURN x.value AS v"
