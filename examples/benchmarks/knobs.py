@@ -1,6 +1,6 @@
 """Measure what each knob costs in NDCG and what it brings.
 
-    python examples/benchmarks/knobs.py [--users 300] [--k 10] [--seed 1]
+    python examples/benchmarks/knobs.py [--users 300] [--k 10] [--only novelty …] [--seed 1]
 
 Reads the graph of KGREC_HOME and writes nothing into it. The last fifth of the positive
 interactions of each user, by time, is held out; a team of the linear agent alone learns from the
@@ -97,6 +97,8 @@ def main() -> None:
         print(f"{'':26}  NDCG@{options.k}  difference         diversity information", end=" ")
         print("miscalibration same western moved   ms")
         for name, (diversity, more) in SETTINGS.items():
+            if name != "plain" and not any(word in name for word in options.only):
+                continue
             gains, others = bench.measure(Knobs.of(options.k, (), diversity, more))
             plain = gains if plain is None else plain
             change = gains - plain
@@ -198,6 +200,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--users", type=int, default=300)
     parser.add_argument("--k", type=int, default=10)
+    parser.add_argument("--only", nargs="+", default=[""], help="settings that hold these words")
     parser.add_argument("--domain", default="movies")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()

@@ -161,7 +161,7 @@ def as_record(
     by = [NamedItem(item_id=query.ids([n])[0], title=titles[n]) for n in passing]
     return Counterfactual(
         removed=tuple(NamedItem(item_id=e.item_id, title=e.title) for e in removed),
-        k=query.knobs.k,
+        k=query.knobs.offset + query.knobs.k,
         rank_after=removal.rank_after,
         score_after=removal.score_after,
         replaced_by=by[0] if by else None,

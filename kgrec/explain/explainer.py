@@ -257,11 +257,12 @@ class Explainer:
         live, knobs, scored = query.live, query.knobs, query.scored
         position = scored.position(live.team.items.row(item_id))
         parts = query.contributions([position])
-        others = max(self.config.counterfactual.others, 2 * knobs.k) if search else 0
+        reach = knobs.offset + knobs.k  # the page, and those before it
+        others = max(self.config.counterfactual.others, 2 * reach) if search else 0
         rescoring = Rescoring.of_query(query, position, others)
         removal = None
         if rescoring is not None and search:
-            removal = smallest_removal(rescoring, k=knobs.k, config=self.config.counterfactual)
+            removal = smallest_removal(rescoring, k=reach, config=self.config.counterfactual)
         personal = len(query.history) or len(query.declared)
         shown = picks(query, self.recommender.config.pool) if query is listed and personal else []
         place = next((n for n, pick in enumerate(shown) if pick.position == position), None)

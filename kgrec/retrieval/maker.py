@@ -104,11 +104,11 @@ class QueryMaker:
             candidates = np.flatnonzero(left)
         elif isinstance(scorer, ProfileScorer):
             candidates = best_declared(
-                self.store, live, scorer, left, config=self.config, k=knobs.offset + knobs.k
+                self.store, live, scorer, left, config=self.config, k=knobs.k
             )
         else:
-            reach = knobs.offset + knobs.k
-            found = gather(self.store, live, history, scorer, config=self.config, k=reach)
+            # The same for each page, or an item that a larger number finds would shift them.
+            found = gather(self.store, live, history, scorer, config=self.config, k=knobs.k)
             repeated = history.rows if knobs.repeats else found[:0]
             candidates = np.union1d(found, repeated)
             candidates = candidates[left[candidates]]
@@ -122,13 +122,13 @@ class QueryMaker:
             user_id,
             scorer,
             candidates.astype(np.int64),
-            traits or Traits(self.store, live, snapshot),
             filtered,
             named,
             with_priors,
             declared,
             context or Context(time=history.query_time),
             snapshot,
+            traits or Traits(self.store, live, snapshot),
         )
 
     def made_anew(self, query: Query) -> Query:

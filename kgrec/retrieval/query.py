@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrec.data.dataset import IntArray
+from kgrec.errors import ConfigError
 from kgrec.model.profile import ProfileScorer
 from kgrec.model.scorer import Contributions, Scorer
 from kgrec.retrieval.context import Context
@@ -63,7 +64,6 @@ class Query:
         scorer: the history as the agents read it: weights, shares, alpha; or what is declared, as
             the profile reads it.
         candidates: rows, rising, int64 [C].
-        traits: what rules know of the items.
         filtered: how many unseen items the filters took away.
         catalogue: fingerprint of the items that the graph had, or empty; see `RequestId`.
         with_priors: False leaves out what is added whatever the history.
@@ -71,6 +71,8 @@ class Query:
         context: what was known of the moment of asking.
         snapshot: the catalogue in memory, as of the revision that the query found; None where
             the graph is read.
+        item_traits: what rules know of the items; None of a query without a graph, which no rule
+            but diversity by the model can rerank.
     """
 
     live: LiveModel
@@ -80,13 +82,13 @@ class Query:
     user_id: str | None
     scorer: Scorer | ProfileScorer
     candidates: IntArray
-    traits: Traits
     filtered: int = 0
     catalogue: str = ""
     with_priors: bool = True
     declared: Declared = NOTHING
     context: Context = field(default_factory=Context)
     snapshot: Snapshot | None = None
+    item_traits: Traits | None = None
 
     @cached_property
     def scored(self) -> Scored:
@@ -134,6 +136,13 @@ class Query:
             self.catalogue,
             self.declared,
         )
+
+    @property
+    def traits(self) -> Traits:
+        """What rules know of the items; raises ConfigError of a query without a graph."""
+        if self.item_traits is None:
+            raise ConfigError("the query has no graph", remedy="Make it with a QueryMaker.")
+        return self.item_traits
 
     @property
     def cursor(self) -> str | None:

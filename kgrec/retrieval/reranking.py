@@ -71,7 +71,7 @@ a reason. A rule with the name of a knob runs where that knob is set.
 
 RERANKERS: dict[str, str] = {
     # name: module:function, a `Reranker`
-    "novelty": "kgrec.retrieval.novelty:by_novelty",
+    "novelty": "kgrec.retrieval.reranking:by_novelty",
     "diversity": "kgrec.retrieval.reranking:by_diversity",
     "calibration": "kgrec.retrieval.calibration:by_calibration",
     "quota": "kgrec.retrieval.limits:by_quota",
@@ -159,6 +159,26 @@ def worth(query: Query, ranked: Sequence[Pick]) -> NDArray[np.float64]:
     scores = np.sort(query.scored.scores[[pick.position for pick in ranked]])[::-1]
     span = float(np.ptp(scores)) if len(scores) else 0.0
     return (scores - scores.min()) / span if span > 0 else np.zeros(len(scores))
+
+
+def by_novelty(query: Query, ranked: list[Pick]) -> list[Pick]:
+    """Trade score for self-information by the novelty of the query; a `Reranker`.
+
+    Vargas and Castells (2011), "Rank and relevance in novelty and diversity metrics": -log2 of the
+    share of interactions that an item has, with one more for each, so that none is infinite. Both
+    sides are brought to [0, 1] over the items that are reranked.
+    """
+    novelty = query.knobs.novelty
+    if not novelty or not ranked:
+        return ranked
+    counts = query.traits.interactions(query.scored.rows[[pick.position for pick in ranked]])
+    surprise = -np.log2(counts + 1.0)
+    span = float(np.ptp(surprise))
+    new = (surprise - surprise.min()) / span if span > 0 else np.zeros(len(ranked))
+    order = np.argsort(-((1 - novelty) * worth(query, ranked) + novelty * new), kind="stable")
+    return [
+        Pick(ranked[n].position, "novelty", f"{counts[n]} interactions") for n in order.tolist()
+    ]
 
 
 def by_diversity(query: Query, ranked: list[Pick]) -> list[Pick]:
