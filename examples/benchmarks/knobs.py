@@ -82,7 +82,9 @@ def main() -> None:
         data = read_dataset(store, Selection(domain=options.domain))
         train, held = split(data)
         begun = time.perf_counter()
-        config = TeamConfig(agents=("linear",), coordinator={"gate": {"use": "never"}})
+        config = TeamConfig.model_validate(
+            {"agents": ("linear",), "coordinator": {"gate": {"use": "never"}}}
+        )
         team = fit_team(train, None, config)
         known = replace(team, config={"selection": Selection(domain=options.domain).model_dump()})
         print(f"{data.num_users} users, {data.num_items} items, {len(train.interactions)} to learn")
