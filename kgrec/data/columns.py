@@ -9,6 +9,7 @@ from typing import Any
 
 from kgrec.config import FrozenModel
 from kgrec.data import sources as guesses
+from kgrec.data.availability import AVAILABILITY
 from kgrec.data.sources import Kind, Source
 from kgrec.data.tables import Table
 from kgrec.errors import ConfigError, DataError
@@ -198,12 +199,19 @@ def _properties(
     if source.kind in ("interactions", "relations"):
         return ()
     known = domain.item_properties if source.kind == "catalog" else {}
+    always = AVAILABILITY if source.kind == "catalog" else {}
     words = guesses.role_names(source, domain)
     named = {column: role for role, column in source.columns.items() if role not in words}
-    found = [_property(table, column, name, known, guessed=False) for column, name in named.items()]
+    found = [
+        _property(table, column, name, {**known, **always}, guessed=False)
+        for column, name in named.items()
+    ]
     wanted = source.properties
     for column in table.columns:
         if column in used or column in named:
+            continue
+        if guesses.snake(column) in always:  # under no name that merely ends like it
+            found.append(_property(table, column, guesses.snake(column), always, guessed=True))
             continue
         name = guesses.property_name(column, known) if wanted is None else guesses.snake(column)
         keep = (name in known or source.kind == "users") if wanted is None else column in wanted
@@ -211,7 +219,7 @@ def _properties(
             found.append(_property(table, column, name, known, guessed=wanted is None))
     kinds: dict[Kind, NodeKind] = {"catalog": "item", "entities": "entity"}
     label = core.label_of(kinds.get(source.kind, "user"))
-    reserved = {core.keys[label], *core.properties[label]}
+    reserved = {core.keys[label], *core.properties[label]} - always.keys()
     usable = []
     for role in found:
         if _IDENTIFIER.fullmatch(role.becomes) and role.becomes not in reserved:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kgrec.data.availability import AVAILABILITY, parse_availability
 from kgrec.data.columns import ColumnPlan
 from kgrec.data.records import (
     MAX_ID,
@@ -151,8 +152,11 @@ class RowParser:
     def _properties(self, cells: Mapping[str, Any], report: Report) -> dict[str, Value]:
         properties: dict[str, Value] = {}
         for role in self.plan.properties:
-            cell = cells.get(role.column)
-            value = _spared(parse_property, report, cell, role.becomes, role.type or "string")
+            cell, name = cells.get(role.column), role.becomes
+            if self.source.kind == "catalog" and name in AVAILABILITY:
+                value = _spared(parse_availability, report, cell, name)
+            else:
+                value = _spared(parse_property, report, cell, name, role.type or "string")
             if value is not None:
                 properties[role.becomes] = value
         return properties

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from kgrec.schema import NodeKind
 
-Value = str | int | float | bool | tuple[str, ...]
+Value = str | int | float | bool | datetime | tuple[str, ...]
 """What a property of a node may be."""
 
 MAX_ID = 512
@@ -211,8 +211,7 @@ _NULL_TEXTS = frozenset({"", "\\N", "NaN"})
 MAX_AHEAD_MS = 300_000
 """How far a time may lie ahead: clocks differ, and what lies further would outlive later events."""
 _WHOLE = re.compile(r"[+-]?[0-9]+")
-_MOST_DIGITS = 19
-_INT64 = 2**63
+_MOST_DIGITS, _INT64 = 19, 2**63
 # Largest count of each unit that is still a time before the year 5138, coarsest first.
 _UNITS = ((1e11, 1000.0), (1e14, 1.0), (1e17, 1e-3), (1e20, 1e-6))
 
@@ -268,6 +267,14 @@ def parse_value(value: Any, role: str) -> float | None:
 
 
 def parse_time(value: Any, role: str) -> int:
+    """Return `parse_moment` of a time that must not lie in the future."""
+    at = parse_moment(value, role)
+    if at > time.time() * 1000 + MAX_AHEAD_MS:
+        raise CellError(f"{role} lies in the future (without a zone it is read as UTC)", value)
+    return at
+
+
+def parse_moment(value: Any, role: str) -> int:
     """Return milliseconds since 1970 in UTC, 0 for an empty cell or 0: unknown.
 
     Numbers count seconds, or milliseconds, microseconds or nanoseconds when they are that large.
@@ -275,10 +282,9 @@ def parse_time(value: Any, role: str) -> int:
     """
     if value is None or value == 0:
         return 0
-    if isinstance(value, datetime):
-        return _checked(_milliseconds(value), value, role)
     if isinstance(value, date):
-        return _checked(_milliseconds(datetime(value.year, value.month, value.day)), value, role)
+        at = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
+        return _checked(_milliseconds(at), value, role)
     text = str(value).strip()
     if text in {"", "0"}:
         return 0
@@ -391,6 +397,4 @@ def _milliseconds(moment: datetime) -> int:
 def _checked(at: int, value: object, role: str) -> int:
     if at < 0:
         raise CellError(f"{role} lies before 1970", value)
-    if at > time.time() * 1000 + MAX_AHEAD_MS:
-        raise CellError(f"{role} lies in the future (without a zone it is read as UTC)", value)
     return at

@@ -233,6 +233,7 @@ class Explainer:
             request.user_id,
             declared=declared,
             snapshot=request.state.snapshot,
+            now=history.query_time,  # what has expired since the list was made is part of it
         )
 
     def _model(self, token: RequestId, live: LiveModel) -> tuple[LiveModel, tuple[Change, ...]]:

@@ -30,6 +30,9 @@ DECLARED_A_PAGE = 1_000
 POOL = 10
 """Of so many for each that is shown the diversity rule chooses, as in a single list."""
 
+_REST_S = 1.0
+"""Seconds in which it is not read again which items are available."""
+
 
 class BatchReport(FrozenModel):
     """What a batch did.
@@ -85,7 +88,7 @@ def recommend_all(
         ConfigError: `k`, a filter or another knob makes no sense.
     """
     knobs, query_time = Knobs.of(k, filters, diversity, more), current_time()
-    queries = QueryMaker(store, "memory")
+    queries = QueryMaker(store, "memory", rest_s=_REST_S)
     passed, traits = queries.passed(live, knobs), Traits(store, live)
     users = [user for page in user_pages(store) for user in page["ids"]]
     none = as_history((), live.team.items, live.selection, query_time=query_time)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kgrec.retrieval.history import History
+from kgrec.retrieval.availability import span
+from kgrec.retrieval.history import History, current_time
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.maker import QueryMaker
@@ -28,12 +29,14 @@ def popular(
     seen = history.seen_ids | set(knobs.exclude)
     if knobs.repeats:
         seen -= set(history.ids) - set(knobs.exclude)
-    end = knobs.offset + knobs.k
+    end, moments = knobs.offset + knobs.k, span((history.query_time, current_time()))
     if passed is None:
-        rows = queries.store.read("recommend/popular", seen=list(seen), limit=end + 1, label=label)
+        rows = queries.store.read(
+            "recommend/popular", seen=list(seen), limit=end + 1, label=label, **moments
+        )
     else:
         rows = queries.store.read(
-            "recommend/popularity_of", items=sorted(passed - seen), label=label
+            "recommend/popularity_of", items=sorted(passed - seen), label=label, **moments
         )
         rows.sort(key=lambda row: (-row["interactions"], row["item_id"]))
     best = rows[knobs.offset : end]
@@ -67,6 +70,7 @@ def related(
         max_degree=max_degree,
         among=None if passed is None else sorted(passed),
         limit=knobs.k,
+        **span((history.query_time, current_time())),
     )
     words = ["shares " + ", ".join(row["entities"][:3]) for row in rows]
     found = _fallback(

@@ -26,7 +26,7 @@ from kgrec.retrieval.filters import (
     passing_of,
     relations_of,
 )
-from kgrec.retrieval.history import History
+from kgrec.retrieval.history import History, current_time
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.query import Query
@@ -42,6 +42,7 @@ class QueryMaker:
         store: the graph.
         retrieval: where candidates come from; see `RecommenderConfig`.
         config: how many come from the graph.
+        rest_s: see `Catalogues`.
     """
 
     def __init__(
@@ -49,11 +50,12 @@ class QueryMaker:
         store: GraphStore,
         retrieval: Retrieval = "auto",
         config: CandidateConfig | None = None,
+        rest_s: float = 0.0,
     ) -> None:
         self.store = store
         self.retrieval = retrieval
         self.config = config or CandidateConfig()
-        self.catalogues = Catalogues(store)
+        self.catalogues = Catalogues(store, rest_s)
 
     def make(
         self,
@@ -69,12 +71,15 @@ class QueryMaker:
         context: Context | None = None,
         snapshot: Snapshot | None = None,
         traits: Traits | None = None,
+        now: int | None = None,
     ) -> Query:
         """Make the query of a history, or of what is declared where there is none.
 
         Args:
             passed: which items the filters let pass, bool [I], where it is known.
             with_priors, declared, context, snapshot, traits: see `Query`.
+            now: candidates are available at this moment and at the query time; milliseconds since
+                1970, the present when absent.
 
         Raises:
             ConfigError: a filter makes no sense.
@@ -87,11 +92,14 @@ class QueryMaker:
             scorer = ProfileScorer(profile, declared.rows)
         else:
             scorer = live.team.scorer(history.histories)
+        moments = (history.query_time, current_time() if now is None else now)
         if in_memory(self.retrieval, live):
             catalogue = self.catalogues.of(live, snapshot)
-            present, named = catalogue.present, catalogue.fingerprint
+            present, named = catalogue.shown(moments), catalogue.fingerprint
         else:
-            present, named = np.ones(len(live.team.items), dtype=np.bool_), ""
+            windows = self.catalogues.restrictions(snapshot).of_items(live.team.items)
+            every = np.ones(len(live.team.items), dtype=np.bool_)
+            present, named = every if windows is None else windows.open_at(moments), ""
         left = history.unseen(live.team.items, present)
         if knobs.repeats:
             left[history.rows] = present[history.rows]
@@ -108,7 +116,16 @@ class QueryMaker:
             )
         else:
             # The same for each page, or an item that a larger number finds would shift them.
-            found = gather(self.store, live, history, scorer, config=self.config, k=knobs.k)
+            found = gather(
+                self.store,
+                live,
+                history,
+                scorer,
+                left,
+                config=self.config,
+                k=knobs.k,
+                moments=moments,
+            )
             repeated = history.rows if knobs.repeats else found[:0]
             candidates = np.union1d(found, repeated)
             candidates = candidates[left[candidates]]

@@ -17,6 +17,7 @@ from kgrec.data.dataset import IntArray
 from kgrec.graph.pages import entity_pages, fact_pages, item_pages, item_properties, type_of
 from kgrec.graph.pages import relation_types as read_relation_types
 from kgrec.graph.store import CATALOGUE, GraphStore
+from kgrec.retrieval.availability import NONE, Restrictions, read_restrictions
 from kgrec.retrieval.knowledge_path import PathNode
 from kgrec.retrieval.neighbourhood import Edge, Place
 from kgrec.schema import NodeKind, load_schema
@@ -92,6 +93,7 @@ class Snapshot:
         words: relation types, sources and evidence.
         values: of the domains' item properties, by name: float64 [I] with NaN where there is none,
             or a list of strings and None.
+        restrictions: items that are not shown at all times.
     """
 
     revision: int
@@ -99,6 +101,7 @@ class Snapshot:
     ties: Mapping[tuple[NodeKind, NodeKind], Ties]
     words: Sequence[str]
     values: Mapping[str, NDArray[np.float64] | list[str | None]]
+    restrictions: Restrictions = NONE
     _edges: dict[tuple[Place, NodeKind], list[Edge]] = field(default_factory=dict)
 
     def titles(self, ids: Iterable[str]) -> dict[str, str]:
@@ -211,7 +214,8 @@ class Snapshot:
 
 def read_revision(store: GraphStore) -> int:
     """Return the number of the revision that the catalogue has; 0 where it has none."""
-    return int(store.read("recommend/state", user_id="", revision=CATALOGUE)[0]["revision"] or 0)
+    rows = store.read("recommend/revision", revision=CATALOGUE)
+    return int(rows[0]["number"]) if rows else 0
 
 
 def read_snapshot(store: GraphStore) -> Snapshot:
@@ -235,7 +239,8 @@ def read_snapshot(store: GraphStore) -> Snapshot:
     nodes: dict[NodeKind, Nodes] = {"item": items, "entity": entities}
     words = _Words()
     ties = _read_ties(store, nodes, words)
-    return Snapshot(revision, nodes, ties, words.known, _columns(names, values))
+    columns, restrictions = _columns(names, values), read_restrictions(store)
+    return Snapshot(revision, nodes, ties, words.known, columns, restrictions)
 
 
 class _Words:

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from kgrec.data.availability import AVAILABILITY, is_available
 from kgrec.errors import NotFoundError
+from kgrec.graph.statements import plain
 from kgrec.graph.store import GraphStore
 from kgrec.schema import load_schema
 from kgrec.serving import parameters as cursors
@@ -72,7 +74,7 @@ def find_items(store: GraphStore, words: str, limit: int, cursor: str | None) ->
         reached = skip + limit
         position = [reached] if len(rows) > limit and reached < _MAX_OFFSET else []
     following = cursors.encode(position) if position else None
-    found = [ItemSummary(item_id=row["item_id"], title=row["title"]) for row in rows[:limit]]
+    found = [ItemSummary.model_validate(row) for row in rows[:limit]]
     return Page[ItemSummary](items=found, next=following)
 
 
@@ -93,17 +95,22 @@ def read_item(store: GraphStore, item_id: str) -> Item:
     """Return an item with its facts; raises NotFoundError."""
     domains = load_schema().domains.values()
     names = sorted({name for domain in domains for name in domain.item_properties})
-    rows = store.read("serving/item", item_id=item_id, properties=names)
+    rows = store.read("serving/item", item_id=item_id, properties=[*names, *AVAILABILITY])
     if not rows:
         raise unknown_item(item_id)
     row = rows[0]
+    values = dict(zip([*names, *AVAILABILITY], map(plain, row["values"]), strict=True))
+    limits: dict[str, Any] = {name: values.pop(name) for name in AVAILABILITY}
     facts = store.read("serving/facts", item_id=item_id, limit=_MAX_FACTS)
     return Item(
         item_id=row["item_id"],
         title=row["title"],
         description=row["description"],
         type=_type(row["labels"], load_schema().labels.item),
-        properties=_plain(dict(zip(names, row["values"], strict=True))),
+        available=is_available(**limits),
+        available_from=limits["available_from"],
+        expires_at=limits["expires_at"],
+        properties=_plain(values),
         interactions=row["interactions"],
         facts=[_fact(fact) for fact in facts],
     )

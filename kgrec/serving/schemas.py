@@ -58,6 +58,7 @@ class ItemSummary(Answer):
 
     item_id: str = Field(examples=["50"])
     title: str = Field(examples=["Star Wars (1977)"])
+    available: bool = Field(default=True, description="Whether it may be recommended now.")
 
 
 class ItemFact(Answer):
@@ -78,6 +79,12 @@ class Item(ItemSummary):
 
     description: str = ""
     type: str = Field(examples=["Movie"])
+    available_from: datetime | None = Field(
+        default=None, description="The first moment at which it may be recommended."
+    )
+    expires_at: datetime | None = Field(
+        default=None, description="From this moment on it is not recommended any more."
+    )
     properties: dict[str, Value] = Field(default={}, examples=[{"year": 1977}])
     interactions: int = Field(examples=[583])
     facts: list[ItemFact] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from kgrec.cli.ingest import described
 from kgrec.data.records import FactRecord
 from kgrec.data.rejects import read_rejects
 from kgrec.errors import DataError
+from kgrec.graph.statements import plain
 from kgrec.graph.store import GraphStore
 from kgrec.stages.loading import interactions
 from kgrec.stages.loading.facts import fact_changes
@@ -298,3 +300,35 @@ def test_a_source_may_become_less_sure_of_what_it_says(load: Load, empty_store: 
     assert rows(empty_store, found) == [[0.4]]
     again = fact_changes(empty_store, [fact.link], "run-x", withdraw=withdraw)
     assert again.steps == []
+
+
+def test_a_catalogue_hides_items_and_takes_them_out_of_stored_lists(
+    load: Load, empty_store: GraphStore
+) -> None:
+    load("catalog", FILMS)
+    query = "UNWIND $ids AS id MATCH (i:Item {item_id: id}) CREATE (:User {user_id: 'u' + id})"
+    empty_store.query(
+        f"{query}-[:RECOMMENDED {{rank: 1}}]->(i)", {"ids": ["1", "2", "3"]}, writing=True
+    )
+    table = """movie_id,available,available_from,expires_at
+1,false,,
+2,true,2031-05-06,1936483200
+3,perhaps,never,
+"""
+    summary = load("catalog", table)
+    assert (summary.updated, summary.unchanged, summary.cells_rejected) == (2, 1, 2)
+    assert load("catalog", table).updated == 0
+    names = ("available", "available_from", "expires_at")
+    found = {
+        item: [plain(one) for one in values]
+        for item, values in rows(
+            empty_store,
+            f"MATCH (i:Item) RETURN i.item_id, [{', '.join(f'i.{name}' for name in names)}]",
+        )
+    }
+    assert found["1"] == [False, None, None]
+    limits = [datetime(2031, 5, 6, tzinfo=UTC), datetime(2031, 5, 14, tzinfo=UTC)]
+    assert found["2"] == [True, *limits]
+    assert found["3"] == [None, None, None]
+    stored = rows(empty_store, "MATCH (:User)-[:RECOMMENDED]->(i) RETURN i.item_id AS id")
+    assert sorted(item for (item,) in stored) == ["2", "3"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kgrec.data.records import EntityRecord, ItemRecord, UserRecord, Value
+from kgrec.graph.statements import plain
 from kgrec.graph.store import GraphStore, Step
 from kgrec.stages.loading.facts import (
     Head,
@@ -101,6 +102,9 @@ class ItemLoader:
             steps.append(("ingest/create_items", {"item_type": self.item_type}, {"items": new}))
         if rows:
             steps.append(("ingest/set_items", {}, {"rows": rows}))
+        hidden = [item.item_id for item in changed if item.properties.get("available") is False]
+        if hidden:
+            steps.append(("recommend/delete_recommended_items", {}, {"items": hidden}))
         return steps
 
 
@@ -108,7 +112,7 @@ def differs(properties: Mapping[str, Value], known: Mapping[str, Any] | None) ->
     """Return whether the graph holds other values; what a row leaves out does not count."""
     if known is None:
         return True
-    return any(known.get(name) != value for name, value in sendable(properties).items())
+    return any(plain(known.get(name)) != value for name, value in sendable(properties).items())
 
 
 def sendable(properties: Mapping[str, Value]) -> dict[str, Any]:
