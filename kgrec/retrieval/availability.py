@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,7 @@ def read_restrictions(store: GraphStore) -> Restrictions:
     return Restrictions(row["items"], windows)
 
 
-def span(moments: Sequence[int]) -> dict[str, datetime]:
+def span(moments: Sequence[int]) -> dict[str, Any]:
     """Return the parameters `first` and `last` of a statement that leaves hidden items out.
 
     Args:
