@@ -81,13 +81,13 @@ def change(
     nothing: dict[str, object] = dict.fromkeys(("available", "available_from", "expires_at"))
     now = datetime.now(UTC)
     found = {item: dict(nothing) for item, values in hidden.items() if any_set(values)}
+    limits: list[dict[str, object]] = [
+        {"available": False},
+        {"available_from": now + timedelta(days=1)},
+        {"expires_at": now},
+    ]
     for n, number in enumerate(rng.choice(ITEMS, CHANGED, replace=False).tolist()):
-        limit: dict[str, object] = [
-            {"available": False},
-            {"available_from": now + timedelta(days=1)},
-            {"expires_at": now},
-        ][n % 3]
-        found[item_id(number)] = nothing | limit
+        found[item_id(number)] = nothing | limits[n % 3]
     return found
 
 
