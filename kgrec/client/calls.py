@@ -26,6 +26,7 @@ from kgrec.serving.schemas import (
     HistoryEntry,
     Item,
     ItemSummary,
+    ItemsWritten,
     Model,
     Page,
     Readiness,
@@ -220,6 +221,25 @@ def items(q: str = "", *, limit: int = 20, cursor: str | None = None) -> Call[Pa
 def item(item_id: str) -> Call[Item]:
     """Return an item with every fact of the graph about it."""
     return Call("GET", "/v1/items/{item_id}", Item, {"item_id": item_id})
+
+
+def put_items(
+    items: Sequence[Mapping[str, Any]], *, domain: str | None = None, source: str = "api"
+) -> Call[ItemsWritten]:
+    """Create items, and change those that are there, by fields named as a catalogue's columns."""
+    query = {"domain": domain, "source": source}
+    return Call("POST", "/v1/items", ItemsWritten, query=query, body=[dict(one) for one in items])
+
+
+def change_item(item_id: str, fields: Mapping[str, Any], *, source: str = "api") -> Call[Item]:
+    """Change some fields of an item; None empties one."""
+    path = {"item_id": item_id}
+    return Call("PATCH", "/v1/items/{item_id}", Item, path, {"source": source}, dict(fields))
+
+
+def delete_item(item_id: str) -> Call[None]:
+    """Remove an item, its facts and what users did with it."""
+    return Call("DELETE", "/v1/items/{item_id}", None, {"item_id": item_id})
 
 
 def entities(

@@ -26,6 +26,7 @@ from kgrec.serving.problems import (
 
 logger = logging.getLogger("kgrec.serving")
 
+_MEDIA_TYPES = frozenset({"application/json", "application/x-ndjson"})
 HEALTH = frozenset({"/healthz", "/readyz"})
 """Paths that are answered however many requests are under way."""
 
@@ -232,7 +233,7 @@ async def _until_left(receive: Receive) -> Message:
 def _check_media_type(scope: Scope) -> None:
     """Refuse what is not declared as JSON: a page of elsewhere may send that unasked, JSON not."""
     declared = Headers(scope=scope).get("content-type", "")
-    if declared.partition(";")[0].strip().lower() != "application/json":
+    if declared.partition(";")[0].strip().lower() not in _MEDIA_TYPES:
         raise MediaTypeError(
             "the body of a request must be JSON",
             value=declared or None,

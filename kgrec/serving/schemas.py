@@ -90,6 +90,39 @@ class Item(ItemSummary):
     facts: list[ItemFact] = []
 
 
+MAX_REJECTS = 100
+"""Rejects that an answer names."""
+
+
+class RejectedItem(Answer):
+    """A row, or a cell of a row, that was set aside."""
+
+    line: int = Field(description="Number of the row, from 1.", examples=[3])
+    value: str = Field(examples=["soon"])
+    reason: str = Field(examples=["expires_at is not a time"])
+    row_kept: bool = Field(description="Whether only the cell was left out.")
+
+
+class ItemsWritten(Answer):
+    """What became of the rows: each was created, updated, unchanged or rejected."""
+
+    created: int = Field(examples=[1])
+    updated: int = Field(examples=[0])
+    unchanged: int = Field(examples=[0])
+    rejected: int = Field(description="Rows that were set aside.", examples=[0])
+    rejected_cells: int = Field(
+        description="Cells that were left out of rows that were kept.", examples=[0]
+    )
+    facts: int = Field(description="Facts that were created or changed.", examples=[2])
+    withdrawn: int = Field(description="Facts that the rows no longer hold.", examples=[0])
+    entities: int = Field(description="Entities that facts created.", examples=[1])
+    untrained: int | None = Field(
+        description="Items that the live model does not know; null without a model.", examples=[1]
+    )
+    rejects: list[RejectedItem] = Field(default=[], description=f"The first {MAX_REJECTS}.")
+    unused: list[str] = Field(default=[], description="Fields that are not read.", examples=[[]])
+
+
 class Feedback(Answer):
     """What is now in the graph."""
 
