@@ -36,7 +36,7 @@ def popular(
         )
     else:
         rows = queries.store.read(
-            "recommend/popularity_of", items=sorted(passed - seen), label=label, **moments
+            "recommend/popular_among", items=sorted(passed - seen), label=label, **moments
         )
         rows.sort(key=lambda row: (-row["interactions"], row["item_id"]))
     best = rows[knobs.offset : end]

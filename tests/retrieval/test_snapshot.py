@@ -28,7 +28,7 @@ def resident(live: Planted) -> Recommender:
 
 
 def plain(answer: Any) -> dict[str, Any]:
-    left_out = {"milliseconds", "request_id"}  # the moment of asking is in the id
+    left_out = {"milliseconds", "request_id", "cursor"}  # the moment of asking is in both
     return dict(answer.model_dump(mode="json", exclude=left_out))
 
 

@@ -163,7 +163,7 @@ def test_an_anonymous_history_is_enough(api: httpx.Client) -> None:
 
 def test_items_are_found_by_words_and_by_unfinished_words(api: httpx.Client) -> None:
     exact = get(api, "/v1/items", q="Film 042", limit=5)["items"]
-    assert exact[0] == {"item_id": item_id(42), "title": "Film 042"}
+    assert exact[0] == {"item_id": item_id(42), "title": "Film 042", "available": True}
     begun = get(api, "/v1/items", q="fil", limit=5)
     assert len(begun["items"]) == 5
     assert len(walk(api, "/v1/items", q="fil", limit=50)) == 160
