@@ -77,7 +77,7 @@ class History:
         """
         return self.query_time // HOUR * HOUR
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Return 12 hexadecimal digits over items, kinds, values and times, in their order."""
         rows = [(e.item_id, e.kind, float(e.value), e.at) for e in self.seen]
