@@ -11,6 +11,7 @@ from urllib.parse import quote
 from kgrec.explain.records import Explanation
 from kgrec.retrieval.knobs import KnobOptions
 from kgrec.retrieval.records import RecommendationList
+from kgrec.retrieval.visitor import Visitor
 from kgrec.schema import NodeKind
 from kgrec.serving.graph_answers import (
     EntityDetails,
@@ -117,7 +118,7 @@ def explain(
 
 
 def recommend_for(
-    history: Sequence[str],
+    visitor: Visitor | Sequence[str],
     *,
     k: int = 10,
     filters: Sequence[str] = (),
@@ -125,25 +126,28 @@ def recommend_for(
     cursor: str | None = None,
     **more: Unpack[KnobOptions],
 ) -> Call[RecommendationList]:
-    """Recommend from the ids of a history, the newest first, that no user stands for.
+    """Recommend to a visitor, or from the ids of a history, the newest first.
 
     `cursor` and `more` are as for `recommend`.
     """
-    body = {"history": list(history), "k": k, "filters": list(filters), "diversity": diversity}
+    body = Visitor.of(visitor).model_dump(mode="json") | {
+        "k": k,
+        "filters": list(filters),
+        "diversity": diversity,
+    }
     body |= {**_listed(more), "cursor": cursor}
     return Call("POST", "/v1/recommendations", RecommendationList, body=body)
 
 
 def explain_for(
-    history: Sequence[str],
+    visitor: Visitor | Sequence[str],
     item_id: str,
     *,
     request_id: str | None = None,
     counterfactual: bool = False,
 ) -> Call[Explanation]:
-    """Explain an item of a list that was made from a history that no user stands for."""
-    body = {
-        "history": list(history),
+    """Explain an item of a list that was made for a visitor, described as for the list."""
+    body = Visitor.of(visitor).model_dump(mode="json") | {
         "item_id": item_id,
         "request_id": request_id,
         "counterfactual": counterfactual,

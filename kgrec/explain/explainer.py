@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from pydantic import Field
 
 from kgrec.config import FrozenModel
-from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError, NotFoundError
 from kgrec.explain.attribution import Rescoring, agent_shares, declared_shares, history_shares
 from kgrec.explain.changes import history_changes
@@ -28,7 +27,7 @@ from kgrec.explain.sentences import (
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.continuation import history_then
 from kgrec.retrieval.declared import NOTHING, declared_reasons
-from kgrec.retrieval.history import Event, History, as_history
+from kgrec.retrieval.history import Event, History, as_history, current_time
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.paths import FoundPath, PathConfig, find_paths
@@ -39,6 +38,7 @@ from kgrec.retrieval.records import Move, Reason
 from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
 from kgrec.retrieval.reranking import moves, picks
 from kgrec.retrieval.state import GraphState
+from kgrec.retrieval.visitor import Visitor
 
 
 class ExplainerConfig(FrozenModel):
@@ -67,6 +67,7 @@ class _Request:
     purpose: Purpose
     user_id: str | None
     token: RequestId | None
+    visitor: Visitor = field(default_factory=Visitor)
 
     @property
     def knobs(self) -> Knobs | None:
@@ -136,7 +137,7 @@ class Explainer:
 
     def explain_for(
         self,
-        history: Sequence[str],
+        visitor: Visitor | Sequence[str],
         item_id: str,
         request_id: str | None = None,
         *,
@@ -145,7 +146,7 @@ class Explainer:
         """Say why an item is recommended for a history without a name; see `explain`.
 
         Args:
-            history: ids of items, newest first, as `Recommender.recommend_for` takes them.
+            visitor: as `Recommender.recommend_for` takes it.
         """
         begun = time.perf_counter()
         token = None if request_id is None else RequestId.decode(request_id)
@@ -155,8 +156,11 @@ class Explainer:
                 remedy="Give `request_id` of the list that was made for this history.",
             )
         state = self.recommender.state()
-        events = self.recommender.events(history, state.snapshot)
-        query, changed = self._query(_Request(state, events, "history", None, token))
+        given = Visitor.of(visitor)
+        titles = self.recommender.titles(given.item_ids, state.snapshot)
+        then = current_time() if token is None else token.query_time
+        events = given.interactions(titles, then)
+        query, changed = self._query(_Request(state, events, "history", None, token, given))
         return self._explained(query, changed, item_id, begun, counterfactual)
 
     def find_item(self, text: str) -> str:
@@ -205,12 +209,12 @@ class Explainer:
         token = request.token
         if token is None:
             live = request.state.live
-            history = as_history(request.interactions, live.team.items, _selection(live, request))
+            history = as_history(request.interactions, live.team.items, live.selection)
             knobs = Knobs(k=self.config.k)
             return self._made(live, history, knobs, request), ()
         live, changed = self._model(token, request.state.live)
-        selection = _selection(live, request)
-        history, later = history_then(request.interactions, token, live.team.items, selection)
+        events, selection = request.interactions, live.selection
+        history, later = history_then(events, token, live.team.items, selection)
         changed += history_changes(history, later, token)
         query = self._made(live, history, request.knobs or Knobs(k=self.config.k), request)
         if query.declared.fingerprint != token.declared and not len(history):
@@ -222,9 +226,13 @@ class Explainer:
         return query, changed
 
     def _made(self, live: LiveModel, history: History, knobs: Knobs, request: _Request) -> Query:
-        queries, declared = self.recommender.queries, NOTHING
-        if not len(history) and request.user_id is not None:
-            declared = self.recommender.declared(live, request.user_id)
+        queries, declared, snapshot = self.recommender.queries, NOTHING, request.state.snapshot
+        if not len(history):
+            declared = (
+                request.visitor.declared(self.store, live, snapshot)
+                if request.user_id is None
+                else self.recommender.declared(live, request.user_id)
+            )
         return queries.make(
             live,
             history,
@@ -232,7 +240,7 @@ class Explainer:
             request.purpose,
             request.user_id,
             declared=declared,
-            snapshot=request.state.snapshot,
+            snapshot=snapshot,
             now=history.query_time,  # what has expired since the list was made is part of it
         )
 
@@ -376,8 +384,3 @@ class Explainer:
                 kept.append(path)
                 over[entity] += 1
         return kept
-
-
-def _selection(live: LiveModel, request: _Request) -> Selection | None:
-    """Return which interactions are positive; every item of a history without a name is."""
-    return live.selection if request.purpose == "user" else None

@@ -136,7 +136,7 @@ class Kernel:
         """Return the squared length of each history's summed rows, float64 [B]."""
         assert self.rows is not None  # noqa: S101 - the caller looked
         if weighted.shape[0] == 1:  # a sparse product costs far more than the sum it is here
-            owner, column, weight = entries_of(self.rows, weighted.indices)
+            owner, column, weight = entries_of(self.rows, weighted.indices.astype(np.int64))
             row = np.bincount(column, weighted.data[owner] * weight, minlength=self.num_items)
             return np.array([np.square(row).sum()])
         summed = sp.csr_matrix(weighted @ self.rows, dtype=np.float64)

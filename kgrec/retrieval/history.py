@@ -123,6 +123,12 @@ def current_time() -> int:
     return int(time.time() * 1000)
 
 
+def at_moment(context: Context | None) -> Context:
+    """Return a context whose moment is known: now, where the caller names none."""
+    given = context or Context()
+    return given if given.time is not None else given.model_copy(update={"time": current_time()})
+
+
 def interactions_of(columns: Mapping[str, Sequence[Any]]) -> list[Event]:
     """Return the interactions of one user, newest first.
 

@@ -22,6 +22,7 @@ from kgrec.retrieval.fallbacks import popular, related
 from kgrec.retrieval.history import (
     Event,
     as_history,
+    at_moment,
     current_time,
     with_session,
 )
@@ -42,6 +43,7 @@ from kgrec.retrieval.reranking import moves, picks
 from kgrec.retrieval.resident import Resident
 from kgrec.retrieval.snapshot import Snapshot
 from kgrec.retrieval.state import NOBODY, GraphState, read_state
+from kgrec.retrieval.visitor import Visitor
 
 _TRIES = 3
 """So often a list is made anew where items left the graph meanwhile."""
@@ -106,9 +108,8 @@ class Recommender:
     ) -> RecommendationList:
         """Recommend items that a user has not seen.
 
-        One without a history that the model knows gets items by declared properties and liked
-        entities, where the model has a profile that knows them; else, and where the graph lacks
-        the user, the most popular items; `fallback` is set then.
+        One without a history that the model knows gets items by what they declare, where the model
+        has a profile that knows it; else the most popular items; `fallback` is set then.
 
         Args:
             k: how many.
@@ -149,46 +150,63 @@ class Recommender:
 
     def recommend_for(
         self,
-        history: Sequence[str],
+        visitor: Visitor | Sequence[str],
         k: int = 10,
         *,
         filters: Filters = (),
         diversity: float = 0.0,
         **more: Unpack[KnobOptions],
     ) -> RecommendationList:
-        """Recommend to somebody unnamed, by ids of items, newest first; unknown ids are ignored.
+        """Recommend to a visitor, who is not in the graph.
+
+        Without an item that the model knows, as `recommend` does without a history.
+
+        Args:
+            visitor: or the ids of a history, newest first; unknown ids are ignored.
 
         Raises what `recommend` raises.
         """
+        given = Visitor.of(visitor)
         knobs, query_time = Knobs.of(k, filters, diversity, more), current_time()
 
         def answer(state: GraphState) -> RecommendationList:
-            live, events = state.live, self.events(history, state.snapshot)
-            known = as_history(events, live.team.items, query_time=query_time)
-            if not len(known):
+            live, snapshot = state.live, state.snapshot
+            events = given.interactions(self.titles(given.item_ids, snapshot), query_time)
+            known = as_history(events, live.team.items, live.selection, query_time=query_time)
+            declared = NOTHING if len(known) else given.declared(self.store, live, snapshot)
+            if not len(known) and not len(declared):
                 return popular(self.queries, live, known, knobs, "empty_history", "history")
-            snapshot = state.snapshot
-            return self._list(self.queries.make(live, known, knobs, "history", snapshot=snapshot))
+            context = Context(time=query_time, events=given.events)
+            return self._list(
+                self.queries.make(
+                    live,
+                    known,
+                    knobs,
+                    "history",
+                    declared=declared,
+                    context=context,
+                    snapshot=snapshot,
+                )
+            )
 
         return self._timed(answer)
 
     def next_page(
-        self, cursor: str, user_id: str | None = None, *, history: Sequence[str] = ()
+        self, cursor: str, user_id: str | None = None, *, visitor: Visitor | Sequence[str] = ()
     ) -> RecommendationList:
         """Recommend the items after those of a page, which none of the pages before has.
 
-        The query is that of the page: its model, history, moment and knobs. What the user has done
-        since is left out.
+        The query is that of the page; what the user has done since is left out.
 
         Args:
             cursor: of the page.
-            user_id: of the page; None where it was for `history`.
+            user_id: of the page; None where it was for `visitor`.
 
         Raises:
             ConfigError: the cursor is broken, or of a list for somebody else.
             ModelError: the model that made the page is gone.
         """
-        token = page_token(cursor, user_id)
+        token, given = page_token(cursor, user_id), Visitor.of(visitor)
         knobs = Knobs.restored(token)
 
         def answer(state: GraphState) -> RecommendationList:
@@ -197,12 +215,16 @@ class Recommender:
                 live = self.live.get(token.model_id)
             done = state.interactions
             if user_id is None:
-                done = self.events(history, state.snapshot)
-            selection = None if user_id is None else live.selection
-            then, _ = history_then(done or (), token, live.team.items, selection)
+                titles = self.titles(given.item_ids, state.snapshot)
+                done = given.interactions(titles, token.query_time)
+            then, _ = history_then(done or (), token, live.team.items, live.selection)
             declared = NOTHING
-            if user_id is not None and not len(then):
-                declared = self.declared(live, user_id)
+            if not len(then):
+                declared = (
+                    given.declared(self.store, live, state.snapshot)
+                    if user_id is None
+                    else self.declared(live, user_id)
+                )
             if not len(then) and not len(declared):
                 why: Fallback = "unknown_user" if done is None else "empty_history"
                 return popular(self.queries, live, then, knobs, why, token.purpose, user_id)
@@ -376,9 +398,3 @@ class Recommender:
             n = place[path.item_id]
             paths[n].setdefault(path.history_id, path)
         return [reasons_of(events, parts, n, paths[n]) for n in range(len(ids))], parts
-
-
-def at_moment(context: Context | None) -> Context:
-    """Return a context whose moment is known: now, where the caller names none."""
-    given = context or Context()
-    return given if given.time is not None else given.model_copy(update={"time": current_time()})

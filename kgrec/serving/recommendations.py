@@ -93,13 +93,14 @@ def explain(
 def recommend_for(
     engine: CurrentEngine, telemetry: CurrentTelemetry, request: AnonymousRequest
 ) -> RecommendationList:
-    """Recommend to a user who is not in the graph, from the items of a history.
+    """Recommend to a visitor, who is not in the graph, from what the request describes.
 
-    Ids that the graph lacks are ignored; where none is left, the popular items come, marked as a
-    fallback.
+    Ids that the graph lacks are ignored. Without an item that the model knows, the list is by
+    declared properties and liked entities, and without these the popular items come; `fallback`
+    is set then.
     """
     if request.cursor is not None:
-        after = engine.recommender.next_page(request.cursor, history=request.history)
+        after = engine.recommender.next_page(request.cursor, visitor=request.visitor)
         return telemetry.count_list(after)
     more = KnobOptions(
         diversity_by=request.diversity_by,
@@ -112,19 +113,19 @@ def recommend_for(
         floor=request.floor,
     )
     found = engine.recommender.recommend_for(
-        request.history, request.k, filters=request.filters, diversity=request.diversity, **more
+        request.visitor, request.k, filters=request.filters, diversity=request.diversity, **more
     )
     return telemetry.count_list(found)
 
 
 @router.post("/explanations", dependencies=[Depends(expensive)])
 def explain_for(engine: CurrentEngine, request: ExplanationRequest) -> Explanation:
-    """Explain why an item is recommended to a user who is not in the graph.
+    """Explain why an item is recommended to a visitor, who is not in the graph.
 
-    The history is that of the list, since a `request_id` holds no item of it.
+    The visitor is described as for the list, since a `request_id` holds nothing of that.
     """
     return engine.explainer.explain_for(
-        request.history,
+        request.visitor,
         request.item_id,
         request.request_id,
         counterfactual=request.counterfactual,

@@ -7,14 +7,25 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from kgrec.data.records import MAX_AHEAD_MS, MAX_ID
+from kgrec.retrieval.context import MAX_EVENTS, SessionEvent
 from kgrec.retrieval.filters import MAX_LENGTH
 from kgrec.retrieval.knobs import MAX_EXCLUDED, MAX_LIMITS, Likeness
 from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
+from kgrec.retrieval.visitor import Visitor
 from kgrec.schema import load_schema
 from kgrec.serving.config import MAX_HISTORY, MAX_K
 
@@ -216,16 +227,70 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class AnonymousRequest(_Request):
-    """A history that no user of the graph stands for, such as a visitor's session."""
+class SessionEventRequest(_Request):
+    """Something that a visitor did in this session."""
+
+    item_id: Id
+    kind: str = Field(
+        default="", max_length=100, description="Of the interaction, as in feedback, or empty."
+    )
+    value: float = Field(default=1.0, allow_inf_nan=False, description="Such as a rating.")
+    at: int | None = Field(
+        default=None, ge=0, description="Milliseconds since 1970; now when absent."
+    )
+
+
+class _VisitorRequest(_Request):
+    """A visitor, who is not in the graph."""
+
+    history: list[Id] = Field(
+        default=[],
+        max_length=MAX_HISTORY,
+        validation_alias=AliasChoices("history", "likes"),
+        description="Ids of items that were chosen, the newest first. `likes` is the same.",
+    )
+    dislikes: list[Id] = Field(
+        default=[],
+        max_length=MAX_HISTORY,
+        description="Ids of items that are not wanted: they count as seen, and for nothing else.",
+    )
+    events: list[SessionEventRequest] = Field(
+        default=[], max_length=MAX_EVENTS, description="Of the session, the newest first."
+    )
+    properties: dict[str, str | int | float] = Field(
+        default={},
+        max_length=100,
+        description="Declared properties, as those of the users that the model learned from.",
+    )
+    entities: list[Id] = Field(
+        default=[], max_length=100, description="Ids of entities that the visitor likes."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.history or self.events or self.properties or self.entities):
+            raise ValueError("give history, events, properties or entities")
+        return self
+
+    @property
+    def visitor(self) -> Visitor:
+        """The visitor that is described."""
+        return Visitor(
+            history=tuple(self.history),
+            dislikes=tuple(self.dislikes),
+            events=tuple(SessionEvent(**event.model_dump()) for event in self.events),
+            properties=self.properties,
+            entities=tuple(self.entities),
+        )
+
+
+class AnonymousRequest(_VisitorRequest):
+    """A list for a visitor, who is not in the graph."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"history": ["50", "172", "181"], "k": 5}]}
     )
 
-    history: list[Id] = Field(
-        min_length=1, max_length=MAX_HISTORY, description="Ids of items, the newest first."
-    )
     k: int = Field(default=10, ge=1, le=MAX_K, strict=True)
     filters: list[Condition] = Field(
         default=[], max_length=10, description="Conditions that all must hold, as `genre=Comedy`."
@@ -268,16 +333,13 @@ class AnonymousRequest(_Request):
     )
 
 
-class ExplanationRequest(_Request):
+class ExplanationRequest(_VisitorRequest):
     """An item of a list that was made for an anonymous history."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"history": ["50", "172", "181"], "item_id": "210"}]}
     )
 
-    history: list[Id] = Field(
-        min_length=1, max_length=MAX_HISTORY, description="As it was sent for the list."
-    )
     item_id: Id
     request_id: str | None = Field(
         default=None,

@@ -21,6 +21,7 @@ from kgrec.model.storage import save_team
 from kgrec.retrieval.batch import recommend_all, write_recommended
 from kgrec.retrieval.context import Context, SessionEvent
 from kgrec.retrieval.recommender import Recommender
+from kgrec.retrieval.visitor import Visitor
 from kgrec.stages.publish import publish
 
 USERS = 60
@@ -147,3 +148,48 @@ def test_a_field_that_no_agent_uses_is_refused() -> None:
     with pytest.raises(ConfigError, match="milliseconds since 1970"):
         Context.of({"time": "noon"})
     assert Context.of({"time": 5}).time == 5
+
+
+@pytest.mark.parametrize("resident", [False, True])
+def test_a_visitor_is_answered_as_a_user_who_declares_the_same(
+    recommender: Recommender, resident: bool
+) -> None:
+    if resident:
+        recommender = Recommender(recommender.store, recommender.live.models, resident=True)
+        recommender.warm_up()
+    [genre] = recommender.store.query(
+        "MATCH (e:Genre {name: $name}) RETURN e.entity_id AS id", {"name": GENRES[1]}
+    ).rows
+    for user, visitor in (
+        ("loner", Visitor(properties={"group": "g2", "shoe size": 43})),
+        ("fan", Visitor(entities=(genre["id"], "nobody"))),
+    ):
+        of_user = recommender.recommend(user, 8, filters=["year>=1990"])
+        found = recommender.recommend_for(visitor, 8, filters=["year>=1990"])
+        assert found.fallback == "profile"
+        assert [(i.item_id, i.score, i.reasons) for i in found.items] == [
+            (i.item_id, i.score, i.reasons) for i in of_user.items
+        ]
+        best = found.items[0]
+        explained = Explainer(recommender).explain_for(visitor, best.item_id, found.request_id)
+        assert (explained.score, explained.changed) == (best.score, ())
+        after = recommender.next_page(found.cursor or "", visitor=visitor)
+        assert not {i.item_id for i in after.items} & {i.item_id for i in found.items}
+
+
+def test_events_and_dislikes_of_a_visitor(recommender: Recommender) -> None:
+    live = recommender.live.current()
+    one, two, three = live.team.items.ids[:3]
+    event = SessionEvent(item_id=one, kind="rating", value=5.0)
+    visitor = Visitor(history=(two,), dislikes=(three,), events=(event,))
+    found = recommender.recommend_for(visitor, 10)
+    assert (found.history, found.fallback) == (2, None)
+    assert "events" in found.context
+    assert not {one, two, three} & {item.item_id for item in found.items}
+    best = found.items[0]
+    explained = Explainer(recommender).explain_for(visitor, best.item_id, found.request_id)
+    assert (explained.score, explained.changed) == (best.score, ())
+    assert {share.item_id for share in explained.history} == {one, two}
+    low = visitor.model_copy(update={"events": (event.model_copy(update={"value": 1.0}),)})
+    assert recommender.recommend_for(low, 10).history == 1
+    assert recommender.recommend_for(Visitor(dislikes=(one,)), 3).fallback == "empty_history"

@@ -172,7 +172,7 @@ def test_a_history_without_a_name_has_pages(live: Planted) -> None:
         recommender = Recommender(live.store, live.models, settings)
         history = ["p0003", "p0007", "p0011"]
         first = recommender.recommend_for(history, 5, diversity=0.3)
-        second = recommender.next_page(first.cursor or "", history=history)
+        second = recommender.next_page(first.cursor or "", visitor=history)
         assert len({*ids(first), *ids(second)}) == 10
         with pytest.raises(ConfigError, match="somebody else"):
             recommender.next_page(first.cursor or "", USER)
