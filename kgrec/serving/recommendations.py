@@ -21,10 +21,10 @@ from kgrec.serving.parameters import (
     RequestToken,
     UserId,
 )
-from kgrec.serving.schemas import AnonymousRequest, ExplanationRequest
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
 from kgrec.serving.telemetry import CurrentTelemetry
+from kgrec.serving.visitors import AnonymousRequest, ExplanationRequest
 
 Counterfactual = Annotated[
     bool,

@@ -160,8 +160,12 @@ def test_a_visitor_is_answered_as_a_user_who_declares_the_same(
     [genre] = recommender.store.query(
         "MATCH (e:Genre {name: $name}) RETURN e.entity_id AS id", {"name": GENRES[1]}
     ).rows
+    [loner] = recommender.store.read("recommend/declared", users=["loner"])
+    [fan] = recommender.store.read("recommend/declared", users=["fan"])
+    assert loner["properties"]["group"] == "g2"
+    assert not fan["properties"].keys() - {"user_id"}
     for user, visitor in (
-        ("loner", Visitor(properties={"group": "g2", "shoe size": 43})),
+        ("loner", Visitor(properties={**loner["properties"], "shoe size": 43})),
         ("fan", Visitor(entities=(genre["id"], "nobody"))),
     ):
         of_user = recommender.recommend(user, 8, filters=["year>=1990"])
