@@ -19,7 +19,7 @@ def tree() -> Any:
 
 def test_modules_are_neither_many_nor_large(tree: Any) -> None:
     assert 150 <= len(tree.lines) <= 250
-    assert 100 <= tree.median <= 190
+    assert 100 <= tree.median <= 180
     assert tree.largest[1] <= 400, tree.largest
 
 

@@ -1,7 +1,4 @@
-"""Where a list goes on: an opaque text that holds the last entry of the page before.
-
-Parameters that several endpoints take.
-"""
+"""Parameters that several endpoints take, and the cursors of their lists."""
 
 from __future__ import annotations
 
