@@ -98,7 +98,12 @@ def _domain(engine: Engine, name: str | None) -> Domain:
         if chosen is not None:
             return load_schema().domain(chosen)
         labels = {row["name"] for row in engine.store.read("admin/labels")}
-        present = [each for each in known.values() if each.item_label in labels]
+        present = [
+            each
+            for each in known.values()
+            if each.item_label in labels  # a label may have been used once, and have no node now
+            and engine.store.read("admin/count_nodes", {"label": each.item_label})[0]["count"]
+        ]
         if len(present) == 1:
             return present[0]
     if name is None or name not in known:

@@ -198,5 +198,5 @@ def test_a_base_that_hides_no_words_is_an_error(base: Path, tmp_path: Path) -> N
     del told["mask_token"]
     path.write_text(json.dumps(told | {"tokenizer_class": "PreTrainedTokenizerFast"}))
     (folder / "special_tokens_map.json").unlink(missing_ok=True)
-    with pytest.raises(ConfigError, match="hides a word"):
+    with pytest.raises(ConfigError, match="has no mask token"):
         adapt_encoder(catalogue(), quick(folder))
