@@ -157,9 +157,8 @@ class Explainer:
             )
         state = self.recommender.state()
         given = Visitor.of(visitor)
-        titles = self.recommender.titles(given.item_ids, state.snapshot)
         then = current_time() if token is None else token.query_time
-        events = given.interactions(titles, then)
+        events = self.recommender.events(given, then, state.snapshot)
         query, changed = self._query(_Request(state, events, "history", None, token, given))
         return self._explained(query, changed, item_id, begun, counterfactual)
 
@@ -228,11 +227,8 @@ class Explainer:
     def _made(self, live: LiveModel, history: History, knobs: Knobs, request: _Request) -> Query:
         queries, declared, snapshot = self.recommender.queries, NOTHING, request.state.snapshot
         if not len(history):
-            declared = (
-                request.visitor.declared(self.store, live, snapshot)
-                if request.user_id is None
-                else self.recommender.declared(live, request.user_id)
-            )
+            who = request.visitor if request.user_id is None else request.user_id
+            declared = self.recommender.declared(live, who, snapshot)
         return queries.make(
             live,
             history,

@@ -10,7 +10,7 @@ from kgrec.retrieval.history import History, current_time
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.maker import QueryMaker
-from kgrec.retrieval.query import next_page, request_id
+from kgrec.retrieval.query import request_id
 from kgrec.retrieval.records import Fallback, Reason, Recommendation, RecommendationList
 from kgrec.retrieval.request_id import Purpose
 
@@ -42,12 +42,8 @@ def popular(
     best = rows[knobs.offset : end]
     words = [f"popular: {row['interactions']} interactions" for row in best]
     found = _fallback(live, history, knobs, why, purpose, user_id, best, "interactions", words)
-    return found.model_copy(
-        update={
-            "candidates": len(rows),
-            "cursor": next_page(live, history, knobs, purpose, user_id) if rows[end:] else None,
-        }
-    )
+    cursor = request_id(live, history, knobs.after, purpose, user_id) if rows[end:] else None
+    return found.model_copy(update={"candidates": len(rows), "cursor": cursor})
 
 
 def related(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict, cast, get_args
 
 from kgrec.config import FrozenModel
 from kgrec.errors import ConfigError
@@ -33,6 +33,12 @@ class KnobOptions(TypedDict, total=False):
     repeats: bool
     quota: Sequence[str]
     floor: Sequence[str]
+
+
+def options_of(source: object) -> KnobOptions:
+    """Return the options that an object has as attributes of the same names."""
+    found = {name: getattr(source, name) for name in KnobOptions.__annotations__}
+    return cast(KnobOptions, found)
 
 
 class Knobs(FrozenModel):
@@ -66,13 +72,15 @@ class Knobs(FrozenModel):
     floor: tuple[str, ...] = ()
     offset: int = 0
 
+    @property
+    def after(self) -> Knobs:
+        """The knobs of the next page."""
+        return self.model_copy(update={"offset": self.offset + self.k})
+
     @classmethod
     def restored(cls, token: RequestId) -> Knobs:
         """Return the knobs of a list; raises ConfigError where a value is of no use."""
-        more = KnobOptions(
-            **{name: getattr(token, name) for name in KnobOptions.__annotations__}  # type: ignore[typeddict-item]
-        )
-        found = cls.of(token.k, token.filters, token.diversity, more)
+        found = cls.of(token.k, token.filters, token.diversity, options_of(token))
         return found.model_copy(update={"offset": max(token.offset, 0)})
 
     @classmethod

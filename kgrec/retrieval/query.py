@@ -127,15 +127,7 @@ class Query:
     @property
     def request_id(self) -> str:
         """The token from which this query can be made again."""
-        return request_id(
-            self.live,
-            self.history,
-            self.knobs,
-            self.purpose,
-            self.user_id,
-            self.catalogue,
-            self.declared,
-        )
+        return self._token(self.knobs)
 
     @property
     def traits(self) -> Traits:
@@ -149,10 +141,13 @@ class Query:
         """The token of the next page; None where no candidate is left for it."""
         if self.knobs.offset + self.knobs.k >= len(self.candidates):
             return None
-        return next_page(
+        return self._token(self.knobs.after)
+
+    def _token(self, knobs: Knobs) -> str:
+        return request_id(
             self.live,
             self.history,
-            self.knobs,
+            knobs,
             self.purpose,
             self.user_id,
             self.catalogue,
@@ -198,17 +193,3 @@ def request_id(
         catalogue=catalogue,
         declared=declared.fingerprint,
     ).encode()
-
-
-def next_page(
-    live: LiveModel,
-    history: History,
-    knobs: Knobs,
-    purpose: Purpose,
-    user_id: str | None,
-    catalogue: str = "",
-    declared: Declared = NOTHING,
-) -> str:
-    """Return the token of the page after that of a query: the same query, later ranks."""
-    after = knobs.model_copy(update={"offset": knobs.offset + knobs.k})
-    return request_id(live, history, after, purpose, user_id, catalogue, declared)

@@ -171,9 +171,9 @@ class Recommender:
 
         def answer(state: GraphState) -> RecommendationList:
             live, snapshot = state.live, state.snapshot
-            events = given.interactions(self.titles(given.item_ids, snapshot), query_time)
+            events = self.events(given, query_time, snapshot)
             known = as_history(events, live.team.items, live.selection, query_time=query_time)
-            declared = NOTHING if len(known) else given.declared(self.store, live, snapshot)
+            declared = NOTHING if len(known) else self.declared(live, given, snapshot)
             if not len(known) and not len(declared):
                 return popular(self.queries, live, known, knobs, "empty_history", "history")
             context = Context(time=query_time, events=given.events)
@@ -215,16 +215,10 @@ class Recommender:
                 live = self.live.get(token.model_id)
             done = state.interactions
             if user_id is None:
-                titles = self.titles(given.item_ids, state.snapshot)
-                done = given.interactions(titles, token.query_time)
+                done = self.events(given, token.query_time, state.snapshot)
             then, _ = history_then(done or (), token, live.team.items, live.selection)
-            declared = NOTHING
-            if not len(then):
-                declared = (
-                    given.declared(self.store, live, state.snapshot)
-                    if user_id is None
-                    else self.declared(live, user_id)
-                )
+            who = given if user_id is None else user_id
+            declared = NOTHING if len(then) else self.declared(live, who, state.snapshot)
             if not len(then) and not len(declared):
                 why: Fallback = "unknown_user" if done is None else "empty_history"
                 return popular(self.queries, live, then, knobs, why, token.purpose, user_id)
@@ -255,7 +249,7 @@ class Recommender:
 
         def answer(state: GraphState) -> RecommendationList:
             live, snapshot = state.live, state.snapshot
-            events = self.events([item_id], snapshot)
+            events = self.events(Visitor(history=(item_id,)), query_time, snapshot)
             if not events:
                 raise NotFoundError("there is no such item", value=item_id)
             history = as_history(events, live.team.items, query_time=query_time)
@@ -269,9 +263,13 @@ class Recommender:
 
         return self._timed(answer)
 
-    def declared(self, live: LiveModel, user_id: str) -> Declared:
-        """Return what a user declares, as far as a model knows it."""
-        return read_declared(self.store, live.team.profile, [user_id]).get(user_id, NOTHING)
+    def declared(
+        self, live: LiveModel, who: str | Visitor, snapshot: Snapshot | None = None
+    ) -> Declared:
+        """Return what a user, by id, or a visitor declares, as far as a model knows it."""
+        if isinstance(who, Visitor):
+            return who.declared(self.store, live, snapshot)
+        return read_declared(self.store, live.team.profile, [who]).get(who, NOTHING)
 
     def state(self, user_id: str = NOBODY) -> GraphState:
         """Read what a query depends on; raises ModelError where no model can answer."""
@@ -292,11 +290,11 @@ class Recommender:
         titles = self.titles(ids, snapshot)
         return with_session(done, context, titles)
 
-    def events(self, ids: Sequence[str], snapshot: Snapshot | None = None) -> list[Event]:
-        """Return an anonymous history: the items of some ids that the graph has, in their order."""
-        distinct = list(dict.fromkeys(ids))
-        titles = self.titles(distinct, snapshot)
-        return [Event(item, titles[item]) for item in distinct if item in titles]
+    def events(
+        self, visitor: Visitor, query_time: int, snapshot: Snapshot | None = None
+    ) -> list[Event]:
+        """Return what a visitor did with the items that the graph has, newest first."""
+        return visitor.interactions(self.titles(visitor.item_ids, snapshot), query_time)
 
     def titles(self, ids: Sequence[str], snapshot: Snapshot | None = None) -> dict[str, str]:
         """Return the titles of items, by id; an id that the graph lacks is left out."""

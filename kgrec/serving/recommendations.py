@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from kgrec.explain.records import Explanation
-from kgrec.retrieval.knobs import KnobOptions
+from kgrec.retrieval.knobs import options_of
 from kgrec.retrieval.records import RecommendationList
 from kgrec.serving import catalogue
 from kgrec.serving.limits import expensive
@@ -102,18 +102,12 @@ def recommend_for(
     if request.cursor is not None:
         after = engine.recommender.next_page(request.cursor, visitor=request.visitor)
         return telemetry.count_list(after)
-    more = KnobOptions(
-        diversity_by=request.diversity_by,
-        novelty=request.novelty,
-        calibration=request.calibration,
-        calibrate_by=request.calibrate_by,
-        exclude=request.exclude,
-        repeats=request.repeats,
-        quota=request.quota,
-        floor=request.floor,
-    )
     found = engine.recommender.recommend_for(
-        request.visitor, request.k, filters=request.filters, diversity=request.diversity, **more
+        request.visitor,
+        request.k,
+        filters=request.filters,
+        diversity=request.diversity,
+        **options_of(request),
     )
     return telemetry.count_list(found)
 

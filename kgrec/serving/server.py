@@ -94,11 +94,7 @@ def _serve_by_workers(
         factory=True,
         workers=workers,
         http=BoundedProtocol,
-        log_level=logging.WARNING,
-        server_header=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=limits.keep_alive_s,
-        timeout_graceful_shutdown=math.ceil(limits.time_limit_s) + 1,
+        **_within(limits),
     )
     on_start()
     options: dict[str, Any] = {"sockets": [bound]}
@@ -122,12 +118,19 @@ def server_config(app: FastAPI, limits: ServingConfig) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=protocol_for(limits),
-        log_level=logging.WARNING,
-        server_header=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=limits.keep_alive_s,
-        timeout_graceful_shutdown=math.ceil(limits.time_limit_s) + 1,
+        **_within(limits),
     )
+
+
+def _within(limits: ServingConfig) -> dict[str, Any]:
+    """Return the settings of uvicorn that one process and several have in common."""
+    return {
+        "log_level": logging.WARNING,
+        "server_header": False,
+        "backlog": _BACKLOG,
+        "timeout_keep_alive": limits.keep_alive_s,
+        "timeout_graceful_shutdown": math.ceil(limits.time_limit_s) + 1,
+    }
 
 
 def _allow_files(connections: int) -> None:

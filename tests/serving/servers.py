@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import uvicorn
 
 from kgrec.config import Settings
@@ -53,3 +55,26 @@ def served(settings: Settings, config: ServingConfig | None = None) -> Iterator[
         server.should_exit = True
         thread.join()
         bound.close()
+
+
+def get(api: httpx.Client, path: str, status: int = 200, **query: Any) -> dict[str, Any]:
+    """Return the JSON of an answer, which must have a status and its media type."""
+    answer = api.get(path, params=query or None)
+    assert answer.status_code == status, answer.text
+    wanted = "application/json" if status < 400 else "application/problem+json"
+    assert answer.headers["content-type"] == wanted
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def walk(api: httpx.Client, path: str, **query: Any) -> list[dict[str, Any]]:
+    """Return every entry of a list, page after page."""
+    entries: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        page = get(api, path, **query, **({"cursor": cursor} if cursor else {}))
+        assert len(page["items"]) <= query["limit"]
+        entries += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            return entries

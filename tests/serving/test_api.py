@@ -11,33 +11,12 @@ from urllib.parse import quote
 import httpx
 import pytest
 from planted import TASTES, item_id, user_id
+from servers import get, walk
 
 from kgrec.data.records import MAX_ID
 from kgrec.model.team import Team
 
 USER = user_id(1)
-
-
-def get(api: httpx.Client, path: str, status: int = 200, **query: Any) -> dict[str, Any]:
-    answer = api.get(path, params=query or None)
-    assert answer.status_code == status, answer.text
-    wanted = "application/json" if status < 400 else "application/problem+json"
-    assert answer.headers["content-type"] == wanted
-    body: dict[str, Any] = answer.json()
-    return body
-
-
-def walk(api: httpx.Client, path: str, **query: Any) -> list[dict[str, Any]]:
-    """Return every entry of a list, page after page."""
-    entries: list[dict[str, Any]] = []
-    cursor = None
-    while True:
-        page = get(api, path, **query, **({"cursor": cursor} if cursor else {}))
-        assert len(page["items"]) <= query["limit"]
-        entries += page["items"]
-        cursor = page["next"]
-        if cursor is None:
-            return entries
 
 
 def test_health_and_readiness_name_what_serves(api: httpx.Client, team: Team) -> None:

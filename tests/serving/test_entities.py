@@ -6,31 +6,13 @@ from typing import Any
 
 import httpx
 from planted import item_id, user_id
+from servers import get, walk
 
 from kgrec.graph.store import GraphStore
 from kgrec.retrieval.paths import read_paths
 from kgrec.serving import neighbourhood
 
 ITEM = item_id(5)
-
-
-def get(api: httpx.Client, path: str, status: int = 200, **query: Any) -> dict[str, Any]:
-    answer = api.get(path, params=query or None)
-    assert answer.status_code == status, answer.text
-    body: dict[str, Any] = answer.json()
-    return body
-
-
-def walk(api: httpx.Client, path: str, **query: Any) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = []
-    cursor = None
-    while True:
-        page = get(api, path, **query, **({"cursor": cursor} if cursor else {}))
-        assert len(page["items"]) <= query["limit"]
-        entries += page["items"]
-        cursor = page["next"]
-        if cursor is None:
-            return entries
 
 
 def test_entities_are_listed_found_and_shown(api: httpx.Client) -> None:
