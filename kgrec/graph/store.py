@@ -97,6 +97,8 @@ class GraphStore:
     def __init__(self, address: Address, config: StoreConfig | None = None) -> None:
         self.address = address
         self.config = config or StoreConfig()
+        self.on_read: Callable[[str, float], None] | None = None
+        """Called with the name of each statement that was read, and the seconds that it took."""
         self.writes = 0  # of this store; what was read before the last may be out of date
         self._driver = self._connect(address.login)
         self._reader = self._driver
@@ -148,7 +150,14 @@ class GraphStore:
             GraphError: the kinds below it, as the database answers.
             TimeLimitError: the deadline of the context has passed (`kgrec.deadline`).
         """
-        text = _text(statement, slots, parameters)
+        begun = time.perf_counter()
+        try:
+            return self._read(_text(statement, slots, parameters), parameters)
+        finally:
+            if self.on_read is not None:
+                self.on_read(statement, time.perf_counter() - begun)
+
+    def _read(self, text: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
         with translated(self.address.uri):
             try:
                 timeout = bounded(self.config.read_timeout)

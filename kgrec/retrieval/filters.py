@@ -15,6 +15,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kgrec.data.dataset import IntArray
+from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ConfigError
 from kgrec.graph.pages import item_id_pages
 from kgrec.graph.store import GraphStore
@@ -31,6 +33,7 @@ __all__ = [
     "parse_limit",
     "passing",
     "passing_of",
+    "passing_rows",
     "relations_of",
 ]
 
@@ -86,6 +89,33 @@ def passing_of(snapshot: Snapshot, filters: Sequence[Filter]) -> NDArray[np.bool
 
     passed = [_combined(each, items, np.logical_not) for each in filters]
     return reduce(and_, passed) if passed else None
+
+
+def passing_rows(
+    store: GraphStore,
+    items: Vocabulary,
+    filters: Sequence[Filter],
+    snapshot: Snapshot | None = None,
+    place: IntArray | None = None,
+) -> NDArray[np.bool_] | None:
+    """Return which items of a vocabulary pass every filter, bool [I]; None without a filter.
+
+    Args:
+        snapshot: the catalogue in memory; else, or without its relations, the graph is read.
+        place: rows of the items in the snapshot, -1 where it lacks them, where that is known.
+    """
+    if snapshot is not None and snapshot.ties:
+        every = passing_of(snapshot, filters)
+        if every is None:
+            return None
+        rows = snapshot.nodes["item"].rows(items.ids) if place is None else place
+        return np.append(every, False)[rows]  # -1, of an item that is gone, is the last
+    ids = passing(store, filters)
+    if ids is None:
+        return None
+    passed, rows = np.zeros(len(items), dtype=np.bool_), items.rows(ids)
+    passed[rows[rows >= 0]] = True
+    return passed
 
 
 class _OfGraph:

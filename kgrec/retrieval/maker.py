@@ -23,7 +23,7 @@ from kgrec.retrieval.filters import (
     parse_filter,
     parse_limit,
     passing,
-    passing_of,
+    passing_rows,
     relations_of,
 )
 from kgrec.retrieval.history import History, current_time
@@ -166,19 +166,11 @@ class QueryMaker:
         self, live: LiveModel, knobs: Knobs, snapshot: Snapshot | None = None
     ) -> NDArray[np.bool_] | None:
         """Return which items of a model pass the filters, bool [I]; None without a filter."""
-        if snapshot is not None and snapshot.ties:
-            every = passing_of(snapshot, self._filters(live, knobs))
-            place = self.catalogues.of(live, snapshot).place
-            if every is None or place is None:
-                return None
-            return np.append(every, False)[place]  # -1, of an item that is gone, is the last
-        ids = self.passing(live, knobs)
-        if ids is None:
+        if not knobs.filters:
             return None
-        passed = np.zeros(len(live.team.items), dtype=np.bool_)
-        rows = live.team.items.rows(ids)
-        passed[rows[rows >= 0]] = True
-        return passed
+        place = None if snapshot is None else self.catalogues.of(live, snapshot).place
+        filters = self._filters(live, knobs)
+        return passing_rows(self.store, live.team.items, filters, snapshot, place)
 
     def passing(self, live: LiveModel, knobs: Knobs) -> frozenset[str] | None:
         """Return the ids of all items that pass the filters; None without a filter."""

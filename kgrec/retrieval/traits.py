@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import IntArray
 from kgrec.graph.store import GraphStore
-from kgrec.retrieval.filters import Filter, passing, passing_of
+from kgrec.retrieval.filters import Filter, passing_rows
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.snapshot import Snapshot
 
@@ -79,15 +79,9 @@ class Traits:
     def passing(self, group: Filter) -> NDArray[np.bool_]:
         """Return which items of the model pass a filter, bool [I]."""
         if group not in self._passed:
-            if self.snapshot is not None and self.snapshot.ties:
-                mask = passing_of(self.snapshot, [group])
-                of_all = self.snapshot.nodes["item"].ids
-                ids = [] if mask is None else [of_all[n] for n in np.flatnonzero(mask)]
-            else:
-                ids = list(passing(self.store, [group]) or ())
-            rows = self.live.team.items.rows(ids)
-            passed = np.zeros(len(self.live.team.items), dtype=np.bool_)
-            passed[rows[rows >= 0]] = True
+            items = self.live.team.items
+            passed = passing_rows(self.store, items, [group], self.snapshot)
+            assert passed is not None  # noqa: S101 - there is a filter
             self._passed[group] = passed
         return self._passed[group]
 
