@@ -60,7 +60,5 @@ def serve(
         if open_page:
             threading.Timer(0.5, webbrowser.open, [f"{url}/"]).start()
 
-    if log_format is LogFormat.JSON:
-        os.environ["KGREC_LOG_FORMAT"] = "json"  # for the workers
     configure_logs(as_json=log_format is LogFormat.JSON)
     run(load_settings(), host, port, workers=workers, on_start=started)

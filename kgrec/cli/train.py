@@ -255,14 +255,14 @@ def _check_heeded(
 
 def _split(folder: Path, held_out: dict[str, Any], seed: int) -> SplitDataset:
     """Return what `kgrec evaluate` would make of the files."""
-    from kgrec.evaluation.evaluate import EvaluateConfig, read_split
+    from kgrec.evaluation.held_out import DataConfig, read_split
 
     values = {
         "folder": folder,
         "protocol": {name: value for name, value in held_out.items() if value is not None},
-        "team": {"seed": seed},
     }
-    return read_split(parse_config(EvaluateConfig, values, origin="options of train encoder"))
+    config = parse_config(DataConfig, values, origin="options of train encoder")
+    return read_split(config, seed=seed)
 
 
 def _learned_graph(

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -30,6 +30,7 @@ _MANY_CATEGORIES = 32
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
+NameT = TypeVar("NameT", str, "LinkType")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Interactions:
         columns = zip(*(part._columns() for part in (self, *others)), strict=True)
         return Interactions(*(np.concatenate(column) for column in columns))
 
+    def renumbered(self, user: IntArray, item: IntArray) -> Interactions:
+        """Return them by the new rows of users [U] and items [I], each user's in order of time."""
+        moved = replace(self, user=user[self.user], item=item[self.item])
+        return moved.take(np.lexsort((moved.item, moved.at, moved.user)))
+
     def first_times(self, num_users: int) -> IntArray:
         """Return the time of each user's first interaction, int64 [U], as in `at`; 0 for none."""
         never = np.iinfo(np.int64).max
@@ -118,6 +124,14 @@ class Facts:
     def empty(cls) -> Facts:
         none = np.empty(0, dtype=np.int64)
         return cls(none, none, none, np.empty(0, dtype=np.float32))
+
+    def renumbered(self, item: IntArray, entity: IntArray) -> Facts:
+        """Return them in order, by the new rows of items [I] and entities [N]."""
+        relations, code = _sorted(self.relations)
+        items, codes, entities = item[self.item], code[self.relation], entity[self.entity]
+        order = np.lexsort((entities, codes, items))
+        confidence = self.confidence[order]
+        return Facts(items[order], codes[order], entities[order], confidence, tuple(relations))
 
     def features(self, num_items: int, num_entities: int, *, min_degree: int = 2) -> sp.csr_matrix:
         """Return item x (relation, entity) with confidences, CSR float32 [I, K].
@@ -191,6 +205,19 @@ class Links:
         return Links(
             self.head[rows], self.relation[rows], self.tail[rows], self.confidence[rows], self.types
         )
+
+    def renumbered(self, rows: Mapping[str, IntArray]) -> Links:
+        """Return them in order, by the new rows of each kind of node."""
+        types, code = _sorted(self.types)
+        head, tail = self.head.copy(), self.tail.copy()
+        for number, kind in enumerate(self.types):
+            of_type = self.relation == number
+            head[of_type] = rows[kind.head][head[of_type]]
+            tail[of_type] = rows[kind.tail][tail[of_type]]
+        relation = code[self.relation]
+        order = np.lexsort((tail, relation, head))
+        confidence = self.confidence[order]
+        return Links(head[order], relation[order], tail[order], confidence, tuple(types))
 
 
 @dataclass(frozen=True)
@@ -301,3 +328,40 @@ class Dataset:
     def with_interactions(self, interactions: Interactions) -> Dataset:
         """Return the same catalogue with other interactions."""
         return replace(self, interactions=interactions)
+
+    def in_order_of_ids(self) -> Dataset:
+        """Return the same data with rows in the order of ids, and edges in the order of rows.
+
+        Sampled parts and sums in floating point follow the order of rows: so the same data give
+        the same figures from the graph, which knows no other order, and from files in any.
+        """
+        users, user = _sorted(self.users.ids)
+        items, item = _sorted(self.items.ids)
+        entities, entity = _sorted(self.entities.ids)
+        rows = {"user": user, "item": item, "entity": entity}
+        return Dataset(
+            Vocabulary(users),
+            Vocabulary(items),
+            self.interactions.renumbered(user, item),
+            Vocabulary(entities),
+            self.facts.renumbered(item, entity),
+            _moved(self.item_texts, item),
+            _moved(self.entity_names, entity),
+            self.links.renumbered(rows),
+            tuple(
+                replace(column, values=column.values[np.argsort(user)])
+                for column in sorted(self.user_columns, key=lambda column: column.name)
+            ),
+        )
+
+
+def _sorted(names: Sequence[NameT]) -> tuple[list[NameT], IntArray]:
+    """Return names in order, and the place there of each."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    place = np.empty(len(names), dtype=np.int64)
+    place[order] = np.arange(len(names))
+    return [names[row] for row in order], place
+
+
+def _moved(texts: tuple[str, ...], place: IntArray) -> tuple[str, ...]:
+    return tuple(texts[row] for row in np.argsort(place)) if texts else texts

@@ -1,4 +1,4 @@
-"""Evaluate: files in, a team fitted on train and chosen on valid, all-ranking on test out."""
+"""Evaluate: files or graph in, a team fitted on train, chosen on valid, ranked on test out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 
 from pydantic import Field
 
-from kgrec.config import FrozenModel
-from kgrec.data.atomic import SplitDataset, merged, read_folder, read_parts, read_whole
-from kgrec.data.dataset import Dataset, IntArray, Interactions
-from kgrec.data.protocols import ProtocolConfig, hold_out, settings_of
+from kgrec.data.atomic import SplitDataset
+from kgrec.data.dataset import Dataset, IntArray
+from kgrec.data.protocols import settings_of
 from kgrec.errors import ConfigError
 from kgrec.evaluation.ablation import Knowledge, ablate, audited
+from kgrec.evaluation.held_out import DataConfig, read_split
 from kgrec.evaluation.html_page import page
 from kgrec.evaluation.measure import (
     HeldOutQueries,
@@ -35,7 +35,7 @@ from kgrec.evaluation.plots import check_plots
 from kgrec.evaluation.report import peak_memory, versions
 from kgrec.evaluation.result import BaselineReport, EvaluationResult
 from kgrec.evaluation.run_files import check_writable, read_run, run_lines, write_text
-from kgrec.export.hetero_files import is_export, load_hetero
+from kgrec.graph.store import GraphStore
 from kgrec.learning.agent import Encode
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.team_config import TeamConfig, encoder_of
@@ -44,12 +44,10 @@ from kgrec.model.kernel import Kernel
 from kgrec.progress import SILENT, Progress
 
 
-class EvaluateConfig(FrozenModel):
-    """Settings of an evaluation and its outputs.
+class EvaluateConfig(DataConfig):
+    """Settings of an evaluation and its outputs, beside those of its data.
 
     Attributes:
-        folder: atomic files; or else `train`, `valid` and `test` name TSV files.
-        protocol: how interactions are held out; the split of the files by default.
         ks: lengths of the lists.
         knowledge: `full`, or a reduction that audits the effect of knowledge; see `audited`.
         history: the parts that are in the histories of test queries. The team is fitted on the
@@ -66,11 +64,6 @@ class EvaluateConfig(FrozenModel):
         resume: folder for checkpoints, from which an interrupted training resumes.
     """
 
-    folder: Path | None = None
-    train: Path | None = None
-    valid: Path | None = None
-    test: Path | None = None
-    protocol: ProtocolConfig = ProtocolConfig()
     ks: tuple[int, ...] = Field(default=(10, 20), min_length=1)
     knowledge: Knowledge = "full"
     history: KnownHistory = "train"
@@ -88,18 +81,28 @@ class EvaluateConfig(FrozenModel):
 
 
 def evaluate(
-    config: EvaluateConfig, *, encode: Encode | None = None, progress: Progress = SILENT
+    config: EvaluateConfig,
+    *,
+    store: GraphStore | None = None,
+    encode: Encode | None = None,
+    progress: Progress = SILENT,
 ) -> EvaluationResult:
     """Fit on train, choose on valid, rank all items for every test user.
+
+    Args:
+        store: the graph where `graph` names it; that of the environment is opened otherwise, and
+            only while it is read.
+        encode: encodes texts; the configured encoder when absent.
 
     Raises:
         ConfigError: the options contradict each other.
         DataError: a file is missing, unreadable or invalid, or an output cannot be written.
+        GraphError: the kinds below it, where the graph does not answer.
         ModelError: no agent finds anything to learn from, or scores are not numbers.
     """
     _check(config)
     with _vectors_kept(config, encode, progress) as kept:
-        result, run = _evaluated(config, kept, progress)
+        result, run = _evaluated(config, store, kept, progress)
     if config.run_out is not None:
         write_text(config.run_out, run)
     if config.html is not None:
@@ -122,11 +125,11 @@ def _vectors_kept(
 
 
 def _evaluated(
-    config: EvaluateConfig, encode: Encode | None, progress: Progress
+    config: EvaluateConfig, store: GraphStore | None, encode: Encode | None, progress: Progress
 ) -> tuple[EvaluationResult, str]:
     """Return the result, and the lists as lines of a run."""
     clock = _Clock()
-    data = read_split(config)
+    data = read_split(config, seed=config.team.seed, store=store, progress=progress)
     train = audited(data.train, config.knowledge, seed=config.team.seed)
     queries = HeldOutQueries(data, config.history, config.ks, config.sample_users, config.team.seed)
     against = None if config.baseline is None else _Baseline.read(config.baseline, queries)
@@ -195,51 +198,6 @@ def _check(config: EvaluateConfig) -> None:
         check_plots()
 
 
-def read_split(config: EvaluateConfig) -> SplitDataset:
-    """Read the files and apply the protocol; raises as `evaluate` does."""
-    unread = config.protocol.model_fields_set - settings_of(config.protocol).keys()
-    if unread:
-        raise ConfigError(
-            f"the protocol {config.protocol.name} does not read {' and '.join(sorted(unread))}",
-            remedy="Leave it out, or name another --protocol.",
-        )
-    files = (config.train, config.valid, config.test)
-    given = config.protocol.name == "given"
-    if config.folder is not None:
-        if any(files):
-            raise ConfigError(
-                "give a folder, or --train, --valid and --test, not both",
-                value=str(config.folder),
-            )
-        if is_export(config.folder):
-            data = _exported(config.folder, given)
-        else:
-            data = read_folder(config.folder) if given else read_whole(config.folder)
-        return hold_out(data, config.protocol, seed=config.team.seed)
-    train, valid, test = files
-    if train is None or valid is None or test is None:
-        raise ConfigError(
-            "there is nothing to evaluate on",
-            remedy="Give a folder of atomic files, or all of --train, --valid and --test.",
-        )
-    data = read_parts(train, valid, test)
-    return data if given else hold_out(merged(data), config.protocol, seed=config.team.seed)
-
-
-def _exported(folder: Path, given: bool) -> SplitDataset:
-    """Read what `kgrec export --format pyg` wrote, with all interactions in `train`."""
-    if given:
-        raise ConfigError(
-            "an export holds no split",
-            value=str(folder),
-            remedy="Choose how to split it: --protocol warm, temporal, cold-item or cold-user.",
-        )
-    from kgrec.export.pyg import from_hetero
-
-    none = Interactions.empty()
-    return SplitDataset(folder.name, from_hetero(*load_hetero(folder)), none, none)
-
-
 @dataclass(frozen=True)
 class _Baseline:
     """What another system ranked for the measured users."""
@@ -262,7 +220,7 @@ class _Baseline:
 def _protocol(config: EvaluateConfig, data: SplitDataset) -> dict[str, Any]:
     shown = " and what the protocol shows" if len(data.test_given) else ""
     return {
-        **settings_of(config.protocol),
+        **settings_of(config.resolved()),
         "seed": config.team.seed,
         "device": config.team.device,
         "knowledge": config.knowledge,
