@@ -57,9 +57,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if not isinstance(value, dict):
-        raise _unreadable(path, ValueError("no JSON object"))
+        raise unreadable(path, ValueError("no JSON object"))
     return value
 
 
@@ -83,7 +83,7 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return arrays, dict(file.metadata() or {})
     except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def _unwritable(directory: Path, error: OSError) -> ModelError:
@@ -94,7 +94,8 @@ def _unwritable(directory: Path, error: OSError) -> ModelError:
     )
 
 
-def _unreadable(path: Path, error: Exception) -> ModelError:
+def unreadable(path: Path, error: Exception) -> ModelError:
+    """Return the error of a file of a model that is missing or broken."""
     if isinstance(error, FileNotFoundError):
         return ModelError("there is no such model", value=str(path), remedy="Train one first.")
     return ModelError(

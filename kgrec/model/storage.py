@@ -28,6 +28,7 @@ from kgrec.model.coordinator import Coordinator
 from kgrec.model.gate import Gate
 from kgrec.model.histories import HistoryReader, load_reader
 from kgrec.model.kernel import Kernel
+from kgrec.model.mapped_file import MappedFile
 from kgrec.model.profile import Profile
 from kgrec.model.ranker import Ranker
 from kgrec.model.record import (
@@ -52,6 +53,8 @@ from kgrec.version import __version__
 logger = logging.getLogger("kgrec.model")
 
 _ARRAYS_FILE, _ITEMS_FILE = "model.safetensors", "items.json"
+_PART = 1 << 20
+"""So many numbers are checked at a time, so that the check needs no copy of an array."""
 _GATE = "coordinator.gate."
 _RANKER = "ranker."
 _PROFILE = "profile."
@@ -107,10 +110,18 @@ def team_id(team: Team) -> str:
     return content_id(_content(team)[0])
 
 
-def load_team(directory: Path) -> Team:
+def map_weights(directory: Path) -> MappedFile:
+    """Map the arrays of a model, for `load_team`; raises ModelError where that cannot be."""
+    return MappedFile(directory / _ARRAYS_FILE)
+
+
+def load_team(directory: Path, weights: MappedFile | None = None) -> Team:
     """Read a team, and check every byte against its id and every number for being finite.
 
     One of the older format has no digests, so its numbers alone are checked.
+
+    Args:
+        weights: the mapped arrays, which processes share; they are read into memory without.
 
     Raises:
         ModelError: a file is missing or broken, the parts do not belong together, or what is in
@@ -121,7 +132,10 @@ def load_team(directory: Path) -> Team:
     if not old:
         _check_id(directory, content)
     items = _read_items(directory, content)
-    arrays, about = read_arrays(directory / _ARRAYS_FILE)
+    if weights is None:
+        arrays, about = read_arrays(directory / _ARRAYS_FILE)
+    else:
+        arrays, about = weights.arrays, weights.about
     if old:
         logger.warning(
             "model %s is of format %d, which names it by data and settings; it is read as format "
@@ -245,7 +259,7 @@ def _check_finite(directory: Path, arrays: _Arrays) -> None:
     names = [
         name
         for name, array in arrays.items()
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all()
+        if np.issubdtype(array.dtype, np.floating) and not _finite(array)
     ]
     if names:
         raise ModelError(
@@ -253,6 +267,12 @@ def _check_finite(directory: Path, arrays: _Arrays) -> None:
             value=", ".join(sorted(names)),
             remedy=REPLACE,
         )
+
+
+def _finite(array: NDArray[Any]) -> bool:
+    flat = array.reshape(-1)
+    parts = range(0, len(flat), _PART)
+    return all(bool(np.isfinite(flat[begin : begin + _PART]).all()) for begin in parts)
 
 
 def _migrated(

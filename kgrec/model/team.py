@@ -135,6 +135,11 @@ class Team:
         """The kernels of the agents that have a share."""
         return [self.kernels[k] for k in self.coordinator.active]
 
+    def warm_up(self) -> None:
+        """Compute what is kept and does not depend on a history, so that forks share it."""
+        for kernel in self.active:
+            _ = kernel.second_moment, kernel.rows_with_centred, kernel.row_sums
+
     def item_vectors(self) -> FloatArray:
         """Return the vectors to put under a vector index, float32 [I, D + 1].
 

@@ -19,8 +19,9 @@ from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError
 from kgrec.graph.store import GraphStore
 from kgrec.model.histories import Histories
+from kgrec.model.mapped_file import MappedFile
 from kgrec.model.record import ModelRecord, read_record
-from kgrec.model.storage import load_team
+from kgrec.model.storage import load_team, map_weights
 from kgrec.model.team import Team
 from kgrec.schema import meanings_of
 
@@ -36,6 +37,8 @@ class LiveModel:
         record: what is known of the model.
         selection: which interactions the team learned from.
         meanings: sentence of each relation type.
+        weights: the file that the arrays of the team are mapped from, shared by all processes;
+            None where they are in memory.
     """
 
     model_id: str
@@ -45,6 +48,11 @@ class LiveModel:
     record: ModelRecord
     selection: Selection
     meanings: Mapping[str, str]
+    weights: MappedFile | None = None
+
+    def damaged(self) -> bool:
+        """Tell whether the weights have been written since they were checked."""
+        return self.weights is not None and self.weights.changed()
 
 
 class LiveModels:
@@ -91,6 +99,8 @@ class LiveModels:
             raise _nothing_live()
         with self._lock:
             current = self._current
+            if current is not None and current.damaged():
+                current = self._current = None  # it is read, and checked, again
             if current is not None and (current.model_id, current.slot) == (model_id, slot):
                 return current
             if current is not None and (model_id, slot) in self._pending:
@@ -101,6 +111,11 @@ class LiveModels:
         finally:
             with self._lock:
                 self._pending.discard((model_id, slot))
+
+    def keep(self, live: LiveModel) -> None:
+        """Begin with a model that has been loaded before."""
+        with self._lock:
+            self._current = live
 
     def get(self, model_id: str) -> LiveModel:
         """Return a model that is live or lies in the folder of models; see `current`.
@@ -139,10 +154,11 @@ class LiveModels:
     def _known(self, model_id: str) -> LiveModel | None:
         """Return the model where it is in memory, unless its folder holds another by now."""
         with self._lock:
-            kept = [one for one in (self._current, self._other) if one is not None]
+            loaded = (self._current, self._other)
+        kept = [one for one in loaded if one is not None and not one.damaged()]
         for one in kept:
             if one.model_id == model_id:
-                with suppress(ModelError):  # what is in memory needs its files no more
+                with suppress(ModelError):  # what is mapped stays when its folder is gone
                     if read_record(self.models / model_id).model_id != one.record.model_id:
                         return None
                 return one
@@ -167,14 +183,15 @@ class LiveModels:
             ) from error
 
     def _read(self, folder: Path, slot: str | None) -> LiveModel:
-        team, record = load_team(folder), read_record(folder)
+        weights = map_weights(folder)
+        team, record = load_team(folder, weights), read_record(folder)
         given = dict(team.config.get("selection") or {})
         selection = parse_config(Selection, given, origin=f"selection of model {folder.name!r}")
         # What is computed or imported once is done before the first user: a history is scored.
         first = np.arange(min(1, len(team.items)), dtype=np.int64)
         team.scorer(Histories.one(first, len(team.items)))
         index, meanings = self._index(team, slot), meanings_of(selection.domain)
-        return LiveModel(folder.name, slot, index, team, record, selection, meanings)
+        return LiveModel(folder.name, slot, index, team, record, selection, meanings, weights)
 
     def _index(self, team: Team, slot: str | None) -> str | None:
         if slot is None or team.item_vectors().shape[1] < 2:

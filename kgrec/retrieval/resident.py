@@ -55,9 +55,13 @@ class Resident:
     def load(self) -> Snapshot:
         """Read the catalogue and return it; what a graph answers badly is raised."""
         snapshot = read_snapshot(self.store)
+        self.keep(snapshot)
+        return snapshot
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Begin with a catalogue that has been read before."""
         with self._lock:
             self._kept, self._read_at = snapshot, time.monotonic()
-        return snapshot
 
     def _refresh(self) -> None:
         """Read the catalogue until it is that of the graph, with rests as long as the reading."""

@@ -35,7 +35,7 @@ from kgrec.serving.paths import ApiPaths, ExactPaths
 from kgrec.serving.problems import MEDIA_TYPE, Problem, add_handlers
 from kgrec.serving.schemas import Health, Model, Readiness
 from kgrec.serving.security import LoopbackOnly, Role, SecurityHeaders, require
-from kgrec.serving.service import CurrentEngine, Service
+from kgrec.serving.service import CurrentEngine, Loaded, Service
 from kgrec.serving.telemetry import RequestLog, Telemetry, note_route
 from kgrec.serving.telemetry import router as metrics
 from kgrec.version import __version__
@@ -126,12 +126,17 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(settings: Settings | None = None, config: ServingConfig | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None,
+    config: ServingConfig | None = None,
+    loaded: Loaded | None = None,
+) -> FastAPI:
     """Build the application; `uvicorn --factory kgrec.serving.app:create_app` runs it too.
 
     Args:
         settings: where graph, models and keys are; from the environment when absent.
         config: limits.
+        loaded: a model and a catalogue to begin with.
 
     Raises:
         ConfigError: the keys are not usable.
@@ -139,7 +144,7 @@ def create_app(settings: Settings | None = None, config: ServingConfig | None = 
     settings = settings or load_settings()
     config = config or ServingConfig()
     keys = KeyRing.of(settings)
-    service = Service(settings, config.time_limit_s)
+    service = Service(settings, config.time_limit_s, loaded)
     telemetry = Telemetry(service)
     service.on_open = telemetry.observe
 

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import math
-import os
 import resource
 import socket
 from collections.abc import Callable
-from typing import Any
+from contextlib import ExitStack
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
 
 from kgrec.config import Settings
 from kgrec.errors import ConfigError, GraphReadOnlyError, ModelError
+from kgrec.graph.embedded import embedded_server
 from kgrec.graph.setup import ensure_schema
 from kgrec.graph.store import GraphStore
 from kgrec.serving.app import create_app
 from kgrec.serving.config import ServingConfig
-from kgrec.serving.connections import BoundedProtocol, protocol_for
+from kgrec.serving.connections import protocol_for
 from kgrec.serving.keys import KeyRing, check_address
 from kgrec.serving.service import Service
-from kgrec.serving.telemetry import configure_logs
+from kgrec.serving.workers import ForkedWorkers
 
 logger = logging.getLogger("kgrec.serving")
 
@@ -47,9 +45,9 @@ def serve(
     Args:
         host: address or name to listen on; beyond this machine only with API keys.
         port: 0 means a free one.
-        config: limits, of one process.
-        workers: so many processes answer; one that ends is started again. Those beyond the first
-            read settings from the environment and have the usual limits.
+        config: limits, of each process.
+        workers: so many processes answer; one that ends is started again. They share the model
+            and the catalogue.
         on_start: called with the address of the page once connections are accepted.
 
     Raises:
@@ -65,7 +63,10 @@ def serve(
         )
     if workers > 1:
         with listen(host, port) as bound:
-            _serve_by_workers(settings, bound, workers, lambda: on_start(url_of(host, bound)))
+            limits = config or ServingConfig()
+            _serve_by_workers(
+                settings, bound, workers, limits, lambda: on_start(url_of(host, bound))
+            )
         return
     with listen(host, port) as bound:
         app = create_app(settings, config)
@@ -78,35 +79,32 @@ def serve(
 
 
 def _serve_by_workers(
-    settings: Settings, bound: socket.socket, workers: int, on_start: Callable[[], None]
+    settings: Settings,
+    bound: socket.socket,
+    workers: int,
+    limits: ServingConfig,
+    on_start: Callable[[], None],
 ) -> None:
     """Have several processes accept connections at one socket until a signal ends them."""
-    limits = ServingConfig()
-    service = Service(settings, limits.time_limit_s)
-    try:  # the graph is up, or its error comes once, before any worker starts
-        with service.lease() as engine:
-            _prepare_schema(engine.store)
-    finally:
-        service.close()
-    _allow_files(limits.max_connections)
-    config = uvicorn.Config(
-        "kgrec.serving.server:worker_app",
-        factory=True,
-        workers=workers,
-        http=BoundedProtocol,
-        **_within(limits),
-    )
-    on_start()
-    options: dict[str, Any] = {"sockets": [bound]}
-    if "target" in inspect.signature(Multiprocess).parameters:  # uvicorn before 0.40
-        options["target"] = uvicorn.Server(config).run
-    Multiprocess(config, **options).run()
+    with ExitStack() as held:
+        if settings.graph_uri is None:  # it would stop, and start again, before the workers open it
+            held.enter_context(embedded_server(settings.home))
+        service = Service(settings, limits.time_limit_s)
+        try:  # the graph is up, or its error comes once, before any worker starts
+            with service.lease() as engine:
+                _prepare_schema(engine.store)
+            loaded = service.load()
+        finally:
+            service.close()
 
+        def answer() -> None:
+            app = create_app(settings, limits, loaded)
+            try:
+                uvicorn.Server(server_config(app, limits)).run(sockets=[bound])
+            finally:
+                app.state.service.close()
 
-def worker_app() -> FastAPI:
-    """Build the application of one worker, by settings of the environment."""
-    configure_logs(as_json=os.environ.get("KGREC_LOG_FORMAT") == "json")
-    return create_app()
+        ForkedWorkers(workers, answer, limits.time_limit_s + 5).run(on_start)
 
 
 def server_config(app: FastAPI, limits: ServingConfig) -> uvicorn.Config:
@@ -118,19 +116,12 @@ def server_config(app: FastAPI, limits: ServingConfig) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=protocol_for(limits),
-        **_within(limits),
+        log_level=logging.WARNING,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=limits.keep_alive_s,
+        timeout_graceful_shutdown=math.ceil(limits.time_limit_s) + 1,
     )
-
-
-def _within(limits: ServingConfig) -> dict[str, Any]:
-    """Return the settings of uvicorn that one process and several have in common."""
-    return {
-        "log_level": logging.WARNING,
-        "server_header": False,
-        "backlog": _BACKLOG,
-        "timeout_keep_alive": limits.keep_alive_s,
-        "timeout_graceful_shutdown": math.ceil(limits.time_limit_s) + 1,
-    }
 
 
 def _allow_files(connections: int) -> None:

@@ -19,12 +19,14 @@ from fastapi import Depends, Request
 
 from kgrec.config import Settings
 from kgrec.deadline import bounded
-from kgrec.errors import ConfigError, KGRecError
+from kgrec.errors import ConfigError, KGRecError, ModelError
 from kgrec.explain.explainer import Explainer
 from kgrec.graph import open_graph
 from kgrec.graph.embedded import revive
 from kgrec.graph.store import GraphStore, StoreConfig
+from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.recommender import Recommender
+from kgrec.retrieval.snapshot import Snapshot
 from kgrec.serving.problems import NotReadyError
 
 logger = logging.getLogger("kgrec.serving")
@@ -91,6 +93,19 @@ class _Leases:
             self.engine.resources.close()
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """What has been loaded before workers are forked, so that all of them share it.
+
+    Attributes:
+        live: the live model; None where none is live.
+        catalogue: as of one revision.
+    """
+
+    live: LiveModel | None
+    catalogue: Snapshot | None
+
+
 class Service:
     """Gives each request the engine; safe to share between threads.
 
@@ -101,13 +116,17 @@ class Service:
     Args:
         settings: where the graph and the models are.
         time_limit_s: seconds after which nobody waits for an answer of the graph any more.
+        loaded: a model and a catalogue to begin with.
 
     Attributes:
         on_open: called with each store that is opened, before it is used.
     """
 
-    def __init__(self, settings: Settings, time_limit_s: float) -> None:
+    def __init__(
+        self, settings: Settings, time_limit_s: float, loaded: Loaded | None = None
+    ) -> None:
         self.settings = settings
+        self._loaded = loaded or Loaded(None, None)
         self.on_open: Callable[[GraphStore], None] = lambda store: None
         self._bounds = StoreConfig(
             connect_timeout=min(5.0, time_limit_s),
@@ -168,9 +187,21 @@ class Service:
         try:
             with self.lease() as engine:
                 engine.recommender.live.current()
-                engine.recommender.warm_up()
+                if self._loaded.catalogue is None:
+                    engine.recommender.warm_up()
         except KGRecError as error:
             logger.info("not ready for recommendations yet: %s", error)
+
+    def load(self) -> Loaded:
+        """Load the live model and the catalogue; raises what `open_graph` raises."""
+        with self.lease() as engine:
+            recommender, live = engine.recommender, None
+            try:
+                live = recommender.live.current()
+                live.team.warm_up()
+            except ModelError as error:
+                logger.warning("There are no recommendations yet: %s", error)
+            return Loaded(live, recommender.resident.load() if recommender.resident else None)
 
     def look_again(self) -> None:
         """See to it that an embedded server that is gone comes back, behind the request.
@@ -228,6 +259,10 @@ class Service:
             self._failed = None
             self.on_open(store)
             recommender = Recommender(store, self.settings.home / "models", resident=True)
+            if self._loaded.live is not None:
+                recommender.live.keep(self._loaded.live)
+            if self._loaded.catalogue is not None and recommender.resident is not None:
+                recommender.resident.keep(self._loaded.catalogue)
             explainer = Explainer(recommender)
             return Engine(store, recommender, explainer, stack.pop_all())
 

@@ -17,7 +17,7 @@ import kgrec
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
 from kgrec.model.record import read_record
-from kgrec.model.storage import load_team, save_model, save_team, team_id
+from kgrec.model.storage import load_team, map_weights, save_model, save_team, team_id
 
 
 def test_the_id_is_of_the_content_and_of_nothing_else(tmp_path: Path) -> None:
@@ -108,6 +108,47 @@ def test_damaged_weights_are_found_when_they_are_loaded(tmp_path: Path, damage: 
     (folder / "model.safetensors").write_bytes(content)
     with pytest.raises(ModelError, match=r"model\.safetensors is damaged.*rollback"):
         load_team(folder)
+
+
+def test_mapped_weights_are_those_of_the_file_and_cannot_be_written(tmp_path: Path) -> None:
+    team, history = ranked_team(4), random_history(4, 4)
+    folder = tmp_path / save_model(team, tmp_path).model_id
+    weights = map_weights(folder)
+    mapped, read = load_team(folder, weights), load_team(folder)
+    assert team_id(mapped) == team_id(read) == folder.name
+    assert np.array_equal(mapped.scores(history), read.scores(history))
+    assert np.array_equal(mapped.scorer(history).scores(), read.scorer(history).scores())
+    for array in weights.arrays.values():
+        assert not array.flags.writeable
+    factors = mapped.kernels[0].item_factors
+    assert factors is not None
+    assert np.shares_memory(factors, weights.arrays["agent0.item_factors"])
+    with pytest.raises(ValueError, match="read-only"):
+        factors[0, 0] = 1.0
+    assert not weights.changed()
+
+
+@pytest.mark.parametrize("damage", [b"\xff" * 64, b"\x01"])
+def test_damaged_weights_are_found_when_they_are_mapped(tmp_path: Path, damage: bytes) -> None:
+    folder = tmp_path / save_model(random_team(4), tmp_path).model_id
+    weights = map_weights(folder)
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.seek(-len(damage), 2)
+        file.write(damage)
+    assert weights.changed()
+    with pytest.raises(ModelError, match=r"model\.safetensors is damaged.*rollback"):
+        load_team(folder, map_weights(folder))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff" * 40, b"\x02" + b"\0" * 7 + b"{}"])
+def test_a_file_that_cannot_be_mapped_is_named(tmp_path: Path, content: bytes | None) -> None:
+    folder = tmp_path / save_model(random_team(4), tmp_path).model_id
+    path = folder / "model.safetensors"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelError):
+        load_team(folder, map_weights(folder))
 
 
 def test_weights_of_the_older_format_must_be_finite(tmp_path: Path) -> None:

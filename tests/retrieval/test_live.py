@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import threading
 import weakref
 from collections.abc import Iterator
@@ -10,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from planted import Planted, planted
 
 from kgrec.errors import ModelError
 from kgrec.graph.store import GraphStore
 from kgrec.model.coordinator import Coordinator
+from kgrec.model.mapped_file import MappedFile
 from kgrec.model.storage import load_team, save_model
 from kgrec.model.team import Team
 from kgrec.retrieval.live import LiveModels
@@ -40,10 +43,10 @@ def test_requests_go_on_with_the_old_model_until_the_new_one_is_ready(
     model_id = save_model(other, there.models).model_id
     loading, go_on = threading.Event(), threading.Event()
 
-    def slow(folder: Path) -> Team:
+    def slow(folder: Path, weights: MappedFile) -> Team:
         loading.set()
         assert go_on.wait(30)
-        return load_team(folder)
+        return load_team(folder, weights)
 
     monkeypatch.setattr("kgrec.retrieval.live.load_team", slow)
     publish(there.store, other, model_id)
@@ -63,9 +66,9 @@ def test_the_first_load_is_waited_for_and_done_once(
 ) -> None:
     loads = []
 
-    def counted(folder: Path) -> Team:
+    def counted(folder: Path, weights: MappedFile) -> Team:
         loads.append(folder)
-        return load_team(folder)
+        return load_team(folder, weights)
 
     monkeypatch.setattr("kgrec.retrieval.live.load_team", counted)
     live = LiveModels(there.store, there.models)
@@ -98,3 +101,28 @@ def test_a_model_that_goes_live_again_is_not_loaded_again(there: Planted) -> Non
     assert live.current().model_id == model_id
     publish(there.store, there.team, there.model_id)
     assert live.current() is first
+
+
+def test_weights_written_under_a_running_server_are_not_served(there: Planted) -> None:
+    live = LiveModels(there.store, there.models)
+    first = live.current()
+    assert live.current() is first
+    path = there.models / there.model_id / "model.safetensors"
+    whole = path.read_bytes()
+    with path.open("r+b") as file:
+        file.seek(len(whole) - 64)
+        file.write(b"\xff" * 64)
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"model\.safetensors is damaged"):
+            live.current()
+    path.write_bytes(whole)
+    assert live.current().record == first.record
+
+
+def test_a_model_whose_folder_is_gone_stays_in_service(there: Planted) -> None:
+    live = LiveModels(there.store, there.models)
+    first = live.current()
+    before = first.team.item_vectors()
+    shutil.rmtree(there.models / there.model_id)
+    assert live.current() is first
+    assert np.array_equal(first.team.item_vectors(), before)

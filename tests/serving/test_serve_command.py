@@ -133,6 +133,11 @@ def test_several_workers_answer_and_one_that_is_killed_comes_back(team: Team, ho
             assert client.get("/v1/model").json()["model_id"] == "serving"
         workers = _workers(process.pid)
         assert len(workers) == 2
+        if sys.platform == "linux":  # both map the file of the model, and share what is in memory
+            for worker in workers:
+                assert any(m.path.endswith("model.safetensors") for m in worker.memory_maps())
+                full = worker.memory_full_info()
+                assert full.uss < full.rss / 2
         workers[0].kill()
         workers[0].wait(30)
         deadline = time.monotonic() + 60
@@ -149,9 +154,9 @@ def test_several_workers_answer_and_one_that_is_killed_comes_back(team: Team, ho
 
 
 def _workers(parent: int) -> list[psutil.Process]:
-    """Return the processes that answer; another child keeps track of what they share."""
+    """Return the processes that answer: forks of the one that was started."""
     try:
         children = psutil.Process(parent).children()
     except psutil.NoSuchProcess:
         return []
-    return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
+    return [one for one in children if one.cmdline()[-1:] == ["2"]]

@@ -1,0 +1,104 @@
+"""Measure the memory of `kgrec serve` with one, two and four workers.
+
+    python examples/benchmarks/memory.py [--workers 1 2 4] [--requests 40] [--json]
+
+Starts the server on the graph of KGREC_HOME, sends each worker recommendations and explanations,
+and adds up the memory of its processes, the database left out. PSS counts a page that n processes
+share as 1/n for each, so its sum is what the server costs; USS is what a process has for itself.
+Needs /proc, so Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import psutil
+
+SERVE = [sys.executable, "-m", "kgrec", "serve", "--port", "0"]
+
+
+@contextmanager
+def served(workers: int) -> Iterator[tuple[psutil.Process, str, int]]:
+    """Run the server; yields its process, host and port."""
+    with subprocess.Popen(
+        [*SERVE, "--workers", str(workers)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        found = re.search(r"http://([\d.]+):(\d+)", process.stdout.readline())
+        if not found:
+            raise SystemExit("memory: the server did not start")
+        try:
+            yield psutil.Process(process.pid), found[1], int(found[2])
+        finally:
+            process.terminate()
+
+
+def get(host: str, port: int, path: str) -> Any:
+    """Answer one request on a connection of its own, which any worker may accept."""
+    connection = http.client.HTTPConnection(host, port, timeout=60)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = json.loads(answer.read())
+    connection.close()
+    if answer.status != 200:
+        raise SystemExit(f"memory: {path}: {answer.status} {body}")
+    return body
+
+
+def load(host: str, port: int, number: int) -> None:
+    """Request lists and explanations until each worker has answered some."""
+    users = [user["user_id"] for user in get(host, port, "/v1/users?limit=100")["items"]]
+    for place in range(number):
+        user = quote(users[place % len(users)], safe="")
+        found = get(host, port, f"/v1/users/{user}/recommendations")
+        if found["items"] and place % 2:
+            item = quote(found["items"][0]["item_id"], safe="")
+            get(host, port, f"/v1/users/{user}/recommendations/{item}/explanation")
+
+
+def measure(workers: int, requests: int) -> dict[str, float]:
+    """Return megabytes (10^6 bytes) of the server: PSS in all, USS of each worker in the mean."""
+    with served(workers) as (process, host, port):
+        load(host, port, requests * workers)
+        time.sleep(2.0)
+        each = [one for one in process.children() if one.name() == process.name()]
+        answering = each or [process]
+        everything = [process, *each]
+        full = {one.pid: one.memory_full_info() for one in everything}
+        uss = [full[one.pid].uss for one in answering]
+        return {
+            "workers": workers,
+            "pss": sum(info.pss for info in full.values()) / 1e6,
+            "uss_each": sum(uss) / len(uss) / 1e6,
+            "rss": sum(info.rss for info in full.values()) / 1e6,
+        }
+
+
+def main() -> None:
+    """Measure each number of workers and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--requests", type=int, default=40, help="of each worker")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    rows = [measure(workers, options.requests) for workers in options.workers]
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return
+    print(f"{'workers':>8} {'PSS, MB':>9} {'USS each':>9} {'RSS, sum':>9}")
+    for row in rows:
+        print(f"{row['workers']:>8} {row['pss']:>9.0f} {row['uss_each']:>9.0f} {row['rss']:>9.0f}")
+
+
+if __name__ == "__main__":
+    main()
