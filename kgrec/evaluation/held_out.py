@@ -125,7 +125,7 @@ def _opened(store: GraphStore | None) -> Iterator[GraphStore]:
 def _of_graph(dataset: Dataset, selection: Selection) -> SplitDataset:
     """Return the graph as a data set to be split.
 
-    A kind that all interactions share tells no more than none, which is what files have.
+    A kind that all interactions share is of as little use as none, which is what files have.
     """
     known = dataset.interactions
     if len(np.unique(known.kind)) == 1:
