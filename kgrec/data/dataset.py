@@ -138,6 +138,12 @@ class Facts:
 
         Features of fewer than `min_degree` items carry no similarity and are left out.
         """
+        return self.keyed_features(num_items, num_entities, min_degree=min_degree)[0]
+
+    def keyed_features(
+        self, num_items: int, num_entities: int, *, min_degree: int = 2
+    ) -> tuple[sp.csr_matrix, IntArray]:
+        """Return `features`, and relation and entity of each, int64 [K, 2]."""
         key = self.relation * max(num_entities, 1) + self.entity
         distinct, column = np.unique(key, return_inverse=True)
         matrix = sp.csr_matrix(
@@ -146,7 +152,10 @@ class Facts:
         matrix.sum_duplicates()
         np.minimum(matrix.data, 1.0, out=matrix.data)
         held_by = np.bincount(matrix.indices, minlength=len(distinct))
-        return matrix[:, np.flatnonzero(held_by >= min_degree)].tocsr()
+        kept = np.flatnonzero(held_by >= min_degree)
+        return matrix[:, kept].tocsr(), np.column_stack(
+            np.divmod(distinct[kept], max(num_entities, 1))
+        )
 
 
 class LinkType(NamedTuple):

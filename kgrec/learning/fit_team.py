@@ -10,11 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kgrec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from kgrec.errors import ConfigError, KGRecError, ModelError
 from kgrec.learning.agent import Agent, Encode, FitContext, NothingToLearnError, with_settings
 from kgrec.learning.blending.blend import Choice, choose_among
 from kgrec.learning.blending.search import SettingsSearch
+from kgrec.learning.knowledge_features import knowledge_index
 from kgrec.learning.profile import learn_profile
 from kgrec.learning.registry import build_agent
 from kgrec.learning.sentence_vectors import memoised
@@ -27,7 +30,9 @@ from kgrec.learning.team_config import (
     encoder_of,
 )
 from kgrec.model.coordinator import Coordinator
+from kgrec.model.folding.inductive import Folding
 from kgrec.model.kernel import Kernel
+from kgrec.model.ranker import Ranker
 from kgrec.model.team import Team
 from kgrec.progress import SILENT, Progress
 from kgrec.training.workers import ALONE, Workers
@@ -108,15 +113,29 @@ def fit_team(
         profile, _ = learn_profile(known, config.profile.model_copy(update=settled))
     settings = {name: agent.config.model_dump(mode="json") for name, agent in resolved.items()}
     shares = [choice.weights[kernel.agent] for kernel in active]
+    ranker = choice.ranker(known)
     return Team(
         train.items,
         tuple(active),
         Coordinator(shares, choice.coordinator.gate),
         config.model_dump(mode="json") | {"settings": settings},
         _metrics(choice, log) | {"search": searched, "refit": refit, "profile": declared},
-        choice.ranker(known),
+        ranker,
         profile,
+        _folding(active, known.train, ranker),
     )
+
+
+def _folding(kernels: Sequence[Kernel], train: Dataset, ranker: Ranker | None) -> Folding | None:
+    """Return what items that come later are folded in by; None where no agent can speak of one."""
+    formulas = {k.agent: k.inductive for k in kernels if k.inductive is not None}
+    if not formulas:
+        return None
+    mean = 0.0
+    if ranker is not None and ranker.ratings is not None:
+        done = train.interactions
+        mean = float(done.value[done.kind == ranker.ratings.kind].mean(dtype=np.float64))
+    return Folding(knowledge_index(train), formulas, mean)
 
 
 def _searched(

@@ -11,7 +11,13 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kgrec.data.dataset import Dataset, FloatArray, IntArray
+from kgrec.data.dataset import Dataset, FloatArray, IntArray, LinkType
+from kgrec.model.folding.knowledge_index import (
+    OF_FACTS,
+    OF_LINKED_ENTITIES,
+    OF_LINKED_ITEMS,
+    KnowledgeIndex,
+)
 
 # On small data every product, and every entry, is computed.
 FREE_PRODUCTS = 200_000_000
@@ -134,27 +140,62 @@ def item_features(train: Dataset, decay: float = HOP_DECAY) -> sp.csr_matrix:
     Args:
         decay: weight of the second hop; 0 uses no links.
     """
-    features = train.features()
     if not decay or not len(train.links):
-        return features
-    parts = _of_linked_entities(train, features.nnz), _of_linked_items(train)
-    shared = []
-    for part in parts:
-        held_by = np.bincount(part.indices, minlength=part.shape[1])
-        shared.append(sp.csr_matrix(part[:, np.flatnonzero(held_by >= 2)] * np.float32(decay)))
-    return sp.csr_matrix(sp.hstack([features, *shared]), dtype=np.float32)
+        return train.features()
+    features, keys = _all_features(train, min_degree=2)
+    scale = np.where(keys[:, 0] == OF_FACTS, 1.0, decay).astype(np.float32)
+    return sp.csr_matrix(features @ sp.diags_array(scale), dtype=np.float32)
 
 
-def _of_linked_entities(train: Dataset, entries: int) -> sp.csr_matrix:
+def knowledge_index(train: Dataset) -> KnowledgeIndex:
+    """Return the features of the items, by which those of items that come later are found."""
+    features, keys = _all_features(train, min_degree=1)
+    linked, types = _entity_links(train)
+    head, link, tail, confidence = linked
+    order = np.argsort(head, kind="stable")
+    return KnowledgeIndex(
+        train.entities,
+        train.facts.relations,
+        types,
+        keys,
+        sp.csr_matrix(features, dtype=np.float32),
+        np.column_stack([head, link, tail])[order].astype(np.int64),
+        confidence[order].astype(np.float32),
+    )
+
+
+def _all_features(train: Dataset, *, min_degree: int) -> tuple[sp.csr_matrix, IntArray]:
+    """Return the features over one and two hops, not discounted, and `KnowledgeIndex.keys`."""
+    size = train.num_items, len(train.entities)
+    facts, pairs = train.facts.keyed_features(*size, min_degree=min_degree)
+    none = np.full(len(pairs), -1, dtype=np.int64)
+    kind = np.full(len(pairs), OF_FACTS, dtype=np.int64)
+    parts, keys = [facts], [np.column_stack([kind, pairs[:, 0], none, pairs[:, 1]])]
+    if len(train.links):
+        for part, found in (_of_linked_entities(train, facts.nnz), _of_linked_items(train)):
+            held_by = np.bincount(part.indices, minlength=part.shape[1])
+            kept = np.flatnonzero(held_by >= min_degree)
+            parts.append(sp.csr_matrix(part[:, kept]))
+            keys.append(found[kept])
+    return sp.csr_matrix(sp.hstack(parts), dtype=np.float32), np.concatenate(keys)
+
+
+def _entity_links(
+    train: Dataset,
+) -> tuple[tuple[IntArray, IntArray, IntArray, FloatArray], tuple[LinkType, ...]]:
+    """Return the links between entities in both directions, and their types."""
+    linked = train.links.of("entity", "entity")
+    columns = linked.head, linked.relation, linked.tail, linked.confidence
+    return both_ways(*columns, len(linked.types)), linked.types
+
+
+def _of_linked_entities(train: Dataset, entries: int) -> tuple[sp.csr_matrix, IntArray]:
     """Return item x (relation, link, entity at its other end) with products of confidences.
 
     Entities are added by ascending degree, up to `HOP_GROWTH` times as many entries as facts.
     """
     facts, num_entities = train.facts, max(len(train.entities), 1)
-    linked = train.links.of("entity", "entity")
-    head, link, tail, confidence = both_ways(
-        linked.head, linked.relation, linked.tail, linked.confidence, len(linked.types)
-    )
+    (head, link, tail, confidence), types = _entity_links(train)
     order = np.argsort(head, kind="stable")
     degree = np.bincount(head, minlength=num_entities)
     held = np.bincount(facts.entity, minlength=num_entities)
@@ -169,14 +210,17 @@ def _of_linked_entities(train: Dataset, entries: int) -> sp.csr_matrix:
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     edge = order[np.repeat(start, count) + within]
     fact = np.repeat(rows, count)
-    links = 2 * max(len(train.links.types), 1)
+    links = 2 * max(len(types), 1)
     key = (facts.relation[fact] * links + link[edge]) * num_entities + tail[edge]
-    return _strongest_of_cells(
+    matrix, distinct = _strongest_of_cells(
         facts.item[fact], key, facts.confidence[fact] * confidence[edge], train.num_items
     )
+    pair, entity = np.divmod(distinct, num_entities)
+    kind = np.full(len(distinct), OF_LINKED_ENTITIES, dtype=np.int64)
+    return matrix, np.column_stack([kind, *np.divmod(pair, links), entity])
 
 
-def _of_linked_items(train: Dataset) -> sp.csr_matrix:
+def _of_linked_items(train: Dataset) -> tuple[sp.csr_matrix, IntArray]:
     """Return item x (link, item): the items that it is linked to, and itself where it has links."""
     links = train.links.of("item", "item")
     ends = np.concatenate([links.head, links.tail])
@@ -185,7 +229,10 @@ def _of_linked_items(train: Dataset) -> sp.csr_matrix:
     sure = np.concatenate([links.confidence, links.confidence])
     item = np.concatenate([ends, ends])
     key = np.concatenate([kind, kind]) * train.num_items + np.concatenate([others, ends])
-    return _strongest_of_cells(item, key, np.concatenate([sure, sure]), train.num_items)
+    matrix, distinct = _strongest_of_cells(item, key, np.concatenate([sure, sure]), train.num_items)
+    sort = np.full(len(distinct), OF_LINKED_ITEMS, dtype=np.int64)
+    none = np.full(len(distinct), -1, dtype=np.int64)
+    return matrix, np.column_stack([sort, none, *np.divmod(distinct, train.num_items)])
 
 
 def both_ways(
@@ -208,14 +255,18 @@ def both_ways(
 
 def _strongest_of_cells(
     item: IntArray, key: IntArray, value: FloatArray, num_items: int
-) -> sp.csr_matrix:
-    """Return item x distinct key with the largest value of each cell, CSR float32 [I, K]."""
+) -> tuple[sp.csr_matrix, IntArray]:
+    """Return item x distinct key with the largest value of each cell, CSR float32 [I, K], and keys.
+
+    The keys are int64 [K], rising.
+    """
     distinct, column = np.unique(key, return_inverse=True)
     cell, place = np.unique(item * max(len(distinct), 1) + column, return_inverse=True)
     largest = np.zeros(len(cell), dtype=np.float32)
     np.maximum.at(largest, place, value.astype(np.float32))
     ends = np.divmod(cell, max(len(distinct), 1))
-    return sp.csr_matrix((largest, ends), shape=(num_items, len(distinct)))
+    matrix = sp.csr_matrix((largest, ends), shape=(num_items, len(distinct)))
+    return matrix, distinct.astype(np.int64)
 
 
 def degree_features(train: Dataset, decay: float = HOP_DECAY) -> sp.csr_matrix | None:

@@ -43,10 +43,14 @@ def principal_vectors(
     Returns:
         None where fewer than two texts are not empty.
     """
+    directions = directions_of(vectors)
+    return None if directions is None else directions.project(size, whitening)
+
+
+def directions_of(vectors: FloatArray) -> Directions | None:
+    """Return the principal directions of sentence vectors, [N, D]; see `principal_vectors`."""
     rows = np.flatnonzero(vectors.any(axis=1))
-    if len(rows) < 2:
-        return None
-    return Directions(vectors[rows], rows, len(vectors)).project(size, whitening)
+    return None if len(rows) < 2 else Directions(vectors[rows], rows, len(vectors))
 
 
 class Directions:
@@ -56,21 +60,29 @@ class Directions:
         encoded: vectors of these rows, float32 [N, D].
         rows: rows with a text, int64 [N].
         num_rows: I.
+
+    Attributes:
+        mean: of the vectors, float64 [D].
     """
 
     def __init__(self, encoded: FloatArray, rows: NDArray[np.intp], num_rows: int) -> None:
         self._rows, self._num_rows = rows, num_rows
-        self._centred = encoded.astype(np.float64) - encoded.mean(axis=0, dtype=np.float64)
+        self.mean = encoded.mean(axis=0, dtype=np.float64)
+        self._centred = encoded.astype(np.float64) - self.mean
         variance, directions = np.linalg.eigh(self._centred.T @ self._centred / len(encoded))
         order = np.argsort(-variance)
         self._variance, self._directions = variance[order], directions[:, order]
 
     def project(self, size: int | None, whitening: float) -> FloatArray:
         """Return unit vectors on the first `size` directions or all, float32 [I, min(size, D)]."""
-        scale = np.maximum(self._variance[:size], 1e-9) ** (-whitening / 2)
-        projected = self._centred @ (self._directions[:, :size] * scale)
+        projected = self._centred @ self.matrix(size, whitening)
         length = np.linalg.norm(projected, axis=1, keepdims=True)
         projected = np.divide(projected, length, out=np.zeros_like(projected), where=length > 1e-9)
         vectors = np.zeros((self._num_rows, projected.shape[1]), dtype=np.float32)
         vectors[self._rows] = projected
         return vectors
+
+    def matrix(self, size: int | None, whitening: float) -> NDArray[np.float64]:
+        """Return the map of centred vectors to the first `size` directions, [D, min(size, D)]."""
+        scale = np.maximum(self._variance[:size], 1e-9) ** (-whitening / 2)
+        return np.asarray(self._directions[:, :size] * scale)

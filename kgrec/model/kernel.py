@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.errors import ModelError
+from kgrec.model.folding.inductive import Inductive
 from kgrec.model.histories import Histories, HistoryReader, as_histories
 
 Part = Literal["factors", "rows", "prior"]
@@ -55,6 +56,11 @@ class Kernel:
         reads: what each part (factors, rows, prior) was learned from: interactions, facts or
             texts. The reasons of a recommendation name them. A part that is not listed, as in
             models of earlier versions, reads what the agent of this name usually reads.
+        counted: the spread of scores is over so many items, the first; None means all. Items that
+            were folded in after the training are not counted, so that they change the score of no
+            other item.
+        inductive: computes the parts of items that came after the training; None of an agent that
+            cannot. It is stored beside the kernel (`kgrec.model.folding`), not read with it.
     """
 
     agent: str
@@ -67,6 +73,8 @@ class Kernel:
     chosen: Mapping[str, float | int] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
     reads: Mapping[Part, tuple[Source, ...]] = field(default_factory=dict)
+    counted: int | None = None
+    inductive: Inductive | None = None
 
     def __post_init__(self) -> None:
         if (self.history_factors is None) != (self.item_factors is None):
@@ -80,6 +88,18 @@ class Kernel:
             return len(self.item_factors)
         assert self.rows is not None  # noqa: S101 - __post_init__ holds it
         return int(self.rows.shape[1])
+
+    @property
+    def num_counted(self) -> int:
+        """How many items the spread is over; see `counted`."""
+        return self.num_items if self.counted is None else self.counted
+
+    @cached_property
+    def counted_rows(self) -> sp.csr_matrix | None:
+        """The sparse rows to the items that are counted, CSR float32 [I, num_counted]."""
+        if self.rows is None or self.counted is None:
+            return self.rows
+        return sp.csr_matrix(self.rows[:, : self.counted])
 
     def weights(self, histories: Histories) -> FloatArray:
         """Return w_h · v_h of each entry of the histories, float32 [N]."""
@@ -126,20 +146,21 @@ class Kernel:
         query = self._query(weighted)  # [B, D + 1]
         square = np.einsum("bd,de,be->b", query, self.second_moment, query, optimize=True)
         if self.rows is None:
-            return np.asarray(np.sqrt(np.maximum(square / self.num_items, 0.0)))
+            return np.asarray(np.sqrt(np.maximum(square / self.num_counted, 0.0)))
         square += self._square_of_rows(weighted)
         square += 2.0 * np.einsum("bd,bd->b", weighted @ self.rows_with_centred, query)
-        mean = (weighted @ self.row_sums) / self.num_items
-        return np.asarray(np.sqrt(np.maximum(square / self.num_items - mean**2, 0.0)))
+        mean = (weighted @ self.row_sums) / self.num_counted
+        return np.asarray(np.sqrt(np.maximum(square / self.num_counted - mean**2, 0.0)))
 
     def _square_of_rows(self, weighted: sp.csr_matrix) -> NDArray[np.float64]:
         """Return the squared length of each history's summed rows, float64 [B]."""
-        assert self.rows is not None  # noqa: S101 - the caller looked
+        rows = self.counted_rows
+        assert rows is not None  # noqa: S101 - the caller looked
         if weighted.shape[0] == 1:  # a sparse product costs far more than the sum it is here
-            owner, column, weight = entries_of(self.rows, weighted.indices.astype(np.int64))
-            row = np.bincount(column, weighted.data[owner] * weight, minlength=self.num_items)
+            owner, column, weight = entries_of(rows, weighted.indices.astype(np.int64))
+            row = np.bincount(column, weighted.data[owner] * weight, minlength=self.num_counted)
             return np.array([np.square(row).sum()])
-        summed = sp.csr_matrix(weighted @ self.rows, dtype=np.float64)
+        summed = sp.csr_matrix(weighted @ rows, dtype=np.float64)
         return np.asarray(summed.multiply(summed).sum(axis=1), dtype=np.float64).ravel()
 
     def _weighted(
@@ -156,11 +177,12 @@ class Kernel:
 
     @cached_property
     def centred(self) -> FloatArray:
-        """Item factors and prior less their means over the items, float32 [I, D + 1]."""
-        prior = np.zeros(self.num_items) if self.prior is None else self.prior
+        """Factors and prior of the counted items less their means, float32 [num_counted, D + 1]."""
+        count = self.num_counted
+        prior = np.zeros(count) if self.prior is None else self.prior[:count]
         columns = prior.astype(np.float32)[:, None]
         if self.item_factors is not None:
-            columns = np.hstack([self.item_factors, columns])
+            columns = np.hstack([self.item_factors[:count], columns])
         return np.asarray(columns - columns.mean(axis=0, dtype=np.float64), dtype=np.float32)
 
     @cached_property
@@ -172,16 +194,18 @@ class Kernel:
     def rows_with_centred(self) -> NDArray[np.float64]:
         """The products of the sparse rows with the columns of `centred`, float64 [I, D + 1]."""
         width = self.centred.shape[1]
-        if self.rows is None:
+        rows = self.counted_rows
+        if rows is None:
             return np.zeros((self.num_items, width))
-        return np.asarray(self.rows @ self.centred.astype(np.float64))
+        return np.asarray(rows @ self.centred.astype(np.float64))
 
     @cached_property
     def row_sums(self) -> NDArray[np.float64]:
-        """The sums of the sparse rows, float64 [I]."""
-        if self.rows is None:
+        """The sums of the sparse rows over the counted items, float64 [I]."""
+        rows = self.counted_rows
+        if rows is None:
             return np.zeros(self.num_items)
-        return np.asarray(self.rows.sum(axis=1, dtype=np.float64)).ravel()
+        return np.asarray(rows.sum(axis=1, dtype=np.float64)).ravel()
 
     def history_scores(
         self, items: IntArray, weights: FloatArray, candidates: IntArray | None = None
@@ -228,6 +252,7 @@ class Kernel:
             item_factors=None if self.item_factors is None else self.item_factors[candidates],
             rows=None if self.rows is None else sp.csr_matrix(self.rows[:, candidates]),
             prior=None if self.prior is None else self.prior[candidates],
+            counted=None,
         )
 
     def similarity(
@@ -315,4 +340,5 @@ def mean_kernel(kernels: Sequence[Kernel]) -> Kernel:
         item_factors=np.hstack(right) if right else None,
         rows=sp.csr_matrix(sum(rows[1:], rows[0]) / count, dtype=np.float32) if rows else None,
         prior=(np.sum(priors, axis=0) / count).astype(np.float32) if priors else None,
+        inductive=None,
     )

@@ -79,7 +79,7 @@ class Moments:
         crossed = self.with_prior.sum() - self.with_prior[removed].sum(axis=1)
         square = scale**2 * summed + 2.0 * scale * crossed + self.prior
         size = scale**2 * (self.whole + self.squares[removed].sum(axis=1)) + self.prior
-        spreads = np.sqrt(np.maximum(square / self.kernel.num_items, 0.0))
+        spreads = np.sqrt(np.maximum(square / self.kernel.num_counted, 0.0))
         for row in np.flatnonzero((square < _LOST * size) | (count == 0)):
             spreads[row] = self._afresh(removed[row])
         return np.asarray(spreads)
@@ -124,9 +124,9 @@ class _ScoreVectors:
         factors = np.zeros((len(history), 0))
         if kernel.history_factors is not None:
             factors = kernel.history_factors[history].astype(np.float64)
-        rows = sp.csr_matrix((len(history), kernel.num_items))
-        if kernel.rows is not None:
-            rows = sp.csr_matrix(kernel.rows[history], dtype=np.float64)
+        rows = sp.csr_matrix((len(history), kernel.num_counted))
+        if kernel.counted_rows is not None:
+            rows = sp.csr_matrix(kernel.counted_rows[history], dtype=np.float64)
         crossed, sums = kernel.rows_with_centred[history], kernel.row_sums[history]
         return cls(kernel, factors, rows, crossed, sums)
 
@@ -141,7 +141,7 @@ class _ScoreVectors:
         products = self.factors @ self.kernel.second_moment[:-1, :-1] @ other.factors.T
         products += self.crossed[:, :-1] @ other.factors.T + self.factors @ other.crossed[:, :-1].T
         products += (self.rows @ other.rows.T).toarray()
-        return np.asarray(products - np.outer(self.sums, other.sums) / self.kernel.num_items)
+        return np.asarray(products - np.outer(self.sums, other.sums) / self.kernel.num_counted)
 
     def squares(self) -> Floats:
         """Return the squared lengths, [N]."""
@@ -149,4 +149,4 @@ class _ScoreVectors:
         squares = np.einsum("nd,nd->n", self.factors @ moment, self.factors)
         squares += 2.0 * np.einsum("nd,nd->n", self.crossed[:, :-1], self.factors)
         squares += np.asarray(self.rows.multiply(self.rows).sum(axis=1)).ravel()
-        return np.asarray(squares - self.sums**2 / self.kernel.num_items)
+        return np.asarray(squares - self.sums**2 / self.kernel.num_counted)

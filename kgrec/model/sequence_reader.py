@@ -256,6 +256,16 @@ class SequenceReader:
         parameters = {name: array for name, array in arrays.items() if name != _CONTENT}
         return cls(ReaderSettings.model_validate(settings), arrays[_CONTENT], parameters)
 
+    @property
+    def content_size(self) -> int:
+        """d, the size of the vectors of the items."""
+        return int(self._content.shape[1])
+
+    def with_items(self, content: FloatArray) -> Self:
+        """Return the reader with further items behind its own, by their vectors, [M, d]."""
+        whole = np.concatenate([self._content, content])
+        return type(self)(self._settings, whole, self._parameters, batch_size=self._batch_size)
+
     def _read(self, histories: Histories, weights: FloatArray) -> None:
         """Write the weights of the last L entries of each history into `weights`, [N]."""
         tokens = Tokens.of(histories, self._settings)

@@ -3,9 +3,10 @@
 model.safetensors   every array, named `agent.part`
 config.json         agents, resolved settings, shares, hash of the vocabulary, digests of the arrays
 items.json          ids of the items in row order
+folding.*           what items that come after the training are folded in by
 record.json         id, time, versions, metrics, what the training depended on
 
-The first three are the content, whose hash is the id. Nothing is ever unpickled.
+All but the last are the content, whose hash is the id. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
 from kgrec.model.checkpoint import read_arrays, read_json, write_whole, writing_directory
 from kgrec.model.coordinator import Coordinator
+from kgrec.model.folding.files import described, write_folding
 from kgrec.model.gate import Gate
 from kgrec.model.histories import HistoryReader, load_reader
 from kgrec.model.kernel import Kernel
@@ -189,6 +191,7 @@ def _content(team: Team) -> tuple[dict[str, Any], _Arrays]:
         "profile": None if team.profile is None else team.profile.settings(),
         "config": dict(team.config),
         "arrays": array_digests(arrays),
+        "folding": None if team.folding is None else described(team.folding)[2],
     }
     plain: dict[str, Any] = json.loads(json.dumps(content))  # tuples as the lists they come back as
     return plain, arrays
@@ -206,6 +209,8 @@ def _write_folder(
     model_id = content_id(content)
     with writing_directory(directory) as folder:
         save_file(arrays, folder / _ARRAYS_FILE, {"model_id": model_id})
+        if team.folding is not None:
+            write_folding(folder, *described(team.folding)[:2])
         ids = {"hash": team.items.hash, "ids": list(team.items.ids)}
         for name, value in (
             (CONTENT_FILE, content),

@@ -17,6 +17,7 @@ from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
 from kgrec.model.coordinator import Blend, Coordinator
+from kgrec.model.folding.inductive import Folding
 from kgrec.model.histories import Histories, as_histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.profile import Profile
@@ -56,6 +57,8 @@ class Team:
         ranker: reorders the best; None where none was better than the agents.
         profile: scores items for a user without a history by what they declare; None where the
             users of the training data declare nothing.
+        folding: computes the parts of items that came after the training; None of a team that was
+            loaded (`kgrec.model.folding.files.load_folding` reads it) or cannot.
     """
 
     items: Vocabulary
@@ -65,6 +68,7 @@ class Team:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     ranker: Ranker | None = None
     profile: Profile | None = None
+    folding: Folding | None = None
 
     def __post_init__(self) -> None:
         if not self.kernels:

@@ -178,7 +178,7 @@ def test_a_model_of_the_older_format_is_read(
     assert (record.model_id, record.format, record.key) == (folder.name, 3, None)
     assert record.shares == team.weights
     renewed = save_model(again, tmp_path)
-    assert (renewed.format, renewed.model_id) == (4, team_id(team))
+    assert (renewed.format, renewed.model_id) == (5, team_id(team))
 
 
 def test_a_format_that_is_not_known_is_refused(tmp_path: Path) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+import scipy.sparse as sp
+import torch
 from pydantic import Field
 
+from kgrec.data.dataset import FloatArray
 from kgrec.learning.agent import FitContext
 from kgrec.learning.knowledge_features import HOP_DECAY, cosine_rows, degree_features
 from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig
+from kgrec.model.folding.formulas import ConvolutionFormula
+from kgrec.model.folding.inductive import Inductive
 from kgrec.model.kernel import Kernel, Source
 
 
@@ -67,4 +73,37 @@ class CollaborativeAgent:
         reads: tuple[Source, ...] = ("interactions",)
         if features is not None:
             reads = ("interactions", "facts")
-        return HiddenEdges(context, config, name=self.name, build=build, cosine=cosine, reads=reads)
+        return FeatureEdges(
+            context, config, name=self.name, build=build, cosine=cosine, reads=reads
+        )
+
+
+class FeatureEdges(HiddenEdges):
+    """The problem of hidden edges, with the formula of a cold item: its knowledge features."""
+
+    @torch.no_grad()
+    def inductive(self, network: HistoryNetwork) -> Inductive | None:
+        """Return the formula; None where the network reads texts too, by a shared map."""
+        config = self.config
+        if network.inputs is not None or not isinstance(config, CollaborativeConfig):
+            return None
+        scale = network.cosine_scale(self.graph)
+        return ConvolutionFormula(
+            embeddings=None if network.feature is None else network.feature.cpu().numpy().copy(),
+            tau=network.tau,
+            cold_prior=float(network.cold_bias),
+            row_size=config.row_size,
+            decay=config.hop_decay,
+            cold_weight=0.0 if network.cosine_weight is None else float(network.cosine_weight[1]),
+            scale=None if scale is None else scale.cpu().numpy().copy(),
+            least=None if self.by_column is None else _least_kept(self.by_column, config.row_size),
+            size=network.item.shape[1],
+        )
+
+
+def _least_kept(cosine: sp.csc_matrix, size: int) -> FloatArray:
+    """Return the smallest cosine of each candidate that has as many as are kept, else 0, [I]."""
+    least = np.zeros(cosine.shape[1], dtype=np.float32)
+    for column in np.flatnonzero(np.diff(cosine.indptr) >= size).tolist():
+        least[column] = cosine.data[cosine.indptr[column] : cosine.indptr[column + 1]].min()
+    return least

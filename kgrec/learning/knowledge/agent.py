@@ -13,12 +13,14 @@ from kgrec.data.dataset import FloatArray
 from kgrec.errors import ModelError
 from kgrec.export.pyg import HeteroData
 from kgrec.learning.agent import FitContext, NothingToLearnError
+from kgrec.learning.knowledge.cold_items import attention_formula
 from kgrec.learning.knowledge.network import KnowledgeNetwork
 from kgrec.learning.knowledge.typed_graph import TypedGraph
 from kgrec.learning.link_prediction.network import HistoryNetwork, SentenceMap
 from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig
-from kgrec.learning.sentence_vectors import principal_vectors
+from kgrec.learning.sentence_vectors import Directions, directions_of
 from kgrec.metrics.validation import Validation
+from kgrec.model.folding.inductive import Inductive
 from kgrec.model.kernel import Kernel, Source
 
 _STANDARD_ERRORS = 2.0
@@ -110,7 +112,8 @@ class KnowledgeAgent:
         if not len(graph.facts):
             raise NothingToLearnError("the knowledge agent needs facts that items share")
         data, failure = _with_texts(context, graph, config)
-        texts, names = _sentences(data, graph, config)
+        directions = _directions(data, graph)
+        texts, names = _sentences(data, graph, config, directions)
 
         def build(tau: float) -> KnowledgeNetwork:
             inputs = None
@@ -137,7 +140,7 @@ class KnowledgeAgent:
         if texts is not None:
             reads = (*reads, "texts")
         problem = KnownEdges(context, config, name=self.name, build=build, reads=reads)
-        problem.failure = failure
+        problem.failure, problem.directions = failure, directions
         return problem
 
 
@@ -153,9 +156,11 @@ class KnownEdges(HiddenEdges):
 
     Attributes:
         failure: why there are no text vectors, or empty.
+        directions: of the sentence vectors, or None.
     """
 
     failure: str = ""
+    directions: Directions | None = None
 
     @torch.no_grad()
     def kernel(self, network: HistoryNetwork, chosen: dict[str, float | int]) -> Kernel:
@@ -170,6 +175,17 @@ class KnownEdges(HiddenEdges):
             notes["texts"] = self.failure
         return replace(kernel, notes=notes)
 
+    def inductive(self, network: HistoryNetwork) -> Inductive | None:
+        """Return the formula of a cold item: attention over its entities, and its text."""
+        config = self.config
+        if not isinstance(network, KnowledgeNetwork) or not isinstance(config, KnowledgeConfig):
+            return None
+        mean = matrix = None
+        if self.directions is not None:
+            mean = self.directions.mean.astype(np.float32)
+            matrix = self.directions.matrix(config.text_dim, config.whitening).astype(np.float32)
+        return attention_formula(network, self.graph, mean, matrix, config.max_names)
+
 
 def _with_texts(
     context: FitContext, graph: TypedGraph, config: KnowledgeConfig
@@ -181,16 +197,20 @@ def _with_texts(
         return context.hetero, f"not read: {error}"
 
 
+def _directions(data: HeteroData, graph: TypedGraph) -> Directions | None:
+    """Return the principal directions of item texts and entity names; None without texts."""
+    if "x" not in data["item"]:
+        return None
+    texts, names = data["item"].x.cpu().numpy(), data["entity"].x.cpu().numpy()[graph.entities]
+    return directions_of(np.concatenate([texts, names]))
+
+
 def _sentences(
-    data: HeteroData, graph: TypedGraph, config: KnowledgeConfig
+    data: HeteroData, graph: TypedGraph, config: KnowledgeConfig, directions: Directions | None
 ) -> tuple[FloatArray | None, FloatArray | None]:
     """Return sentence vectors of item texts and entity names, in one basis."""
-    if "x" not in data["item"]:
+    if directions is None:
         return None, None
-    texts, names = data["item"].x.cpu().numpy(), data["entity"].x.cpu().numpy()[graph.entities]
-    vectors = principal_vectors(
-        np.concatenate([texts, names]), config.text_dim, whitening=config.whitening
-    )
-    if vectors is None:
-        return None, None
-    return vectors[: len(texts)], vectors[len(texts) :] if names.any() else None
+    vectors = directions.project(config.text_dim, config.whitening)
+    names = bool(data["entity"].x.cpu().numpy()[graph.entities].any())
+    return vectors[: graph.num_items], vectors[graph.num_items :] if names else None

@@ -173,7 +173,7 @@ class KnowledgeNetwork(HistoryNetwork):
             self.text_weight = nn.Parameter(torch.tensor([0.7, 1.4]))
         for one in passes:
             one.add_links(link_layers)
-        self._whole = StepEdges.of(graph, device)
+        self.whole_edges = StepEdges.of(graph, device)
         self.to(device)
 
     def _keep(self, name: str, value: Tensor | None) -> None:
@@ -184,7 +184,7 @@ class KnowledgeNetwork(HistoryNetwork):
         graph, most = self.graph, self.most_facts
         tables = graph.facts, graph.entity_links, graph.item_links
         if all(len(table) <= most for table in tables) or not torch.is_grad_enabled():
-            return self._whole
+            return self.whole_edges
         facts, entity_links, item_links = (table.sample(most, self._rng) for table in tables)
         sampled = TypedGraph(facts, entity_links, item_links, graph.entities)
         return StepEdges.of(sampled, self.device)
@@ -231,7 +231,7 @@ class KnowledgeNetwork(HistoryNetwork):
     def relation_shares(self, graph: Graph) -> dict[str, float]:
         """Return the share of each relation in the attention of items; they sum to one."""
         items, entities = self.nodes(graph)
-        edges, relations = self._whole, self.graph.facts.relations
+        edges, relations = self.whole_edges, self.graph.facts.relations
         entities = self.by_interactions.entities(items, entities, edges)
         weights = self.by_interactions.down.attention(items, entities, edges.facts).double()
         summed = weights.new_zeros(len(relations)).index_add(0, edges.facts.relation, weights)

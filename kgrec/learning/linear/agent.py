@@ -21,6 +21,7 @@ from kgrec.learning.linear.forms import (
 )
 from kgrec.learning.linear.gram import Evidence, WeightConfig
 from kgrec.metrics.validation import Objective
+from kgrec.model.folding.regression import RegressionFormula
 from kgrec.model.kernel import Kernel, Part, Source
 
 FormName = Literal["dense", "sparse", "low-rank"]
@@ -99,12 +100,21 @@ class LinearAgent:
             raise NothingToLearnError("the linear agent needs interactions")
         form, chosen = self._chosen(context)
         with context.progress.task(f"linear: solve, {form.name}") as task:
-            parts = form.solve(chosen["ridge"], chosen["knowledge"], task)
+            parts, inverse = form.solve(chosen["ridge"], chosen["knowledge"], task)
         learned_from: tuple[Source, ...] = ("interactions",)
         if chosen["knowledge"]:  # with weight 0 the kernel does not depend on facts
             learned_from = ("interactions", "facts")
         reads: dict[Part, tuple[Source, ...]] = {"factors": learned_from, "rows": learned_from}
-        return Kernel(self.name, chosen=chosen, reads=reads, **parts)
+        factors = parts.get("history_factors")
+        formula = RegressionFormula(
+            diagonal=inverse,
+            ridge=float(chosen["ridge"] * form.evidence.cold_shape),
+            knowledge=float(chosen["knowledge"]),
+            decay=float(chosen.get("hop_decay", 0.0)),
+            row_size=self.config.row_size,
+            factors=0 if factors is None else int(factors.shape[1]),
+        )
+        return Kernel(self.name, chosen=chosen, reads=reads, inductive=formula, **parts)
 
     def _chosen(self, context: FitContext) -> tuple[Form, dict[str, float | int]]:
         """Return the form and the settings with the best validation metric."""

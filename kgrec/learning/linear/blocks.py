@@ -107,6 +107,12 @@ class LowRank:
         item = weighted * (self.root / (1.0 - own))[:, None]
         return history, item, own / (1.0 - own)
 
+    def inverse_diagonal(self, ridge: float) -> FloatArray:
+        """Return the diagonal of (G + Λ)⁻¹, float32 [I]."""
+        own = np.square(self.vectors * np.sqrt(self.values / (self.values + ridge))).sum(axis=1)
+        left = 1.0 - np.minimum(own, 1.0 - 1e-4)
+        return np.asarray(left / (ridge * self.root**2), dtype=np.float32)
+
 
 def _gram_times(rows: sp.csr_matrix, basis: FloatArray, block: int = 65_536) -> FloatArray:
     """Return AᵀA·basis, [N, M], with at most `block` rows of A·basis in memory."""
@@ -245,19 +251,21 @@ def solve_blocks(
     *,
     workers: int = 1,
     advance: Callable[[], None] = lambda: None,
-) -> sp.csc_matrix:
+) -> tuple[sp.csc_matrix, FloatArray]:
     """Solve for the columns of the targets of some blocks; other columns are empty.
 
     Within a block the weights are exactly those of the closed form over its items.
 
     Returns:
-        B, CSC float32 [I, I].
+        B, CSC float32 [I, I], and the diagonal of the inverse, float32 [I], 0 of other items.
     """
+    inverse = np.zeros(evidence.num_items, dtype=np.float32)
 
     def solve(block: ItemBlock) -> tuple[IntArray, IntArray, FloatArray]:
         items = np.concatenate([block.context, block.targets])
         gram = evidence.gram(items, ridge, knowledge)
-        return _strongest(items, block.targets, last_columns(gram, len(block.targets)), column_size)
+        weights, inverse[block.targets] = last_columns(gram, len(block.targets))
+        return _strongest(items, block.targets, weights, column_size)
 
     parts = []
     # Blocks run in parallel; threads of BLAS beside them would oversubscribe the cores.
@@ -267,7 +275,7 @@ def solve_blocks(
             advance()
     row, column, value = (np.concatenate(each) for each in zip(*parts, strict=True))
     shape = (evidence.num_items, evidence.num_items)
-    return sp.csc_matrix((value, (row, column)), shape=shape)
+    return sp.csc_matrix((value, (row, column)), shape=shape), inverse
 
 
 def _strongest(

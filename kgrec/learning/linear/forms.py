@@ -14,7 +14,7 @@ from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.learning.agent import FitContext
 from kgrec.learning.knowledge_features import strongest
 from kgrec.learning.linear.blocks import BlockConfig, ItemBlock, LowRank, cut, solve_blocks
-from kgrec.learning.linear.gram import Evidence, closed_form
+from kgrec.learning.linear.gram import Evidence, closed_form, closed_form_of
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.progress import Task
 
@@ -24,17 +24,21 @@ class Form(Protocol):
 
     Attributes:
         name: name in the configuration.
+        evidence: what the weights are solved from.
         sample: rows of the items that settings are chosen on, int64 [S].
     """
 
     name: ClassVar[str]
+    evidence: Evidence
     sample: IntArray
 
     def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
         """Return the scores of the items of `sample` for histories, CSR [B, I], float32 [B, S]."""
 
-    def solve(self, ridge: float, knowledge: float, task: Task) -> dict[str, Any]:
-        """Return the fields of the kernel by name."""
+    def solve(
+        self, ridge: float, knowledge: float, task: Task
+    ) -> tuple[dict[str, Any], FloatArray]:
+        """Return the fields of the kernel by name, and the diagonal of (G + Λ)⁻¹, float32 [I]."""
 
 
 class DenseForm:
@@ -43,17 +47,19 @@ class DenseForm:
     name: ClassVar[str] = "dense"
 
     def __init__(self, evidence: Evidence, row_size: int, search_items: int) -> None:
-        self._evidence, self._row_size = evidence, row_size
+        self.evidence, self._row_size = evidence, row_size
         self.sample = _most_popular(evidence, search_items)
 
     def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
-        weights = closed_form(self._evidence.gram(self.sample, ridge, knowledge))
+        weights = closed_form(self.evidence.gram(self.sample, ridge, knowledge))
         return np.asarray(histories[:, self.sample] @ weights, dtype=np.float32)
 
-    def solve(self, ridge: float, knowledge: float, task: Task) -> dict[str, Any]:
-        everything = np.arange(self._evidence.num_items)
-        weights = closed_form(self._evidence.gram(everything, ridge, knowledge))
-        return {"rows": strongest(weights, self._row_size, by_size=True)}
+    def solve(
+        self, ridge: float, knowledge: float, task: Task
+    ) -> tuple[dict[str, Any], FloatArray]:
+        everything = np.arange(self.evidence.num_items)
+        weights, inverse = closed_form_of(self.evidence.gram(everything, ridge, knowledge))
+        return {"rows": strongest(weights, self._row_size, by_size=True)}, inverse
 
 
 class SparseForm:
@@ -71,27 +77,30 @@ class SparseForm:
         *,
         workers: int = 1,
     ) -> None:
-        self._evidence, self._config, self._workers = evidence, config, workers
+        self.evidence, self._config, self._workers = evidence, config, workers
         self._blocks = cut(evidence, config, nearness, seed)
         self._tried = _some(self._blocks, search_sample, seed)
         self.sample = np.sort(np.concatenate([block.targets for block in self._tried]))
 
     def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
-        weights = self._weights(self._tried, ridge, knowledge)
+        weights, _ = self._weights(self._tried, ridge, knowledge)
         return np.asarray((histories @ weights[:, self.sample]).toarray(), dtype=np.float32)
 
-    def solve(self, ridge: float, knowledge: float, task: Task) -> dict[str, Any]:
-        return {"rows": self._weights(self._blocks, ridge, knowledge, task).tocsr()}
+    def solve(
+        self, ridge: float, knowledge: float, task: Task
+    ) -> tuple[dict[str, Any], FloatArray]:
+        weights, inverse = self._weights(self._blocks, ridge, knowledge, task)
+        return {"rows": weights.tocsr()}, inverse
 
     def _weights(
         self, blocks: list[ItemBlock], ridge: float, knowledge: float, task: Task | None = None
-    ) -> sp.csc_matrix:
+    ) -> tuple[sp.csc_matrix, FloatArray]:
         def advance() -> None:
             if task is not None:
                 task.advance()
 
         return solve_blocks(
-            self._evidence,
+            self.evidence,
             blocks,
             ridge,
             knowledge,
@@ -107,7 +116,7 @@ class LowRankForm:
     name: ClassVar[str] = "low-rank"
 
     def __init__(self, evidence: Evidence, rank: int, search_sample: int, seed: int) -> None:
-        self._evidence = evidence
+        self.evidence = evidence
         order = np.random.default_rng(seed).permutation(evidence.num_items)
         self.sample = np.sort(order[:search_sample])
         self._decomposed = lru_cache(maxsize=1)(
@@ -118,11 +127,14 @@ class LowRankForm:
         history, item, _ = self._decomposed(knowledge).factors(ridge)
         return np.asarray((histories @ history) @ item[self.sample].T, dtype=np.float32)
 
-    def solve(self, ridge: float, knowledge: float, task: Task) -> dict[str, Any]:
+    def solve(
+        self, ridge: float, knowledge: float, task: Task
+    ) -> tuple[dict[str, Any], FloatArray]:
         history, item, own = self._decomposed(knowledge).factors(ridge)
         # The similarity of an item to itself is 0, so the diagonal of the product is subtracted.
         rows = sp.csr_matrix(sp.diags_array(-own), dtype=np.float32)
-        return {"history_factors": history, "item_factors": item, "rows": rows}
+        fields = {"history_factors": history, "item_factors": item, "rows": rows}
+        return fields, self._decomposed(knowledge).inverse_diagonal(ridge)
 
 
 def _most_popular(evidence: Evidence, size: int) -> IntArray:

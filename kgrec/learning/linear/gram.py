@@ -40,11 +40,13 @@ class Evidence:
         users: X, CSC float32 [U, I]; the entries hold the weights of users and values.
         features: Fᵀ, CSC float32 [K, I]; K is 0 where no two items share a feature.
         ridge_shape: factor of the ridge of each item, float32 [I].
+        cold_shape: that of an item without interactions.
     """
 
     users: sp.csc_matrix
     features: sp.csc_matrix
     ridge_shape: FloatArray
+    cold_shape: float = 1.0
 
     @classmethod
     def of(cls, train: Dataset, config: WeightConfig, hop_decay: float = HOP_DECAY) -> Evidence:
@@ -54,9 +56,10 @@ class Evidence:
         if features is None:
             features = sp.csr_matrix(np.zeros((train.num_items, 0), dtype=np.float32))
         count = np.diff(users.indptr)
-        share = np.maximum(count, 1) / max(count.mean(), 1e-9)
-        shape = (share**config.ridge_power).astype(np.float32)
-        return cls(users, sp.csc_matrix(features.T), shape)
+        mean = max(count.mean(), 1e-9)
+        shape = ((np.maximum(count, 1) / mean) ** config.ridge_power).astype(np.float32)
+        cold = float((1.0 / mean) ** config.ridge_power)
+        return cls(users, sp.csc_matrix(features.T), shape, cold)
 
     @property
     def num_items(self) -> int:
@@ -113,7 +116,12 @@ def _squares(columns: sp.csc_matrix) -> FloatArray:
 
 
 def closed_form(gram: FloatArray) -> FloatArray:
-    """Return B of EASE (Steck 2019), float32 [N, N] with a zero diagonal.
+    """Return B of EASE (Steck 2019), float32 [N, N] with a zero diagonal; see `closed_form_of`."""
+    return closed_form_of(gram)[0]
+
+
+def closed_form_of(gram: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return B of EASE and the diagonal of the inverse, float32 [N, N] and [N].
 
     Args:
         gram: G + Λ, float32 [N, N]; overwritten.
@@ -129,17 +137,20 @@ def closed_form(gram: FloatArray) -> FloatArray:
     weights = inverse + inverse.T  # above the diagonal the factor and its inverse are zero
     weights /= -diagonal
     np.fill_diagonal(weights, 0.0)
-    return np.asarray(weights, dtype=np.float32)
+    return np.asarray(weights, dtype=np.float32), diagonal.astype(np.float32)
 
 
-def last_columns(gram: FloatArray, count: int) -> FloatArray:
-    """Return the last columns of `closed_form`, float32 [N, count], without the whole inverse.
+def last_columns(gram: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
+    """Return the last columns of `closed_form_of`, without the whole inverse.
 
     For the last columns of the identity, forward substitution leaves all but the last rows zero.
 
     Args:
         gram: G + Λ, float32 [N, N]; overwritten.
         count: how many columns.
+
+    Returns:
+        of B float32 [N, count], and of the diagonal float32 [count].
     """
     factor = _cholesky(gram)
     size = len(gram)
@@ -153,7 +164,7 @@ def last_columns(gram: FloatArray, count: int) -> FloatArray:
     own = np.arange(size - count, size), np.arange(count)
     weights = inverse / -inverse[own]
     weights[own] = 0.0
-    return np.asarray(weights, dtype=np.float32)
+    return np.asarray(weights, dtype=np.float32), inverse[own].astype(np.float32)
 
 
 def _cholesky(gram: FloatArray) -> FloatArray:

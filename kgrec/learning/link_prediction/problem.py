@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import ClassVar
 
@@ -28,6 +28,7 @@ from kgrec.learning.link_prediction.batches import (
 from kgrec.learning.link_prediction.convolution import Edges, Graph
 from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.metrics.validation import Objective
+from kgrec.model.folding.inductive import Inductive
 from kgrec.model.kernel import Kernel, Source, mean_kernel
 from kgrec.training.loop import Schedule, seeded, train
 from kgrec.training.losses import (
@@ -194,8 +195,9 @@ class HiddenEdges:
                 files=context.files(config),
                 rest_every=batches.rest_every,
             )
-        kernel = self.kernel(network, {"tau": tau, "steps": trained.steps})
-        return _Candidate(kernel, trained.best or 0.0)
+        return _Candidate(
+            self.final_kernel(network, {"tau": tau, "steps": trained.steps}), trained.best or 0.0
+        )
 
     def batches(self, network: HistoryNetwork) -> Batches:
         """Return the sampler of batches: over the whole graph, or over samples of a large one."""
@@ -259,6 +261,14 @@ class HiddenEdges:
         assert self.held_out is not None  # noqa: S101 - callers check that there is one
         return self.held_out.measure(self.kernel(network, {}).scores)
 
+    def final_kernel(self, network: HistoryNetwork, chosen: dict[str, float | int]) -> Kernel:
+        """Return the kernel of a trained network, with what items that come later need of it."""
+        return replace(self.kernel(network, chosen), inductive=self.inductive(network))
+
+    def inductive(self, network: HistoryNetwork) -> Inductive | None:
+        """Return the formula of items that come later; None where the network has none in NumPy."""
+        return None
+
     @torch.no_grad()
     def kernel(self, network: HistoryNetwork, chosen: dict[str, float | int]) -> Kernel:
         """Return the kernel of a network over all edges."""
@@ -303,7 +313,7 @@ class EdgeLearner:
 
     def kernel(self, steps: int) -> Kernel:
         """Return the kernel after a number of steps."""
-        return self.problem.kernel(self.network, {"tau": self.network.tau, "steps": steps})
+        return self.problem.final_kernel(self.network, {"tau": self.network.tau, "steps": steps})
 
 
 def _contrast(

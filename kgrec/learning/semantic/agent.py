@@ -11,9 +11,10 @@ from pydantic import Field
 
 from kgrec.errors import ModelError
 from kgrec.learning.agent import AgentConfig, FitContext, NothingToLearnError, Range, Space
-from kgrec.learning.semantic.projection import ProjectionConfig, learn_projection
+from kgrec.learning.semantic.projection import Projected, ProjectionConfig, learn_projection
 from kgrec.learning.sentence_vectors import Directions
 from kgrec.metrics.validation import Objective, Validation
+from kgrec.model.folding.formulas import TextFormula
 from kgrec.model.kernel import Kernel
 
 T = TypeVar("T")
@@ -106,6 +107,23 @@ class SemanticAgent:
             history_power=self.config.history_power,
             chosen={"embedding_dim": size, "whitening": power, "steps": 0},
             reads={"factors": ("texts",)},
+            inductive=self._formula(directions, size, power),
+        )
+
+    def _formula(
+        self,
+        directions: Directions,
+        size: int | None,
+        power: float,
+        found: Projected | None = None,
+    ) -> TextFormula:
+        return TextFormula(
+            mean=directions.mean.astype(np.float32),
+            directions=directions.matrix(size, power).astype(np.float32),
+            map=None if found is None else found.map,
+            taste=None if found is None else found.taste,
+            tau=1.0 if found is None else self.config.projection.tau,
+            max_names=self.config.max_names,
         )
 
     def _projected(self, directions: Directions, context: FitContext) -> Kernel | None:
@@ -135,6 +153,7 @@ class SemanticAgent:
             history_power=config.history_power,
             chosen={"steps": found.steps},
             reads={"factors": ("texts", "interactions"), "prior": ("texts", "interactions")},
+            inductive=self._formula(directions, None, config.projection.whitening, found),
         )
 
 

@@ -68,11 +68,15 @@ class Projected:
         vectors: Z, float32 [I, D].
         prior: b, float32 [I].
         steps: number of training steps.
+        map: W, float32 [X, D].
+        taste: f, float32 [X].
     """
 
     vectors: FloatArray
     prior: FloatArray
     steps: int
+    map: FloatArray
+    taste: FloatArray
 
 
 class Projection(nn.Module):
@@ -221,7 +225,8 @@ def _result(network: Projection, steps: int) -> Projected:
     network.eval()
     vectors, prior = (tensor.cpu().numpy() for tensor in network())
     network.train(was)
-    return Projected(vectors, prior, steps)
+    learned = network.map, network.config.prior_rate * network.taste
+    return Projected(vectors, prior, steps, *(part.cpu().numpy().copy() for part in learned))
 
 
 class _Problem:

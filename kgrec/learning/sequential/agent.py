@@ -19,6 +19,7 @@ from kgrec.learning.link_prediction.batches import Budget, negatives_of
 from kgrec.learning.sequential.examples import Examples, ExampleSource, has_order
 from kgrec.learning.sequential.network import Items, SequenceNetwork, TensorTokens
 from kgrec.metrics.validation import Objective
+from kgrec.model.folding.formulas import SequenceFormula
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.sequence_reader import ReaderSettings, SequenceReader, Tokens, squashed
@@ -279,7 +280,17 @@ class SequenceProblem:
             chosen=chosen,
             notes={"texts": self.failure} if self.failure else {},
             reads={"factors": network.sources, "prior": ("interactions",)},
+            inductive=SequenceFormula(
+                embeddings=_plain(network.feature),
+                text=None if network.text is None else _plain(network.text.weight),
+                content=network.content.weight.cpu().numpy().copy(),
+                cold_prior=float(network.cold_bias),
+            ),
         )
+
+
+def _plain(tensor: Tensor | None) -> FloatArray | None:
+    return None if tensor is None else tensor.detach().cpu().numpy().copy()
 
 
 def _shared(examples: Examples, workers: Workers) -> tuple[Examples, float]:

@@ -1,0 +1,151 @@
+"""The parts of items that came after the training of a team, computed and put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import Dataset, FloatArray
+from kgrec.model.folding.inductive import (
+    Encode,
+    Floats,
+    FoldedRows,
+    Folding,
+    Multiply,
+    NewItems,
+)
+from kgrec.model.kernel import Kernel
+from kgrec.model.sequence_reader import SequenceReader
+from kgrec.model.team import Team
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedItems:
+    """The parts of M items that came after the training of a team.
+
+    Attributes:
+        ids: of the items, distinct, none of them trained.
+        rows: their parts in each kernel, by agent.
+        mean_value: see `Folding`.
+        marks: what each item was computed from, by which a change is found, [M].
+    """
+
+    ids: tuple[str, ...] = ()
+    rows: Mapping[str, FoldedRows] = field(default_factory=dict)
+    mean_value: float = 0.0
+    marks: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def only(self, ids: Sequence[str]) -> FoldedItems:
+        """Return some of these items, in the given order."""
+        place = {each: n for n, each in enumerate(self.ids)}
+        kept = np.array([place[each] for each in ids], dtype=np.int64)
+        rows = {agent: _chosen(part, kept) for agent, part in self.rows.items()}
+        marks = tuple(self.marks[n] for n in kept.tolist())
+        return replace(self, ids=tuple(ids), rows=rows, marks=marks)
+
+    def and_others(self, others: FoldedItems) -> FoldedItems:
+        """Return these items and others behind them."""
+        if not len(self):
+            return others
+        if not len(others):
+            return self
+        rows = {agent: _joined(part, others.rows[agent]) for agent, part in self.rows.items()}
+        marks = self.marks + others.marks
+        return replace(others, ids=self.ids + others.ids, rows=rows, marks=marks)
+
+
+def fold_items(
+    team: Team, folding: Folding, data: Dataset, encode: Encode | None, marks: Sequence[str]
+) -> FoldedItems:
+    """Compute the parts of items that came after the training.
+
+    Args:
+        team: the trained team.
+        data: texts and facts of the items alone.
+        marks: see `FoldedItems`.
+
+    Raises:
+        ModelError: the text encoder fails or is another one.
+    """
+    new, rows = NewItems(data, folding.index, encode), {}
+    for kernel in team.kernels:
+        formula = folding.formulas.get(kernel.agent)
+        if formula is None:
+            rows[kernel.agent] = _nothing(kernel, len(new))
+        else:
+            rows[kernel.agent] = formula.fold(new, _multiplied(kernel))
+    return FoldedItems(tuple(data.items.ids), rows, folding.mean_value, tuple(marks))
+
+
+def _multiplied(kernel: Kernel) -> Multiply:
+    def multiply(columns: Floats) -> Floats:
+        product = np.zeros_like(columns)
+        if kernel.history_factors is not None and kernel.item_factors is not None:
+            product += kernel.history_factors @ (kernel.item_factors.T @ columns)
+        if kernel.rows is not None:
+            product += kernel.rows @ columns
+        return product
+
+    return multiply
+
+
+def _nothing(kernel: Kernel, count: int) -> FoldedRows:
+    """Return the parts of items of which an agent knows nothing."""
+    factors = none = None
+    if kernel.item_factors is not None:
+        factors = np.zeros((count, kernel.item_factors.shape[1]), dtype=np.float32)
+    if kernel.rows is not None:
+        none = sp.csr_matrix((count, kernel.num_items), dtype=np.float32)
+    return FoldedRows(
+        factors,
+        factors,
+        None if kernel.prior is None else np.zeros(count, dtype=np.float32),
+        None if none is None else sp.csr_matrix(none.T),
+        none,
+        _reader_rows(kernel, count),
+    )
+
+
+def _reader_rows(kernel: Kernel, count: int) -> FloatArray | None:
+    if not isinstance(kernel.attention, SequenceReader):
+        return None
+    return np.zeros((count, kernel.attention.content_size), dtype=np.float32)
+
+
+def _chosen(rows: FoldedRows, kept: NDArray[np.int64]) -> FoldedRows:
+    def of(part: FloatArray | None) -> FloatArray | None:
+        return None if part is None else part[kept]
+
+    return FoldedRows(
+        of(rows.history_factors),
+        of(rows.item_factors),
+        of(rows.prior),
+        None if rows.received is None else sp.csr_matrix(rows.received[:, kept]),
+        None if rows.given is None else sp.csr_matrix(rows.given[kept]),
+        of(rows.content),
+    )
+
+
+def _joined(one: FoldedRows, other: FoldedRows) -> FoldedRows:
+    def of(first: FloatArray | None, second: FloatArray | None) -> FloatArray | None:
+        return None if first is None or second is None else np.concatenate([first, second])
+
+    received = given = None
+    if one.received is not None and one.given is not None:
+        received = sp.csr_matrix(sp.hstack([one.received, other.received]), dtype=np.float32)
+        given = sp.csr_matrix(sp.vstack([one.given, other.given]), dtype=np.float32)
+    return FoldedRows(
+        of(one.history_factors, other.history_factors),
+        of(one.item_factors, other.item_factors),
+        of(one.prior, other.prior),
+        received,
+        given,
+        of(one.content, other.content),
+    )
