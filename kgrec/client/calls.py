@@ -188,7 +188,7 @@ def send_feedback(
 
 
 def withdraw_feedback(user_id: str, item_id: str) -> Call[Withdrawn]:
-    """Take back what a user liked or disliked about an item."""
+    """Take back the likes, dislikes and skips of an item by a user."""
     path = {"user_id": user_id, "item_id": item_id}
     return Call("DELETE", "/v1/users/{user_id}/feedback/{item_id}", Withdrawn, path)
 

@@ -285,6 +285,8 @@ class Dataset:
     Attributes:
         links: typed edges beside facts.
         user_columns: declared properties of the users.
+        rejected: pairs whose last interaction is a dislike, a skip or a low value. Agents do not
+            learn from them; they are seen items, and may count in a score (`RejectionWeights`).
         item_texts: title and description of each item, [I]; empty strings where there is none.
         entity_names: names in row order of `entities`, [N]; empty where entities have ids only.
     """
@@ -298,6 +300,7 @@ class Dataset:
     entity_names: tuple[str, ...] = ()
     links: Links = field(default_factory=Links.empty)
     user_columns: tuple[Column, ...] = ()
+    rejected: Interactions = field(default_factory=Interactions.empty)
 
     @property
     def num_users(self) -> int:

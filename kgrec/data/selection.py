@@ -60,6 +60,15 @@ class Selection(FrozenModel):
         known = [least.get(kind, np.inf) for kind in kinds]
         return np.asarray(np.asarray(values, dtype=np.float64) >= known, dtype=np.bool_)
 
+    def rejected(self, kinds: Sequence[str], values: Sequence[float]) -> NDArray[np.bool_]:
+        """Return whether each interaction rejects its item, [E].
+
+        A dislike or a skip does, whatever `kinds` counts, and so does a value below `at_least`.
+        """
+        signs, least = load_schema().core.interactions, self._least()
+        bounds = [np.inf if signs.get(kind, 0) < 0 else least.get(kind, -np.inf) for kind in kinds]
+        return np.asarray(np.asarray(values, dtype=np.float64) < bounds, dtype=np.bool_)
+
     def _least(self) -> dict[str, float]:
         signs = load_schema().core.interactions
         kinds = signs if self.kinds is None else self.kinds
@@ -85,7 +94,13 @@ def standing(
         times: milliseconds since 1970, [E]; the later row wins where they are equal.
         positive: whether the interaction is positive, [E].
     """
-    order = np.lexsort((np.arange(len(keys)), times, keys))
-    last = np.append(keys[order][1:] != keys[order][:-1], True) if len(keys) else order < 0
-    withdrawn = keys[order][last & ~positive[order]]
+    withdrawn = keys[last_of_pairs(keys, times) & ~positive]
     return np.asarray(positive & ~np.isin(keys, withdrawn))
+
+
+def last_of_pairs(keys: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return whether each interaction is the last one of its pair, [E]; see `standing`."""
+    order = np.lexsort((np.arange(len(keys)), times, keys))
+    last = np.zeros(len(keys), dtype=np.bool_)
+    last[order] = np.append(keys[order][1:] != keys[order][:-1], True)[: len(keys)]
+    return last

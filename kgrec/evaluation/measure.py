@@ -64,7 +64,8 @@ class HeldOutQueries:
     def seen(self) -> Interactions:
         """The seen items, which are left out of the lists."""
         data = self.data
-        return data.train.interactions.concat(data.valid_given, data.valid, data.test_given)
+        known = data.train.interactions.concat(data.valid_given, data.valid, data.test_given)
+        return known.concat(data.train.rejected)
 
     @cached_property
     def popularity(self) -> IntArray:
@@ -108,7 +109,8 @@ def measure(
     """
     train = queries.data.train
     shape = (train.num_users, train.num_items)
-    histories = Histories.of(queries.known, *shape, now=queries.data.requests(queries.data.test))
+    now = queries.data.requests(queries.data.test)
+    histories = Histories.of(queries.known, *shape, now=now, rejected=train.rejected)
     seen = queries.seen.matrix(*shape)
 
     def rank(cold_only: bool) -> tuple[RankingReport, Lists]:

@@ -40,11 +40,11 @@ class Rescoring:
 
     Attributes:
         team: the team.
-        scorer: the whole history, of H items, as its agents read it.
+        scorer: the whole history, of H items, as its agents read it, and D rejected items.
         rows: of the candidates, int64 [C]: those whose scores are wanted, then those beside which
             the ranker sees them.
         wanted: so many are wanted.
-        similarity: S_k(h, i) of each active agent, float64 [A, H, C].
+        similarity: S_k(h, i) of each active agent, float64 [A, H + D, C].
         priors: b_k, float64 [A, C].
         moments: of each active agent, for its spread.
         probe_similarity, probe_priors: as `similarity` and `priors`, of the items by which the
@@ -79,10 +79,13 @@ class Rescoring:
         if ranker is not None and beside is not None:
             together = np.concatenate([candidates, beside])
             rows = together if len(together) > ranker.top else candidates
-        similarity, priors = _looked_up(scorer, rows)
+        similarity, priors = _looked_up(scorer, rows, scorer.read_items)
         moments = tuple(Moments.of(kernel, scorer.history) for kernel in scorer.kernels)
-        probed = _looked_up(scorer, probes)
-        reading = None if ranker is None else ranker.read(similarity, scorer.history, rows)
+        probed = _looked_up(scorer, probes, scorer.history.item)
+        reading = None
+        if ranker is not None:
+            of_history = similarity[:, : len(scorer.history.item)]
+            reading = ranker.read(of_history, scorer.history, rows)
         return cls(
             team, scorer, rows, len(candidates), similarity, priors, moments, *probed, reading
         )
@@ -107,7 +110,7 @@ class Rescoring:
         return cls.of(query.live.team, query.scorer, rows, rest[others:reach])
 
     def __len__(self) -> int:
-        """H."""
+        """H; rejected items are no part of what is removed together."""
         return len(self.scorer.history.item)
 
     @cached_property
@@ -122,10 +125,19 @@ class Rescoring:
             return np.zeros((0, self.wanted))
         return self.scores(np.arange(len(self), dtype=np.int64)[:, None])
 
+    @cached_property
+    def without_each_rejected(self) -> NDArray[np.float64]:
+        """The wanted scores without each one of the rejected items, float64 [D, wanted]."""
+        number = len(self.scorer.counted)
+        if not number:
+            return np.zeros((0, self.wanted))
+        return self._scores(np.zeros((number, 0), dtype=np.int64), ~np.eye(number, dtype=np.bool_))
+
     @property
     def deletion_effects(self) -> NDArray[np.float64]:
-        """How the first candidate's score changes without each history item, float64 [H]."""
-        return np.asarray(self.without_each[:, 0] - self.whole[0])
+        """How the first candidate's score changes without each item, float64 [H + D]."""
+        without = np.concatenate([self.without_each[:, 0], self.without_each_rejected[:, 0]])
+        return np.asarray(without - self.whole[0])
 
     def scores(self, removed: IntArray) -> NDArray[np.float64]:
         """Score the wanted candidates without some of the history.
@@ -140,14 +152,24 @@ class Rescoring:
         starts = range(0, max(len(removed), 1), block)
         return np.concatenate([self._scores(removed[n : n + block]) for n in starts])
 
-    def _scores(self, removed: IntArray) -> NDArray[np.float64]:
+    def _scores(
+        self, removed: IntArray, rejected: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """Return `scores`, where of the rejected items only some are left, bool [S, D]."""
         check()
         left = self.scorer.history.without(removed)
         kept = np.ones((len(removed), len(self)), dtype=np.bool_)
         kept[np.arange(len(removed))[:, None], removed] = False
         weights = [each.kernel.weights(left) for each in self.moments]
         counts = [_counts(weight, kept) for weight in weights]
-        by_agent = _summed(counts, self.similarity, self.priors)
+        factor = (
+            self.scorer.counted.factor
+            if rejected is None
+            else (self.scorer.counted.factor * rejected)
+        )
+        lengths = np.maximum(kept.sum(axis=1, keepdims=True), 1)
+        beside = [np.hstack([c, c.sum(axis=1, keepdims=True) / lengths * factor]) for c in counts]
+        by_agent = _summed(beside, self.similarity, self.priors)
         pairs = zip(self.moments, weights, strict=True)
         spreads = [moments.spreads(removed, left, weight) for moments, weight in pairs]
         scores = np.einsum("as,asc->sc", self._alpha(left, spreads, counts), by_agent)
@@ -197,8 +219,10 @@ def _summed(
     return np.stack([count @ each + prior for count, each, prior in rows])
 
 
-def _looked_up(scorer: Scorer, items: IntArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    similarity = [kernel.similarity(scorer.history.item, items) for kernel in scorer.kernels]
+def _looked_up(
+    scorer: Scorer, items: IntArray, of: IntArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    similarity = [kernel.similarity(of, items) for kernel in scorer.kernels]
     return np.stack(similarity), np.stack([kernel.priors(items) for kernel in scorer.kernels])
 
 

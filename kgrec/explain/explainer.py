@@ -22,6 +22,7 @@ from kgrec.explain.sentences import (
     counterfactual_words,
     declared_words,
     fact_words,
+    rejection_words,
     standing_words,
 )
 from kgrec.model.scorer import Contributions
@@ -281,7 +282,7 @@ class Explainer:
         history: tuple[HistoryShare, ...] = ()
         if rescoring is not None:
             effects = rescoring.deletion_effects
-            history = history_shares(query.history.events, parts, effects)
+            history = history_shares(query.counted, parts, effects)
         declared = declared_shares(query.declared, parts) if len(query.declared) else ()
         counterfactual = as_record(query, removal, passing, titles)
         list_rank = None if place is None else knobs.offset + place + 1
@@ -295,7 +296,8 @@ class Explainer:
             *standing_words(item.title, score, rank, len(scored), moved),
             *declared_words(declared),
             *contribution_words(agents, history),
-            *fact_words(paths, query.history.events),
+            *rejection_words(query.counted[len(query.history) :], history),
+            *fact_words(paths, query.counted),
             *counterfactual_words(item.title, counterfactual),
         ]
         return Explanation(
@@ -340,7 +342,7 @@ class Explainer:
         """Return the short reasons, and those that are facts, the weightiest first."""
         if len(query.declared):
             return declared_reasons(query.declared, parts, 0), ()
-        events, item_parts = query.history.events, parts.by_item[:, :, 0].sum(axis=0)
+        events, item_parts = query.counted, parts.by_item[:, :, 0].sum(axis=0)
         total = absolute_sum(item_parts, float(parts.priors[:, 0].sum()))
         order = [n for n in np.argsort(-item_parts, kind="stable") if item_parts[n] > 0]
         sources = {events[n].item_id: int(n) for n in order[: self.config.sources]}
@@ -368,7 +370,8 @@ class Explainer:
             facts.append(
                 fact_reason(events[n], path.record(), float(item_parts[n]), through, total)
             )
-        return reasons_of(events, parts, 0, best), tuple(facts)
+        rejected = len(events) - len(query.history)
+        return reasons_of(events, parts, 0, best, rejected=rejected), tuple(facts)
 
     def _spread(self, paths: Sequence[FoundPath]) -> list[FoundPath]:
         """Keep the first paths, not too many of them over one entity."""

@@ -12,7 +12,7 @@ from kgrec.explain.records import (
     HistoryShare,
 )
 from kgrec.retrieval.history import Event
-from kgrec.retrieval.reasons import path_words
+from kgrec.retrieval.reasons import did, path_words
 from kgrec.retrieval.records import Move, Reason
 
 _PATHS = 3
@@ -40,6 +40,21 @@ def contribution_words(agents: Sequence[AgentShare], history: Sequence[HistorySh
     ordered = sorted(agents, key=lambda each: -abs(each.signed_share))
     parts = [f"{a.agent} {a.signed_share:+.0%}" for a in ordered if a.signed_share]
     return [*found, *([f"By agent: {', '.join(parts)}."] if parts else [])]
+
+
+def rejection_words(rejected: Sequence[Event], history: Sequence[HistoryShare]) -> list[str]:
+    """Say which rejected items take most from the score.
+
+    Args:
+        rejected: those that count.
+        history: what each item contributes, the rejected ones included.
+    """
+    ids = {event.item_id: event for event in rejected}
+    lowest = [each for each in reversed(history) if each.item_id in ids and each.contribution < 0]
+    if not lowest:
+        return []
+    found = [f"{did(ids[each.item_id])} ({each.contribution:+.3f})" for each in lowest[:3]]
+    return [f"It scores lower, as {_and(found)}."]
 
 
 def declared_words(declared: Sequence[DeclaredShare]) -> list[str]:

@@ -20,7 +20,7 @@ from kgrec.data.dataset import (
     Links,
     LinkType,
 )
-from kgrec.data.selection import Selection, kind_codes, standing
+from kgrec.data.selection import Selection, kind_codes, last_of_pairs, standing
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 from kgrec.graph.pages import (
@@ -47,7 +47,7 @@ def read_dataset(
 
     Vocabularies are in the order of ids, so the same graph gives the same hashes. Interactions
     that are not positive (`Selection`) are left out, and so are pairs whose last interaction is
-    not.
+    not; those whose last interaction rejects the item are kept apart.
 
     Args:
         store: the graph.
@@ -65,11 +65,13 @@ def read_dataset(
             remedy="Ingest a catalogue first: kgrec run PIPELINE, or kgrec ingest catalog FILE.",
         )
     users, columns = _read_users(store, progress)
-    interactions = _read_interactions(store, users, items, selection, progress)
+    interactions, rejected = _read_interactions(store, users, items, selection, progress)
     rows: dict[NodeKind, Vocabulary] = {"user": users, "item": items}
     reader = _KnowledgeReader(store, rows, selection.domain, progress)
     facts, links, entities, names = reader.read()
-    return Dataset(users, items, interactions, entities, facts, texts, names, links, columns)
+    return Dataset(
+        users, items, interactions, entities, facts, texts, names, links, columns, rejected
+    )
 
 
 def _read_items(store: GraphStore, label: str | None) -> tuple[Vocabulary, tuple[str, ...]]:
@@ -109,8 +111,10 @@ def _read_interactions(
     items: Vocabulary,
     selection: Selection,
     progress: Progress,
-) -> Interactions:
-    parts, positive = [Interactions.empty()], [np.empty(0, dtype=np.bool_)]
+) -> tuple[Interactions, Interactions]:
+    """Return the positive interactions, and the pairs that are rejected."""
+    parts, none = [Interactions.empty()], np.empty(0, dtype=np.bool_)
+    positive, rejected = [none], [none]
     for page in interaction_pages(store, users.ids, progress):
         rows = items.rows(page["items"])
         part = Interactions(
@@ -122,9 +126,15 @@ def _read_interactions(
         )
         parts.append(part.take(rows >= 0))
         positive.append(selection.positive(page["kinds"], page["values"])[rows >= 0])
+        rejected.append(selection.rejected(page["kinds"], page["values"])[rows >= 0])
     columns = parts[0].concat(*parts[1:])
     keys = columns.user * len(items) + columns.item
-    columns = columns.take(standing(keys, columns.at, np.concatenate(positive)))
+    kept = standing(keys, columns.at, np.concatenate(positive))
+    against = last_of_pairs(keys, columns.at) & np.concatenate(rejected)
+    return _in_order(columns.take(kept)), _in_order(columns.take(against))
+
+
+def _in_order(columns: Interactions) -> Interactions:
     return columns.take(np.lexsort((columns.item, columns.at, columns.user)))
 
 

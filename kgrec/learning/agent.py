@@ -108,6 +108,7 @@ class FitContext:
             resumes; or None.
         encoder: returns an identifier of the encoder's content; called after the first texts are
             encoded, since the model may have to be fetched first.
+        unwanted: held-out interactions, beside `validation`, that reject their item.
         graph: `train` as a `HeteroData` that was read from an export, whose text vectors are used
             as they are; None builds it from `train`.
     """
@@ -125,12 +126,14 @@ class FitContext:
     requested: IntArray | None = None
     encoder: Callable[[], str] = str
     graph: HeteroData | None = None
+    unwanted: Interactions = field(default_factory=Interactions.empty)
 
     @cached_property
     def histories(self) -> Histories:
         """The histories of all users at the query time of the validation part."""
         known = self.train.interactions.concat(self.given)
-        return Histories.of(known, self.train.num_users, self.train.num_items, now=self.requested)
+        shape = self.train.num_users, self.train.num_items
+        return Histories.of(known, *shape, now=self.requested, rejected=self.train.rejected)
 
     @cached_property
     def hetero(self) -> HeteroData:

@@ -47,6 +47,7 @@ def fit_team(
     *,
     given: Interactions | None = None,
     requested: IntArray | None = None,
+    unwanted: Interactions | None = None,
     fitted: dict[str, Kernel] | None = None,
     encode: Encode | None = None,
     progress: Progress = SILENT,
@@ -66,6 +67,7 @@ def fit_team(
         config: the agents of the team and their settings.
         given: histories, beside `train`, of users without interactions in the training data.
         requested: query times of `validation`, int64 [U]; see `FitContext`.
+        unwanted: held-out interactions, beside `validation`, that reject their item.
         fitted: kernels by agent that were fitted on the same data with the same settings and are
             reused; new kernels are added.
         encode: text encoder, float32 [N, D] unit rows; the default is `encoder_of(config)`.
@@ -94,11 +96,18 @@ def fit_team(
         checkpoints,
         requested,
         partial(encoder_content, config),
+        unwanted=Interactions.empty() if unwanted is None else unwanted,
     )
     begun, log = time.perf_counter(), _Log()
     kernels = _fit_all(agents, context, log, {} if fitted is None else fitted, config.together)
     _check_any(kernels, log)
-    choose = partial(choose_among, context=context, team=config.coordinator, ranker=config.ranker)
+    choose = partial(
+        choose_among,
+        context=context,
+        team=config.coordinator,
+        ranker=config.ranker,
+        rejection=config.rejection,
+    )
     choice, searched = _searched(agents, choose(kernels), choose, context, config, log, begun)
     chosen = {kernel.agent: dict(kernel.chosen) for kernel in choice.kernels}
     resolved = {agent.name: _resolved(agent, chosen) for agent in agents if agent.name in chosen}
@@ -123,6 +132,7 @@ def fit_team(
         ranker,
         profile,
         _folding(active, known.train, ranker),
+        rejection=choice.rejection,
     )
 
 
@@ -166,6 +176,7 @@ def _metrics(choice: Choice, log: _Log) -> dict[str, Any]:
         "weights": choice.weights,
         "gate": choice.coordinator.gate is not None,
         "ranker": choice.reordered,
+        "rejection": choice.rejected,
         "chosen": {kernel.agent: dict(kernel.chosen) for kernel in choice.kernels},
         "notes": {kernel.agent: dict(kernel.notes) for kernel in choice.kernels if kernel.notes},
         "skipped": log.skipped,

@@ -13,6 +13,7 @@ from kgrec.data.dataset import FloatArray
 from kgrec.errors import ConfigError
 from kgrec.learning.agent import Encode
 from kgrec.learning.blending.ranker import RankerConfig
+from kgrec.learning.blending.rejection import RejectionConfig
 from kgrec.learning.blending.search import SearchConfig
 from kgrec.learning.blending.weights import CoordinatorConfig
 from kgrec.learning.profile import ProfileConfig
@@ -56,6 +57,7 @@ class TeamConfig(FrozenModel):
         settings: settings of agents by name; others keep their defaults.
         coordinator: choice of the shares, and the gate.
         ranker: settings of the ranker.
+        rejection: what disliked, skipped and low-valued items count.
         profile: learning from declared values, for users without a history.
         seed: seed of all random generators.
         device: "cpu", or "cuda" for the GPU.
@@ -74,6 +76,7 @@ class TeamConfig(FrozenModel):
     coordinator: CoordinatorConfig = CoordinatorConfig()
     ranker: RankerConfig = RankerConfig()
     together: TogetherConfig = TogetherConfig()
+    rejection: RejectionConfig = RejectionConfig()
     profile: ProfileConfig = ProfileConfig()
     seed: int = Field(default=2024, ge=0, lt=2**63)
     device: str = "cpu"

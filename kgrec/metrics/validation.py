@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from pydantic import AfterValidator, Field
 
 from kgrec.config import FrozenModel
-from kgrec.data.dataset import FloatArray, Interactions
+from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.metrics.ranking import METRICS, TopLists, Values, hits_of, mask_seen, metric
 from kgrec.model.histories import Histories, as_histories
 
@@ -45,6 +45,7 @@ class Validation:
         seed: seed of the sample of users, and of the order of ties.
 
     Attributes:
+        num_users: U.
         users: rows of the users that are measured, [B].
         histories: theirs.
         truth: their held-out items, CSR [B, I].
@@ -60,8 +61,9 @@ class Validation:
     ) -> None:
         self.objective = objective or Objective()
         train = as_histories(train)
+        self.num_users = len(train)
         truth = held_out.matrix(*train.shape)
-        truth = sp.csr_matrix(truth - truth.multiply(train.matrix.astype(np.bool_)))
+        truth = sp.csr_matrix(truth - truth.multiply(train.seen.astype(np.bool_)))
         truth.eliminate_zeros()
         users = np.flatnonzero(np.diff(truth.indptr))
         most = min(self.objective.max_users, max(1, self.objective.max_cells // train.shape[1]))
@@ -82,9 +84,13 @@ class Validation:
         Args:
             scores: of `self.users`, float32 [B, I].
         """
-        mask_seen(scores, self.histories.matrix)
-        hits = hits_of(self._top(scores)[0], self.truth)
+        hits = hits_of(self.top(scores), self.truth)
         return metric(self.objective.metric)(hits, self._num_right, self.objective.k)
+
+    def top(self, scores: FloatArray) -> IntArray:
+        """Return the best unseen items of each user, int64 [B, k]; masks `scores` as `per_user`."""
+        mask_seen(scores, self.histories.seen)
+        return self._top(scores)[0]
 
     def measure(self, score: ScoreFunction) -> float:
         """Return the mean of the metric over the users; 0 where there are none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Protocol, Self, cast
 
@@ -14,6 +14,46 @@ from numpy.typing import ArrayLike, NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.errors import DataError, ModelError
+
+
+@dataclass(frozen=True, eq=False)
+class Rejected:
+    """The items that the users of B histories rejected, entry after entry as in a CSR matrix.
+
+    Attributes:
+        start: where those of each history begin among the entries, and their number, int64 [B + 1].
+        item: rows of the items, distinct in a history and none of its items, int64 [M].
+        kind: of the last interaction, as in `Interactions.kind`, int64 [M].
+    """
+
+    start: IntArray
+    item: IntArray
+    kind: IntArray
+
+    def __getitem__(self, rows: IntArray) -> Rejected:
+        """Return those of the histories at these rows."""
+        start, entry = _entries_at(self.start, rows)
+        return Rejected(start, self.item[entry], self.kind[entry])
+
+    @classmethod
+    def of(cls, rejected: Interactions, positive: IntArray, now: IntArray, width: int) -> Rejected:
+        """Collect what all users rejected, with what comes after the query time left out.
+
+        Args:
+            rejected: the interactions.
+            positive: user · width + item of the entries of the histories.
+            now: query times, int64 [B], 0 where unknown.
+            width: number of items.
+        """
+        known = now[rejected.user]
+        rejected = rejected.take((known == 0) | (rejected.at <= known))
+        key = rejected.user * width + rejected.item
+        order = np.lexsort((rejected.at, key))
+        last = np.append(np.diff(key[order]) != 0, True)[: len(key)]
+        kept = rejected.take(order[last & ~np.isin(key[order], positive)])
+        counts = np.bincount(kept.user, minlength=len(now))
+        start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return cls(start, kept.item, kept.kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +71,8 @@ class Histories:
         value: rating, play count or 1, float32 [N].
         now: time of the query, int64 [B], as `at`.
         num_items: I.
+        rejected: items that count in the scores, if at all, by `RejectionWeights`; None for none.
+            They are no part of the history.
     """
 
     start: IntArray
@@ -41,6 +83,7 @@ class Histories:
     value: FloatArray
     now: IntArray
     num_items: int
+    rejected: Rejected | None = None
 
     def __post_init__(self) -> None:
         columns = (self.item, self.weight, self.at, self.kind, self.value)
@@ -82,13 +125,21 @@ class Histories:
     def __getitem__(self, rows: slice | IntArray | NDArray[np.bool_]) -> Histories:
         """Return the histories at these rows, which are a slice, positions or a mask."""
         chosen = np.arange(len(self))[rows]
-        lengths = self.lengths[chosen]
-        start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        entry = np.arange(start[-1]) + np.repeat(self.start[chosen] - start[:-1], lengths)
-        return self._at(entry, start, self.now[chosen])
+        start, entry = _entries_at(self.start, chosen)
+        rejected = self.rejected and self.rejected[chosen]
+        return replace(self._at(entry, start, self.now[chosen]), rejected=rejected)
+
+    @cached_property
+    def seen(self) -> sp.csr_matrix:
+        """Entries where an item is in a history or rejected, CSR float32 [B, I]."""
+        if self.rejected is None:
+            return self.matrix
+        item, start = self.rejected.item, self.rejected.start
+        rejected = sp.csr_matrix((np.ones(len(item), np.float32), item, start), shape=self.shape)
+        return sp.csr_matrix(self.matrix + rejected)
 
     def without(self, removed: IntArray) -> Histories:
-        """Return the one history of this batch without some of its entries.
+        """Return the one history of this batch without some of its entries, and nothing rejected.
 
         Args:
             removed: positions among the entries, distinct in each row, [S, R].
@@ -122,6 +173,7 @@ class Histories:
         num_users: int,
         num_items: int,
         now: IntArray | None = None,
+        rejected: Interactions | None = None,
     ) -> Histories:
         """Collect the histories of all users; of a repeated pair the last interaction counts."""
         key = interactions.user * num_items + interactions.item
@@ -129,6 +181,10 @@ class Histories:
         last = np.append(np.diff(key[order]) != 0, True)[: len(key)]
         kept = interactions.take(order[last])
         counts = np.bincount(kept.user, minlength=num_users)
+        moments = np.zeros(num_users, dtype=np.int64) if now is None else now
+        against = None
+        if rejected is not None and len(rejected):
+            against = Rejected.of(rejected, key[order[last]], moments, num_items)
         return cls(
             np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             kept.item,
@@ -136,8 +192,9 @@ class Histories:
             kept.at,
             kept.kind,
             kept.value,
-            np.zeros(num_users, dtype=np.int64) if now is None else now,
+            moments,
             num_items,
+            against,
         )
 
     @classmethod
@@ -167,9 +224,15 @@ class Histories:
         kind: ArrayLike | None = None,
         value: ArrayLike | None = None,
         now: int = 0,
+        rejected: tuple[ArrayLike, ArrayLike] = ((), ()),
     ) -> Histories:
-        """Make one history of rows of distinct items, [H]; columns left out are 1, or unknown."""
+        """Make one history of rows of distinct items, [H]; columns left out are 1, or unknown.
+
+        Args:
+            rejected: rows of rejected items and kinds of the interactions, [M] each.
+        """
         rows = np.asarray(items, dtype=np.int64)
+        against, kinds = (np.asarray(column, dtype=np.int64) for column in rejected)
 
         def column(given: ArrayLike | None, default: float, dtype: type) -> NDArray[np.generic]:
             return np.full(len(rows), default, dtype) if given is None else np.asarray(given, dtype)
@@ -183,7 +246,15 @@ class Histories:
             column(value, 1.0, np.float32),  # type: ignore[arg-type]
             np.array([now], dtype=np.int64),
             num_items,
+            Rejected(np.array([0, len(against)]), against, kinds) if len(against) else None,
         )
+
+
+def _entries_at(start: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
+    """Return where chosen rows begin once they are put together, and their entries."""
+    lengths = np.diff(start)[rows]
+    begins = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return begins, np.arange(begins[-1]) + np.repeat(start[rows] - begins[:-1], lengths)
 
 
 def as_histories(given: Histories | sp.csr_matrix) -> Histories:

@@ -121,14 +121,21 @@ class Kernel:
         Returns:
             float32 [B, I].
         """
-        weighted = self._weighted(histories, weights)
-        scores = np.zeros((histories.shape[0], self.num_items), dtype=np.float32)
+        scores = self.summed(self._weighted(histories, weights))
+        if self.prior is not None:
+            scores += self.prior
+        return scores
+
+    def summed(self, weighted: sp.csr_matrix) -> FloatArray:
+        """Score every item by B sums over items, CSR [B, I] of weights, without the prior, [B, I].
+
+        Items of a sum need be no history; see `kgrec.model.rejection`.
+        """
+        scores = np.zeros((weighted.shape[0], self.num_items), dtype=np.float32)
         if self.history_factors is not None and self.item_factors is not None:
             scores += (weighted @ self.history_factors) @ self.item_factors.T
         if self.rows is not None:
             scores += (weighted @ self.rows).toarray()
-        if self.prior is not None:
-            scores += self.prior
         return scores
 
     def spread(
@@ -208,7 +215,10 @@ class Kernel:
         return np.asarray(rows.sum(axis=1, dtype=np.float64)).ravel()
 
     def history_scores(
-        self, items: IntArray, weights: FloatArray, candidates: IntArray | None = None
+        self,
+        items: IntArray,
+        weights: FloatArray | NDArray[np.float64],
+        candidates: IntArray | None = None,
     ) -> NDArray[np.float64]:
         """Return what one history contributes to the scores of items, priors left out.
 

@@ -246,7 +246,7 @@ class Ranker:
         for row, each in enumerate(scores):
             history = histories[row : row + 1]
             fresh = each.astype(np.float64)
-            fresh[history.item] = -np.inf
+            fresh[history.seen.indices] = -np.inf
             best = self.chosen(every, fresh)
             each += self.added(kernels, history, every, best).astype(np.float32)
         return scores

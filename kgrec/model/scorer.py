@@ -1,9 +1,11 @@
 """One history scored: every active agent reads it once, and each question uses that reading.
 
-score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k(h) · v_h · S_k(h, i) + b_k,i) + r(u, i)
+score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k(h) · v_h · S_k(h, i) + b_k,i) + n(u, i) + r(u, i)
 
-with r what the ranker adds to the best candidates. All numbers are float64 and, for the agents, the
-same to the last bit whichever items are scored together (see `Kernel.history_scores`).
+with n what rejected items add (`kgrec.model.rejection`), which is read as if they were further
+items of the history, and r what the ranker adds to the best candidates. All numbers are float64
+and, for the agents, the same to the last bit whichever items are scored together (see
+`Kernel.history_scores`).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from kgrec.model.coordinator import Blend, Coordinator
 from kgrec.model.histories import Histories, one_history
 from kgrec.model.kernel import Kernel, Source
 from kgrec.model.ranker import Ranker
+from kgrec.model.rejection import Counted, RejectionWeights
 
 Floats = NDArray[np.float64]
 RANKER = "ranker"
@@ -33,7 +36,8 @@ class Contributions:
     Attributes:
         agents: names, [A]; the last is `RANKER` where there is one.
         alpha: what each agent's numbers were multiplied by, float64 [A].
-        by_item: the contribution of each history item through each agent, float64 [A, H, C].
+        by_item: the contribution of each history item through each agent, float64 [A, H, C]; after
+            the history items stand the rejected items that count, and H is the number of both.
         priors: what each agent adds whatever the history, float64 [A, C].
         from_facts, from_texts: the part of the contributions of a history item, over all agents,
             that comes through parts of kernels which read facts, or texts, float64 [H, C]. A part
@@ -70,6 +74,7 @@ class Scorer:
         kernels: of the active agents, [A'].
         active: their positions among the agents, [A'].
         weights: w_h · v_h by each active kernel, float32 [H] each.
+        counted: the rejected items that count, D of them.
         blend: shares and alpha, [A, 1].
         ranker: reorders the best, or None; one without weight (`blend` 0) gives expected values
             only.
@@ -80,6 +85,7 @@ class Scorer:
     kernels: tuple[Kernel, ...]
     active: NDArray[np.intp]
     weights: tuple[FloatArray, ...]
+    counted: Counted
     blend: Blend
     ranker: Ranker | None
 
@@ -91,6 +97,7 @@ class Scorer:
         coordinator: Coordinator,
         probing: Sequence[Kernel],
         ranker: Ranker | None,
+        rejection: RejectionWeights | None = None,
     ) -> Scorer:
         """Have the active agents read one history; raises DataError where there are several."""
         one = one_history(history)
@@ -99,7 +106,18 @@ class Scorer:
         weights = tuple(kernel.weights(one) for kernel in chosen)
         blend = coordinator.blend(kernels, one, probing, weights)
         names = tuple(kernel.agent for kernel in kernels)
-        return cls(one, names, chosen, active, weights, blend, ranker)
+        counted = Counted.of(one, rejection)
+        return cls(one, names, chosen, active, weights, counted, blend, ranker)
+
+    @cached_property
+    def read_items(self) -> IntArray:
+        """Rows of the history items and of the rejected items that count, int64 [H + D]."""
+        return np.concatenate([self.history.item, self.counted.item])
+
+    @cached_property
+    def read_weights(self) -> list[Floats]:
+        """What each of `read_items` is multiplied by in each active kernel, float64 [H + D]."""
+        return [self.counted.beside(weights) for weights in self.weights]
 
     @property
     def alpha(self) -> Floats:
@@ -129,7 +147,7 @@ class Scorer:
         size = self.history.num_items if candidates is None else len(candidates)
         scores = np.zeros(size)
         for alpha, kernel, weights in self._counting:
-            scores += alpha * kernel.history_scores(self.history.item, weights, candidates)
+            scores += alpha * kernel.history_scores(self.read_items, weights, candidates)
             if with_priors and kernel.prior is not None:
                 scores += alpha * kernel.priors(candidates)
         return scores
@@ -176,20 +194,24 @@ class Scorer:
             with_priors: as in `scores`.
             ranked: False leaves the ranker out.
         """
-        shape = (len(self.history.item), len(candidates))
+        shape = (len(self.read_items), len(candidates))
         by_item = np.zeros((len(self.agents), *shape))
         priors = np.zeros((len(self.agents), len(candidates)))
-        similarity = [k.similarity(self.history.item, candidates) for k in self.kernels]
+        similarity = [k.similarity(self.read_items, candidates) for k in self.kernels]
         facts, texts = (self._through(source, candidates, similarity) for source in _SEPARATE)
         from_facts, from_texts = np.zeros(shape), np.zeros(shape)
         for n, k in enumerate(self.active):
-            factor = self.alpha[k] * self.weights[n].astype(np.float64)[:, None]
+            factor = self.alpha[k] * self.read_weights[n][:, None]
             by_item[k] = factor * similarity[n]
             from_facts += factor * facts[n]
             from_texts += factor * texts[n]
             if with_priors:
                 priors[k] = self.alpha[k] * self.kernels[n].priors(candidates)
         agents, alpha, expected = self.agents, self.alpha, None
+        length, rejected = len(self.history.item), ((0, len(self.counted)), (0, 0))
+        similarity, facts, texts = (  # the ranker reads the history alone
+            [each[:length] for each in found] for found in (similarity, facts, texts)
+        )
         if self.ranker is not None and ranked:
             expected = self.ranker.expected(similarity, self.history, candidates)
         ranker = self.reordering
@@ -203,6 +225,7 @@ class Scorer:
                     part[:, below] = 0.0
                 rest = scores - by_item.sum(axis=(0, 1)) - priors.sum(axis=0)
                 prior = np.where(below, rest, prior)
+            added, *through = (np.pad(part, rejected) for part in (added, *through))
             agents, alpha = (*agents, RANKER), np.append(alpha, ranker.blend)
             by_item = np.concatenate([by_item, added[None]])
             priors = np.concatenate([priors, prior[None]])
@@ -216,19 +239,18 @@ class Scorer:
         the zero vector when nothing counts; an index must not be queried with it.
         """
         blocks: list[Floats] = []
-        for k, kernel, weights in zip(self.active, self.kernels, self.weights, strict=True):
+        for k, kernel, values in zip(self.active, self.kernels, self.read_weights, strict=True):
             alpha = self.alpha[k]
             if kernel.history_factors is not None:
-                values = weights.astype(np.float64)
-                blocks.append(alpha * (values @ kernel.history_factors[self.history.item]))
+                blocks.append(alpha * (values @ kernel.history_factors[self.read_items]))
             if kernel.prior is not None:
                 blocks.append(np.array([alpha]))
         return np.concatenate([*blocks, np.zeros(1)]).astype(np.float32)
 
     @cached_property
-    def _counting(self) -> list[tuple[float, Kernel, FloatArray]]:
+    def _counting(self) -> list[tuple[float, Kernel, Floats]]:
         """α, kernel and weights of the agents whose scores of this history differ at all."""
-        every = zip(self.alpha[self.active].tolist(), self.kernels, self.weights, strict=True)
+        every = zip(self.alpha[self.active].tolist(), self.kernels, self.read_weights, strict=True)
         return [each for each in every if each[0] > 0]
 
     def _through(
@@ -242,7 +264,7 @@ class Scorer:
             if len(reading) in (0, len(parts)):
                 found.append(whole if reading else np.zeros_like(whole))
             else:
-                found.append(kernel.similarity(self.history.item, candidates, source))
+                found.append(kernel.similarity(self.read_items, candidates, source))
         return found
 
 

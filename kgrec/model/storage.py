@@ -49,6 +49,7 @@ from kgrec.model.record import (
     is_id,
     read_record,
 )
+from kgrec.model.rejection import RejectionWeights
 from kgrec.model.team import Team
 from kgrec.version import __version__
 
@@ -166,8 +167,10 @@ def _team(
     ranker = content["ranker"] and Ranker.load(content["ranker"], _under(_RANKER, arrays))
     declared = content.get("profile")
     profile = declared and Profile.load(declared, _under(_PROFILE, arrays))
-    coordinator = Coordinator(shares, gate)
-    return Team(items, kernels, coordinator, content["config"], metrics, ranker, profile)
+    rejected = content.get("rejection")
+    rejection = RejectionWeights.load(rejected) if rejected else None
+    coordinator, config = Coordinator(shares, gate), content["config"]
+    return Team(items, kernels, coordinator, config, metrics, ranker, profile, rejection)
 
 
 def _content(team: Team) -> tuple[dict[str, Any], _Arrays]:
@@ -193,6 +196,8 @@ def _content(team: Team) -> tuple[dict[str, Any], _Arrays]:
         "arrays": array_digests(arrays),
         "folding": None if team.folding is None else described(team.folding)[2],
     }
+    if team.rejection is not None:  # absent from models of before, whose ids stay what they are
+        content["rejection"] = team.rejection.settings()
     plain: dict[str, Any] = json.loads(json.dumps(content))  # tuples as the lists they come back as
     return plain, arrays
 

@@ -1,6 +1,7 @@
 """The team: kernels and a coordinator over one catalogue: scores, their parts, vectors.
 
-score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k,h · v_h · S_k(h, i) + b_k,i) + what the ranker adds
+score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k,h · v_h · S_k(h, i) + b_k,i)
+              + what rejected items and the ranker add
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from kgrec.model.histories import Histories, as_histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.profile import Profile
 from kgrec.model.ranker import Ranker
+from kgrec.model.rejection import RejectionWeights
 from kgrec.model.scorer import Scorer
 
 
@@ -59,6 +61,7 @@ class Team:
             users of the training data declare nothing.
         folding: computes the parts of items that came after the training; None of a team that was
             loaded (`kgrec.model.folding.files.load_folding` reads it) or cannot.
+        rejection: how much rejected items count; None where they do not.
     """
 
     items: Vocabulary
@@ -69,6 +72,7 @@ class Team:
     ranker: Ranker | None = None
     profile: Profile | None = None
     folding: Folding | None = None
+    rejection: RejectionWeights | None = None
 
     def __post_init__(self) -> None:
         if not self.kernels:
@@ -108,6 +112,9 @@ class Team:
         for factor, kernel, each in zip(alpha, self.active, weights, strict=True):
             if factor.any():
                 scores += factor[:, None] * kernel.scores(histories, each)
+                rejected = self.rejection and self.rejection.weighted(histories, each)
+                if rejected is not None:
+                    scores += factor[:, None] * kernel.summed(rejected)
         if self.ranking is not None:
             self.ranking.reorder(self.active, histories, scores)
         return scores
@@ -118,7 +125,8 @@ class Team:
         Raises:
             DataError: there are several histories.
         """
-        return Scorer.of(history, self.kernels, self.coordinator, self.probing, self.ranker)
+        known = self.coordinator, self.probing, self.ranker, self.rejection
+        return Scorer.of(history, self.kernels, *known)
 
     def blend(self, histories: Histories) -> Blend:
         """Return the shares of the agents for each history, which sum to one, and α, [A, B]."""

@@ -50,6 +50,9 @@ class History:
         seen: every item of the history, the positive ones and the others, newest first.
         query_time: the moment of asking, milliseconds since 1970.
         num_items: how many items the model knows.
+        rejected: dislikes, skips and low values of items that the model knows, newest first, [M];
+            the model's `RejectionWeights` decide whether they count.
+        rejected_rows: rows of their items, int64 [M].
     """
 
     events: tuple[Event, ...] = ()
@@ -57,6 +60,8 @@ class History:
     seen: tuple[Event, ...] = ()
     query_time: int = 0
     num_items: int = 0
+    rejected: tuple[Event, ...] = ()
+    rejected_rows: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.events)
@@ -101,6 +106,7 @@ class History:
             kind=kind_codes([event.kind for event in self.events]),
             value=[event.value for event in self.events],
             now=max(self.now, int(at.max(initial=0))),
+            rejected=(self.rejected_rows, kind_codes([event.kind for event in self.rejected])),
         )
 
     def unseen(self, items: Vocabulary, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -112,10 +118,19 @@ class History:
 
     def without(self, item_id: str) -> History:
         """Return the history as if an item had never been seen."""
-        kept = [n for n, event in enumerate(self.events) if event.item_id != item_id]
-        events = tuple(self.events[n] for n in kept)
-        seen = tuple(event for event in self.seen if event.item_id != item_id)
-        return History(events, self.rows[kept], seen, self.query_time, self.num_items)
+        kept, left = (
+            [n for n, event in enumerate(events) if event.item_id != item_id]
+            for events in (self.events, self.rejected)
+        )
+        return History(
+            tuple(self.events[n] for n in kept),
+            self.rows[kept],
+            tuple(event for event in self.seen if event.item_id != item_id),
+            self.query_time,
+            self.num_items,
+            tuple(self.rejected[n] for n in left),
+            self.rejected_rows[left],
+        )
 
 
 def current_time() -> int:
@@ -184,13 +199,17 @@ def as_history(
         last.setdefault(event.item_id, event)
     seen = tuple(last.values())
     rows = items.rows(event.item_id for event in seen)
-    kept = rows >= 0
+    kept, left = rows >= 0, np.zeros(len(rows), dtype=np.bool_)
     if selection is not None:
-        plain = np.array([e.kind == "" for e in seen], dtype=np.bool_)  # a session's
-        kept &= plain | selection.positive([e.kind for e in seen], [e.value for e in seen])
-    events = tuple(seen[n] for n in np.flatnonzero(kept).tolist())
+        kinds, values = [e.kind for e in seen], [e.value for e in seen]
+        plain = np.array([kind == "" for kind in kinds], dtype=np.bool_)  # a session's
+        left = kept & selection.rejected(kinds, values)
+        kept &= plain | selection.positive(kinds, values)
+    events, rejected = (
+        tuple(seen[n] for n in np.flatnonzero(mask).tolist()) for mask in (kept, left)
+    )
     moment = current_time() if query_time is None else query_time
-    return History(events, rows[kept], seen, moment, len(items))
+    return History(events, rows[kept], seen, moment, len(items), rejected, rows[left])
 
 
 def _newest_first(event: Event) -> tuple[int, str, str, float]:

@@ -21,7 +21,7 @@ from kgrec.model.profile import ProfileScorer
 from kgrec.model.scorer import Contributions, Scorer
 from kgrec.retrieval.context import Context
 from kgrec.retrieval.declared import NOTHING, Declared
-from kgrec.retrieval.history import History
+from kgrec.retrieval.history import Event, History
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
@@ -108,6 +108,17 @@ class Query:
             scored.reordered[place],
             with_priors=self.with_priors,
         )
+
+    @cached_property
+    def counted(self) -> tuple[Event, ...]:
+        """The events that the score is a sum over: the history, and what was rejected and counts.
+
+        `by_item` of `contributions` is in this order.
+        """
+        if not isinstance(self.scorer, Scorer):
+            return self.history.events
+        rejected = self.history.rejected
+        return (*self.history.events, *(rejected[n] for n in self.scorer.counted.places.tolist()))
 
     def ids(self, positions: Sequence[int] | IntArray) -> list[str]:
         """Return the ids of the items at some positions of `scored`."""

@@ -20,6 +20,8 @@ _LEAST_OF_ITEM = 0.05
 """A fact is a cause where this share of its item's contribution came through it."""
 _LEAST_OF_SCORE = 0.2
 """Text and popularity are named where they account for this share of the score."""
+_LEAST_OF_REJECTED = 0.01
+"""A rejected item is named where it takes this share from the score."""
 
 _DID = {
     "rating": "rated",
@@ -28,6 +30,8 @@ _DID = {
     "play": "played",
     "purchase": "bought",
     "like": "liked",
+    "dislike": "disliked",
+    "skip": "skipped",
 }
 _BOTH = (("is or was ", "are or were "), ("was ", "were "), ("is ", "are "), ("has ", "have "))
 
@@ -110,6 +114,7 @@ def reasons_of(
     paths: Mapping[str, Tie],
     *,
     most: int = 2,
+    rejected: int = 0,
 ) -> tuple[Reason, ...]:
     """Give a recommendation its short reasons, each with the share of the score it accounts for.
 
@@ -122,6 +127,8 @@ def reasons_of(
         number: which of those items.
         paths: the best path of each history item, where there is one, by its id.
         most: so many history items are named.
+        rejected: so many of the events, the last ones, are rejected items; the one that takes most
+            from the score is named where that is much.
     """
     item = parts.by_item[:, :, number].sum(axis=0)  # [H]
     prior = float(parts.priors[:, number].sum())
@@ -151,6 +158,18 @@ def reasons_of(
     if (share := signed_share(prior, total)) >= _LEAST_OF_SCORE:
         words = "popular, whatever the history"
         found.append(Reason(kind="popularity", contribution=prior, share=share, words=words))
+    least = len(events) - rejected + int(np.argmin(item[-rejected:])) if rejected else -1
+    share = signed_share(float(item[least]), total) if rejected else 0.0
+    if share <= -_LEAST_OF_REJECTED:
+        found.append(
+            Reason(
+                kind="history",
+                contribution=float(item[least]),
+                share=share,
+                words=f"less so, as {did(events[least])}",
+                item_id=events[least].item_id,
+            )
+        )
     return tuple(found)
 
 

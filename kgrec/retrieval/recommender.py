@@ -373,7 +373,7 @@ class Recommender:
         if len(query.declared):
             every = range(len(positions))
             return [declared_reasons(query.declared, parts, n) for n in every], parts
-        events = query.history.events
+        events = query.counted
         by_event = parts.by_item.sum(axis=0)  # [H, C]
         sources: list[dict[str, str]] = []
         for column in by_event.T:
@@ -395,4 +395,6 @@ class Recommender:
         for path in found:
             n = place[path.item_id]
             paths[n].setdefault(path.history_id, path)
-        return [reasons_of(events, parts, n, paths[n]) for n in range(len(ids))], parts
+        rejected = len(events) - len(query.history)
+        every = range(len(ids))
+        return [reasons_of(events, parts, n, paths[n], rejected=rejected) for n in every], parts

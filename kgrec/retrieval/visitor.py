@@ -22,7 +22,7 @@ class Visitor(FrozenModel):
 
     Attributes:
         history: ids of items that they chose, the newest first.
-        dislikes: ids of items that they do not want: seen, and no part of the score.
+        dislikes: ids of items that they do not want: seen, and counted as the dislikes of a user.
         events: of the session, the newest first; they come before `history`.
         properties: declared properties by name, as those of the users that the model learned from.
         entities: ids of entities that they like.

@@ -18,7 +18,7 @@ from kgrec.serving.service import CurrentEngine
 
 router = APIRouter(prefix="/v1", tags=["feedback"], dependencies=[Depends(require(Role.WRITE))])
 
-_OPINIONS = ["like", "dislike"]
+_OPINIONS = ["like", "dislike", "skip"]
 
 
 @router.post(
@@ -37,7 +37,8 @@ def record(
     It is acknowledged after it is committed: 201 when it is new, 200 when it was there already.
     A request may be sent again without harm when it carries `at` or an `Idempotency-Key`, which
     counts for its user and item. What a user did last with an item is what stands: a dislike
-    after a like takes the item out of the history that recommendations are made from.
+    after a like takes the item out of the history that recommendations are made from, and counts
+    against what is like it as far as the model has learned that it should.
     """
     when = feedback.at or datetime.now(UTC)
     milliseconds = int(when.timestamp() * 1000)
@@ -73,7 +74,10 @@ def record(
 
 @router.delete("/users/{user_id:id}/feedback/{item_id:id}")
 def withdraw(engine: CurrentEngine, user_id: UserId, item_id: ItemId) -> Withdrawn:
-    """Take back what a user liked or disliked about an item; nothing else of the history goes."""
+    """Take back the likes, dislikes and skips of an item; nothing else of the history goes.
+
+    What they did to scores is undone by that.
+    """
     catalogue.read_user(engine.store, user_id)
     rows = engine.store.write(
         "serving/withdraw_feedback", user_id=user_id, item_id=item_id, kinds=_OPINIONS

@@ -139,7 +139,7 @@ class Feedback(Answer):
 
 
 class Withdrawn(Answer):
-    """Number of withdrawn likes and dislikes."""
+    """Number of withdrawn likes, dislikes and skips."""
 
     withdrawn: int
 

@@ -140,7 +140,9 @@ def _texts(dataset: Dataset) -> Iterator[str]:
 
 def _columns(dataset: Dataset) -> Iterator[NDArray[Any]]:
     held, facts, links = dataset.interactions, dataset.facts, dataset.links
+    against = dataset.rejected
     yield from (held.user, held.item, held.value, held.at, held.kind)
+    yield from (against.user, against.item, against.value, against.at, against.kind)
     yield from (facts.item, facts.relation, facts.entity, facts.confidence)
     yield from (links.head, links.relation, links.tail, links.confidence)
     yield from (column.values for column in dataset.user_columns)
@@ -305,6 +307,10 @@ def _fit(
 ) -> Team:
     encode = encoder_of(config, cache_dir=cache / "vectors", progress=progress)
     part, held_out = held_apart(dataset, config)
+    unwanted = Interactions.empty()
+    if held_out is not None:
+        rejected, unwanted = _split(part.rejected, config)
+        part = replace(part, rejected=rejected)
     requested = None
     if held_out is not None and config.order == "time":
         requested = held_out.first_times(dataset.num_users)
@@ -313,6 +319,7 @@ def _fit(
         held_out,
         config.team(),
         requested=requested,
+        unwanted=unwanted,
         encode=encode,
         progress=progress,
         workers=workers,
@@ -325,12 +332,15 @@ def held_apart(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Interact
     """Return the training part and the validation part, if any."""
     if not config.validation:
         return dataset, None
+    learned, held_out = _split(dataset.interactions, config)
+    return dataset.with_interactions(learned), held_out
+
+
+def _split(interactions: Interactions, config: TrainConfig) -> list[Interactions]:
     ratios = (1.0 - config.validation, config.validation)
     if config.order == "time":
-        learned, held_out = split_by_time(dataset.interactions, ratios)
-    else:
-        learned, held_out = split_by_ratio(dataset.interactions, ratios, seed=config.seed)
-    return dataset.with_interactions(learned), held_out
+        return split_by_time(interactions, ratios)
+    return split_by_ratio(interactions, ratios, seed=config.seed)
 
 
 def _check(dataset: Dataset) -> None:

@@ -1,18 +1,20 @@
-"""Blending of fitted kernels: shares, gate and ranker."""
+"""Blending of fitted kernels: shares, gate, rejected items and ranker."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kgrec.learning.agent import FitContext
 from kgrec.learning.blending.ranker import Decided, RankerConfig, learn_ranker
+from kgrec.learning.blending.rejection import RejectionConfig, choose_rejection
 from kgrec.learning.blending.weights import CoordinatorConfig, choose_coordinator
-from kgrec.metrics.validation import Objective
+from kgrec.metrics.validation import Objective, Validation
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.kernel import Kernel
 from kgrec.model.ranker import Ranker
+from kgrec.model.rejection import RejectionWeights
 from kgrec.model.team import Team
 
 
@@ -28,6 +30,8 @@ class Choice:
         objective: name of the metric.
         decided: the learned ranker; None where there is none.
         reordered: metrics of the ranker.
+        rejection: how much rejected items count; None where they do not.
+        rejected: by kind, what `choose_rejection` measured.
         seconds: duration of the choice.
     """
 
@@ -37,6 +41,8 @@ class Choice:
     objective: Objective
     decided: Decided | None
     reordered: dict[str, float]
+    rejection: RejectionWeights | None
+    rejected: dict[str, dict[str, float]]
     seconds: float
 
     @property
@@ -53,9 +59,16 @@ class Choice:
 
 
 def choose_among(
-    kernels: Sequence[Kernel], context: FitContext, team: CoordinatorConfig, ranker: RankerConfig
+    kernels: Sequence[Kernel],
+    context: FitContext,
+    team: CoordinatorConfig,
+    ranker: RankerConfig,
+    rejection: RejectionConfig | None = None,
 ) -> Choice:
-    """Choose shares and gate, then a ranker over them; the first process does it for all."""
+    """Choose shares and gate, what rejected items count, and a ranker over both.
+
+    The first process does it for all.
+    """
     begun, workers = time.perf_counter(), context.workers
     held_out = context.held_out(team.objective)
     coordinator, measured = workers.once(
@@ -63,23 +76,24 @@ def choose_among(
             kernels, held_out, team, seed=context.seed, progress=context.progress
         )
     )
-    decided, reordered = workers.once(lambda: _rank(kernels, coordinator, context, team, ranker))
+    blended = Team(context.train.items, tuple(kernels), coordinator)
+    weights, rejected = workers.once(
+        lambda: choose_rejection(
+            blended, held_out, context.unwanted, rejection, progress=context.progress
+        )
+    )
+    blended = replace(blended, rejection=weights)
+    decided, reordered = workers.once(lambda: _rank(blended, context, held_out, ranker))
     seconds = time.perf_counter() - begun
-    chosen = coordinator, measured, team.objective, decided, reordered, seconds
+    chosen = coordinator, measured, team.objective, decided, reordered, weights, rejected, seconds
     return Choice(list(kernels), *chosen)
 
 
 def _rank(
-    kernels: Sequence[Kernel],
-    coordinator: Coordinator,
-    context: FitContext,
-    team: CoordinatorConfig,
-    ranker: RankerConfig,
+    unranked: Team, context: FitContext, held_out: Validation | None, ranker: RankerConfig
 ) -> tuple[Decided | None, dict[str, float]]:
-    held_out = context.held_out(team.objective)
     if held_out is None or context.validation is None:
         return None, {}
-    unranked = Team(context.train.items, tuple(kernels), coordinator)
     return learn_ranker(
         unranked.active,
         unranked.scores(held_out.histories),

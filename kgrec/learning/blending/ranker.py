@@ -156,7 +156,7 @@ class _Problem:
         self.popularity = popularity(train, self.num_items)
         self.ratings = ratings_of(train, self.num_items)
         histories = validation.histories
-        mask_seen(scores, histories.matrix)
+        mask_seen(scores, histories.seen)
         cost = np.maximum(histories.lengths, 1) * config.top
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(validation))

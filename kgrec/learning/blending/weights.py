@@ -110,7 +110,7 @@ class _Gating:
         self._probed = probed.astype(np.float64)
         self._scores = [standardised(kernel, histories) for kernel in kernels]
         for scores in self._scores:
-            mask_seen(scores, histories.matrix)
+            mask_seen(scores, histories.seen)
         self._fold = rng.permutation(len(validation)) % config.gate.folds
 
     def choose(self, fixed: Coordinator, progress: Progress) -> tuple[Coordinator, float]:
