@@ -42,7 +42,6 @@ class SplitDataset:
         train: catalogue, facts, texts and the interactions to learn from.
         valid, test: targets of the validation and of the test part.
         valid_given, test_given: histories beside `train` at the query times of these parts.
-        valid_unwanted: held-out interactions, beside `valid`, that reject their item.
         cold: rows of the items that only `test` has, where the split holds items out.
         user_columns: values of each column of `NAME.user` in row order of the users, empty
             where there is none.
@@ -57,7 +56,6 @@ class SplitDataset:
     rejects: tuple[str, ...] = ()
     valid_given: Interactions = field(default_factory=Interactions.empty)
     test_given: Interactions = field(default_factory=Interactions.empty)
-    valid_unwanted: Interactions = field(default_factory=Interactions.empty)
     cold: IntArray | None = None
     user_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     in_time: bool = False

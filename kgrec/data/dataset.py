@@ -364,6 +364,7 @@ class Dataset:
                 replace(column, values=column.values[np.argsort(user)])
                 for column in sorted(self.user_columns, key=lambda column: column.name)
             ),
+            self.rejected.renumbered(user, item),
         )
 
 

@@ -195,9 +195,6 @@ def once(interactions: Interactions) -> Interactions:
 def _warm(data: SplitDataset, config: ProtocolConfig, seed: int) -> SplitDataset:
     ratios = (1 - 2 * config.share, config.share, config.share)
     train, valid, test = split_by_ratio(data.train.interactions, ratios, seed=seed)
-    rejected, unwanted, _ = split_by_ratio(data.train.rejected, ratios, seed=seed)
-    known = replace(data.train, rejected=rejected)
-    data = replace(data, train=known, valid_unwanted=unwanted)
     return _not_empty(data, config, train, valid, test)
 
 

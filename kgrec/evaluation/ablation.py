@@ -230,7 +230,6 @@ def _measured(
             variant.config(config),
             given=data.valid_given,
             requested=data.requests(data.valid),
-            unwanted=data.valid_unwanted,
             fitted=fitted if variant.knowledge == "full" else None,
             encode=encode,
             progress=progress,

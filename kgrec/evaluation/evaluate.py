@@ -143,7 +143,6 @@ def _evaluated(
         config.team,
         given=data.valid_given,
         requested=data.requests(data.valid),
-        unwanted=data.valid_unwanted,
         fitted=fitted,
         encode=encode,
         progress=progress,

@@ -125,9 +125,11 @@ def _opened(store: GraphStore | None) -> Iterator[GraphStore]:
 def _of_graph(dataset: Dataset, selection: Selection) -> SplitDataset:
     """Return the graph as a data set to be split.
 
-    A kind that all interactions share is of as little use as none, which is what files have.
+    A kind that all interactions share is of as little use as none, which is what files have; and
+    files hold nothing that is rejected.
     """
     known = dataset.interactions
+    dataset = replace(dataset, rejected=Interactions.empty())
     if len(np.unique(known.kind)) == 1:
         dataset = dataset.with_interactions(replace(known, kind=np.zeros_like(known.kind)))
     name = "graph" if selection.domain is None else f"graph, {Path(selection.domain).stem}"

@@ -64,8 +64,7 @@ class HeldOutQueries:
     def seen(self) -> Interactions:
         """The seen items, which are left out of the lists."""
         data = self.data
-        known = data.train.interactions.concat(data.valid_given, data.valid, data.test_given)
-        return known.concat(data.train.rejected)
+        return data.train.interactions.concat(data.valid_given, data.valid, data.test_given)
 
     @cached_property
     def popularity(self) -> IntArray:
@@ -109,8 +108,7 @@ def measure(
     """
     train = queries.data.train
     shape = (train.num_users, train.num_items)
-    now = queries.data.requests(queries.data.test)
-    histories = Histories.of(queries.known, *shape, now=now, rejected=train.rejected)
+    histories = Histories.of(queries.known, *shape, now=queries.data.requests(queries.data.test))
     seen = queries.seen.matrix(*shape)
 
     def rank(cold_only: bool) -> tuple[RankingReport, Lists]:

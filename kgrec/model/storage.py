@@ -170,7 +170,8 @@ def _team(
     rejected = content.get("rejection")
     rejection = RejectionWeights.load(rejected) if rejected else None
     coordinator, config = Coordinator(shares, gate), content["config"]
-    return Team(items, kernels, coordinator, config, metrics, ranker, profile, rejection)
+    parts = items, kernels, coordinator, config, metrics, ranker, profile
+    return Team(*parts, rejection=rejection)
 
 
 def _content(team: Team) -> tuple[dict[str, Any], _Arrays]:
