@@ -7,10 +7,11 @@ A `Dataset` is read from the graph (`kgrec.graph.training_data`) or from files
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -30,6 +31,7 @@ _MANY_CATEGORIES = 32
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
+_NUMBER = re.compile(r"([0-9]{1,18})")
 NameT = TypeVar("NameT", str, "LinkType")
 
 
@@ -77,11 +79,6 @@ class Interactions:
         """Return these interactions followed by others."""
         columns = zip(*(part._columns() for part in (self, *others)), strict=True)
         return Interactions(*(np.concatenate(column) for column in columns))
-
-    def renumbered(self, user: IntArray, item: IntArray) -> Interactions:
-        """Return them by the new rows of users [U] and items [I], each user's in order of time."""
-        moved = replace(self, user=user[self.user], item=item[self.item])
-        return moved.take(np.lexsort((moved.item, moved.at, moved.user)))
 
     def first_times(self, num_users: int) -> IntArray:
         """Return the time of each user's first interaction, int64 [U], as in `at`; 0 for none."""
@@ -341,25 +338,35 @@ class Dataset:
         """Return the same catalogue with other interactions."""
         return replace(self, interactions=interactions)
 
-    def in_order_of_ids(self) -> Dataset:
-        """Return the same data with rows in the order of ids, and edges in the order of rows.
+    def in_canonical_order(self) -> Dataset:
+        """Return the same data in an order that depends on nothing but the ids and the times.
 
-        Sampled parts and sums in floating point follow the order of rows: so the same data give
-        the same figures from the graph, which knows no other order, and from files in any.
+        Users are in the natural order of ids (`u9` before `u10`), interactions by user, item and
+        time, items in the order of their first interaction, and everything else by its ids and
+        names. What is sampled and how floats are summed follows the order of rows: so the same data
+        give the same figures from the graph and from files, in whatever order the lines stand.
         """
-        users, user = _sorted(self.users.ids)
-        items, item = _sorted(self.items.ids)
-        entities, entity = _sorted(self.entities.ids)
-        rows = {"user": user, "item": item, "entity": entity}
+        users, user = _sorted(self.users.ids, natural_key)
+        entities, entity = _sorted(self.entities.ids, natural_key)
+        _, natural = _sorted(self.items.ids, natural_key)
+        held = self.interactions
+        held = held.take(np.lexsort((held.at, natural[held.item], user[held.user])))
+        begun, first = np.unique(held.item, return_index=True)
+        unseen = np.ones(self.num_items, dtype=np.bool_)
+        unseen[begun] = False
+        rest = np.flatnonzero(unseen)
+        order = np.concatenate([begun[np.argsort(first)], rest[np.argsort(natural[rest])]])
+        item = np.empty(self.num_items, dtype=np.int64)
+        item[order] = np.arange(self.num_items)
         return Dataset(
             Vocabulary(users),
-            Vocabulary(items),
-            self.interactions.renumbered(user, item),
+            Vocabulary(self.items.take(order)),
+            replace(held, user=user[held.user], item=item[held.item]),
             Vocabulary(entities),
             self.facts.renumbered(item, entity),
             _moved(self.item_texts, item),
             _moved(self.entity_names, entity),
-            self.links.renumbered(rows),
+            self.links.renumbered({"user": user, "item": item, "entity": entity}),
             tuple(
                 replace(column, values=column.values[np.argsort(user)])
                 for column in sorted(self.user_columns, key=lambda column: column.name)
@@ -368,9 +375,17 @@ class Dataset:
         )
 
 
-def _sorted(names: Sequence[NameT]) -> tuple[list[NameT], IntArray]:
+def natural_key(text: str) -> tuple[list[str | int], str]:
+    """Return by what ids are sorted in natural order: numbers in them count as numbers."""
+    parts = _NUMBER.split(text)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], text
+
+
+def _sorted(
+    names: Sequence[NameT], key: Callable[[NameT], Any] = lambda name: name
+) -> tuple[list[NameT], IntArray]:
     """Return names in order, and the place there of each."""
-    order = sorted(range(len(names)), key=names.__getitem__)
+    order = sorted(range(len(names)), key=lambda row: key(names[row]))
     place = np.empty(len(names), dtype=np.int64)
     place[order] = np.arange(len(names))
     return [names[row] for row in order], place

@@ -62,8 +62,8 @@ def read_split(
 ) -> SplitDataset:
     """Read files or the graph and apply the protocol.
 
-    A split made here draws from rows in the order of ids, so that the same data are held out in the
-    same way whether they come from the graph or from files, whatever the order of their lines.
+    A split made here draws from rows in a canonical order, so that the same data are held out in
+    the same way whether they come from the graph or from files, whatever the order of their lines.
 
     Args:
         seed: of what is drawn.
@@ -164,7 +164,7 @@ def _no_split(what: str) -> ConfigError:
 
 def _in_order(data: SplitDataset) -> SplitDataset:
     users = data.train.users
-    ordered = data.train.in_order_of_ids()
+    ordered = data.train.in_canonical_order()
     rows = users.rows(ordered.users.ids)
     columns = {name: tuple(texts[row] for row in rows) for name, texts in data.user_columns.items()}
     return replace(data, train=ordered, user_columns=columns)
