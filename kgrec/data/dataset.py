@@ -80,6 +80,10 @@ class Interactions:
         columns = zip(*(part._columns() for part in (self, *others)), strict=True)
         return Interactions(*(np.concatenate(column) for column in columns))
 
+    def renumbered(self, user: IntArray, item: IntArray) -> Interactions:
+        """Return them by the new rows of users [U] and items [I]."""
+        return replace(self, user=user[self.user], item=item[self.item])
+
     def first_times(self, num_users: int) -> IntArray:
         """Return the time of each user's first interaction, int64 [U], as in `at`; 0 for none."""
         never = np.iinfo(np.int64).max
@@ -361,7 +365,7 @@ class Dataset:
         return Dataset(
             Vocabulary(users),
             Vocabulary(self.items.take(order)),
-            replace(held, user=user[held.user], item=item[held.item]),
+            held.renumbered(user, item),
             Vocabulary(entities),
             self.facts.renumbered(item, entity),
             _moved(self.item_texts, item),
