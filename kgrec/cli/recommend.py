@@ -62,6 +62,8 @@ def recommend(
         list[str] | None, typer.Option(help="At most: director:1, or genre=Drama:3.")
     ] = None,
     floor: Annotated[list[str] | None, typer.Option(help="At least: genre=Drama:2.")] = None,
+    device: Annotated[str, typer.Option(help="Of the request, as interactions name it.")] = "",
+    scenario: Annotated[str, typer.Option(help="Of the request, as interactions name it.")] = "",
     cursor: Annotated[
         str | None, typer.Option(help="`cursor` of a list, for its next page; knobs are its own.")
     ] = None,
@@ -96,6 +98,8 @@ def recommend(
         "repeats": repeats,
         "quota": quota or (),
         "floor": floor or (),
+        "device": device,
+        "scenario": scenario,
     }
     knobs = _Knobs(k, tuple(filters or ()), diversity, more)
     if everybody:

@@ -169,6 +169,8 @@ def send_feedback(
     *,
     value: float | None = None,
     at: datetime | None = None,
+    device: str | None = None,
+    scenario: str | None = None,
     idempotency_key: str | None = None,
 ) -> Call[Feedback]:
     """Record what a user did with an item.
@@ -181,7 +183,7 @@ def send_feedback(
         "POST",
         "/v1/feedback",
         Feedback,
-        body={**body, "at": at.isoformat() if at else None},
+        body={**body, "at": at.isoformat() if at else None, "device": device, "scenario": scenario},
         headers={"Idempotency-Key": idempotency_key} if idempotency_key else {},
         repeatable=bool(at or idempotency_key),
     )

@@ -29,6 +29,11 @@ _FEW_CATEGORIES = 8
 _MANY_CATEGORIES = 32
 """Number of distinct texts beyond which texts that are all numbers, such as ages, are numeric."""
 
+CONTEXT_FIELDS = ("device", "scenario")
+"""What may be known of the moment of an interaction beside its time."""
+MAX_CONTEXT = 100
+"""Maximum number of characters of a device or a scenario."""
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
 _NUMBER = re.compile(r"([0-9]{1,18})")
@@ -45,6 +50,8 @@ class Interactions:
         at: milliseconds since 1970 in UTC, int64 [E]; 0 where the time is unknown.
         kind: 1 + the position of the kind among those of `core.toml`, int64 [E]; 0 where it is
             unknown; an empty column stands for zeros.
+        context: 1 + the position in `Dataset.contexts`, int64 [E]; 0 where nothing is known; an
+            empty column stands for zeros.
     """
 
     user: IntArray
@@ -52,10 +59,12 @@ class Interactions:
     value: FloatArray
     at: IntArray
     kind: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    context: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
-        if not len(self.kind):
-            object.__setattr__(self, "kind", np.zeros(len(self.user), dtype=np.int64))
+        for name in ("kind", "context"):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.zeros(len(self.user), dtype=np.int64))
         sizes = {len(column) for column in self._columns()}
         if len(sizes) != 1:
             raise DataError("columns of interactions differ in length", value=sorted(sizes))
@@ -288,6 +297,8 @@ class Dataset:
         user_columns: declared properties of the users.
         rejected: pairs whose last interaction is a dislike, a skip or a low value. Agents do not
             learn from them; they are seen items, and may count in a score (`RejectionWeights`).
+        contexts: the combinations of `CONTEXT_FIELDS` that interactions have, each with a text for
+            each field, empty where it is unknown.
         item_texts: title and description of each item, [I]; empty strings where there is none.
         entity_names: names in row order of `entities`, [N]; empty where entities have ids only.
     """
@@ -302,6 +313,7 @@ class Dataset:
     links: Links = field(default_factory=Links.empty)
     user_columns: tuple[Column, ...] = ()
     rejected: Interactions = field(default_factory=Interactions.empty)
+    contexts: tuple[tuple[str, ...], ...] = ()
 
     @property
     def num_users(self) -> int:
@@ -376,6 +388,7 @@ class Dataset:
                 for column in sorted(self.user_columns, key=lambda column: column.name)
             ),
             self.rejected.renumbered(user, item),
+            self.contexts,
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from kgrec.data.availability import AVAILABILITY, parse_availability
 from kgrec.data.columns import ColumnPlan
+from kgrec.data.dataset import MAX_CONTEXT
 from kgrec.data.records import (
     MAX_ID,
     TABLE,
@@ -86,6 +87,8 @@ class RowParser:
             kind=self._kind(cells),
             value=value,
             at=parse_time(self._cell(cells, "at"), "at"),
+            device=_place(self._cell(cells, "device"), "device"),
+            scenario=_place(self._cell(cells, "scenario"), "scenario"),
         )
 
     def entity(self, cells: Mapping[str, Any], report: Report) -> EntityRecord:
@@ -192,6 +195,14 @@ class RowParser:
         if limits is not None and not limits[0] <= value <= limits[1]:
             raise CellError(f"value lies outside {limits[0]:g} to {limits[1]:g}", value)
         return value
+
+
+def _place(cell: Any, role: str) -> str:
+    """Return a device or a scenario; raises CellError for one that is too long."""
+    text = tidy(parse_text(cell, role) or "")
+    if len(text) > MAX_CONTEXT:
+        raise CellError(f"{role} is longer than {MAX_CONTEXT} characters", text[:80])
+    return text
 
 
 def _entity(entity_type: str, name: str, role: str) -> Node:

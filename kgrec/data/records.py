@@ -1,8 +1,7 @@
 """Records of the rows of tables, and the parsing of their cells.
 
-Users, items, entities, interactions, facts, links. Ids are strings. The reader
-(`kgrec.data.columns`) creates valid records only: keys are not empty, numbers are finite, times are
-in the past. An invalid cell is an error with a reason.
+Ids are strings. The reader (`kgrec.data.columns`) creates valid records only: keys are not empty,
+numbers are finite, times are in the past. An invalid cell is an error with a reason.
 """
 
 from __future__ import annotations
@@ -151,7 +150,7 @@ class InteractionRecord:
     Attributes:
         kind: one of `[interactions]` in core.toml.
         value: rating, count or 1.
-        at: milliseconds since 1970 in UTC; 0 where the time is unknown.
+        at: milliseconds since 1970 in UTC; 0 where unknown, as device and scenario are empty.
     """
 
     user_id: str
@@ -159,6 +158,8 @@ class InteractionRecord:
     kind: str
     value: float = 1.0
     at: int = 0
+    device: str = ""
+    scenario: str = ""
 
     @property
     def key(self) -> str:
@@ -198,9 +199,8 @@ def display_title(title: str) -> str:
     found = _ARTICLE.match(title)
     if not found:
         return title
-    article = found["article"]
-    space = "" if article.endswith("'") else " "
-    return f"{article}{space}{found['name']}{found['rest']}"
+    space = "" if found["article"].endswith("'") else " "
+    return f"{found['article']}{space}{found['name']}{found['rest']}"
 
 
 MAX_VALUE = 1e15

@@ -120,6 +120,8 @@ def role_names(source: Source, domain: Domain) -> dict[str, tuple[str, ...]]:
             "value": ("value", *(name for names in _KIND_OF_VALUE.values() for name in names)),
             "at": ("at", "timestamp", "time", "datetime", "date", "ts", "created_at", "event_time"),
             "kind": ("kind", "event", "event_type", "action", "behavior", "behaviour"),
+            "device": ("device", "device_type", "platform"),
+            "scenario": ("scenario", "surface", "placement"),
         }
     if source.kind == "entities":
         return _entity_roles(source)

@@ -99,7 +99,9 @@ class _Spool(ABC, Generic[RecordT]):
 class InteractionSpool(_Spool[InteractionRecord]):
     """Interactions by user; of two with the same user, item, kind and time the later one stays."""
 
-    columns = "user_id TEXT, item_id TEXT, kind TEXT, at INTEGER, value REAL"
+    columns = (
+        "user_id TEXT, item_id TEXT, kind TEXT, at INTEGER, value REAL, device TEXT, scenario TEXT"
+    )
     key = "user_id, item_id, kind, at"
 
     def by_user(self) -> Iterator[Spooled]:
@@ -107,11 +109,13 @@ class InteractionSpool(_Spool[InteractionRecord]):
         return iter(self)
 
     def _row(self, record: InteractionRecord) -> _Row:
-        return record.user_id, record.item_id, record.kind, record.at, record.value
+        known = record.user_id, record.item_id, record.kind, record.at, record.value
+        return (*known, record.device, record.scenario)
 
     def _record(self, *row: str | int | float) -> InteractionRecord:
-        user_id, item_id, kind, at, value = row
-        return InteractionRecord(str(user_id), str(item_id), str(kind), float(value), int(at))
+        user_id, item_id, kind, at, value, *context = row
+        names = str(user_id), str(item_id), str(kind)
+        return InteractionRecord(*names, float(value), int(at), *map(str, context))
 
 
 class LinkSpool(_Spool[LinkRecord]):

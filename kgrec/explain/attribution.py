@@ -173,6 +173,8 @@ class Rescoring:
         pairs = zip(self.moments, weights, strict=True)
         spreads = [moments.spreads(removed, left, weight) for moments, weight in pairs]
         scores = np.einsum("as,asc->sc", self._alpha(left, spreads, counts), by_agent)
+        if self.scorer.added is not None:
+            scores += self.scorer.added[self.rows]
         if self.reading is not None:
             scores += self._added(scores, self.reading.totals(kept))
         return np.asarray(scores[:, : self.wanted])

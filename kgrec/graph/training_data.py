@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -65,13 +66,12 @@ def read_dataset(
             remedy="Ingest a catalogue first: kgrec run PIPELINE, or kgrec ingest catalog FILE.",
         )
     users, columns = _read_users(store, progress)
-    interactions, rejected = _read_interactions(store, users, items, selection, progress)
+    interactions, rejected, contexts = _read_interactions(store, users, items, selection, progress)
     rows: dict[NodeKind, Vocabulary] = {"user": users, "item": items}
     reader = _KnowledgeReader(store, rows, selection.domain, progress)
     facts, links, entities, names = reader.read()
-    return Dataset(
-        users, items, interactions, entities, facts, texts, names, links, columns, rejected
-    )
+    known = users, items, interactions, entities, facts, texts, names, links, columns
+    return Dataset(*known, rejected, contexts)
 
 
 def _read_items(store: GraphStore, label: str | None) -> tuple[Vocabulary, tuple[str, ...]]:
@@ -111,8 +111,9 @@ def _read_interactions(
     items: Vocabulary,
     selection: Selection,
     progress: Progress,
-) -> tuple[Interactions, Interactions]:
-    """Return the positive interactions, and the pairs that are rejected."""
+) -> tuple[Interactions, Interactions, tuple[tuple[str, ...], ...]]:
+    """Return the positive interactions, the pairs that are rejected, and their contexts."""
+    contexts: dict[tuple[str, ...], int] = {("", ""): 0}
     parts, none = [Interactions.empty()], np.empty(0, dtype=np.bool_)
     positive, rejected = [none], [none]
     for page in interaction_pages(store, users.ids, progress):
@@ -123,6 +124,7 @@ def _read_interactions(
             np.asarray(page["values"], dtype=np.float32),
             np.asarray(page["times"], dtype=np.int64),
             kind_codes(page["kinds"]),
+            _context_codes(contexts, page["devices"], page["scenarios"]),
         )
         parts.append(part.take(rows >= 0))
         positive.append(selection.positive(page["kinds"], page["values"])[rows >= 0])
@@ -131,7 +133,20 @@ def _read_interactions(
     keys = columns.user * len(items) + columns.item
     kept = standing(keys, columns.at, np.concatenate(positive))
     against = last_of_pairs(keys, columns.at) & np.concatenate(rejected)
-    return _in_order(columns.take(kept)), _in_order(columns.take(against))
+    ranked = sorted(contexts)  # whatever the order in which pages come; the empty one is first
+    moved = np.empty(len(ranked), dtype=np.int64)
+    moved[[contexts[each] for each in ranked]] = np.arange(len(ranked))
+    columns = replace(columns, context=moved[columns.context])
+    return _in_order(columns.take(kept)), _in_order(columns.take(against)), tuple(ranked[1:])
+
+
+def _context_codes(
+    codes: dict[tuple[str, ...], int], devices: Sequence[str], scenarios: Sequence[str]
+) -> IntArray:
+    """Number the contexts of interactions, int64 [E]; those that are new are added to `codes`."""
+    pairs = zip(devices, scenarios, strict=True)
+    found = (codes.setdefault(pair, len(codes)) for pair in pairs)
+    return np.fromiter(found, dtype=np.int64, count=len(devices))
 
 
 def _in_order(columns: Interactions) -> Interactions:

@@ -18,7 +18,7 @@ from kgrec.learning.agent import Agent, Encode, FitContext, NothingToLearnError,
 from kgrec.learning.blending.blend import Choice, choose_among
 from kgrec.learning.blending.search import SettingsSearch
 from kgrec.learning.knowledge_features import knowledge_index
-from kgrec.learning.profile import learn_profile
+from kgrec.learning.profile import context_priors, learn_profile
 from kgrec.learning.registry import build_agent
 from kgrec.learning.sentence_vectors import memoised
 from kgrec.learning.team_config import (
@@ -107,6 +107,7 @@ def fit_team(
         team=config.coordinator,
         ranker=config.ranker,
         rejection=config.rejection,
+        contexts=config.contexts,
     )
     choice, searched = _searched(agents, choose(kernels), choose, context, config, log, begun)
     chosen = {kernel.agent: dict(kernel.chosen) for kernel in choice.kernels}
@@ -133,6 +134,7 @@ def fit_team(
         profile,
         _folding(active, known.train, ranker),
         rejection=choice.rejection,
+        contexts=context_priors(known.train, choice.contexts, config.contexts),
     )
 
 
@@ -177,6 +179,7 @@ def _metrics(choice: Choice, log: _Log) -> dict[str, Any]:
         "gate": choice.coordinator.gate is not None,
         "ranker": choice.reordered,
         "rejection": choice.rejected,
+        "contexts": {field: dict(each) for field, each in choice.contexts.items()},
         "chosen": {kernel.agent: dict(kernel.chosen) for kernel in choice.kernels},
         "notes": {kernel.agent: dict(kernel.notes) for kernel in choice.kernels if kernel.notes},
         "skipped": log.skipped,

@@ -1,8 +1,8 @@
-"""Learn weights of declared properties and liked entities for items, in closed form."""
+"""Learn weights of declared properties, liked entities, devices and scenarios, in closed form."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -11,11 +11,20 @@ import scipy.sparse as sp
 from pydantic import Field
 
 from kgrec.config import FrozenModel
-from kgrec.data.dataset import Column, Dataset, FloatArray, IntArray
+from kgrec.data.dataset import (
+    CONTEXT_FIELDS,
+    Column,
+    Dataset,
+    FloatArray,
+    IntArray,
+    Interactions,
+)
 from kgrec.learning.agent import FitContext
 from kgrec.learning.knowledge_features import strongest_of_rows
-from kgrec.metrics.validation import Objective
-from kgrec.model.profile import DeclaredProperty, Profile
+from kgrec.metrics.validation import Objective, Validation
+from kgrec.model.profile import ContextPriors, DeclaredProperty, Profile
+from kgrec.model.team import Team
+from kgrec.progress import SILENT, Progress
 
 
 class ProfileConfig(FrozenModel):
@@ -205,3 +214,137 @@ def _likeable(train: Dataset, liked: IntArray, most: int) -> IntArray:
     held[np.unique(liked)] += train.num_items + 1
     order = np.argsort(-held, kind="stable")[:most]
     return np.sort(order[held[order] >= 2]).astype(np.int64)
+
+
+class ContextConfig(FrozenModel):
+    """Settings of the priors by device and scenario.
+
+    Attributes:
+        use: `auto` keeps a field where it is better on the validation part by more than noise;
+            `never` leaves the context out of the scores.
+        weights: candidate weights beside 0.
+        smoothing: candidate numbers of pseudo-interactions, distributed by popularity, that are
+            added to those of each value.
+        standard_errors: minimum gain over 0, in standard errors of the paired difference.
+        least: minimum number of interactions of a value.
+    """
+
+    use: bool = True
+    weights: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
+    smoothing: tuple[float, ...] = (30.0, 300.0)
+    standard_errors: float = Field(default=1.0, ge=0)
+    least: int = Field(default=30, ge=1)
+
+
+Chosen = Mapping[str, Mapping[str, float]]
+"""By field, the weight, the smoothing and what was measured."""
+
+
+def choose_contexts(
+    team: Team,
+    context: FitContext,
+    objective: Objective,
+    config: ContextConfig | None = None,
+    *,
+    progress: Progress = SILENT,
+) -> Chosen:
+    """Choose weight and smoothing of each field of the context that the interactions have.
+
+    Users are measured once for each value of the field with which they have held-out items, by the
+    team's scores and the prior of that value.
+
+    Returns:
+        by field the `weight`, 0 where none is better by more than noise, the `smoothing`, the
+        `gain` of the best with its standard `error`, and the number of `queries`.
+    """
+    config = config or ContextConfig()
+    train, held_out = context.train, context.validation
+    if not config.use or held_out is None or not len(held_out):
+        return {}
+    found: dict[str, dict[str, float]] = {}
+    for field in CONTEXT_FIELDS:
+        values = _values(train, field, config.least)
+        queries = _queries(team, context, held_out, field, values, objective)
+        if len(values) < 2 or not queries:
+            continue
+        settings = list(product(config.weights, config.smoothing))
+        plain = np.concatenate([v.per_user(scores.copy()) for _, v, scores in queries])
+        tried = {}
+        with progress.task(f"weigh the {field}", len(settings)) as task:
+            for weight, smoothing in settings:
+                rows = np.float32(weight) * _rows(train, field, values, smoothing)
+                parts = [v.per_user(scores + rows[n]) for n, v, scores in queries]
+                tried[weight, smoothing] = np.concatenate(parts)
+                task.advance()
+        best = max(settings, key=lambda each: float(tried[each].mean()))
+        gain = tried[best] - plain
+        error = float(gain.std() / np.sqrt(len(gain)))
+        kept = bool(gain.mean() > config.standard_errors * error)
+        found[field] = {
+            "weight": best[0] if kept else 0.0,
+            "smoothing": best[1],
+            "gain": float(gain.mean()),
+            "error": error,
+            "queries": float(len(gain)),
+        }
+    return found
+
+
+def context_priors(
+    train: Dataset, chosen: Chosen, config: ContextConfig | None = None
+) -> ContextPriors | None:
+    """Return the priors of the fields with a weight, from all interactions of `train`."""
+    config = config or ContextConfig()
+    values: dict[str, tuple[str, ...]] = {}
+    rows = []
+    for field, each in chosen.items():
+        known = _values(train, field, config.least)
+        if each["weight"] and known:
+            values[field] = known
+            rows.append(np.float32(each["weight"]) * _rows(train, field, known, each["smoothing"]))
+    return ContextPriors(values, np.vstack(rows).astype(np.float32)) if values else None
+
+
+def _codes(train: Dataset, part: Interactions, field: str, values: tuple[str, ...]) -> IntArray:
+    """Return the position of each interaction's value, int64 [E]; -1 for none of these."""
+    place = CONTEXT_FIELDS.index(field)
+    number = {value: n for n, value in enumerate(values)}
+    table = [-1, *(number.get(each[place], -1) for each in train.contexts)]
+    return np.asarray(table, dtype=np.int64)[part.context]
+
+
+def _values(train: Dataset, field: str, least: int) -> tuple[str, ...]:
+    place = CONTEXT_FIELDS.index(field)
+    every = tuple(sorted({each[place] for each in train.contexts} - {""}))
+    codes = _codes(train, train.interactions, field, every)
+    count = np.bincount(codes[codes >= 0], minlength=len(every))
+    return tuple(value for value, number in zip(every, count, strict=True) if number >= least)
+
+
+def _rows(train: Dataset, field: str, values: tuple[str, ...], smoothing: float) -> FloatArray:
+    """Return log P(i | v) / P(i), float32 [V, I]."""
+    counts = np.zeros((len(values), train.num_items))
+    codes = _codes(train, train.interactions, field, values)
+    known = codes >= 0
+    np.add.at(counts, (codes[known], train.interactions.item[known]), 1.0)
+    count = np.bincount(train.interactions.item, minlength=train.num_items) + 0.5
+    return _log_ratio(counts, count / count.sum(), smoothing)
+
+
+def _queries(
+    team: Team,
+    context: FitContext,
+    held_out: Interactions,
+    field: str,
+    values: tuple[str, ...],
+    objective: Objective,
+) -> list[tuple[int, Validation, FloatArray]]:
+    """Return for each value its position, the users with held-out items of it, and their scores."""
+    codes: Any = _codes(context.train, held_out, field, values)
+    found = []
+    for n in range(len(values)):
+        part = held_out.take(codes == n)
+        validation = Validation(context.histories, part, objective, seed=context.seed)
+        if len(validation):
+            found.append((n, validation, team.scores(validation.histories)))
+    return found

@@ -16,7 +16,7 @@ from kgrec.learning.blending.ranker import RankerConfig
 from kgrec.learning.blending.rejection import RejectionConfig
 from kgrec.learning.blending.search import SearchConfig
 from kgrec.learning.blending.weights import CoordinatorConfig
-from kgrec.learning.profile import ProfileConfig
+from kgrec.learning.profile import ContextConfig, ProfileConfig
 from kgrec.learning.registry import AGENTS, build_agent, check_names
 from kgrec.progress import SILENT, Progress
 from kgrec.text.models import SENTENCE_MODEL, content_key, resolve_transformer
@@ -58,6 +58,7 @@ class TeamConfig(FrozenModel):
         coordinator: choice of the shares, and the gate.
         ranker: settings of the ranker.
         rejection: what disliked, skipped and low-valued items count.
+        contexts: what device and scenario of a request add.
         profile: learning from declared values, for users without a history.
         seed: seed of all random generators.
         device: "cpu", or "cuda" for the GPU.
@@ -77,6 +78,7 @@ class TeamConfig(FrozenModel):
     ranker: RankerConfig = RankerConfig()
     together: TogetherConfig = TogetherConfig()
     rejection: RejectionConfig = RejectionConfig()
+    contexts: ContextConfig = ContextConfig()
     profile: ProfileConfig = ProfileConfig()
     seed: int = Field(default=2024, ge=0, lt=2**63)
     device: str = "cpu"

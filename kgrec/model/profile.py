@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.errors import ConfigError
 from kgrec.model.scorer import Contributions, Floats
 
 PROFILE = "profile"
@@ -217,3 +218,73 @@ class Profile:
         )
         rows = sp.csr_matrix(parts, shape=shape)
         return cls(rows, arrays["prior"], properties, dict(settings["entities"]))
+
+
+@dataclass(frozen=True, eq=False)
+class ContextPriors:
+    """What the device or the scenario of a request adds to the scores, whatever the history.
+
+        score(u, i) += Σ_f weight_f · log P(i | value of f) / P(i)
+
+    over the fields `f` of the context that are known of the request: a prior for each value.
+
+    Attributes:
+        values: of each field, in the order of their rows, field after field.
+        rows: weight · log P(i | v) / P(i), float32 [V, I].
+    """
+
+    values: Mapping[str, tuple[str, ...]]
+    rows: FloatArray
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(self.values)
+
+    def used(self, moment: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the fields whose value is one that was learned."""
+        return tuple(name for name in self.values if moment.get(name) in self.values[name])
+
+    def prior(self, moment: Mapping[str, str]) -> NDArray[np.float64] | None:
+        """Return what is added to each item, float64 [I]; None where no value is known.
+
+        Args:
+            moment: values by field; a value that was not learned adds nothing.
+        """
+        used = self.used(moment)
+        if not used:
+            return None
+        total = np.zeros(self.rows.shape[1])
+        first = 0
+        for name, values in self.values.items():
+            if name in used:
+                total += self.rows[first + values.index(moment[name])]
+            first += len(values)
+        return total
+
+    def settings(self) -> dict[str, list[str]]:
+        """Return what `load` needs beside the arrays, as plain values."""
+        return {name: list(values) for name, values in self.values.items()}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays by name."""
+        return {"rows": self.rows}
+
+    @classmethod
+    def load(cls, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Build the priors again from `settings` and `arrays`."""
+        values = {str(name): tuple(map(str, each)) for name, each in settings.items()}
+        return cls(values, arrays["rows"])
+
+
+def check_fields(priors: ContextPriors | None, moment: Mapping[str, str]) -> None:
+    """Raise ConfigError for a field of the context that a model has not learned."""
+    known = () if priors is None else priors.fields
+    unknown = sorted(moment.keys() - set(known))
+    if unknown:
+        fields = ", ".join(["time", "events", *known])
+        raise ConfigError(
+            f"no agent of the model uses the context field {unknown[0]!r}",
+            value=moment[unknown[0]],
+            remedy=f"Leave it out; the model uses {fields}. Interactions with a column of that "
+            "name let the next training learn it, where it helps.",
+        )

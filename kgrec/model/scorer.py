@@ -1,11 +1,11 @@
 """One history scored: every active agent reads it once, and each question uses that reading.
 
-score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k(h) · v_h · S_k(h, i) + b_k,i) + n(u, i) + r(u, i)
+score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k(h) · v_h · S_k(h, i) + b_k,i) + n(u, i) + c_i + r(u, i)
 
 with n what rejected items add (`kgrec.model.rejection`), which is read as if they were further
-items of the history, and r what the ranker adds to the best candidates. All numbers are float64
-and, for the agents, the same to the last bit whichever items are scored together (see
-`Kernel.history_scores`).
+items of the history, c what the context of the request adds (`ContextPriors`), and r what the
+ranker adds to the best candidates. All numbers are float64 and, for the agents, the same to the
+last bit whichever items are scored together (see `Kernel.history_scores`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from kgrec.model.ranker import Ranker
 from kgrec.model.rejection import Counted, RejectionWeights
 
 Floats = NDArray[np.float64]
-RANKER = "ranker"
-"""The name under which the ranker stands beside the agents."""
+RANKER, CONTEXT = "ranker", "context"
+"""The names under which the ranker, and what the context adds, stand beside the agents."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +76,7 @@ class Scorer:
         weights: w_h · v_h by each active kernel, float32 [H] each.
         counted: the rejected items that count, D of them.
         blend: shares and alpha, [A, 1].
+        added: what the context adds to every item, float64 [I]; None where it adds nothing.
         ranker: reorders the best, or None; one without weight (`blend` 0) gives expected values
             only.
     """
@@ -88,6 +89,7 @@ class Scorer:
     counted: Counted
     blend: Blend
     ranker: Ranker | None
+    added: Floats | None = None
 
     @classmethod
     def of(
@@ -98,6 +100,7 @@ class Scorer:
         probing: Sequence[Kernel],
         ranker: Ranker | None,
         rejection: RejectionWeights | None = None,
+        added: Floats | None = None,
     ) -> Scorer:
         """Have the active agents read one history; raises DataError where there are several."""
         one = one_history(history)
@@ -107,7 +110,7 @@ class Scorer:
         blend = coordinator.blend(kernels, one, probing, weights)
         names = tuple(kernel.agent for kernel in kernels)
         counted = Counted.of(one, rejection)
-        return cls(one, names, chosen, active, weights, counted, blend, ranker)
+        return cls(one, names, chosen, active, weights, counted, blend, ranker, added)
 
     @cached_property
     def read_items(self) -> IntArray:
@@ -150,6 +153,8 @@ class Scorer:
             scores += alpha * kernel.history_scores(self.read_items, weights, candidates)
             if with_priors and kernel.prior is not None:
                 scores += alpha * kernel.priors(candidates)
+        if with_priors and self.added is not None:
+            scores += self.added if candidates is None else self.added[candidates]
         return scores
 
     def rank(
@@ -208,6 +213,10 @@ class Scorer:
             if with_priors:
                 priors[k] = self.alpha[k] * self.kernels[n].priors(candidates)
         agents, alpha, expected = self.agents, self.alpha, None
+        if self.added is not None:
+            agents, alpha = (*agents, CONTEXT), np.append(alpha, 1.0)
+            by_item = np.concatenate([by_item, np.zeros((1, *shape))])
+            priors = np.concatenate([priors, self.added[candidates][None] * with_priors])
         length, rejected = len(self.history.item), ((0, len(self.counted)), (0, 0))
         similarity, facts, texts = (  # the ranker reads the history alone
             [each[:length] for each in found] for found in (similarity, facts, texts)

@@ -31,7 +31,7 @@ from kgrec.model.gate import Gate
 from kgrec.model.histories import HistoryReader, load_reader
 from kgrec.model.kernel import Kernel
 from kgrec.model.mapped_file import MappedFile
-from kgrec.model.profile import Profile
+from kgrec.model.profile import ContextPriors, Profile
 from kgrec.model.ranker import Ranker
 from kgrec.model.record import (
     CONTENT_FILE,
@@ -61,6 +61,7 @@ _PART = 1 << 20
 _GATE = "coordinator.gate."
 _RANKER = "ranker."
 _PROFILE = "profile."
+_CONTEXTS = "contexts."
 _DENSE = ("history_factors", "item_factors", "prior")
 _OLD_RANKER_ARRAYS = {
     "attend": "attention_weights",
@@ -171,7 +172,9 @@ def _team(
     rejection = RejectionWeights.load(rejected) if rejected else None
     coordinator, config = Coordinator(shares, gate), content["config"]
     parts = items, kernels, coordinator, config, metrics, ranker, profile
-    return Team(*parts, rejection=rejection)
+    known = content.get("contexts")
+    contexts = ContextPriors.load(known, _under(_CONTEXTS, arrays)) if known else None
+    return Team(*parts, rejection=rejection, contexts=contexts)
 
 
 def _content(team: Team) -> tuple[dict[str, Any], _Arrays]:
@@ -183,6 +186,8 @@ def _content(team: Team) -> tuple[dict[str, Any], _Arrays]:
         arrays.update(_named(_GATE, team.coordinator.gate.arrays()))
     if team.ranker is not None:
         arrays.update(_named(_RANKER, team.ranker.arrays()))
+    if team.contexts is not None:
+        arrays.update(_named(_CONTEXTS, team.contexts.arrays()))
     if team.profile is not None:
         arrays.update(_named(_PROFILE, team.profile.arrays()))
     content = {
@@ -199,6 +204,8 @@ def _content(team: Team) -> tuple[dict[str, Any], _Arrays]:
     }
     if team.rejection is not None:  # absent from models of before, whose ids stay what they are
         content["rejection"] = team.rejection.settings()
+    if team.contexts is not None:
+        content["contexts"] = team.contexts.settings()
     plain: dict[str, Any] = json.loads(json.dumps(content))  # tuples as the lists they come back as
     return plain, arrays
 

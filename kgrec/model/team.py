@@ -21,7 +21,7 @@ from kgrec.model.coordinator import Blend, Coordinator
 from kgrec.model.folding.inductive import Folding
 from kgrec.model.histories import Histories, as_histories
 from kgrec.model.kernel import Kernel
-from kgrec.model.profile import Profile
+from kgrec.model.profile import ContextPriors, Profile
 from kgrec.model.ranker import Ranker
 from kgrec.model.rejection import RejectionWeights
 from kgrec.model.scorer import Scorer
@@ -62,6 +62,7 @@ class Team:
         folding: computes the parts of items that came after the training; None of a team that was
             loaded (`kgrec.model.folding.files.load_folding` reads it) or cannot.
         rejection: how much rejected items count; None where they do not.
+        contexts: what device and scenario of a request add; None where nothing is known of them.
     """
 
     items: Vocabulary
@@ -73,6 +74,7 @@ class Team:
     profile: Profile | None = None
     folding: Folding | None = None
     rejection: RejectionWeights | None = None
+    contexts: ContextPriors | None = None
 
     def __post_init__(self) -> None:
         if not self.kernels:
@@ -119,14 +121,18 @@ class Team:
             self.ranking.reorder(self.active, histories, scores)
         return scores
 
-    def scorer(self, history: Histories) -> Scorer:
+    def scorer(self, history: Histories, moment: Mapping[str, str] | None = None) -> Scorer:
         """Have the active agents read one history, which may be empty; see `Scorer`.
+
+        Args:
+            moment: values of the context by field; see `ContextPriors`.
 
         Raises:
             DataError: there are several histories.
         """
         known = self.coordinator, self.probing, self.ranker, self.rejection
-        return Scorer.of(history, self.kernels, *known)
+        added = self.contexts.prior(moment) if self.contexts is not None and moment else None
+        return Scorer.of(history, self.kernels, *known, added)
 
     def blend(self, histories: Histories) -> Blend:
         """Return the shares of the agents for each history, which sum to one, and α, [A, B]."""

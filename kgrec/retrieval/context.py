@@ -8,7 +8,7 @@ not ignored.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from pydantic import Field
 
@@ -34,6 +34,13 @@ class SessionEvent(FrozenModel):
     at: int | None = None
 
 
+class Places(TypedDict):
+    """Where a request comes from."""
+
+    device: str
+    scenario: str
+
+
 class Context(FrozenModel):
     """What is known of the moment of asking.
 
@@ -41,19 +48,35 @@ class Context(FrozenModel):
         time: the query time, milliseconds since 1970, UTC; now when
             absent.
         events: of the session, the newest first.
+        device, scenario: as interactions name them; empty where unknown.
     """
 
     time: int | None = Field(default=None, ge=0)
     events: tuple[SessionEvent, ...] = Field(default=(), max_length=MAX_EVENTS)
+    device: str = ""
+    scenario: str = ""
+
+    @property
+    def places(self) -> Places:
+        """Device and scenario, as knobs have them."""
+        return {"device": self.device, "scenario": self.scenario}
 
     @classmethod
-    def of(cls, fields: Mapping[str, Any], events: Sequence[SessionEvent] = ()) -> Context:
+    def of(
+        cls,
+        fields: Mapping[str, Any],
+        events: Sequence[SessionEvent] = (),
+        known: Sequence[str] = (),
+    ) -> Context:
         """Read the fields that a caller gives.
+
+        Args:
+            known: fields beside `time` that the model has learned, as `ContextPriors.fields`.
 
         Raises:
             ConfigError: no agent can use a field, or its value makes no sense.
         """
-        unknown = sorted(fields.keys() - {"time"})
+        unknown = sorted(fields.keys() - {"time", *known})
         if unknown:
             raise ConfigError(
                 f"no agent of the model uses the context field {unknown[0]!r}",
@@ -65,4 +88,5 @@ class Context(FrozenModel):
             raise ConfigError(
                 "the time of a context is milliseconds since 1970", value=time, remedy="An integer."
             )
-        return cls(time=time, events=tuple(events))
+        places = {name: str(value) for name, value in fields.items() if name != "time"}
+        return cls(time=time, events=tuple(events), **places)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kgrec.model.profile import check_fields
 from kgrec.retrieval.availability import span
 from kgrec.retrieval.history import History, current_time
 from kgrec.retrieval.knobs import Knobs
@@ -25,6 +26,7 @@ def popular(
     user_id: str | None = None,
 ) -> RecommendationList:
     """Return the unseen items of the most interactions."""
+    check_fields(live.team.contexts, knobs.moment)
     passed, label = queries.passing(live, knobs), live.selection.label
     seen = history.seen_ids | set(knobs.exclude)
     if knobs.repeats:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, cast, get_args
 
 from kgrec.config import FrozenModel
+from kgrec.data.dataset import MAX_CONTEXT
 from kgrec.errors import ConfigError
 from kgrec.retrieval.conditions import Filter
 from kgrec.retrieval.request_id import RequestId
@@ -33,6 +34,8 @@ class KnobOptions(TypedDict, total=False):
     repeats: bool
     quota: Sequence[str]
     floor: Sequence[str]
+    device: str
+    scenario: str
 
 
 def options_of(source: object) -> KnobOptions:
@@ -57,6 +60,7 @@ class Knobs(FrozenModel):
         quota: `RELATION:n`, at most n of each entity, or `FILTER:n`, at most n that pass it.
         floor: `FILTER:n`, at least n that pass it, where there are so many.
         offset: how many are shown on the pages before.
+        device, scenario: the context of the request, as interactions name it; empty for unknown.
     """
 
     k: int = 10
@@ -71,6 +75,14 @@ class Knobs(FrozenModel):
     quota: tuple[str, ...] = ()
     floor: tuple[str, ...] = ()
     offset: int = 0
+    device: str = ""
+    scenario: str = ""
+
+    @property
+    def moment(self) -> dict[str, str]:
+        """The fields of the context that are given, and their values."""
+        known = {"device": self.device, "scenario": self.scenario}
+        return {name: value for name, value in known.items() if value}
 
     @property
     def after(self) -> Knobs:
@@ -111,6 +123,11 @@ class Knobs(FrozenModel):
                 value=values["calibration"],
                 remedy="Name it in calibrate_by, such as genre.",
             )
+        for name in ("device", "scenario"):
+            if len(values.get(name, "")) > MAX_CONTEXT:
+                raise ConfigError(
+                    f"{name} has at most {MAX_CONTEXT} characters", value=values[name][:80]
+                )
         texts = [values[name] for name in ("filters", "exclude", "quota", "floor")]
         length = len(json.dumps(texts, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         if length > MAX_BYTES:

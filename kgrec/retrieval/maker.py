@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrec.graph.store import GraphStore
-from kgrec.model.profile import ProfileScorer
+from kgrec.model.profile import ProfileScorer, check_fields
 from kgrec.model.scorer import Scorer
 from kgrec.retrieval.candidates import (
     CandidateConfig,
@@ -82,8 +82,10 @@ class QueryMaker:
                 1970, the present when absent.
 
         Raises:
-            ConfigError: a filter makes no sense.
+            ConfigError: a filter makes no sense, or the model has not learned a field of the
+                context.
         """
+        check_fields(live.team.contexts, knobs.moment)
         if passed is None:
             passed = self.passed(live, knobs, snapshot)
         profile = live.team.profile
@@ -91,7 +93,7 @@ class QueryMaker:
         if len(declared) and profile is not None:
             scorer = ProfileScorer(profile, declared.rows)
         else:
-            scorer = live.team.scorer(history.histories)
+            scorer = live.team.scorer(history.histories, knobs.moment)
         moments = (history.query_time, current_time() if now is None else now)
         if in_memory(self.retrieval, live):
             catalogue = self.catalogues.of(live, snapshot)

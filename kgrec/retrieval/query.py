@@ -133,6 +133,9 @@ class Query:
         known = {event.item_id for event in self.context.events}
         if known & self.history.seen_ids:
             used.append("events")
+        contexts = self.live.team.contexts
+        if isinstance(scorer, Scorer) and contexts is not None:
+            used += contexts.used(self.knobs.moment)
         return tuple(used)
 
     @property
@@ -178,7 +181,7 @@ class Query:
             history = self.history.without(item_id)
             scorer = self.scorer
             if not len(self.declared):
-                scorer = self.live.team.scorer(history.histories)
+                scorer = self.live.team.scorer(history.histories, self.knobs.moment)
             return replace(self, history=history, scorer=scorer, candidates=candidates)
         return replace(self, candidates=candidates)
 

@@ -123,7 +123,8 @@ class Recommender:
             ModelError: no model is live, or it cannot be loaded.
             ConfigError: `k`, a filter or another knob makes no sense.
         """
-        knobs, moment = Knobs.of(k, filters, diversity, more), at_moment(context)
+        moment = at_moment(context)
+        knobs = Knobs.of(k, filters, diversity, {**moment.places, **more})
 
         def answer(state: GraphState) -> RecommendationList:
             live, done = state.live, state.interactions
@@ -395,6 +396,5 @@ class Recommender:
         for path in found:
             n = place[path.item_id]
             paths[n].setdefault(path.history_id, path)
-        rejected = len(events) - len(query.history)
-        every = range(len(ids))
-        return [reasons_of(events, parts, n, paths[n], rejected=rejected) for n in every], parts
+        last = len(events) - len(query.history)
+        return [reasons_of(events, parts, n, p, rejected=last) for n, p in enumerate(paths)], parts

@@ -96,7 +96,8 @@ class RecommendationList(Record):
         candidates: how many items were scored.
         shares: how much each agent counts for this history; they sum to one. Empty in a fallback.
         filtered: how many candidates the filters took away.
-        context: the fields of the context that the scores depend on: `time`, `events`.
+        context: the fields of the context that the scores depend on: `time`, `events`, `device`,
+            `scenario`.
         milliseconds: from the question to the answer.
     """
 

@@ -43,6 +43,8 @@ _KEYS: dict[str, tuple[str, type]] = {
     "quota": ("q", list),
     "floor": ("fl", list),
     "offset": ("o", int),
+    "device": ("dv", str),
+    "scenario": ("sc", str),
 }
 _LATER: dict[str, Any] = {
     "declared": "",
@@ -55,6 +57,8 @@ _LATER: dict[str, Any] = {
     "quota": [],
     "floor": [],
     "offset": 0,
+    "device": "",
+    "scenario": "",
 }
 """What tokens of earlier versions lack, and what that means."""
 
@@ -67,8 +71,8 @@ class RequestId:
         model_id: the model that answered.
         query_time: the query time, milliseconds since 1970.
         k, filters, diversity: as requested.
-        diversity_by, novelty, calibration, calibrate_by, exclude, repeats, quota, floor, offset:
-            as requested; see `Knobs`.
+        diversity_by, novelty, calibration, calibrate_by, exclude, repeats, quota, floor, offset,
+            device, scenario: as requested; see `Knobs`.
         purpose: for a user of the graph, for a history without a name, or items like one.
         user: `user_hash` of the user's id; empty where there is none.
         history: fingerprint of the history.
@@ -98,6 +102,8 @@ class RequestId:
     quota: tuple[str, ...] = ()
     floor: tuple[str, ...] = ()
     offset: int = 0
+    device: str = ""
+    scenario: str = ""
 
     def encode(self) -> str:
         """Return the token."""

@@ -51,6 +51,8 @@ def record(
         kind=feedback.kind,
         value=value,
         at=catalogue.moment(milliseconds),
+        device=feedback.device,
+        scenario=feedback.scenario,
     )
     if not rows:
         raise catalogue.unknown_item(feedback.item_id)

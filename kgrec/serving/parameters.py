@@ -13,6 +13,7 @@ from fastapi import Depends, Path, Query
 from pydantic import AfterValidator
 from starlette.convertors import Convertor, register_url_convertor
 
+from kgrec.data.dataset import MAX_CONTEXT
 from kgrec.data.records import MAX_ID
 from kgrec.retrieval.knobs import MAX_EXCLUDED, MAX_LIMITS, KnobOptions, Likeness
 from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
@@ -163,6 +164,12 @@ def _choices(
             description="At least so many on a page, where there are so many: `year>=2000:2`.",
         ),
     ] = (),
+    device: Annotated[
+        str, Query(max_length=MAX_CONTEXT, description="As interactions name it.", examples=[""])
+    ] = "",
+    scenario: Annotated[
+        str, Query(max_length=MAX_CONTEXT, description="As interactions name it.", examples=[""])
+    ] = "",
 ) -> KnobOptions:
     return KnobOptions(
         diversity_by=diversity_by,
@@ -173,6 +180,8 @@ def _choices(
         repeats=repeats,
         quota=quota,
         floor=floor,
+        device=device,
+        scenario=scenario,
     )
 
 

@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
 )
 
+from kgrec.data.dataset import MAX_CONTEXT
 from kgrec.data.records import MAX_AHEAD_MS, MAX_ID
 from kgrec.retrieval.filters import MAX_LENGTH
 from kgrec.schema import load_schema
@@ -208,6 +209,14 @@ Id = Annotated[
 """An id of a user or an item."""
 
 
+Place = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_CONTEXT, json_schema_extra=WITHOUT_CONTROLS),
+    AfterValidator(without_controls),
+]
+"""A device or a scenario."""
+
+
 Condition = Annotated[
     str,
     Field(max_length=MAX_LENGTH, json_schema_extra=WITHOUT_CONTROLS),
@@ -246,6 +255,9 @@ class FeedbackRequest(Input):
         description="When it happened, with a time zone; now when absent. The same kind for the"
         " same item at the same time is the same feedback.",
     )
+
+    device: Place | None = Field(default=None, description="Where it happened, such as phone.")
+    scenario: Place | None = Field(default=None, description="Where it happened, such as home.")
 
     @field_validator("kind")
     @classmethod

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
+from kgrec.data.dataset import MAX_CONTEXT
 from kgrec.retrieval.context import MAX_EVENTS, SessionEvent
 from kgrec.retrieval.knobs import MAX_EXCLUDED, MAX_LIMITS, Likeness
 from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
@@ -39,7 +40,7 @@ class _VisitorRequest(Input):
     dislikes: list[Id] = Field(
         default=[],
         max_length=MAX_HISTORY,
-        description="Ids of items that are not wanted: they count as seen, and for nothing else.",
+        description="Ids of items that are not wanted; they count as the dislikes of a user.",
     )
     events: list[SessionEventRequest] = Field(
         default=[], max_length=MAX_EVENTS, description="Of the session, the newest first."
@@ -111,6 +112,10 @@ class AnonymousRequest(_VisitorRequest):
         max_length=MAX_LIMITS,
         description="At least so many on a page, where there are so many.",
         examples=[["genre=Drama:2"]],
+    )
+    device: str = Field(default="", max_length=MAX_CONTEXT, description="As interactions name it.")
+    scenario: str = Field(
+        default="", max_length=MAX_CONTEXT, description="As interactions name it."
     )
     cursor: str | None = Field(
         default=None,

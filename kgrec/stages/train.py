@@ -133,6 +133,8 @@ def _texts(dataset: Dataset) -> Iterator[str]:
     yield from dataset.entity_names
     for kind in dataset.links.types:
         yield from kind
+    for context in dataset.contexts:
+        yield from context
     for column in dataset.user_columns:
         yield column.name
         yield from column.categories or ()
@@ -141,7 +143,7 @@ def _texts(dataset: Dataset) -> Iterator[str]:
 def _columns(dataset: Dataset) -> Iterator[NDArray[Any]]:
     held, facts, links = dataset.interactions, dataset.facts, dataset.links
     against = dataset.rejected
-    yield from (held.user, held.item, held.value, held.at, held.kind)
+    yield from (held.user, held.item, held.value, held.at, held.kind, held.context)
     yield from (against.user, against.item, against.value, against.at, against.kind)
     yield from (facts.item, facts.relation, facts.entity, facts.confidence)
     yield from (links.head, links.relation, links.tail, links.confidence)

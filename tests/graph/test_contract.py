@@ -41,7 +41,8 @@ SLOTS = {
 }
 
 
-WRITING = {"user_id": "u", "item_id": "i", "key": "k", "kind": "like", "value": 1.0, "at": AT}
+WRITING: dict[str, Any] = {"user_id": "u", "item_id": "i", "key": "k", "kind": "like", "value": 1.0}
+WRITING |= {"at": AT, "device": None, "scenario": None}
 WAYS: dict[str, Callable[[GraphStore], object]] = {
     "read": lambda graph: graph.read("serving/record_feedback", **WRITING),
     "query": lambda graph: graph.query("CREATE (u:User {user_id: 'u'})"),

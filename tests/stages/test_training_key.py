@@ -31,6 +31,7 @@ def changed(data: Dataset, name: str) -> Dataset:
         "user_columns": (age,),
         "item_texts": data.item_texts[::-1],
         "entity_names": data.entity_names[::-1],
+        "contexts": (("phone", ""),),
         "rejected": seen.take(np.arange(3)),
     }
     return replace(data, **{name: others[name]})

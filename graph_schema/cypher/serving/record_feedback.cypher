@@ -7,10 +7,13 @@
 // $kind: string
 // $value: float
 // $at: datetime
+// $device: string, or null
+// $scenario: string, or null
 // returns: known (whether it was there already), kind, value, at (milliseconds since 1970)
 MATCH (i:Item {item_id: $item_id})
 MERGE (u:User {user_id: $user_id})
 WITH u, i, EXISTS { (u)-[:INTERACTED {key: $key}]->(i) } AS known
 MERGE (u)-[x:INTERACTED {key: $key}]->(i)
-ON CREATE SET x.kind = $kind, x.value = $value, x.at = $at
+ON CREATE SET x.kind = $kind, x.value = $value, x.at = $at,
+    x.device = $device, x.scenario = $scenario
 RETURN known, x.kind AS kind, x.value AS value, x.at.epochMillis AS at

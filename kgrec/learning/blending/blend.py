@@ -10,6 +10,7 @@ from kgrec.learning.agent import FitContext
 from kgrec.learning.blending.ranker import Decided, RankerConfig, learn_ranker
 from kgrec.learning.blending.rejection import RejectionConfig, choose_rejection
 from kgrec.learning.blending.weights import CoordinatorConfig, choose_coordinator
+from kgrec.learning.profile import Chosen, ContextConfig, choose_contexts
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.kernel import Kernel
@@ -32,6 +33,7 @@ class Choice:
         reordered: metrics of the ranker.
         rejection: how much rejected items count; None where they do not.
         rejected: by kind, what `choose_rejection` measured.
+        contexts: by field, what `choose_contexts` chose.
         seconds: duration of the choice.
     """
 
@@ -43,6 +45,7 @@ class Choice:
     reordered: dict[str, float]
     rejection: RejectionWeights | None
     rejected: dict[str, dict[str, float]]
+    contexts: Chosen
     seconds: float
 
     @property
@@ -64,6 +67,7 @@ def choose_among(
     team: CoordinatorConfig,
     ranker: RankerConfig,
     rejection: RejectionConfig | None = None,
+    contexts: ContextConfig | None = None,
 ) -> Choice:
     """Choose shares and gate, what rejected items count, and a ranker over both.
 
@@ -83,10 +87,15 @@ def choose_among(
         )
     )
     blended = replace(blended, rejection=weights)
+    fields = workers.once(
+        lambda: choose_contexts(
+            blended, context, team.objective, contexts, progress=context.progress
+        )
+    )
     decided, reordered = workers.once(lambda: _rank(blended, context, held_out, ranker))
     seconds = time.perf_counter() - begun
-    chosen = coordinator, measured, team.objective, decided, reordered, weights, rejected, seconds
-    return Choice(list(kernels), *chosen)
+    chosen = coordinator, measured, team.objective, decided, reordered
+    return Choice(list(kernels), *chosen, weights, rejected, fields, seconds)
 
 
 def _rank(

@@ -18,7 +18,7 @@ from kgrec.errors import ModelError
 from kgrec.model.folding.inductive import FoldedRows
 from kgrec.model.folding.overlay import FoldedItems
 from kgrec.model.kernel import Kernel
-from kgrec.model.profile import Profile
+from kgrec.model.profile import ContextPriors, Profile
 from kgrec.model.ranker import Ranker
 from kgrec.model.sequence_reader import SequenceReader
 from kgrec.model.team import Team
@@ -46,6 +46,7 @@ def folded_team(team: Team, folded: FoldedItems) -> Team:
         kernels=kernels,
         ranker=None if team.ranker is None else _ranker(team.ranker, count, folded.mean_value),
         profile=None if team.profile is None else _profile(team.profile, count),
+        contexts=None if team.contexts is None else _contexts(team.contexts, count),
     )
 
 
@@ -110,6 +111,12 @@ def _ranker(ranker: Ranker, count: int, mean_value: float) -> Ranker:
         prior=np.concatenate([ranker.prior, zeros]),
         ratings=ratings,
     )
+
+
+def _contexts(contexts: ContextPriors, count: int) -> ContextPriors:
+    """Return priors that are 0 for the new items, in whatever context."""
+    none = np.zeros((len(contexts.rows), count), dtype=np.float32)
+    return replace(contexts, rows=np.hstack([contexts.rows, none]))
 
 
 def _profile(profile: Profile, count: int) -> Profile:

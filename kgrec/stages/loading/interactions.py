@@ -63,7 +63,7 @@ class InteractionLoader:
             before = known.get((one.user_id, one.item_id, one.key))
             if before is None:
                 tally.created += 1
-            elif before != one.value:
+            elif before != (one.value, one.device, one.scenario):
                 tally.updated += 1
             else:
                 tally.unchanged += 1
@@ -93,8 +93,8 @@ class InteractionLoader:
 
     def _read_users(
         self, wanted: Mapping[str, list[str]]
-    ) -> tuple[list[str], dict[_Interaction, float]]:
-        """Return the users that are not in the graph, and the values of the wanted interactions.
+    ) -> tuple[list[str], dict[_Interaction, tuple[float, str, str]]]:
+        """Return the users that are not in the graph, and what the wanted interactions hold.
 
         A user may span two batches. Where the batch before created the user, all their
         interactions in the graph are of this load, whose keys are distinct, so none is read.
@@ -104,13 +104,13 @@ class InteractionLoader:
         new = [user for user in unread if user not in there]
         self._fresh = frozenset(user for user in wanted if user not in there)
         present = [user for user in unread if user in there]
-        known: dict[_Interaction, float] = {}
+        known: dict[_Interaction, tuple[float, str, str]] = {}
         items = [dict.fromkeys(wanted[user], True) for user in present]
         rows = self.store.read("ingest/interactions", users=present, items=items) if present else ()
         for row in rows:
-            columns = (row["users"], row["items"], row["keys"], row["values"])
-            for user, item, key, value in zip(*columns, strict=True):
-                known[present[user], item, key] = value
+            names = ("users", "items", "keys", "values", "devices", "scenarios")
+            for user, item, key, *held in zip(*(row[name] for name in names), strict=True):
+                known[present[user], item, key] = (held[0], held[1], held[2])
         return new, known
 
     def _steps(
@@ -141,6 +141,8 @@ def _groups(interactions: Iterable[InteractionRecord]) -> list[dict[str, Any]]:
                 "kinds": [one.kind for one in rows],
                 "values": [one.value for one in rows],
                 "times": [one.at for one in rows],
+                "devices": [one.device for one in rows],
+                "scenarios": [one.scenario for one in rows],
             }
         )
     return groups
