@@ -22,18 +22,10 @@ from kgrec.errors import DataError
 
 MAX_CATEGORIES = 64
 """Maximum number of distinct values of a categorical property."""
-
 _FEW_CATEGORIES = 8
 """Number of distinct values up to which a property is categorical even with few users a value."""
-
 _MANY_CATEGORIES = 32
 """Number of distinct texts beyond which texts that are all numbers, such as ages, are numeric."""
-
-CONTEXT_FIELDS = ("device", "scenario")
-"""What may be known of the moment of an interaction beside its time."""
-MAX_CONTEXT = 100
-"""Maximum number of characters of a device or a scenario."""
-
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
 _NUMBER = re.compile(r"([0-9]{1,18})")
@@ -48,10 +40,8 @@ class Interactions:
         user, item: row indices, int64 [E].
         value: rating, play count or 1, float32 [E].
         at: milliseconds since 1970 in UTC, int64 [E]; 0 where the time is unknown.
-        kind: 1 + the position of the kind among those of `core.toml`, int64 [E]; 0 where it is
-            unknown; an empty column stands for zeros.
-        context: 1 + the position in `Dataset.contexts`, int64 [E]; 0 where nothing is known; an
-            empty column stands for zeros.
+        kind, context: 1 + the position of the kind in `core.toml`, and of device and scenario in
+            `Dataset.contexts`, int64 [E]; 0 where unknown; an empty column stands for zeros.
     """
 
     user: IntArray
@@ -295,10 +285,8 @@ class Dataset:
     Attributes:
         links: typed edges beside facts.
         user_columns: declared properties of the users.
-        rejected: pairs whose last interaction is a dislike, a skip or a low value. Agents do not
-            learn from them; they are seen items, and may count in a score (`RejectionWeights`).
-        contexts: the combinations of `CONTEXT_FIELDS` that interactions have, each with a text for
-            each field, empty where it is unknown.
+        rejected: pairs whose last interaction is a dislike, a skip or a low value.
+        contexts: distinct values of `CONTEXT_FIELDS`, empty where unknown, of interactions.
         item_texts: title and description of each item, [I]; empty strings where there is none.
         entity_names: names in row order of `entities`, [N]; empty where entities have ids only.
     """
@@ -374,21 +362,21 @@ class Dataset:
         order = np.concatenate([begun[np.argsort(first)], rest[np.argsort(natural[rest])]])
         item = np.empty(self.num_items, dtype=np.int64)
         item[order] = np.arange(self.num_items)
-        return Dataset(
-            Vocabulary(users),
-            Vocabulary(self.items.take(order)),
-            held.renumbered(user, item),
-            Vocabulary(entities),
-            self.facts.renumbered(item, entity),
-            _moved(self.item_texts, item),
-            _moved(self.entity_names, entity),
-            self.links.renumbered({"user": user, "item": item, "entity": entity}),
-            tuple(
-                replace(column, values=column.values[np.argsort(user)])
-                for column in sorted(self.user_columns, key=lambda column: column.name)
-            ),
-            self.rejected.renumbered(user, item),
-            self.contexts,
+        columns = tuple(
+            replace(column, values=column.values[np.argsort(user)])
+            for column in sorted(self.user_columns, key=lambda column: column.name)
+        )
+        return replace(
+            self.with_interactions(held.renumbered(user, item)),
+            users=Vocabulary(users),
+            items=Vocabulary(self.items.take(order)),
+            entities=Vocabulary(entities),
+            facts=self.facts.renumbered(item, entity),
+            item_texts=_moved(self.item_texts, item),
+            entity_names=_moved(self.entity_names, entity),
+            links=self.links.renumbered({"user": user, "item": item, "entity": entity}),
+            user_columns=columns,
+            rejected=self.rejected.renumbered(user, item),
         )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from kgrec.data.availability import AVAILABILITY, parse_availability
 from kgrec.data.columns import ColumnPlan
-from kgrec.data.dataset import MAX_CONTEXT
 from kgrec.data.records import (
     MAX_ID,
     TABLE,
@@ -32,6 +31,7 @@ from kgrec.data.records import (
     split_values,
     tidy,
 )
+from kgrec.data.selection import MAX_CONTEXT
 from kgrec.data.sources import Source
 from kgrec.schema import Core, Domain
 

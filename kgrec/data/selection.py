@@ -13,6 +13,11 @@ from kgrec.config import FrozenModel
 from kgrec.data.dataset import IntArray
 from kgrec.schema import load_schema
 
+CONTEXT_FIELDS = ("device", "scenario")
+"""What may be known of the moment of an interaction beside its time."""
+MAX_CONTEXT = 100
+"""Maximum number of characters of a device or a scenario."""
+
 
 class Selection(FrozenModel):
     """The part of the graph that is learned from; stored with each model.

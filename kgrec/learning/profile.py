@@ -12,13 +12,13 @@ from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import (
-    CONTEXT_FIELDS,
     Column,
     Dataset,
     FloatArray,
     IntArray,
     Interactions,
 )
+from kgrec.data.selection import CONTEXT_FIELDS
 from kgrec.learning.agent import FitContext
 from kgrec.learning.knowledge_features import strongest_of_rows
 from kgrec.metrics.validation import Objective, Validation

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, cast, get_args
 
 from kgrec.config import FrozenModel
-from kgrec.data.dataset import MAX_CONTEXT
+from kgrec.data.selection import MAX_CONTEXT
 from kgrec.errors import ConfigError
 from kgrec.retrieval.conditions import Filter
 from kgrec.retrieval.request_id import RequestId

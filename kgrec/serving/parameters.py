@@ -13,8 +13,8 @@ from fastapi import Depends, Path, Query
 from pydantic import AfterValidator
 from starlette.convertors import Convertor, register_url_convertor
 
-from kgrec.data.dataset import MAX_CONTEXT
 from kgrec.data.records import MAX_ID
+from kgrec.data.selection import MAX_CONTEXT
 from kgrec.retrieval.knobs import MAX_EXCLUDED, MAX_LIMITS, KnobOptions, Likeness
 from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
 from kgrec.serving.config import MAX_K

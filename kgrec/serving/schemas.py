@@ -18,8 +18,8 @@ from pydantic import (
     field_validator,
 )
 
-from kgrec.data.dataset import MAX_CONTEXT
 from kgrec.data.records import MAX_AHEAD_MS, MAX_ID
+from kgrec.data.selection import MAX_CONTEXT
 from kgrec.retrieval.filters import MAX_LENGTH
 from kgrec.schema import load_schema
 

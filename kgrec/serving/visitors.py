@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
-from kgrec.data.dataset import MAX_CONTEXT
+from kgrec.data.selection import MAX_CONTEXT
 from kgrec.retrieval.context import MAX_EVENTS, SessionEvent
 from kgrec.retrieval.knobs import MAX_EXCLUDED, MAX_LIMITS, Likeness
 from kgrec.retrieval.request_id import MAX_LENGTH as MAX_TOKEN
