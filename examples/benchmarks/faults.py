@@ -32,8 +32,7 @@ import numpy as np
 
 from kgrec.config import Settings
 from kgrec.graph import open_graph
-from kgrec.graph.home import GraphHome
-from kgrec.graph.launch import free_ports
+from kgrec.graph.home import GraphHome, free_ports
 
 USERS, ITEMS, EACH = 60, 120, 12
 KINDS = ("database", "server", "database and supervisor", "all")

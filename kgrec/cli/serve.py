@@ -6,12 +6,15 @@ import os
 import threading
 import webbrowser
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from kgrec.cli.console import out
+
+if TYPE_CHECKING:
+    from kgrec.config import Settings
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -50,6 +53,10 @@ def serve(
     for name in _THREADS:  # requests are what runs side by side, not the parts of one of them
         os.environ.setdefault(name, "1")
     from kgrec.config import load_settings
+
+    settings = load_settings()
+    if settings.graph_uri is None:
+        _start_graph(settings)
     from kgrec.serving.server import serve as run
     from kgrec.serving.telemetry import configure_logs
 
@@ -61,4 +68,11 @@ def serve(
             threading.Timer(0.5, webbrowser.open, [f"{url}/"]).start()
 
     configure_logs(as_json=log_format is LogFormat.JSON)
-    run(load_settings(), host, port, workers=workers, on_start=started)
+    run(settings, host, port, workers=workers, on_start=started)
+
+
+def _start_graph(settings: Settings) -> None:
+    """Have the embedded database start while the modules of the server are imported."""
+    from kgrec.graph.embedded import start_ahead
+
+    threading.Thread(target=start_ahead, args=[settings.home], daemon=True).start()

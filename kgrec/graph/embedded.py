@@ -7,16 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeGuard
 
-from kgrec.errors import GraphUnavailableError
+from kgrec.errors import GraphUnavailableError, KGRecError
 from kgrec.graph import processes
 from kgrec.graph.address import Address, Login
 from kgrec.graph.dialects import accepts_reader, ensure_reader, is_ready
-from kgrec.graph.home import GraphHome, ServerState
-from kgrec.graph.launch import ServerConfig, is_listening, package_folder, root_argument
+from kgrec.graph.home import GraphHome, ServerState, is_listening
+from kgrec.graph.launch import ServerConfig, package_folder, root_argument
 from kgrec.graph.processes import FileLock, exclusive, is_held
 
 _SOURCE = Path(__file__).resolve().parents[2]
@@ -38,6 +38,23 @@ def embedded_server(home: Path, config: ServerConfig | None = None) -> Iterator[
         yield _address(place, settings, state)
     finally:
         _leave(place, settings, users)
+
+
+def start_ahead(home: Path, config: ServerConfig | None = None) -> None:
+    """Start the server of a home that had one before, where none runs, without waiting for it.
+
+    It ends by itself unless somebody uses it soon. What fails here fails whoever uses it, with an
+    error that names the reason.
+    """
+    settings = config or ServerConfig()
+    place = GraphHome.below(home)
+    with suppress(KGRecError):
+        if not place.exists:
+            return
+        with _transition(place, settings):
+            place.create_passwords()
+            if not is_held(place.supervisor_lock):
+                _start_supervisor(place, settings)
 
 
 def keep_running(home: Path, config: ServerConfig | None = None) -> Address:
@@ -116,6 +133,8 @@ def _enter(place: GraphHome, config: ServerConfig) -> tuple[FileLock, ServerStat
     place.create_folder()
     with _transition(place, config):
         place.create_passwords()
+        if not is_held(place.supervisor_lock):
+            place.forget_slow_users()
         users = FileLock(place.users_lock)
         try:
             users.acquire(

@@ -1,18 +1,24 @@
-"""The folder of the embedded server: its paths, passwords and recorded state."""
+"""The folder of the embedded server: its paths, passwords and recorded state; its ports."""
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
 import shutil
+import socket
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kgrec.errors import ConfigError
 
+_SLOW = "$65536$"
+"""Stands in the hash of a password that was hashed so many times."""
 _LOCKS = frozenset({".lock", ".turn"})
 """How the names of lock files end."""
+_OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @dataclass(frozen=True)
@@ -100,10 +106,24 @@ class GraphHome:
         try:
             for path in (self.password_file, self.reader_password_file):
                 if not path.exists():
-                    (self.root / "config" / "server-users.jsonl").unlink(missing_ok=True)
+                    self._users_file.unlink(missing_ok=True)
                     _write_secret(path, secrets.token_urlsafe(24))
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def forget_slow_users(self) -> None:
+        """Have a server that does not run make its users anew where each login would take long.
+
+        Servers before hashed the passwords, which are long and random, so often that the logins
+        were a fifth of a start.
+        """
+        with suppress(OSError):
+            if _SLOW in self._users_file.read_text(encoding="utf-8"):
+                self._users_file.unlink()
+
+    @property
+    def _users_file(self) -> Path:
+        return self.root / "config" / "server-users.jsonl"
 
     def erase(self) -> None:
         """Delete all but the lock files, for others may be waiting at those.
@@ -177,3 +197,68 @@ def _write_secret(path: Path, secret: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return distinct TCP ports that are free on the loopback address just now.
+
+    They lie below those that the system gives to connections that go out, where it has such: else
+    one of these might take the port of a server that is just started again, even a connection to
+    that very port, which is then connected to itself.
+    """
+    least, most = 20_000, _first_outgoing()
+    likely = random.sample(range(least, most), 100) if most - least >= 100 else []
+    found: list[socket.socket] = []
+    try:
+        for port in [*likely, *[0] * count]:
+            one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                one.close()
+                continue
+            found.append(one)
+            if len(found) == count:
+                break
+        return [int(one.getsockname()[1]) for one in found]
+    finally:
+        for one in found:
+            one.close()
+
+
+def _first_outgoing() -> int:
+    """Return the lowest port that the system gives to outgoing connections; 0 if unknown."""
+    try:
+        return int(_OUTGOING.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def same_ports(home: GraphHome) -> list[int] | None:
+    """Return the ports that the server of a folder had before, None where they are not free."""
+    try:
+        ports = [int(port) for port in home.ports_file.read_text(encoding="utf-8").split()]
+        if len(ports) != 2:
+            return None
+        for port in ports:
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as one:
+                # As the server does: connections that just ended do not keep a port.
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                one.bind(("127.0.0.1", port))
+    except (OSError, ValueError, OverflowError):
+        return None
+    return ports
+
+
+def write_ports(home: GraphHome, bolt_port: int, http_port: int) -> None:
+    """Keep the ports of a server for its next start."""
+    home.ports_file.write_text(f"{bolt_port} {http_port}\n", encoding="utf-8")
+
+
+def is_listening(port: int) -> bool:
+    """Whether a port of the loopback address accepts connections."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -30,6 +31,7 @@ from kgrec.schema import load_schema
 
 Row: TypeAlias = dict[str, Any]
 Step: TypeAlias = tuple[str, Mapping[str, str], Mapping[str, Any]]
+_Text: TypeAlias = tuple[LiteralString, Mapping[str, Any]]
 ResultT = TypeVar("ResultT")
 
 # The driver's messages about retries belong into a log that someone set up, not on a terminal.
@@ -48,7 +50,9 @@ class StoreConfig(FrozenModel):
     retry_time: float = 30.0
     """How long a transaction is tried again after errors that pass."""
     retry_delay: float = 0.1
-    """Seconds before the first of these tries; each later one waits twice as long."""
+    """Seconds before the first of these tries."""
+    retry_growth: float = 2.0
+    """How many times longer each later try waits."""
     read_timeout: float = 60.0
     write_timeout: float = 300.0
     lock_timeout: float = 600.0
@@ -99,6 +103,8 @@ class GraphStore:
         self.config = config or StoreConfig()
         self.on_read: Callable[[str, float], None] | None = None
         """Called with the name of each statement that was read, and the seconds that it took."""
+        self.on_away: Callable[[], None] = lambda: None
+        """Called when a connection breaks or cannot be made, before the next try."""
         self.writes = 0  # of this store; what was read before the last may be out of date
         self._driver = self._connect(address.login)
         self._reader = self._driver
@@ -138,7 +144,7 @@ class GraphStore:
     ) -> list[Row]:
         """Return every row of a statement file, read in one read-only transaction.
 
-        It is sent alone, and again as a transaction after an error that passes.
+        It is sent alone, and again after an error that passes.
 
         Args:
             statement: file below `graph_schema/cypher/`, without ending.
@@ -158,16 +164,12 @@ class GraphStore:
                 self.on_read(statement, time.perf_counter() - begun)
 
     def _read(self, text: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
+        def attempt() -> list[Row]:
+            timeout = bounded(self.config.read_timeout)
+            return self._read_once(neo4j.Query(text, timeout=timeout), parameters)
+
         with translated(self.address.uri):
-            try:
-                timeout = bounded(self.config.read_timeout)
-                return self._read_once(neo4j.Query(text, timeout=timeout), parameters)
-            except (neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError) as error:
-                if not error.is_retryable():
-                    raise
-            work = self._work([(text, parameters)], bounded(self.config.read_timeout))
-            with self._session(writing=False) as session:
-                return session.execute_read(work)[0]
+            return self._retried(attempt)
 
     def write(
         self, statement: str, slots: Mapping[str, str] = _NONE, **parameters: Any
@@ -197,10 +199,9 @@ class GraphStore:
         schema = load_schema()
         if any(schema.statement(statement).changes_catalogue for statement, _, _ in steps):
             texts.append(_revision())
-        work = self._work(texts, bounded(self.config.write_timeout))
         for attempt in range(self.config.constraint_retries + 1):
             try:
-                return self._write_once(work)[: len(steps)]
+                return self._write_once(texts)[: len(steps)]
             except GraphConstraintError:
                 if attempt == self.config.constraint_retries:
                     raise
@@ -258,7 +259,7 @@ class GraphStore:
                 transaction.commit()
         if writing:
             self.writes += 1
-            self._write_once(self._work([_revision()], self.config.write_timeout))
+            self._write_once([_revision()])
         return found
 
     def sole_writer(self) -> AbstractContextManager[None]:
@@ -288,8 +289,6 @@ class GraphStore:
                 auth=(login.user, login.password) if login else None,
                 connection_timeout=self.config.connect_timeout,
                 connection_acquisition_timeout=self.config.connect_timeout * 2,
-                max_transaction_retry_time=self.config.retry_time,
-                initial_retry_delay=self.config.retry_delay,
                 notifications_min_severity="OFF",
                 user_agent="kgrec",
             )
@@ -308,34 +307,49 @@ class GraphStore:
         access = neo4j.WRITE_ACCESS if writing else neo4j.READ_ACCESS
         return driver.session(database=self.address.database, default_access_mode=access)
 
-    def _write_once(self, work: Callable[[neo4j.ManagedTransaction], ResultT]) -> ResultT:
+    def _write_once(self, texts: Sequence[_Text]) -> list[list[Row]]:
+        def attempt() -> list[list[Row]]:
+            return self._transaction(texts, bounded(self.config.write_timeout))
+
         try:
-            with (
-                translated(self.address.uri),
-                self.sole_writer(),
-                self._session(writing=True) as session,
-            ):
-                return session.execute_write(work)
+            with translated(self.address.uri), self.sole_writer():
+                return self._retried(attempt)
         finally:
             self.writes += 1
 
-    @staticmethod
-    def _work(
-        texts: Sequence[tuple[LiteralString, Mapping[str, Any]]], timeout: float
-    ) -> Callable[[neo4j.ManagedTransaction], list[list[Row]]]:
-        @neo4j.unit_of_work(timeout=timeout)
-        def work(transaction: neo4j.ManagedTransaction) -> list[list[Row]]:
+    def _transaction(self, texts: Sequence[_Text], timeout: float) -> list[list[Row]]:
+        with (
+            self._session(writing=True) as session,
+            session.begin_transaction(timeout=timeout) as transaction,
+        ):
             answers = []
             for text, parameters in texts:
                 result = transaction.run(text, dict(parameters))
                 keys = result.keys()
                 answers.append([row(keys, record.values()) for record in result])
-            return answers
+            transaction.commit()
+        return answers
 
-        return work
+    def _retried(self, attempt: Callable[[], ResultT]) -> ResultT:
+        """Try again after errors that pass, and report each at which the database was away."""
+        end, pause = 0.0, self.config.retry_delay
+        while True:
+            try:
+                return attempt()
+            except (neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError) as error:
+                if not error.is_retryable():
+                    raise
+                if isinstance(error, neo4j.exceptions.DriverError):
+                    self.on_away()
+                end = end or time.monotonic() + self.config.retry_time
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise
+            time.sleep(min(pause * random.uniform(0.8, 1.2), left))  # noqa: S311 - not in step
+            pause *= self.config.retry_growth
 
 
-def _revision() -> tuple[LiteralString, Mapping[str, Any]]:
+def _revision() -> _Text:
     values = {"name": CATALOGUE, "now": int(time.time() * 1000)}
     return _text("admin/next_revision", _NONE, values), values
 

@@ -12,18 +12,24 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from kgrec.graph.home import GraphHome, ServerState
-from kgrec.graph.launch import (
-    ServerConfig,
-    command,
+from kgrec.graph.home import (
+    GraphHome,
+    ServerState,
     free_ports,
     is_listening,
     same_ports,
-    write_groups,
     write_ports,
+)
+from kgrec.graph.launch import (
+    ServerConfig,
+    archive_of,
+    command,
+    package_folder,
+    write_groups,
 )
 from kgrec.graph.processes import FileLock
 
@@ -31,6 +37,8 @@ _PAUSE = 0.2
 _RESTARTS = 5
 """How often a server that has listened before is started again within `_SPELL` seconds."""
 _SPELL = 300.0
+_SETTLED = 30.0
+"""Seconds after which the archive of classes is made, for who is started for long."""
 
 
 class Supervisor:
@@ -45,6 +53,8 @@ class Supervisor:
         self._bolt_port, self._http_port = same_ports(home) or free_ports(2)
         self._users = FileLock(home.users_lock)
         self._alone_since: float | None = None
+        self._archived = False
+        self._maker: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
         """Serve until stopped, until no user is left, or until the server fails to stay up."""
@@ -54,22 +64,31 @@ class Supervisor:
             while self._serve():
                 continue
         finally:
+            if self._maker is not None:
+                _end(self._maker, self._config.stop_timeout)
             self._home.state_file.unlink(missing_ok=True)
         return 0
 
     def _serve(self) -> bool:
         """Run the server once; return whether it died under its users and may be started again."""
         server = self._start()
-        listened = False
+        listened, begun = False, time.monotonic()
         try:
             self._record(server.pid)
             while server.poll() is None:
                 if self._stopping or self._deserted():
                     return False
                 listened = listened or is_listening(self._http_port)
-                time.sleep(_PAUSE)
+                with suppress(subprocess.TimeoutExpired):  # its end is noticed within 50 ms
+                    server.wait(_PAUSE)
+                if listened and time.monotonic() - begun > _SETTLED:
+                    self._make_archive()
         finally:  # whatever failed: a server without supervisor would block the folder
             _end(server, self._config.stop_timeout)
+        if not listened and not self._stopping and self._config.archive:
+            # A damaged archive may be the reason.
+            self._config = self._config.model_copy(update={"archive": False})
+            return True
         now = time.monotonic()
         self._deaths = [*(at for at in self._deaths if now - at < _SPELL), now]
         return listened and not self._stopping and len(self._deaths) <= _RESTARTS
@@ -81,6 +100,15 @@ class Supervisor:
             cwd=self._home.root,
             stdin=subprocess.DEVNULL,
         )
+
+    def _make_archive(self) -> None:
+        """Have the archive of classes made, once, where it is used and there is none."""
+        if self._archived:
+            return
+        self._archived = True
+        if self._config.archive and not archive_of(package_folder()).exists():
+            module = [sys.executable, "-P", "-m", "kgrec.graph.archive"]
+            self._maker = subprocess.Popen(module, stdin=subprocess.DEVNULL)
 
     def _record(self, pid: int) -> None:
         state = ServerState(pid, os.getpid(), self._bolt_port, self._http_port)

@@ -54,6 +54,15 @@ class Resident:
 
     def load(self) -> Snapshot:
         """Read the catalogue and return it; what a graph answers badly is raised."""
+        with self._lock:
+            self._reading = True  # so that no request has it read beside this
+        try:
+            return self._read()
+        finally:
+            with self._lock:
+                self._reading = False
+
+    def _read(self) -> Snapshot:
         snapshot = read_snapshot(self.store)
         self.keep(snapshot)
         return snapshot
@@ -68,7 +77,7 @@ class Resident:
         try:
             while True:
                 begun = time.monotonic()
-                if self.load().revision == read_revision(self.store):
+                if self._read().revision == read_revision(self.store):
                     break
                 time.sleep(min(max(0.05, time.monotonic() - begun), 10.0))
         except KGRecError as error:  # the requests go to the graph, and meet the same error there

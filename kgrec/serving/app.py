@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import FileResponse
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
@@ -172,21 +173,12 @@ def create_app(
     app.state.telemetry = telemetry
     app.state.slots = Slots(config)
     app.state.health_threads = CapacityLimiter(2)  # so that busy threads do not silence it
-    for module in (
-        recommendations,
-        feedback,
-        users,
-        items,
-        entities,
-        neighbourhood,
-        cypher,
-        queries,
-    ):
-        app.include_router(module.router)
-    app.include_router(router)
-    app.include_router(metrics)
+    modules = (recommendations, feedback, users, items, entities, neighbourhood, cypher, queries)
+    routers = [*(module.router for module in modules), router]
+    for each in (*routers, metrics):
+        app.include_router(each)
     add_page(app)
-    paths = ApiPaths(lambda: app.openapi()["paths"])
+    paths = ApiPaths(lambda: _operations(routers))
     add_handlers(app, service.look_again, paths.methods)
     _describe_problems(app)
     app.add_middleware(Limits, config=config)
@@ -197,6 +189,15 @@ def create_app(
     app.add_middleware(RequestLog, telemetry=telemetry)
     app.add_middleware(SecurityHeaders)
     return app
+
+
+def _operations(routers: Iterable[APIRouter]) -> dict[str, dict[str, APIRoute]]:
+    """Return the routes by path and method; to build the whole description takes far longer."""
+    found: dict[str, dict[str, APIRoute]] = {}
+    for route in (each for router in routers for each in router.routes):
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            found.setdefault(route.path, {}).update(dict.fromkeys(route.methods or (), route))
+    return found
 
 
 def _describe_problems(app: FastAPI) -> None:

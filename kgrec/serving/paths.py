@@ -22,20 +22,20 @@ _PARAMETER = re.compile(r"\{[^}]*\}")
 
 
 class ApiPaths:
-    """The paths of the application, as its description names them.
+    """The paths of the application.
 
     Args:
-        described: returns `paths` of the OpenAPI document; called when it is first needed.
+        operations: returns what there is by path and method; called when it is first needed.
     """
 
-    def __init__(self, described: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
-        self._described = described
+    def __init__(self, operations: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
+        self._operations = operations
 
     @cached_property
     def words(self) -> frozenset[str]:
         """Fixed segments that follow an id, such as `history`."""
         found: set[str] = set()
-        for path in self._described():
+        for path in self._operations():
             _, first, rest = path.partition("{")
             found |= {part for part in rest.split("/")[1:] if first and not part.startswith("{")}
         return frozenset(found)
@@ -47,7 +47,7 @@ class ApiPaths:
                 re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(path)))),
                 frozenset(map(str.upper, operations)),
             )
-            for path, operations in self._described().items()
+            for path, operations in self._operations().items()
         ]
 
     def methods(self, path: str) -> frozenset[str]:

@@ -131,6 +131,8 @@ class Service:
         self._bounds = StoreConfig(
             connect_timeout=min(5.0, time_limit_s),
             retry_time=min(2.0, time_limit_s / 3),
+            retry_delay=0.05,
+            retry_growth=1.3,  # a database that is started again is found soon after
             read_timeout=time_limit_s,
             write_timeout=time_limit_s,
             lock_timeout=time_limit_s,
@@ -206,17 +208,21 @@ class Service:
     def look_again(self) -> None:
         """See to it that an embedded server that is gone comes back, behind the request.
 
-        To be called after a GraphUnavailableError. What is in memory stays, and the driver finds
+        To be called when the graph does not answer. What is in memory stays, and the driver finds
         the server at the port that it had; only where another uses that now is the engine
         opened anew. A Neo4j is found again by the driver.
         """
         if self.settings.graph_uri is not None:
             return
-        with self._lock:
+        if not self._lock.acquire(blocking=False):  # whoever holds it for long opens the engine
+            return
+        try:
             leases = self._open_engine
             if leases is None or self._reviving:
                 return
             self._reviving = True
+        finally:
+            self._lock.release()
         threading.Thread(target=self._revive, args=[leases], name="revive", daemon=True).start()
 
     def _revive(self, leases: _Leases) -> None:
@@ -258,6 +264,7 @@ class Service:
                 raise
             self._failed = None
             self.on_open(store)
+            store.on_away = self.look_again
             recommender = Recommender(store, self.settings.home / "models", resident=True)
             if self._loaded.live is not None:
                 recommender.live.keep(self._loaded.live)

@@ -10,7 +10,7 @@ import pytest
 
 from kgrec.config import Settings
 from kgrec.graph import open_graph
-from kgrec.graph.launch import free_ports
+from kgrec.graph.home import free_ports
 from kgrec.graph.setup import clear_graph, ensure_schema
 from kgrec.graph.store import GraphStore
 

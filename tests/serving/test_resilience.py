@@ -20,8 +20,7 @@ from kgrec.config import Settings
 from kgrec.errors import GraphUnavailableError, KGRecError
 from kgrec.graph import open_graph
 from kgrec.graph.embedded import running
-from kgrec.graph.home import GraphHome
-from kgrec.graph.launch import free_ports
+from kgrec.graph.home import GraphHome, free_ports
 from kgrec.graph.processes import is_held
 from kgrec.serving.config import ServingConfig
 from kgrec.serving.service import Service
