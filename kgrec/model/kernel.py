@@ -25,6 +25,7 @@ from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.errors import ModelError
 from kgrec.model.folding.inductive import Inductive
 from kgrec.model.histories import Histories, HistoryReader, as_histories
+from kgrec.model.packed import PackedRows
 
 Part = Literal["factors", "rows", "prior"]
 Source = Literal["interactions", "facts", "texts"]
@@ -44,8 +45,8 @@ class Kernel:
 
     Attributes:
         agent: name of the agent that learned it.
-        history_factors: F, float32 [I, D], rows are items in a history.
-        item_factors: V, float32 [I, D], rows are candidates.
+        history_factors: F, float32 [I, D] or packed, rows are items in a history.
+        item_factors: V, float32 [I, D] or packed, rows are candidates.
         rows: R, CSR float32 [I, I]; row `h` holds the strongest weights of a history item.
         prior: b, float32 [I], added to an item whatever the history.
         history_power: p.
@@ -64,8 +65,8 @@ class Kernel:
     """
 
     agent: str
-    history_factors: FloatArray | None = None
-    item_factors: FloatArray | None = None
+    history_factors: FloatArray | PackedRows | None = None
+    item_factors: FloatArray | PackedRows | None = None
     rows: sp.csr_matrix | None = None
     prior: FloatArray | None = None
     history_power: float = 0.0
@@ -180,9 +181,14 @@ class Kernel:
         ones = np.ones((weighted.shape[0], 1))
         if self.history_factors is None:
             return ones
-        return np.hstack([(weighted @ self.history_factors).astype(np.float64), ones])
+        factors = self.history_factors
+        if isinstance(factors, PackedRows):
+            product = factors.product(weighted)
+        else:
+            product = weighted @ factors
+        return np.hstack([product.astype(np.float64), ones])
 
-    @cached_property
+    @property
     def centred(self) -> FloatArray:
         """Factors and prior of the counted items less their means, float32 [num_counted, D + 1]."""
         count = self.num_counted
@@ -340,8 +346,8 @@ def mean_kernel(kernels: Sequence[Kernel]) -> Kernel:
             value=first.agent,
             remedy="Give all of them one history_power, and none an attention.",
         )
-    left = [k.history_factors / count for k in kernels if k.history_factors is not None]
-    right = [k.item_factors for k in kernels if k.item_factors is not None]
+    left = [np.asarray(k.history_factors) / count for k in kernels if k.history_factors is not None]
+    right = [np.asarray(k.item_factors) for k in kernels if k.item_factors is not None]
     rows = [k.rows for k in kernels if k.rows is not None]
     priors = [k.prior for k in kernels if k.prior is not None]
     return replace(

@@ -25,6 +25,8 @@ from kgrec.model.checkpoint import read_json
 FORMAT = 5
 PLAIN_FORMAT = 4
 """Still read: it lacks what items that come later are folded in by."""
+PACKED_FORMAT = 6
+"""As the newest, with arrays of 16 or 8 bits, which versions before would read as if whole."""
 OLD_FORMAT = 3
 """Still read: its folders are named by the data and settings that the model was trained on."""
 CONTENT_FILE, RECORD_FILE, OLD_METRICS_FILE = "config.json", "record.json", "metrics.json"
@@ -181,7 +183,7 @@ def read_record(folder: Path) -> ModelRecord:
 def check_format(content: Mapping[str, Any], folder: Path) -> int:
     """Return the format of a model; raises ModelError for one that is not read."""
     found = content.get("format")
-    if found not in (FORMAT, PLAIN_FORMAT, OLD_FORMAT):
+    if found not in (FORMAT, PACKED_FORMAT, PLAIN_FORMAT, OLD_FORMAT):
         raise ModelError(
             f"the model in {folder} was written in another format",
             value=found,

@@ -19,18 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
-from kgrec.model.checkpoint import read_arrays, read_json, write_whole, writing_directory
+from kgrec.model.arrays import Arrays, arrays_of, describe, is_packed, kernel_of, named, under
+from kgrec.model.checkpoint import (
+    MappedFile,
+    read_arrays,
+    read_json,
+    write_whole,
+    writing_directory,
+)
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.folding.files import described, write_folding
 from kgrec.model.gate import Gate
-from kgrec.model.histories import HistoryReader, load_reader
-from kgrec.model.kernel import Kernel
-from kgrec.model.mapped_file import MappedFile
 from kgrec.model.profile import ContextPriors, Profile
 from kgrec.model.ranker import Ranker
 from kgrec.model.record import (
@@ -38,6 +41,7 @@ from kgrec.model.record import (
     FORMAT,
     OLD_FORMAT,
     OLD_METRICS_FILE,
+    PACKED_FORMAT,
     RECORD_FILE,
     REPLACE,
     ModelRecord,
@@ -62,14 +66,12 @@ _GATE = "coordinator.gate."
 _RANKER = "ranker."
 _PROFILE = "profile."
 _CONTEXTS = "contexts."
-_DENSE = ("history_factors", "item_factors", "prior")
 _OLD_RANKER_ARRAYS = {
     "attend": "attention_weights",
     "say": "value_weights",
     "alike": "popularity_weights",
     "usual": "item_mean",
 }
-_Arrays = dict[str, NDArray[Any]]
 
 
 def save_team(team: Team, directory: Path, *, key: TrainingKey | None = None) -> ModelRecord:
@@ -160,40 +162,40 @@ def load_team(directory: Path, weights: MappedFile | None = None) -> Team:
 
 
 def _team(
-    content: Mapping[str, Any], items: Vocabulary, arrays: _Arrays, metrics: Mapping[str, Any]
+    content: Mapping[str, Any], items: Vocabulary, arrays: Arrays, metrics: Mapping[str, Any]
 ) -> Team:
-    kernels = tuple(_kernel(entry, arrays, len(items)) for entry in content["kernels"])
+    kernels = tuple(kernel_of(entry, arrays, len(items)) for entry in content["kernels"])
     shares = [float(content["shares"][kernel.agent]) for kernel in kernels]
-    gate = Gate.load(_under(_GATE, arrays)) if content["gate"] else None
-    ranker = content["ranker"] and Ranker.load(content["ranker"], _under(_RANKER, arrays))
+    gate = Gate.load(under(_GATE, arrays)) if content["gate"] else None
+    ranker = content["ranker"] and Ranker.load(content["ranker"], under(_RANKER, arrays))
     declared = content.get("profile")
-    profile = declared and Profile.load(declared, _under(_PROFILE, arrays))
+    profile = declared and Profile.load(declared, under(_PROFILE, arrays))
     rejected = content.get("rejection")
     rejection = RejectionWeights.load(rejected) if rejected else None
     coordinator, config = Coordinator(shares, gate), content["config"]
     parts = items, kernels, coordinator, config, metrics, ranker, profile
     known = content.get("contexts")
-    contexts = ContextPriors.load(known, _under(_CONTEXTS, arrays)) if known else None
+    contexts = ContextPriors.load(known, under(_CONTEXTS, arrays)) if known else None
     return Team(*parts, rejection=rejection, contexts=contexts)
 
 
-def _content(team: Team) -> tuple[dict[str, Any], _Arrays]:
+def _content(team: Team) -> tuple[dict[str, Any], Arrays]:
     """Return what `config.json` holds and the arrays; together with the ids this is the model."""
-    arrays: _Arrays = {}
+    arrays: Arrays = {}
     for kernel in team.kernels:
-        arrays.update(_arrays(kernel))
+        arrays.update(arrays_of(kernel))
     if team.coordinator.gate is not None:
-        arrays.update(_named(_GATE, team.coordinator.gate.arrays()))
+        arrays.update(named(_GATE, team.coordinator.gate.arrays()))
     if team.ranker is not None:
-        arrays.update(_named(_RANKER, team.ranker.arrays()))
+        arrays.update(named(_RANKER, team.ranker.arrays()))
     if team.contexts is not None:
-        arrays.update(_named(_CONTEXTS, team.contexts.arrays()))
+        arrays.update(named(_CONTEXTS, team.contexts.arrays()))
     if team.profile is not None:
-        arrays.update(_named(_PROFILE, team.profile.arrays()))
+        arrays.update(named(_PROFILE, team.profile.arrays()))
     content = {
-        "format": FORMAT,
+        "format": PACKED_FORMAT if is_packed(arrays) else FORMAT,
         "items": {"count": len(team.items), "hash": team.items.hash},
-        "kernels": [_describe(kernel) for kernel in team.kernels],
+        "kernels": [describe(kernel) for kernel in team.kernels],
         "shares": team.weights,
         "gate": team.coordinator.gate is not None,
         "ranker": None if team.ranker is None else team.ranker.settings(),
@@ -214,7 +216,7 @@ def _write_folder(
     directory: Path,
     team: Team,
     content: Mapping[str, Any],
-    arrays: _Arrays,
+    arrays: Arrays,
     key: TrainingKey | None,
 ) -> None:
     from safetensors.numpy import save_file
@@ -260,7 +262,7 @@ def _check_id(directory: Path, content: Mapping[str, Any]) -> None:
 
 
 def _check_arrays(
-    directory: Path, content: Mapping[str, Any], arrays: _Arrays, about: Mapping[str, str]
+    directory: Path, content: Mapping[str, Any], arrays: Arrays, about: Mapping[str, str]
 ) -> None:
     expected, model_id = content["arrays"], content_id(content)
     found = array_digests(arrays)
@@ -273,7 +275,7 @@ def _check_arrays(
         )
 
 
-def _check_finite(directory: Path, arrays: _Arrays) -> None:
+def _check_finite(directory: Path, arrays: Arrays) -> None:
     names = [
         name
         for name, array in arrays.items()
@@ -294,8 +296,8 @@ def _finite(array: NDArray[Any]) -> bool:
 
 
 def _migrated(
-    directory: Path, content: Mapping[str, Any], arrays: _Arrays
-) -> tuple[dict[str, Any], _Arrays]:
+    directory: Path, content: Mapping[str, Any], arrays: Arrays
+) -> tuple[dict[str, Any], Arrays]:
     """Give what the older format holds the names of today."""
     if "weights" not in content:
         raise broken(directory, KeyError("weights"))
@@ -321,70 +323,3 @@ def _read_items(directory: Path, content: Mapping[str, Any]) -> Vocabulary:
 
 def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
-
-
-def _describe(kernel: Kernel) -> dict[str, Any]:
-    return {
-        "agent": kernel.agent,
-        "history_power": kernel.history_power,
-        "chosen": dict(kernel.chosen),
-        "rows": kernel.rows is not None,
-        "reads": {part: list(sources) for part, sources in kernel.reads.items()},
-        "attention": None
-        if kernel.attention is None
-        else {"name": kernel.attention.name, "settings": kernel.attention.settings()},
-    }
-
-
-def _arrays(kernel: Kernel) -> _Arrays:
-    arrays: _Arrays = {}
-    for part in _DENSE:
-        value = getattr(kernel, part)
-        if value is not None:
-            arrays[f"{kernel.agent}.{part}"] = np.ascontiguousarray(value, dtype=np.float32)
-    if kernel.attention is not None:
-        arrays.update(_named(f"{kernel.agent}.attention.", kernel.attention.arrays()))
-    if kernel.rows is not None:
-        rows = kernel.rows
-        arrays[f"{kernel.agent}.rows.indptr"] = rows.indptr.astype(np.int64)
-        arrays[f"{kernel.agent}.rows.indices"] = rows.indices.astype(np.int32)
-        arrays[f"{kernel.agent}.rows.data"] = np.ascontiguousarray(rows.data, dtype=np.float32)
-    return arrays
-
-
-def _kernel(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], size: int) -> Kernel:
-    agent = str(entry["agent"])
-    dense: dict[str, Any] = {part: arrays.get(f"{agent}.{part}") for part in _DENSE}
-    rows = None
-    if entry["rows"]:
-        parts = [arrays[f"{agent}.rows.{name}"] for name in ("data", "indices", "indptr")]
-        rows = sp.csr_matrix(tuple(parts), shape=(size, size))
-    power = float(entry["history_power"])
-    reader = _reader(agent, entry["attention"], arrays)
-    reads = {part: tuple(sources) for part, sources in entry.get("reads", {}).items()}
-    return Kernel(
-        agent,
-        rows=rows,
-        history_power=power,
-        attention=reader,
-        chosen=entry["chosen"],
-        reads=reads,
-        **dense,
-    )
-
-
-def _reader(
-    agent: str, entry: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]]
-) -> HistoryReader | None:
-    if entry is None:
-        return None
-    own = _under(f"{agent}.attention.", arrays)
-    return load_reader(str(entry["name"]), entry["settings"], own)
-
-
-def _named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> _Arrays:
-    return {f"{prefix}{name}": np.ascontiguousarray(part) for name, part in arrays.items()}
-
-
-def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> _Arrays:
-    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}

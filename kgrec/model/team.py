@@ -186,7 +186,7 @@ class Team:
 
 def _item_block(kernel: Kernel) -> Iterator[FloatArray]:
     if kernel.item_factors is not None:
-        yield kernel.item_factors
+        yield np.asarray(kernel.item_factors)
     if kernel.prior is not None:
         yield kernel.prior[:, None]
 

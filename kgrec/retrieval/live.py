@@ -18,8 +18,8 @@ from kgrec.config import parse_config
 from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError
 from kgrec.graph.store import GraphStore
+from kgrec.model.checkpoint import MappedFile
 from kgrec.model.histories import Histories
-from kgrec.model.mapped_file import MappedFile
 from kgrec.model.record import ModelRecord, read_record
 from kgrec.model.storage import load_team, map_weights
 from kgrec.model.team import Team

@@ -17,8 +17,8 @@ from planted import Planted, planted
 
 from kgrec.errors import ModelError
 from kgrec.graph.store import GraphStore
+from kgrec.model.checkpoint import MappedFile
 from kgrec.model.coordinator import Coordinator
-from kgrec.model.mapped_file import MappedFile
 from kgrec.model.storage import load_team, save_model
 from kgrec.model.team import Team
 from kgrec.retrieval.live import LiveModels

@@ -18,6 +18,7 @@ from kgrec.errors import ModelError
 from kgrec.model.folding.inductive import FoldedRows
 from kgrec.model.folding.overlay import FoldedItems
 from kgrec.model.kernel import Kernel
+from kgrec.model.packed import PackedRows
 from kgrec.model.profile import ContextPriors, Profile
 from kgrec.model.ranker import Ranker
 from kgrec.model.sequence_reader import SequenceReader
@@ -79,12 +80,12 @@ def _extended(kernel: Kernel, rows: FoldedRows) -> Kernel:
     return wide
 
 
-def _below(trained: FloatArray | None, new: FloatArray | None) -> FloatArray | None:
+def _below(trained: FloatArray | PackedRows | None, new: FloatArray | None) -> FloatArray | None:
     if trained is None:
         return None
     if new is None:
         raise ValueError("a part is missing")
-    return np.concatenate([trained, new]).astype(np.float32, copy=False)
+    return np.concatenate([np.asarray(trained), new]).astype(np.float32, copy=False)
 
 
 def _bordered(trained: sp.csr_matrix | None, rows: FoldedRows) -> sp.csr_matrix | None:
