@@ -1,4 +1,5 @@
-# The HTTP API, run by a user of its own, every package checked against its hash:
+# The HTTP API (`kgrec[serve]`: no package that trains), run by a user of its own, every package
+# checked against its hash:
 #   docker build --tag kgrec .
 # To pin the base image too, give it by digest: --build-arg PYTHON=python:3.12-slim@sha256:...
 ARG PYTHON=python:3.12-slim

@@ -62,7 +62,13 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    value = globals()[name] = getattr(importlib.import_module(_ORIGIN[name]), name)
+    from kgrec.errors import missing_extra
+
+    try:
+        value = globals()[name] = getattr(importlib.import_module(_ORIGIN[name]), name)
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error)
+        raise error if missing is None else missing from None
     return value
 
 

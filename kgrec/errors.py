@@ -103,3 +103,34 @@ class TimeLimitError(KGRecError):
     """The answer took longer than it may, or nobody waits for it any more."""
 
     status = 504
+
+
+EXTRAS = {
+    "fastapi": "serve",
+    "prometheus_client": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "optuna": "train",
+    "threadpoolctl": "train",
+    "torch": "train",
+    "torch_geometric": "train",
+    "transformers": "train",
+    "spacy": "text",
+    "networkx": "data",
+    "pooch": "data",
+    "pyarrow": "data",
+}
+"""Packages that are no dependency of kgrec itself, with the extra that brings them."""
+
+
+def missing_extra(error: ImportError) -> ConfigError | None:
+    """Return the error for a package that an extra brings; None for any other."""
+    package = (error.name or "").partition(".")[0]
+    extra = EXTRAS.get(package)
+    if extra is None:
+        return None
+    return ConfigError(
+        "a package that this needs is not installed",
+        value=package,
+        remedy=f"Run `pip install 'kgrec[{extra}]'`; `kgrec[all]` brings everything.",
+    )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from kgrec.errors import KGRecError
+from kgrec.errors import KGRecError, missing_extra
 from kgrec.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -60,6 +60,12 @@ def main(args: Sequence[str] | None = None) -> None:
     except KGRecError as error:
         report(error, as_json="--json" in rest)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        report(missing, as_json="--json" in rest)
+        sys.exit(missing.exit_code)
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
         sys.exit(130)

@@ -25,6 +25,7 @@ from kgrec.errors import (
     KGRecError,
     ModelError,
     SchemaError,
+    missing_extra,
 )
 
 
@@ -210,6 +211,7 @@ def add_handlers(
         return _known(request, error)
 
     app.add_exception_handler(KGRecError, known)
+    app.add_exception_handler(ModuleNotFoundError, _not_installed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, refused)
 
@@ -221,6 +223,16 @@ def _known(request: Request, error: Exception) -> JSONResponse:
     if _is_inner(error):
         logger.warning("%s %s: %s", request.method, request.url.path, error)
     return problem_response(error, request.url.path)
+
+
+def _not_installed(request: Request, error: Exception) -> JSONResponse:
+    """Answer what needs a package of an extra that is not there, such as texts read for facts."""
+    missing = missing_extra(error) if isinstance(error, ImportError) else None
+    if missing is None:
+        raise error
+    return problem_response(
+        NotReadyError(missing.what, value=missing.value, remedy=missing.remedy), request.url.path
+    )
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
