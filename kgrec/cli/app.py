@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("kgrec.cli.ingest:app", "Load one file of a catalogue, users or interactions."),
     "train": ("kgrec.cli.train:app", "Train the agents on the graph."),
     "publish": ("kgrec.cli.publish:app", "Write a trained model to the graph and make it live."),
+    "fold": ("kgrec.cli.fold:app", "Fold items that came after the training into the live model."),
     "models": ("kgrec.cli.models:app", "List, show, prune or roll back trained models."),
     "recommend": ("kgrec.cli.recommend:app", "Recommend items to a user."),
     "explain": ("kgrec.cli.explain:app", "Explain why an item is recommended to a user."),

@@ -38,6 +38,12 @@ def serve(
     workers: Annotated[
         int, typer.Option(min=1, help="Processes that answer; about one a core.")
     ] = 1,
+    fold: Annotated[
+        bool,
+        typer.Option(
+            help="Fold new items into the live model by a process beside it; see kgrec fold."
+        ),
+    ] = True,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     log_format: Annotated[
         LogFormat, typer.Option(help="text: warnings. json: a line for each request as well.")
@@ -68,7 +74,7 @@ def serve(
             threading.Timer(0.5, webbrowser.open, [f"{url}/"]).start()
 
     configure_logs(as_json=log_format is LogFormat.JSON)
-    run(settings, host, port, workers=workers, on_start=started)
+    run(settings, host, port, workers=workers, fold=fold, on_start=started)
 
 
 def _start_graph(settings: Settings) -> None:

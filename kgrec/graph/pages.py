@@ -17,6 +17,7 @@ from kgrec.schema import NodeKind, load_schema
 
 NODES_A_PAGE = 10_000
 EDGES_A_PAGE = 20_000
+ITEMS_A_PAGE = 1_000
 
 Page = Mapping[str, Sequence[Any]]
 Ends = tuple[NodeKind, NodeKind]
@@ -50,6 +51,20 @@ def item_pages(
     """Yield items: `ids`, `titles`, `descriptions`, `values` (of `properties`), `labels`."""
     options = {"label": label, "properties": list(properties)}
     return _node_pages(store, "export/item_page", options)
+
+
+def pages_of_items(
+    store: GraphStore,
+    items: Sequence[str],
+    *,
+    label: str | None = None,
+    properties: Sequence[str] = (),
+) -> Iterator[Page]:
+    """Yield the items of some ids as `item_pages` does; what the graph lacks is left out."""
+    for first in range(0, len(items), ITEMS_A_PAGE):
+        chosen = list(items[first : first + ITEMS_A_PAGE])
+        options: dict[str, Any] = {"label": label, "properties": list(properties)}
+        yield from store.read("export/items_of", items=chosen, **options)
 
 
 def item_id_pages(store: GraphStore, *, label: str | None = None) -> Iterator[Page]:

@@ -165,7 +165,7 @@ class Team:
         dimension, √(M² − ‖v‖²), gives all rows the length M, so that the order of the cosine
         with `Scorer.vector` is the order of the inner product (Bachrach et al. 2014).
         """
-        blocks = [block for kernel in self.active for block in _item_block(kernel)]
+        blocks = [block for kernel in self.active for block in item_blocks(kernel)]
         empty = np.zeros((len(self.items), 0), dtype=np.float32)
         vectors = np.hstack([empty, *blocks]).astype(np.float64)
         square = (vectors**2).sum(axis=1)
@@ -184,7 +184,8 @@ class Team:
                 yield _strongest(kernel.agent, kernel.rows, per_item)
 
 
-def _item_block(kernel: Kernel) -> Iterator[FloatArray]:
+def item_blocks(kernel: Kernel) -> Iterator[FloatArray]:
+    """Yield the blocks of a kernel in the vectors of a vector index, [I, D] each."""
     if kernel.item_factors is not None:
         yield np.asarray(kernel.item_factors)
     if kernel.prior is not None:

@@ -129,7 +129,7 @@ class Catalogues:
             anew: ask again, since an item turned out to be missing.
         """
         restrictions = self.restrictions(snapshot)
-        kept, items = self._kept.get(live.model_id), live.team.items
+        kept, items = self._kept.get(live.version), live.team.items
         now, revision = time.monotonic(), None if snapshot is None else snapshot.revision
         if kept is not None and not anew:
             age, known, catalogue = now - kept[0], kept[1], kept[2]
@@ -155,9 +155,9 @@ class Catalogues:
         self, live: LiveModel, now: float, revision: int | None, catalogue: Catalogue
     ) -> Catalogue:
         with self._lock:
-            while len(self._kept) > 1 and live.model_id not in self._kept:
+            while len(self._kept) > 1 and live.version not in self._kept:
                 self._kept.pop(next(iter(self._kept)))
-            self._kept[live.model_id] = (now, revision, catalogue)
+            self._kept[live.version] = (now, revision, catalogue)
         return catalogue
 
 

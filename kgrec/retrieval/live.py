@@ -6,11 +6,14 @@ another model live loads it, the others go on with the one before until it is th
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +22,19 @@ from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError
 from kgrec.graph.store import GraphStore
 from kgrec.model.checkpoint import MappedFile
+from kgrec.model.folding.extension import folded_team
+from kgrec.model.folding.files import load_folded, newest_folded
+from kgrec.model.folding.overlay import FoldedItems
 from kgrec.model.histories import Histories
 from kgrec.model.record import ModelRecord, read_record
 from kgrec.model.storage import load_team, map_weights
 from kgrec.model.team import Team
 from kgrec.schema import meanings_of
+
+logger = logging.getLogger("kgrec.retrieval")
+
+_REST_S = 5.0
+"""Seconds in which folded items that could not be read are not tried again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +50,8 @@ class LiveModel:
         meanings: sentence of each relation type.
         weights: the file that the arrays of the team are mapped from, shared by all processes;
             None where they are in memory.
+        folded: name of the items that were folded into the team after its training; empty for none.
+        trained: the team without them; None where there are none.
     """
 
     model_id: str
@@ -49,6 +62,13 @@ class LiveModel:
     selection: Selection
     meanings: Mapping[str, str]
     weights: MappedFile | None = None
+    folded: str = ""
+    trained: Team | None = None
+
+    @property
+    def version(self) -> str:
+        """Model and folded items: what the rows of the items depend on."""
+        return f"{self.model_id}/{self.folded}"
 
     def damaged(self) -> bool:
         """Tell whether the weights have been written since they were checked."""
@@ -63,11 +83,16 @@ class LiveModels:
     Args:
         store: the graph that holds the live model.
         models: folder of the trained models, `<home>/models`.
+        behind: whether items that were folded in are loaded behind the requests, which go on
+            without them for a moment.
     """
 
-    def __init__(self, store: GraphStore, models: Path) -> None:
+    def __init__(self, store: GraphStore, models: Path, *, behind: bool = False) -> None:
         self.store = store
         self.models = models
+        self.behind = behind
+        self._folding = False
+        self._unread: tuple[str, float] = ("", 0.0)
         self._lock = threading.Lock()  # of the fields below; never held during a load
         self._current: LiveModel | None = None
         self._other: LiveModel | None = None
@@ -80,10 +105,14 @@ class LiveModels:
         Raises:
             ModelError: no model is live.
         """
+        row = self._row()
+        return str(row["model_id"]), str(row["slot"])
+
+    def _row(self) -> dict[str, Any]:
         rows = self.store.read("recommend/live_model")
         if not rows:
             raise _nothing_live()
-        return str(rows[0]["model_id"]), str(rows[0]["slot"])
+        return rows[0]
 
     def current(self) -> LiveModel:
         """Return the live model, or the one before it while another thread loads that.
@@ -91,12 +120,51 @@ class LiveModels:
         Raises:
             ModelError: no model is live, or its files are missing or broken.
         """
-        return self.serve(*self.named())
+        row = self._row()
+        return self.serve(row["model_id"], row["slot"], row["folded"])
 
-    def serve(self, model_id: str | None, slot: str | None) -> LiveModel:
-        """Return the model that is live by the graph; see `current`."""
+    def serve(self, model_id: str | None, slot: str | None, folded: str | None = None) -> LiveModel:
+        """Return the model that is live by the graph, with the items that were folded in."""
         if model_id is None or slot is None:
             raise _nothing_live()
+        live = self._served(model_id, slot)
+        if live.folded == (folded or "") or live.model_id != model_id:
+            return live
+        return self._refolded(live, folded or "")
+
+    def _refolded(self, live: LiveModel, name: str) -> LiveModel:
+        """Return a model with other folded items; the same while they are loaded behind it."""
+        unread, since = self._unread
+        if name == unread and time.monotonic() - since < _REST_S:
+            return live
+        if not self.behind:
+            return self._fold(live, name)
+        with self._lock:
+            begun, self._folding = self._folding, True
+        if not begun:
+            threading.Thread(target=self._fold, args=(live, name), daemon=True).start()
+        return live
+
+    def _fold(self, live: LiveModel, name: str) -> LiveModel:
+        trained = live.trained or live.team
+        try:
+            folded = load_folded(self.models / live.model_id, name) if name else FoldedItems()
+            team = folded_team(trained, folded)
+            wide = replace(live, team=team, folded=name, trained=trained)
+            with self._lock:
+                if self._current is not None and self._current.model_id == live.model_id:
+                    wide = replace(wide, slot=self._current.slot, index=self._current.index)
+                    self._current = wide
+            return wide
+        except ModelError as error:  # the model answers without them
+            logger.warning("items that came after the training are left out: %s", error)
+            self._unread = (name, time.monotonic())
+            return live
+        finally:
+            with self._lock:
+                self._folding = False
+
+    def _served(self, model_id: str, slot: str) -> LiveModel:
         with self._lock:
             current = self._current
             if current is not None and current.damaged():
@@ -130,6 +198,9 @@ class LiveModels:
             with self._lock:
                 self._other = None  # let go of it before the next one is there
             loaded = self._load(model_id, None)
+            name = newest_folded(self.models / model_id)
+            if name:
+                loaded = self._fold(loaded, name)
             with self._lock:
                 self._other = loaded
             return loaded

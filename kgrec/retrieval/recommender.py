@@ -91,7 +91,7 @@ class Recommender:
         resident: bool = False,
     ) -> None:
         self.store = store
-        self.live = LiveModels(store, models)
+        self.live = LiveModels(store, models, behind=resident)
         self.resident = Resident(store) if resident else None
         self.config = config or RecommenderConfig()
         self.queries = QueryMaker(store, self.config.retrieval, self.config.candidates)

@@ -38,7 +38,7 @@ def read_state(
         ModelError: no model is live, or it cannot be loaded.
     """
     [row] = store.read("recommend/state", user_id=user_id, revision=CATALOGUE)
-    live = models.serve(row["model_id"], row["slot"])
+    live = models.serve(row["model_id"], row["slot"], row["folded"])
     snapshot = None if resident is None else resident.at(int(row["revision"] or 0))
     interactions = None if row["user_id"] is None else interactions_of(row)
     return GraphState(live, interactions, snapshot)

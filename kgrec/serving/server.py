@@ -20,6 +20,7 @@ from kgrec.graph.store import GraphStore
 from kgrec.serving.app import create_app
 from kgrec.serving.config import ServingConfig
 from kgrec.serving.connections import protocol_for
+from kgrec.serving.folding import FoldingProcess
 from kgrec.serving.keys import KeyRing, check_address
 from kgrec.serving.service import Service
 from kgrec.serving.workers import ForkedWorkers
@@ -38,6 +39,7 @@ def serve(
     *,
     config: ServingConfig | None = None,
     workers: int = 1,
+    fold: bool = True,
     on_start: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Serve until a signal ends it.
@@ -48,6 +50,7 @@ def serve(
         config: limits, of each process.
         workers: so many processes answer; one that ends is started again. They share the model
             and the catalogue.
+        fold: whether a process beside them folds new items into the live model.
         on_start: called with the address of the page once connections are accepted.
 
     Raises:
@@ -61,18 +64,20 @@ def serve(
             "KGREC_API_KEYS holds plain keys, which go on working; `kgrec keys create` makes keys"
             " that are stored as hashes, rotated and revoked"
         )
-    if workers > 1:
-        with listen(host, port) as bound:
-            limits = config or ServingConfig()
-            _serve_by_workers(
-                settings, bound, workers, limits, lambda: on_start(url_of(host, bound))
-            )
-        return
-    with listen(host, port) as bound:
+    with ExitStack() as beside, listen(host, port) as bound:
+
+        def started() -> None:
+            if fold:
+                beside.enter_context(FoldingProcess(settings))
+            on_start(url_of(host, bound))
+
+        if workers > 1:
+            _serve_by_workers(settings, bound, workers, config or ServingConfig(), started)
+            return
         app = create_app(settings, config)
         try:
             _warm(app.state.service)
-            on_start(url_of(host, bound))
+            started()
             uvicorn.Server(server_config(app, config or ServingConfig())).run(sockets=[bound])
         finally:
             app.state.service.close()

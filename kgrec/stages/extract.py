@@ -24,7 +24,14 @@ from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.data.records import TABLE, LinkRecord, Node, display_title
-from kgrec.graph.pages import Ends, fact_pages, item_pages, relation_types
+from kgrec.graph.pages import (
+    Ends,
+    Page,
+    fact_pages,
+    item_pages,
+    pages_of_items,
+    relation_types,
+)
 from kgrec.graph.store import GraphStore, Step
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain
@@ -81,9 +88,15 @@ def extract(
     domain: Domain,
     config: ExtractConfig | None = None,
     *,
+    items: Sequence[str] | None = None,
+    extractor: Extractor | None = None,
     progress: Progress = SILENT,
 ) -> ExtractSummary:
     """Read the descriptions of a domain's items and write the facts and links they state.
+
+    Args:
+        items: ids of the only items that are read; all of the domain when absent.
+        extractor: one that has been built before, by the same domain and model.
 
     A link to another item is written where one item alone has the title that the text names. A
     fact that another source states with more confidence, such as a table's column, stays.
@@ -95,10 +108,11 @@ def extract(
     config = config or ExtractConfig()
     began = time.monotonic()
     version = extractor_version(domain, config.model)
-    pending, unchanged = _count(store, domain, version)
+    pending, unchanged = _count(store, domain, version, items)
     if not pending:
         return ExtractSummary(unchanged=unchanged, seconds=time.monotonic() - began)
-    extractor = Extractor(domain, names=known_names(store, domain), model=config.model)
+    if extractor is None:
+        extractor = Extractor(domain, names=known_names(store, domain), model=config.model)
     run_id = f"extract-{uuid4().hex[:12]}"
     store.write("ingest/start_run", run_id=run_id, stage="extract", started_at=datetime.now(UTC))
     writer = _Writer(store, domain, version, run_id)
@@ -106,7 +120,9 @@ def extract(
     while pending:
         texts += pending
         reading = extractor.read(
-            _texts(store, domain, version), n_process=config.processes, batch_size=config.batch_size
+            _texts(store, domain, version, items),
+            n_process=config.processes,
+            batch_size=config.batch_size,
         )
         writer.others = False
         with progress.task("extract facts", total=pending) as task:
@@ -114,7 +130,7 @@ def extract(
                 writer.write(batch)
                 words += sum(len(item.text.split()) for item, _ in batch)
                 task.advance(len(batch))
-        pending = _count(store, domain, version)[0] if writer.others else 0
+        pending = _count(store, domain, version, items)[0] if writer.others else 0
     summary = ExtractSummary(
         texts=texts,
         unchanged=unchanged,
@@ -160,10 +176,18 @@ def known_names(store: GraphStore, domain: Domain) -> dict[str, list[str]]:
     return dict(names)
 
 
-def _count(store: GraphStore, domain: Domain, version: str) -> tuple[int, int]:
+def _pages(store: GraphStore, domain: Domain, items: Sequence[str] | None) -> Iterator[Page]:
+    if items is None:
+        return item_pages(store, label=domain.item_label, properties=[_MARK])
+    return pages_of_items(store, items, label=domain.item_label, properties=[_MARK])
+
+
+def _count(
+    store: GraphStore, domain: Domain, version: str, items: Sequence[str] | None
+) -> tuple[int, int]:
     """Return how many items must be read, and how many with a text need not be."""
     pending = unchanged = 0
-    for page in item_pages(store, label=domain.item_label, properties=[_MARK]):
+    for page in _pages(store, domain, items):
         for title, text, (mark,) in zip(
             page["titles"], page["descriptions"], page["values"], strict=True
         ):
@@ -173,8 +197,10 @@ def _count(store: GraphStore, domain: Domain, version: str) -> tuple[int, int]:
     return pending, unchanged
 
 
-def _texts(store: GraphStore, domain: Domain, version: str) -> Iterator[ItemText]:
-    for page in item_pages(store, label=domain.item_label, properties=[_MARK]):
+def _texts(
+    store: GraphStore, domain: Domain, version: str, items: Sequence[str] | None
+) -> Iterator[ItemText]:
+    for page in _pages(store, domain, items):
         columns = (page["ids"], page["titles"], page["descriptions"], page["values"])
         for item_id, title, text, (mark,) in zip(*columns, strict=True):
             if _must_read(title, text, mark, version):

@@ -2,7 +2,7 @@
 // and what a user did, newest first. Where there is no such model, revision or user it is null.
 // $user_id: string
 // $revision: string; name of the revision
-// returns: model_id, slot, revision, user_id, items, titles, kinds, values, times (milliseconds since 1970)
+// returns: model_id, slot, folded (name of the items folded into it), revision, user_id, items, titles, kinds, values, times (milliseconds since 1970)
 OPTIONAL MATCH (m:Model {live: 1})
 WITH m LIMIT 1
 OPTIONAL MATCH (r:Revision {name: $revision})
@@ -10,6 +10,7 @@ OPTIONAL MATCH (u:User {user_id: $user_id})
 OPTIONAL MATCH (u)-[x:INTERACTED]->(i:Item)
 RETURN m.model_id AS model_id,
        m.slot AS slot,
+       m.folded AS folded,
        r.number AS revision,
        u.user_id AS user_id,
        collect(i.item_id) AS items,

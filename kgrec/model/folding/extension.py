@@ -6,6 +6,7 @@ folded in changes the score of no other item, to the last bit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from kgrec.model.packed import PackedRows
 from kgrec.model.profile import ContextPriors, Profile
 from kgrec.model.ranker import Ranker
 from kgrec.model.sequence_reader import SequenceReader
-from kgrec.model.team import Team
+from kgrec.model.team import Team, item_blocks
 
 
 def folded_team(team: Team, folded: FoldedItems) -> Team:
@@ -126,3 +127,54 @@ def _profile(profile: Profile, count: int) -> Profile:
     rows = sp.csr_matrix(sp.hstack([profile.rows, none]), dtype=np.float32)
     zeros = np.zeros(count, dtype=np.float32)
     return replace(profile, rows=rows, prior=np.concatenate([profile.prior, zeros]))
+
+
+def folded_vectors(team: Team, folded: FoldedItems) -> FloatArray:
+    """Return the vectors of folded items for the index that has those of the trained ones.
+
+    As `Team.item_vectors`, with the length M of the trained items: a longer vector has no lift, so
+    its cosine is a little too small.
+
+    Args:
+        team: the trained team, without folded items.
+
+    Returns:
+        float32 [M, D + 1].
+    """
+    wide, count = folded_team(team, folded), len(team.items)
+    blocks = [block for kernel in wide.active for block in item_blocks(kernel)]
+    empty = np.zeros((len(wide.items), 0), dtype=np.float32)
+    vectors = np.hstack([empty, *blocks]).astype(np.float64)
+    square = (vectors**2).sum(axis=1)
+    largest = float(square[:count].max(initial=0.0)) or 1.0
+    lift = np.sqrt(np.maximum(largest - square, 0.0))
+    return np.asarray(np.hstack([vectors, lift[:, None]])[count:], dtype=np.float32)
+
+
+def folded_suggestions(team: Team, folded: FoldedItems, per_item: int) -> Iterator[dict[str, Any]]:
+    """Yield the strongest sparse weights from folded items and to them, as edges of the graph.
+
+    Args:
+        team: the trained team.
+        per_item: maximum number of each agent from an item, and to it.
+    """
+    for kernel in team.active:
+        rows = folded.rows[kernel.agent]
+        if rows.given is None or rows.received is None:
+            continue
+        for matrix, of_history in ((rows.given, True), (sp.csr_matrix(rows.received.T), False)):
+            for number, own in enumerate(folded.ids):
+                run = slice(matrix.indptr[number], matrix.indptr[number + 1])
+                weights, others = matrix.data[run], matrix.indices[run]
+                for place in np.argsort(-weights, kind="stable")[:per_item].tolist():
+                    if weights[place] <= 0:
+                        break
+                    other = team.items.id(int(others[place]))
+                    ends = (own, other) if of_history else (other, own)
+                    yield {
+                        "history": ends[0],
+                        "item": ends[1],
+                        "agent": kernel.agent,
+                        "weight": float(weights[place]),
+                        "folded": own,
+                    }

@@ -132,7 +132,7 @@ def save_folded(directory: Path, folded: FoldedItems) -> str:
         raise ModelError(
             f"the folded items cannot be written ({error.strerror or error})", value=str(place)
         ) from None
-    known = sorted(place.parent.glob("*.safetensors"), key=lambda one: one.stat().st_mtime)
+    known = sorted(place.parent.glob("[!.]*.safetensors"), key=lambda one: one.stat().st_mtime)
     for old in known[:-_KEPT]:
         if old != place:
             old.unlink(missing_ok=True)
@@ -155,6 +155,12 @@ def load_folded(directory: Path, name: str) -> FoldedItems:
     agents = dict.fromkeys(key.partition("|")[0] for key in arrays)
     rows = {agent: _rows(agent, arrays) for agent in agents}
     return FoldedItems(tuple(given["ids"]), rows, float(given["mean_value"]), tuple(given["marks"]))
+
+
+def newest_folded(directory: Path) -> str:
+    """Return the name of the items that were folded into a model last; empty where none were."""
+    found = list((directory / FOLDER).glob("[!.]*.safetensors"))
+    return max(found, key=lambda one: one.stat().st_mtime).stem if found else ""
 
 
 def _arrays(folded: FoldedItems) -> dict[str, NDArray[Any]]:

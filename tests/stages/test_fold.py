@@ -1,0 +1,308 @@
+"""New items in the live model: from the graph alone, at once, the same in every answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from planted import GENRES, plant, user_id
+
+from kgrec.cli import main
+from kgrec.config import Settings
+from kgrec.data.selection import Selection
+from kgrec.errors import ModelError
+from kgrec.explain.explainer import Explainer
+from kgrec.graph.store import GraphStore
+from kgrec.graph.training_data import read_dataset
+from kgrec.learning.fit_team import fit_team
+from kgrec.learning.team_config import TeamConfig
+from kgrec.model.storage import load_team, save_model
+from kgrec.retrieval.batch import recommend_all
+from kgrec.retrieval.recommender import Recommender, RecommenderConfig
+from kgrec.schema import load_schema
+from kgrec.stages.fold import FoldConfig, Folder
+from kgrec.stages.publish import publish
+from kgrec.stages.upsert import change_item, upsert_items
+
+QUICK = TeamConfig(
+    agents=("linear", "collaborative"), settings={"collaborative": {"steps": 20, "tau": 0.3}}
+)
+MOVIES = load_schema().domain("movies")
+
+
+def fit(store: GraphStore, home: Path, **changed: Any) -> str:
+    selection = Selection(domain="movies")
+    team = fit_team(read_dataset(store, selection), None, QUICK.model_copy(update=changed))
+    settings = {**team.config, "selection": selection.model_dump()}
+    model_id = save_model(replace(team, config=settings), home / "models").model_id
+    publish(store, load_team(home / "models" / model_id), model_id)
+    return model_id
+
+
+@pytest.fixture(scope="module")
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fold")
+
+
+@pytest.fixture
+def model_id(store: GraphStore, own_home: Path) -> str:
+    plant(store)
+    return fit(store, own_home)
+
+
+def folder(store: GraphStore, home: Path) -> Folder:
+    return Folder(store, home, FoldConfig(extract=False))
+
+
+def add(store: GraphStore, *rows: dict[str, Any]) -> None:
+    upsert_items(store, list(enumerate(rows, 1)), MOVIES, source="api")
+
+
+def western(name: str, taste: int = 2) -> dict[str, Any]:
+    row = {"item_id": name, "title": f"Film {name}", "genres": [GENRES[taste]]}
+    return {**row, "director": [f"Director {taste}0"]}
+
+
+def shown(recommender: Recommender, user: int, k: int = 200) -> dict[str, float]:
+    items = recommender.recommend(user_id(user), k).items
+    return {item.item_id: item.score for item in items}
+
+
+def test_a_new_item_is_recommended_and_explained_with_one_score(
+    store: GraphStore, own_home: Path, model_id: str
+) -> None:
+    recommender = Recommender(store, own_home / "models")
+    before = shown(recommender, 2)
+    add(store, western("new"))
+    assert "new" not in shown(recommender, 2)
+    done = folder(store, own_home).run()
+    assert (done.model_id, done.folded, done.removed, done.total) == (model_id, 1, 0, 1)
+    found = recommender.recommend(user_id(2), 200)
+    after = {item.item_id: item.score for item in found.items}
+    place = [item.item_id for item in found.items].index("new")
+    ranks = [list(shown(recommender, user)).index("new") for user in range(12)]
+    assert np.mean(ranks[2::4]) < 0.5 * np.mean([ranks[0::4], ranks[1::4], ranks[3::4]])
+    same = before.keys() & after.keys()
+    assert {each: after[each] for each in same} == {each: before[each] for each in same}
+    item = found.items[place]
+    assert sum(item.contributions.values()) == pytest.approx(item.score)
+    assert {reason.kind for reason in item.reasons}
+    explained = Explainer(recommender).explain(user_id(2), "new", request_id=found.request_id)
+    assert explained.score == item.score
+    live = recommender.live.current()
+    batch = {top.user_id: top for top in recommend_all(store, live, 200)}[user_id(2)]
+    rows = dict(zip(live.team.items.take(batch.rows), batch.scores.tolist(), strict=True))
+    assert rows["new"] == item.score
+    graph = Recommender(store, own_home / "models", RecommenderConfig(retrieval="graph"))
+    assert shown(graph, 2)["new"] == item.score
+    vectors = store.query(
+        "MATCH (i:Item {item_id: 'new'}) RETURN i.vector_a AS a, i.vector_b AS b"
+    ).rows[0]
+    assert vectors["a"] or vectors["b"]
+    suggested = store.query(
+        "MATCH (i:Item {item_id: 'new'})-[s:SUGGESTS]-() RETURN count(s) AS n"
+    ).rows[0]
+    assert suggested["n"] > 10
+
+
+def test_what_is_folded_in_is_not_folded_in_again(
+    store: GraphStore, own_home: Path, model_id: str
+) -> None:
+    add(store, western("a"), western("b", 1))
+    runs = folder(store, own_home)
+    assert runs.run().folded == 2
+    moment = runs.moment()
+    again = runs.run()
+    assert (again.folded, again.total, again.changed) == (0, 2, False)
+    assert runs.moment() == moment
+    assert folder(store, own_home).run().folded == 0  # by a process that starts anew
+
+
+def test_a_change_folds_again_and_a_removal_takes_away(
+    store: GraphStore, own_home: Path, model_id: str
+) -> None:
+    add(store, western("a", 2), western("b", 2))
+    runs, recommender = folder(store, own_home), Recommender(store, own_home / "models")
+    runs.run()
+    mine = shown(recommender, 2)
+    assert {"a", "b"} <= mine.keys()
+    change_item(
+        store, "a", {"genres": ["Comedy"], "director": ["Director 10"]}, MOVIES, source="api"
+    )
+    assert runs.run().folded == 1
+    now = shown(recommender, 2)
+    assert now["a"] < mine["a"]
+    assert now["b"] == mine["b"]
+    assert now["a"] < shown(recommender, 1)["a"]
+    store.write("serving/delete_item", item_id="b")
+    assert "b" not in shown(recommender, 2)
+    done = runs.run()
+    assert (done.folded, done.removed, done.total) == (0, 1, 1)
+    assert "b" not in recommender.live.current().team.items
+
+
+def test_likes_of_a_new_item_count_at_once(
+    store: GraphStore, own_home: Path, model_id: str
+) -> None:
+    add(store, western("a", 3))
+    folder(store, own_home).run()
+    recommender = Recommender(store, own_home / "models")
+    found = recommender.recommend_for(["a"], 10)
+    assert not found.fallback
+    tastes = [int(item.item_id[1:]) % 4 for item in found.items]
+    assert np.mean([taste == 3 for taste in tastes]) > 0.7
+    assert not recommender.similar("a", 5).fallback
+
+
+def test_a_run_that_is_killed_is_completed_by_the_next(
+    store: GraphStore, own_home: Path, model_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(store, western("a"), western("b"))
+    runs = folder(store, own_home)
+    write = GraphStore.write_all
+
+    def killed(self: GraphStore, steps: Any) -> Any:
+        write(self, steps)
+        raise KeyboardInterrupt  # after vectors and suggestions, before the name
+
+    monkeypatch.setattr(GraphStore, "write_all", killed)
+    with pytest.raises(KeyboardInterrupt):
+        runs.run()
+    monkeypatch.undo()
+    recommender = Recommender(store, own_home / "models")
+    assert "a" not in shown(recommender, 2)
+    assert folder(store, own_home).run().folded == 2
+    assert {"a", "b"} <= shown(recommender, 2).keys()
+    edges = store.query(
+        "MATCH (h)-[s:SUGGESTS]->(i) WHERE s.folded = 1 "
+        "RETURN h.item_id AS h, i.item_id AS i, s.agent AS agent, count(s) AS n"
+    ).rows
+    assert {row["n"] for row in edges} == {1}
+
+
+def test_two_runs_at_once_do_not_lose_an_item(
+    store: GraphStore, own_home: Path, model_id: str
+) -> None:
+    one, two = folder(store, own_home), folder(store, own_home)
+    add(store, western("a"))
+    one.run()
+    two.run()
+    add(store, western("b"))
+    write = one._write
+
+    def late(*given: Any) -> None:
+        two.run()
+        write(*given)
+
+    one._write = late  # type: ignore[method-assign]
+    with pytest.raises(ModelError, match="another run"):
+        one.run()
+    one._write = write  # type: ignore[method-assign]
+    assert one.run().total == 2
+    assert {"a", "b"} <= shown(Recommender(store, own_home / "models"), 2).keys()
+
+
+def test_publishing_again_keeps_what_was_folded_in(
+    store: GraphStore, own_home: Path, model_id: str
+) -> None:
+    add(store, western("a"))
+    folder(store, own_home).run()
+    team = load_team(own_home / "models" / model_id)
+    assert not publish(store, team, model_id).changed
+    recommender = Recommender(store, own_home / "models")
+    assert "a" in shown(recommender, 2)
+    # The next training knows the item; nothing is folded into its model.
+    following = fit(store, own_home, seed=5)
+    assert following != model_id
+    done = folder(store, own_home).run()
+    assert (done.model_id, done.folded, done.total) == (following, 0, 0)
+    assert "a" in shown(recommender, 2)
+    assert recommender.live.current().folded == ""
+
+
+def test_a_model_without_the_parts_leaves_new_items_for_the_next_training(
+    store: GraphStore, own_home: Path
+) -> None:
+    plant(store)
+    team = fit_team(read_dataset(store, Selection(domain="movies")), None, QUICK)
+    old = replace(team, folding=None)
+    model_id = save_model(old, own_home / "models").model_id
+    publish(store, old, model_id)
+    add(store, western("a"))
+    done = folder(store, own_home).run()
+    assert done.folded == 0
+    assert "format" in done.problem
+
+
+def test_a_file_that_is_gone_is_written_again(
+    store: GraphStore, own_home: Path, model_id: str
+) -> None:
+    add(store, western("a"))
+    folder(store, own_home).run()
+    for path in (own_home / "models" / model_id / "folded").iterdir():
+        path.unlink()
+    recommender = Recommender(store, own_home / "models")
+    assert "a" not in shown(recommender, 2)  # the model answers without it
+    assert folder(store, own_home).run().folded == 1
+    assert "a" in shown(Recommender(store, own_home / "models"), 2)
+
+
+def test_two_processes_that_keep_the_catalogue_both_see_it(
+    store: GraphStore, own_home: Path, model_id: str
+) -> None:
+    workers = [Recommender(store, own_home / "models", resident=True) for _ in range(2)]
+    for worker in workers:
+        worker.warm_up()
+        assert "a" not in shown(worker, 2)
+    add(store, western("a"))
+    folder(store, own_home).run()
+    for worker in workers:
+        deadline = time.monotonic() + 10
+        while "a" not in shown(worker, 2):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_the_command_folds_and_reports(
+    store: GraphStore, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    plant(store)
+    fit(store, settings.home)
+    add(store, western("a"))
+    monkeypatch.setenv("KGREC_HOME", str(settings.home))
+    with pytest.raises(SystemExit) as ended:
+        main(["fold", "--no-extract", "--json"])
+    assert not ended.value.code
+    assert json.loads(capsys.readouterr().out)["folded"] == 1
+    with pytest.raises(SystemExit):
+        main(["fold", "--no-extract"])
+    assert "0 items folded into" in " ".join(capsys.readouterr().out.split())
+
+
+def test_it_needs_no_torch_where_no_agent_reads_texts(
+    store: GraphStore, settings: Settings
+) -> None:
+    plant(store)
+    fit(store, settings.home)
+    add(store, western("a"))
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.modules['spacy'] = None;"
+        "from kgrec.cli import main; main(['fold', '--no-extract', '--json'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KGREC_HOME": str(settings.home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert json.loads(done.stdout)["folded"] == 1, done.stderr
