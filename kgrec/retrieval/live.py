@@ -22,8 +22,9 @@ from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, ModelError
 from kgrec.graph.store import GraphStore
 from kgrec.model.checkpoint import MappedFile
+from kgrec.model.folding.extension import folded_team
 from kgrec.model.folding.files import load_folded, newest_folded
-from kgrec.model.folding.overlay import FoldedItems, folded_team
+from kgrec.model.folding.overlay import FoldedItems
 from kgrec.model.histories import Histories
 from kgrec.model.record import ModelRecord, read_record
 from kgrec.model.storage import load_team, map_weights

@@ -8,8 +8,6 @@ graph, and last the name of the file to the model's node, by which every server 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,22 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kgrec.config import FrozenModel, parse_config
-from kgrec.data.dataset import Dataset, Facts, FloatArray, Interactions
+from kgrec.data.dataset import FloatArray
 from kgrec.data.selection import Selection
-from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import KGRecError, ModelError
-from kgrec.graph.pages import fact_pages, item_id_pages, pages_of_items, relation_types
+from kgrec.graph.pages import item_id_pages
 from kgrec.graph.store import CATALOGUE, GraphStore, Step
+from kgrec.model.folding.extension import folded_suggestions, folded_vectors
 from kgrec.model.folding.files import load_folded, load_folding, save_folded
 from kgrec.model.folding.inductive import Encode, Folding
-from kgrec.model.folding.overlay import FoldedItems, fold_items, folded_suggestions, folded_vectors
+from kgrec.model.folding.overlay import FoldedItems, fold_items
 from kgrec.model.storage import load_team
 from kgrec.model.team import Team
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import load_schema
+from kgrec.stages.new_items import chosen_of, marks_of, read_items
 
 if TYPE_CHECKING:
     from kgrec.text.pipeline import Extractor
@@ -312,81 +309,3 @@ _ENCODER = ("encoder", "device")
 _OLD = (
     "the live model is of a format before 5, which lacks what items are folded in by; train again"
 )
-
-
-def read_items(store: GraphStore, items: Sequence[str], selection: Selection) -> Dataset:
-    """Read texts and facts of some items, as `read_dataset` reads them for a training.
-
-    Facts that lead from an entity to an item, and links, are left out.
-    """
-    texts: dict[str, str] = {}
-    for page in pages_of_items(store, list(items), label=selection.label):
-        words = zip(page["titles"], page["descriptions"], strict=True)
-        texts.update(
-            zip(page["ids"], (". ".join(filter(None, pair)) for pair in words), strict=True)
-        )
-    ids = sorted(texts)
-    found: list[tuple[int, str, str, float]] = []
-    for page in fact_pages(store, ids, relation_types(store, selection.domain)):
-        columns = (page["heads"], page["relations"], page["tails"], page["confidences"])
-        found += zip(*columns, strict=True)
-    entities = Vocabulary(sorted({entity for _, _, entity, _ in found}))
-    relations = tuple(sorted({relation for _, relation, _, _ in found}))
-    code = {relation: n for n, relation in enumerate(relations)}
-    rows = sorted((item, code[r], entities.row(e), sure) for item, r, e, sure in found)
-    item, relation, entity, sure = zip(*rows, strict=True) if rows else ((), (), (), ())
-    names = {
-        row["entity_id"]: row["name"]
-        for row in store.read("recommend/entity_names", entities=list(entities.ids))
-    }
-    return Dataset(
-        Vocabulary(()),
-        Vocabulary(ids),
-        Interactions.empty(),
-        entities,
-        Facts(
-            np.array(item, dtype=np.int64),
-            np.array(relation, dtype=np.int64),
-            np.array(entity, dtype=np.int64),
-            np.array(sure, dtype=np.float32),
-            relations,
-        ),
-        tuple(texts[each] for each in ids),
-        tuple(names.get(each, "") for each in entities.ids),
-    )
-
-
-def marks_of(data: Dataset) -> list[str]:
-    """Return a hash of the text and the facts of each item, by which a change is found."""
-    facts, own = data.facts, [[] for _ in range(data.num_items)]  # type: ignore[var-annotated]
-    columns = facts.item, facts.relation, facts.entity, facts.confidence
-    for item, relation, entity, sure in zip(*(each.tolist() for each in columns), strict=True):
-        own[item].append((facts.relations[relation], data.entities.id(entity), round(sure, 6)))
-    return [
-        hashlib.sha256(json.dumps([text, sorted(known)]).encode()).hexdigest()[:16]
-        for text, known in zip(data.item_texts, own, strict=True)
-    ]
-
-
-def chosen_of(data: Dataset, ids: Sequence[str]) -> Dataset:
-    """Return some of the items, in the given order."""
-    rows = data.items.rows(ids)
-    place = np.full(data.num_items, -1, dtype=np.int64)
-    place[rows] = np.arange(len(rows))
-    facts = data.facts
-    kept = place[facts.item] >= 0
-    return Dataset(
-        data.users,
-        Vocabulary(ids),
-        data.interactions,
-        data.entities,
-        Facts(
-            place[facts.item[kept]],
-            facts.relation[kept],
-            facts.entity[kept],
-            facts.confidence[kept],
-            facts.relations,
-        ),
-        tuple(data.item_texts[row] for row in rows.tolist()),
-        data.entity_names,
-    )

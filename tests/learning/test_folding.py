@@ -21,9 +21,10 @@ from kgrec.learning.knowledge_features import knowledge_index
 from kgrec.learning.registry import build_agent
 from kgrec.learning.sentence_vectors import memoised
 from kgrec.learning.team_config import TeamConfig
+from kgrec.model.folding.extension import folded_team
 from kgrec.model.folding.files import load_folded, load_folding, save_folded
 from kgrec.model.folding.inductive import NewItems
-from kgrec.model.folding.overlay import FoldedItems, fold_items, folded_team
+from kgrec.model.folding.overlay import FoldedItems, fold_items
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.moments import Moments

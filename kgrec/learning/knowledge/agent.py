@@ -20,7 +20,7 @@ from kgrec.learning.link_prediction.network import HistoryNetwork, SentenceMap
 from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig
 from kgrec.learning.sentence_vectors import Directions, directions_of
 from kgrec.metrics.validation import Validation
-from kgrec.model.folding.formulas import AttentionFormula
+from kgrec.model.folding.attention import AttentionFormula
 from kgrec.model.folding.inductive import Inductive
 from kgrec.model.kernel import Kernel, Source
 

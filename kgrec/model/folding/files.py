@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from kgrec.errors import ModelError
 from kgrec.model.checkpoint import read_arrays, read_json
+from kgrec.model.folding.attention import AttentionFormula
 from kgrec.model.folding.formulas import (
-    AttentionFormula,
     ConvolutionFormula,
     SequenceFormula,
     TextFormula,
