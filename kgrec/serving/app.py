@@ -39,6 +39,7 @@ from kgrec.serving.security import LoopbackOnly, Role, SecurityHeaders, require
 from kgrec.serving.service import CurrentEngine, Loaded, Service
 from kgrec.serving.telemetry import RequestLog, Telemetry, note_route
 from kgrec.serving.telemetry import router as metrics
+from kgrec.serving.transfer import Transfer
 from kgrec.version import __version__
 
 router = APIRouter(tags=["health"])
@@ -186,6 +187,7 @@ def create_app(
     if not keys:
         app.add_middleware(LoopbackOnly)
     app.add_middleware(ExactPaths, paths=paths)
+    app.add_middleware(Transfer)
     app.add_middleware(RequestLog, telemetry=telemetry)
     app.add_middleware(SecurityHeaders)
     return app

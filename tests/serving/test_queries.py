@@ -9,6 +9,7 @@ import pytest
 from planted import TASTES, item_id, user_id
 
 from kgrec.errors import SchemaError
+from kgrec.graph.store import GraphStore
 from kgrec.schema import Statement, load_schema
 from kgrec.serving.queries import named_queries
 
@@ -105,3 +106,43 @@ def test_a_header_without_a_type_is_an_error() -> None:
     )
     with pytest.raises(SchemaError, match="no type and meaning"):
         _described(wrong)
+
+
+def test_what_is_hidden_is_in_no_recipe_and_in_no_stored_list(
+    api: httpx.Client, store: GraphStore
+) -> None:
+    [genre] = rows(api, "most_connected_entities", type="Genre", limit=1)
+    asked = {"entity_id": genre["entity_id"], "limit": 1000}
+
+    def shown() -> dict[str, set[str]]:
+        near = api.get(f"/v1/nodes/user/{user_id(1)}/neighbours?relation=RECOMMENDED").json()
+        return {
+            "entity": {row["item_id"] for row in rows(api, "items_of_entity", **asked)},
+            "suggested": {row["item_id"] for row in rows(api, "suggested_items", **of_item)},
+            "together": {row["item_id"] for row in rows(api, "co_consumed_items", **of_item)},
+            "stored": {one["node"]["id"] for one in near["items"]},
+        }
+
+    of_item = {"item_id": item_id(1), "limit": 1000}
+    first = rows(api, "suggested_items", **of_item)[0]["item_id"]
+    rated = rows(api, "co_consumed_items", **of_item)[0]["item_id"]
+    known = rows(api, "items_of_entity", **asked)[0]["item_id"]
+    hidden = {first, rated, known}
+    store.query(
+        "MATCH (u:User {user_id: $user}) UNWIND $items AS id MATCH (i:Item {item_id: id}) "
+        "CREATE (u)-[:RECOMMENDED {rank: 1, score: 1.0, model_id: 'serving'}]->(i)",
+        {"user": user_id(1), "items": sorted(hidden)},
+        writing=True,
+    )
+    before = shown()
+    assert all(before[name] & hidden for name in before), before
+    past = "2020-01-01T00:00:00Z"
+    for item in hidden:  # `available = false` would take the stored ones out by itself
+        assert api.patch(f"/v1/items/{item}", json={"expires_at": past}).status_code == 200
+    try:
+        after = shown()
+        assert not any(after[name] & hidden for name in after)
+        assert all(before[name] - hidden == after[name] for name in after)
+    finally:
+        for item in hidden:
+            api.patch(f"/v1/items/{item}", json={"expires_at": None})

@@ -1,4 +1,5 @@
-// What a node is tied to, in the order of relation type, id and mark.
+// What a node is tied to, in the order of relation type, id and mark; what was recommended or is
+// suggested and is not available now is left out.
 // $id: string; key of the node
 // $relations: list of strings; types of relation that are followed
 // $after_relation: string; relation of the last entry of the page before, '' at first
@@ -10,6 +11,10 @@
 // returns: relation, outgoing, kind, id, name, labels, confidence, source, evidence, mark
 MATCH (a:__HEAD__ {__HEAD_KEY__: $id})-[r]-(b)
 WHERE type(r) IN $relations
+  AND (NOT type(r) IN ['RECOMMENDED', 'SUGGESTS']
+       OR (coalesce(b.available, true)
+           AND coalesce(b.available_from <= datetime(), true)
+           AND coalesce(b.expires_at > datetime(), true)))
 WITH a, r, b, type(r) AS relation,
      CASE WHEN b.item_id IS NOT NULL THEN 'item'
           WHEN b.entity_id IS NOT NULL THEN 'entity' ELSE 'user' END AS kind,
