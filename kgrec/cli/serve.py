@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 import threading
 import webbrowser
 from enum import StrEnum
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from kgrec.config import Settings
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder in which workers count together."""
 
 
 class LogFormat(StrEnum):
@@ -58,6 +65,10 @@ def serve(
     """
     for name in _THREADS:  # requests are what runs side by side, not the parts of one of them
         os.environ.setdefault(name, "1")
+    if workers > 1 and _SHARED not in os.environ:  # read when prometheus_client is imported
+        folder = tempfile.mkdtemp(prefix="kgrec-metrics-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ[_SHARED] = folder
     from kgrec.config import load_settings
 
     settings = load_settings()

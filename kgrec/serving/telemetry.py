@@ -1,25 +1,37 @@
 """What Prometheus reads at `/metrics`, and one line of the log for each request.
 
 Latencies are histograms by route template, and by statement of the graph, so that no id becomes a
-label. A request has an id, that of `X-Request-ID` where the caller sends one, which its answer
-and its line in the log carry.
+label. Several workers count together where PROMETHEUS_MULTIPROC_DIR names a folder before they are
+started, as `kgrec serve --workers` does. A request has an id, that of `X-Request-ID` where the
+caller sends one, which its answer and its line in the log carry.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
+import psutil
 from fastapi import APIRouter, Depends, Request
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.datastructures import Headers, MutableHeaders
@@ -34,6 +46,8 @@ from kgrec.serving.service import Service
 from kgrec.version import __version__
 
 logger = logging.getLogger("kgrec.serving.requests")
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which prometheus_client shares the counts of several processes in a folder."""
 
 _TRACE = "kgrec.trace"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -75,12 +89,21 @@ class Telemetry:
             registry=self.registry,
         )
         self.under_way = Gauge(
-            "kgrec_http_requests_under_way", "Requests under way.", registry=self.registry
+            "kgrec_http_requests_under_way",
+            "Requests under way.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
         self.lists = Counter(
             "kgrec_lists",
             "Lists of recommendations, by why no history was scored (`none` where one was).",
             ("fallback",),
+            registry=self.registry,
+        )
+        self.items = Counter(
+            "kgrec_recommended_items",
+            "Items in lists of recommendations, by whether they came after the training.",
+            ("new",),
             registry=self.registry,
         )
         self.statements = Histogram(
@@ -90,12 +113,43 @@ class Telemetry:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.registry.register(_LiveModel(service))
+        self._live = _LiveModel(service)
+        self._trained: tuple[str, frozenset[str]] = ("", frozenset())
 
     def count_list(self, found: RecommendationList) -> RecommendationList:
-        """Count a list and return it."""
+        """Count a list and its items, and return it."""
         self.lists.labels(found.fallback or "none").inc()
+        known = self._trained_items(found.model_id)
+        new = sum(item.item_id not in known for item in found.items) if known else 0
+        self.items.labels("true").inc(new)
+        self.items.labels("false").inc(len(found.items) - new)
         return found
+
+    def exposition(self) -> bytes:
+        """Return all metrics in the text format of Prometheus, those of other workers included."""
+        folder = os.environ.get(MULTIPROCESS)
+        registry = CollectorRegistry()
+        if folder is None:
+            registry.register(self.registry)
+        else:
+            for path in Path(folder).glob("gauge_live*.db"):
+                pid = path.stem.rpartition("_")[2]
+                if pid.isdigit() and not psutil.pid_exists(int(pid)):
+                    multiprocess.mark_process_dead(int(pid), folder)  # type: ignore[no-untyped-call]
+            multiprocess.MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+        registry.register(self._live)
+        return generate_latest(registry)
+
+    def _trained_items(self, model_id: str) -> frozenset[str]:
+        """Return the items that a model was trained on; none where it is gone."""
+        known, items = self._trained
+        if known != model_id:
+            items = frozenset()
+            with suppress(KGRecError), self._service.lease() as engine:
+                live = engine.recommender.live.get(model_id)
+                items = frozenset(live.team.items.ids[: live.record.items])  # folded in ones follow
+            self._trained = (model_id, items)
+        return items
 
     def observe(self, store: GraphStore) -> None:
         """Have every read of a store counted as a step of the answers."""
@@ -222,7 +276,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/metrics", dependencies=[Depends(require(Role.READ))])
 def metrics(telemetry: CurrentTelemetry) -> Response:
     """Return the metrics in the text format of Prometheus."""
-    return Response(generate_latest(telemetry.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(telemetry.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 class JsonLines(logging.Formatter):

@@ -138,6 +138,10 @@ def test_several_workers_answer_and_one_that_is_killed_comes_back(team: Team, ho
                 assert any(m.path.endswith("model.safetensors") for m in worker.memory_maps())
                 full = worker.memory_full_info()
                 assert full.uss < full.rss / 2
+        before = _answered(found[0])
+        for _ in range(20):  # each over a connection of its own, so that either may answer
+            assert httpx.get(f"{found[0]}/v1/queries", timeout=60).status_code == 200
+        assert {_answered(found[0]) for _ in range(6)} == {before + 20}
         workers[0].kill()
         workers[0].wait(30)
         deadline = time.monotonic() + 60
@@ -151,6 +155,13 @@ def test_several_workers_answer_and_one_that_is_killed_comes_back(team: Team, ho
         process.wait(60)
         assert not _workers(process.pid)
         assert "Traceback" not in process.stderr.read()
+
+
+def _answered(url: str) -> float:
+    """Return how often the list of queries was answered, by whichever worker reports it."""
+    text = httpx.get(f"{url}/metrics", timeout=60).text
+    found = re.findall(r'^kgrec_http_requests_total\{.*route="/v1/queries".*\} (\S+)$', text, re.M)
+    return sum(map(float, found))
 
 
 def _workers(parent: int) -> list[psutil.Process]:

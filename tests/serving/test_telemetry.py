@@ -62,6 +62,26 @@ def test_no_id_becomes_a_label(api: httpx.Client) -> None:
     assert 'route="other"' in text
 
 
+def test_items_that_came_after_the_training_are_counted(api: httpx.Client) -> None:
+    def counts() -> tuple[float, float]:
+        known, new = (value(api, "kgrec_recommended_items_total", new=n) for n in ("false", "true"))
+        return known, new
+
+    known, new = counts()
+    api.get(f"/v1/users/{user_id(1)}/recommendations?k=7")
+    assert counts() == (known + 7, new)
+    fresh = {"item_id": "fresh-film", "title": "Fresh Film"}
+    assert api.post("/v1/items?domain=movies", json=fresh).status_code == 200
+    for user in range(2, 40):
+        body = {"user_id": f"early-{user}", "item_id": "fresh-film", "kind": "like"}
+        assert api.post("/v1/feedback", json=body).status_code == 201
+    shown = api.get("/v1/users/nobody-yet/recommendations?k=5").json()
+    assert shown["fallback"] == "unknown_user"
+    assert "fresh-film" in {item["item_id"] for item in shown["items"]}
+    assert counts() == (known + 7 + 4, new + 1)
+    assert api.delete("/v1/items/fresh-film").status_code == 204
+
+
 def test_steps_lists_and_the_model_are_reported(api: httpx.Client, team: Team) -> None:
     none = value(api, "kgrec_lists_total", fallback="none")
     unknown = value(api, "kgrec_lists_total", fallback="unknown_user")
