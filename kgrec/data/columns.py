@@ -199,6 +199,7 @@ def _properties(
     if source.kind in ("interactions", "relations"):
         return ()
     known = domain.item_properties if source.kind == "catalog" else {}
+    known = domain.entity_properties if source.kind == "entities" else known
     always = AVAILABILITY if source.kind == "catalog" else {}
     words = guesses.role_names(source, domain)
     named = {column: role for role, column in source.columns.items() if role not in words}

@@ -77,6 +77,12 @@ def user_pages(store: GraphStore) -> Iterator[Page]:
     return _node_pages(store, "export/user_page", {})
 
 
+def entity_properties() -> dict[str, str]:
+    """Return the properties that entities have by the known domains, with their types."""
+    domains = load_schema().domains.values()
+    return {name: kind for one in domains for name, kind in one.entity_properties.items()}
+
+
 def entity_pages(store: GraphStore) -> Iterator[Page]:
     """Yield entities: `ids`, `names`, `labels` and `values`, the map of all properties of each."""
     return _node_pages(store, "export/entity_page", {})

@@ -29,7 +29,8 @@ class Filter(FrozenModel):
         entities: ids of entities.
         through: relation types, one of which must lead from the item to the entity that
             `relations` lead from; empty where they lead from the item itself.
-        property: property of the item that must lie from `least` to `most`, or None.
+        property: property that must lie from `least` to `most`, or None: of the item, or of an
+            entity that `through` leads to.
     """
 
     text: str
@@ -68,16 +69,21 @@ def condition(
     first, dot, second = (part.strip() for part in key.partition("."))
     through: tuple[str, ...] = ()
     pairs = [pair for each in domains for pair in relations_of_key(each, first)]
+    kinds = {name: kind for each in domains for name, kind in each.entity_properties.items()}
     if dot and second.lower() != "name" and pairs:
         through = tuple(dict.fromkeys(name for name, _ in pairs))
         heads = {tail for _, tail in pairs}
         pairs = [pair for each in domains for pair in _onward(each, second, heads)]
+        if not pairs and second.lower() in kinds:
+            name, kind = second.lower(), kinds[second.lower()]
+            every = [_of_property(text, name, sign, value, kind, through) for value in values]
+            return every[0] if len(every) == 1 else Filter(text=text, rule="or", parts=tuple(every))
     relations = dict(pairs)
     if not relations or sign != "=":
         remedy = f"Known: {', '.join(_known(domains))}."
         if through and not relations:
             onward = sorted({word for each in domains for word in _columns_of(each, heads)})
-            remedy = f"After {first}. there is: {', '.join(['name', *onward])}."
+            remedy = f"After {first}. there is: {', '.join(['name', *onward, *sorted(kinds)])}."
         elif relations:
             remedy = f"Relations are compared with = and !=, such as {key}=NAME."
         raise ConfigError(f"there is nothing to filter by {key!r}", value=text, remedy=remedy)
@@ -116,11 +122,13 @@ def _columns_of(domain: Domain, heads: Iterable[str]) -> Iterator[str]:
             yield relation.columns[0] if relation.columns else name.lower()
 
 
-def _of_property(text: str, name: str, sign: Sign, value: str, kind: str) -> Filter:
+def _of_property(
+    text: str, name: str, sign: Sign, value: str, kind: str, through: tuple[str, ...] = ()
+) -> Filter:
     if kind not in ("integer", "float"):
         if sign != "=":
             raise ConfigError(f"{name!r} is no number", value=text, remedy=f"Write {name}=VALUE.")
-        return Filter(text=text, property=name, least=value, most=value)
+        return Filter(text=text, through=through, property=name, least=value, most=value)
     low, dots, high = value.partition("..") if sign == "=" else (value, "", value)
     if sign in (">=", ">"):
         high = ""
@@ -135,7 +143,7 @@ def _of_property(text: str, name: str, sign: Sign, value: str, kind: str) -> Fil
         most = math.nextafter(most, -math.inf)
     if kind == "integer":  # what no integer lies between makes no difference
         least, most = math.ceil(least), math.floor(most)
-    return Filter(text=text, property=name, least=least, most=most)
+    return Filter(text=text, through=through, property=name, least=least, most=most)
 
 
 def _number(value: str, absent: float, text: str) -> float:

@@ -50,8 +50,9 @@ def parse_filter(text: str, domain: str | None = None) -> Filter:
     `KEY=NAME` selects an entity by a column name (`genre`), a relation type (`DIRECTED_BY`) or
     an entity type (`person`), `KEY.KEY=NAME` one that such an entity leads to
     (`directed_by.country`); `NAME|NAME` selects either. `KEY=VALUE`, `KEY=LEAST..MOST`,
-    `KEY>=LEAST` and `KEY<=MOST`, `>` and `<` select by a property of the item (`year`), `!=` all
-    other items. Conditions are combined by `and`, `or`, `not` and parentheses.
+    `KEY>=LEAST` and `KEY<=MOST`, `>` and `<` select by a property of the item (`year`) or of an
+    entity (`directed_by.birth_year`), `!=` all other items. Conditions are combined by
+    `and`, `or`, `not` and parentheses.
 
     Args:
         domain: name of the domain whose words are meant; None stands for all of them.
@@ -84,7 +85,8 @@ def passing_of(snapshot: Snapshot, filters: Sequence[Filter]) -> NDArray[np.bool
 
     def items(one: Filter) -> NDArray[np.bool_]:
         if one.property is not None:
-            return snapshot.items_with_value(one.property, one.least, one.most)
+            bounds = one.property, one.least, one.most
+            return snapshot.items_with_value(*bounds, through=one.through)
         return snapshot.items_with_entity(one.relations, one.entities, one.through)
 
     passed = [_combined(each, items, np.logical_not) for each in filters]
@@ -134,7 +136,11 @@ class _OfGraph:
         read = self.store.read
         if one.property is not None:
             slots, bounds = {"property": one.property}, {"least": one.least, "most": one.most}
-            rows = read("recommend/items_with_value", slots, **bounds)
+            if one.through:
+                through = list(one.through)
+                rows = read("recommend/items_with_entity_value", slots, through=through, **bounds)
+            else:
+                rows = read("recommend/items_with_value", slots, **bounds)
         elif one.through:
             rows = read(
                 "recommend/items_with_distant_entity",

@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrec.data.dataset import IntArray
-from kgrec.graph.pages import entity_pages, fact_pages, item_pages, item_properties, type_of
+from kgrec.graph.pages import (
+    entity_pages,
+    entity_properties,
+    fact_pages,
+    item_pages,
+    item_properties,
+    type_of,
+)
 from kgrec.graph.pages import relation_types as read_relation_types
 from kgrec.graph.store import CATALOGUE, GraphStore
 from kgrec.retrieval.availability import NONE, Restrictions, read_restrictions
@@ -94,6 +101,7 @@ class Snapshot:
         values: of the domains' item properties, by name: float64 [I] with NaN where there is none,
             or a list of strings and None.
         restrictions: items that are not shown at all times.
+        entity_values: of the domains' entity properties, as `values`.
     """
 
     revision: int
@@ -102,6 +110,9 @@ class Snapshot:
     words: Sequence[str]
     values: Mapping[str, NDArray[np.float64] | list[str | None]]
     restrictions: Restrictions = NONE
+    entity_values: Mapping[str, NDArray[np.float64] | list[str | None]] = field(
+        default_factory=dict
+    )
     _edges: dict[tuple[Place, NodeKind], list[Edge]] = field(default_factory=dict)
 
     def titles(self, ids: Iterable[str]) -> dict[str, str]:
@@ -191,15 +202,22 @@ class Snapshot:
         return found
 
     def items_with_value(
-        self, name: str, least: float | str | None, most: float | str | None
+        self,
+        name: str,
+        least: float | str | None,
+        most: float | str | None,
+        *,
+        through: Sequence[str] = (),
     ) -> NDArray[np.bool_]:
-        """Return which items have a property from one value to another, bool [I]."""
-        column = self.values[name]
-        if isinstance(column, np.ndarray):
-            low, high = float(least or 0.0), float(most or 0.0)
-            return np.asarray((column >= low) & (column <= high))
-        low_text, high_text = str(least), str(most)
-        return np.array([each is not None and low_text <= each <= high_text for each in column])
+        """Return which items have a property from one value to another, bool [I].
+
+        Args:
+            through: relations to the entities that the property is of; none where it is the item's.
+        """
+        if through:
+            rows = np.flatnonzero(_between(self.entity_values[name], least, most))
+            return self._leading_to("item", rows.astype(np.int64), through)
+        return _between(self.values[name], least, most)
 
     def _read(self, ties: Ties, row: int, other: NodeKind) -> list[Edge]:
         run, ids = slice(ties.start[row], ties.start[row + 1]), self.nodes[other].ids
@@ -210,6 +228,20 @@ class Snapshot:
             Edge((other, ids[to]), outgoing, words[relation], sure, words[source], words[evidence])
             for to, outgoing, relation, sure, source, evidence in rows
         ]
+
+
+def _between(
+    column: NDArray[np.float64] | list[str | None],
+    least: float | str | None,
+    most: float | str | None,
+) -> NDArray[np.bool_]:
+    """Return which values of a column lie from one value to another, bool [N]."""
+    if isinstance(column, np.ndarray):
+        low, high = float(least or 0.0), float(most or 0.0)
+        return np.asarray((column >= low) & (column <= high))
+    low_text, high_text = str(least), str(most)
+    found = [each is not None and low_text <= each <= high_text for each in column]
+    return np.array(found, dtype=np.bool_)
 
 
 def read_revision(store: GraphStore) -> int:
@@ -233,14 +265,18 @@ def read_snapshot(store: GraphStore) -> Snapshot:
             page["ids"], page["titles"], [type_of(all_, labels.item) for all_ in page["labels"]]
         )
         values += page["values"]
+    kinds = entity_properties()
+    of_entities: list[Sequence[Any]] = []
     for page in entity_pages(store):
+        of_entities += [[known.get(name) for name in kinds] for known in page["values"]]
         types = [type_of(all_, labels.entity) for all_ in page["labels"]]
         entities.add(page["ids"], page["names"], types)
     nodes: dict[NodeKind, Nodes] = {"item": items, "entity": entities}
     words = _Words()
     ties = _read_ties(store, nodes, words)
     columns, restrictions = _columns(names, values), read_restrictions(store)
-    return Snapshot(revision, nodes, ties, words.known, columns, restrictions)
+    known = _columns(list(kinds), of_entities, kinds)
+    return Snapshot(revision, nodes, ties, words.known, columns, restrictions, known)
 
 
 class _Words:
@@ -314,12 +350,12 @@ def _ties(size: int, pages: Sequence[Mapping[str, NDArray[Any]]]) -> Ties:
 
 
 def _columns(
-    names: Sequence[str], values: Sequence[Sequence[Any]]
+    names: Sequence[str], values: Sequence[Sequence[Any]], types: Mapping[str, str] | None = None
 ) -> dict[str, NDArray[np.float64] | list[str | None]]:
-    """Turn the values of each item, [I, P], into columns by property."""
-    kinds: dict[str, str] = {}
+    """Turn the values of each item, or of each entity by `types`, [N, P], into columns."""
+    kinds: dict[str, str] = dict(types or {})
     for domain in load_schema().domains.values():
-        kinds |= domain.item_properties
+        kinds |= domain.item_properties if types is None else {}
     columns: dict[str, NDArray[np.float64] | list[str | None]] = {}
     for place, name in enumerate(names):
         column = [row[place] for row in values]

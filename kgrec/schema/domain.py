@@ -191,6 +191,7 @@ class Domain(FrozenModel):
     item_label: str
     item_word: str = "item"
     item_properties: dict[str, PropertyType] = Field(default_factory=dict)
+    entity_properties: dict[str, PropertyType] = Field(default_factory=dict)
     entity_types: dict[str, str]
     relations: dict[str, Relation]
     reading: Reading = Field(default_factory=Reading)
@@ -239,11 +240,12 @@ def load_domain(path: Path, core: Core) -> Domain:
             raise SchemaError(f"{path}: not a usable name", value=name)
         if name in reserved:
             raise SchemaError(f"{path}: the name is reserved by kgrec", value=name)
-    for name in domain.item_properties:
-        if not IDENTIFIER.fullmatch(name):
-            raise SchemaError(f"{path}: not a usable name of a property", value=name)
-        if name in core.properties[core.labels.item]:
-            raise SchemaError(f"{path}: the property is one that every item has", value=name)
+    for label, known in (("item", domain.item_properties), ("entity", domain.entity_properties)):
+        for name in known:
+            if not IDENTIFIER.fullmatch(name):
+                raise SchemaError(f"{path}: not a usable name of a property", value=name)
+            if name in core.properties[getattr(core.labels, label)]:
+                raise SchemaError(f"{path}: the property is one that every {label} has", value=name)
     for name, relation in domain.relations.items():
         _check_relation(name, relation, domain, core, path)
     _check_reading(domain, path)

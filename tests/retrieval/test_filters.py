@@ -24,7 +24,8 @@ def shape(one: Filter) -> str:
     if one.rule is not None:
         return f"{one.rule}({', '.join(shape(part) for part in one.parts)})"
     if one.property is not None:
-        return f"{one.property}[{one.least:g},{one.most:g}]"
+        bounds = [f"{b:g}" if isinstance(b, float | int) else b for b in (one.least, one.most)]
+        return ".".join([*one.through, one.property]) + f"[{','.join(map(str, bounds))}]"
     return ".".join([*one.through, *one.relations]) + "=" + "|".join(one.entities)
 
 
@@ -42,6 +43,8 @@ def shape(one: Filter) -> str:
         ("year=1|3..4", "or(year[1,1], year[3,4])"),
         ("directed_by.country = France", "DIRECTED_BY.BORN_IN=Place:france"),
         ("director.name=Ann", "DIRECTED_BY=Person:ann"),
+        ("director.birth_year>=1960", "DIRECTED_BY.birth_year[1960,1e+15]"),
+        ("director.gender=f|m", "or(DIRECTED_BY.gender[f,f], DIRECTED_BY.gender[m,m])"),
         ("keyword=black and white", "HAS_KEYWORD=Keyword:black and white"),
         (
             "keyword=black and white or year=3",
@@ -145,6 +148,43 @@ def test_items_like_an_untrained_one_pass_the_filter(born: Planted) -> None:
     found = Recommender(born.store, born.models).similar("bare", 3, filters=["year=1984"])
     assert found.fallback == "untrained_item"
     assert [item.item_id for item in found.items] == [item_id(24), item_id(144)]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("directed_by.birth_year>=1950", {"Director 01", "Director 10"}),
+        ("director.birth_year=1940..1949|1960", {"Director 00", "Director 10"}),
+        ("director.gender=f", {"Director 01"}),
+        ("director.gender=f and director.birth_year<1940", set()),
+        ("DIRECTED_BY.gender!=f", None),
+    ],
+)
+def test_properties_of_entities_after_a_hop(
+    born: Planted, text: str, wanted: set[str] | None
+) -> None:
+    known = {"Director 00": (1941, "m"), "Director 01": (1950, "f"), "Director 10": (1960, "m")}
+    rows = [
+        {"id": entity_id("Person", name), "born": year, "gender": gender}
+        for name, (year, gender) in known.items()
+    ]
+    born.store.query(
+        "UNWIND $rows AS row MATCH (e:Entity {entity_id: row.id}) "
+        "SET e.birth_year = row.born, e.gender = row.gender",
+        {"rows": rows},
+        writing=True,
+    )
+    facts, snapshot = Facts.read(born.store), read_snapshot(born.store)
+    ids = np.array(snapshot.nodes["item"].ids)
+    if wanted is None:
+        expected = set(ids.tolist()) - facts.one["director", "Director 01"]
+    else:
+        expected = {i for name in wanted for i in facts.one["director", name]}
+    filters = [parse_filter(text, "movies")]
+    mask = passing_of(snapshot, filters)
+    assert mask is not None
+    assert set(ids[mask].tolist()) == expected
+    assert set(passing(born.store, filters) or ()) == expected
 
 
 def test_a_filter_before_an_expression_is_still_all_of_them(born: Planted) -> None:
