@@ -131,9 +131,11 @@ def pack_rows(rows: sp.csr_matrix, precision: Precision) -> PackedMatrix:
     if precision == "float16":
         codes = _halved(rows.data)
         return PackedMatrix.load(codes, None, rows.indices, rows.indptr, rows.shape)
-    sizes = sp.csr_matrix((np.abs(rows.data), rows.indices, rows.indptr), shape=rows.shape)
-    scale = _scale(np.asarray(sizes.max(axis=1).toarray(), dtype=np.float32).ravel())
     owner = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+    # Not by a method of the matrix: its maximum sorts the positions in place, the weights not.
+    largest = np.zeros(rows.shape[0], dtype=np.float32)
+    np.maximum.at(largest, owner, np.abs(rows.data))
+    scale = _scale(largest)
     code = np.rint(rows.data / scale[owner]).astype(np.int8)
     kept = code != 0
     counts = np.bincount(owner[kept], minlength=rows.shape[0])
