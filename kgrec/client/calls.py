@@ -155,9 +155,11 @@ def explain_for(
     return Call("POST", "/v1/explanations", Explanation, body=body)
 
 
-def similar(item_id: str, *, k: int = 10, filters: Sequence[str] = ()) -> Call[RecommendationList]:
-    """Return the items that somebody who likes an item tends to like."""
-    query = {"k": k, "filter": tuple(filters)}
+def similar(
+    item_id: str, *, k: int = 10, filters: Sequence[str] = (), cursor: str | None = None
+) -> Call[RecommendationList]:
+    """Return the items that somebody who likes an item tends to like; `cursor` as `recommend`."""
+    query = {"k": k, "filter": tuple(filters), "cursor": cursor}
     path = {"item_id": item_id}
     return Call("GET", "/v1/items/{item_id}/similar", RecommendationList, path, query)
 

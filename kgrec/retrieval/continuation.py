@@ -51,3 +51,20 @@ def page_token(cursor: str, user_id: str | None) -> RequestId:
             remedy="Give `cursor` of the page before, for the same user or history.",
         )
     return token
+
+
+def similar_token(cursor: str, item_id: str) -> RequestId:
+    """Read the cursor of a list of items like one.
+
+    Raises:
+        ConfigError: it is broken, or of another list.
+    """
+    token = RequestId.decode(cursor)
+    history = History(seen=(Event(item_id, ""),))
+    if (token.purpose, token.history) != ("similar", history.fingerprint):
+        raise ConfigError(
+            "the cursor is of another list",
+            value=item_id,
+            remedy="Give `cursor` of the page before, for the same item.",
+        )
+    return token

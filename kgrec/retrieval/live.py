@@ -29,6 +29,7 @@ from kgrec.model.histories import Histories
 from kgrec.model.record import ModelRecord, read_record
 from kgrec.model.storage import load_team, map_weights
 from kgrec.model.team import Team
+from kgrec.retrieval.request_id import RequestId
 from kgrec.schema import meanings_of
 
 logger = logging.getLogger("kgrec.retrieval")
@@ -184,6 +185,11 @@ class LiveModels:
         """Begin with a model that has been loaded before."""
         with self._lock:
             self._current = live
+
+    def of(self, token: RequestId | None, live: LiveModel) -> LiveModel:
+        """Return the model that made the page of a token; the live one for a first page."""
+        same = token is None or token.model_id == live.model_id
+        return live if same or token is None else self.get(token.model_id)
 
     def get(self, model_id: str) -> LiveModel:
         """Return a model that is live or lies in the folder of models; see `current`.

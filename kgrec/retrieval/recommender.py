@@ -16,7 +16,7 @@ from kgrec.graph.store import GraphStore
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.candidates import CandidateConfig, Retrieval, in_memory
 from kgrec.retrieval.context import Context
-from kgrec.retrieval.continuation import history_then, page_token
+from kgrec.retrieval.continuation import history_then, page_token, similar_token
 from kgrec.retrieval.declared import NOTHING, Declared, declared_reasons, read_declared
 from kgrec.retrieval.fallbacks import popular, related
 from kgrec.retrieval.history import (
@@ -211,10 +211,7 @@ class Recommender:
         knobs = Knobs.restored(token)
 
         def answer(state: GraphState) -> RecommendationList:
-            live = state.live
-            if live.model_id != token.model_id:
-                live = self.live.get(token.model_id)
-            done = state.interactions
+            live, done = self.live.of(token, state.live), state.interactions
             if user_id is None:
                 done = self.events(given, token.query_time, state.snapshot)
             then, _ = history_then(done or (), token, live.team.items, live.selection)
@@ -237,19 +234,22 @@ class Recommender:
 
         return self._timed(answer, NOBODY if user_id is None else user_id)
 
-    def similar(self, item_id: str, k: int = 10, *, filters: Filters = ()) -> RecommendationList:
+    def similar(
+        self, item_id: str, k: int = 10, *, filters: Filters = (), cursor: str | None = None
+    ) -> RecommendationList:
         """Return the items that an item contributes to most, whatever their popularity.
 
         One that came after the training is compared by the entities that it shares, and
-        `fallback` is set then.
+        `fallback` is set then. With the `cursor` of a page the next one is as that page was.
 
-        Raises:
-            NotFoundError: the graph has no such item.
+        Raises NotFoundError where the graph has no such item, and what `next_page` raises.
         """
-        knobs, query_time = Knobs.of(k, filters), current_time()
+        token = None if cursor is None else similar_token(cursor, item_id)
+        knobs = Knobs.of(k, filters) if token is None else Knobs.restored(token)
+        query_time = current_time() if token is None else token.query_time
 
         def answer(state: GraphState) -> RecommendationList:
-            live, snapshot = state.live, state.snapshot
+            live, snapshot = self.live.of(token, state.live), state.snapshot
             events = self.events(Visitor(history=(item_id,)), query_time, snapshot)
             if not events:
                 raise NotFoundError("there is no such item", value=item_id)

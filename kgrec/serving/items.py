@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from kgrec.retrieval.records import RecommendationList
 from kgrec.serving import catalogue, writing
 from kgrec.serving.config import MAX_PAGE
-from kgrec.serving.parameters import Cursor, Filters, ItemId, K
+from kgrec.serving.parameters import Cursor, Filters, ItemId, K, PageCursor
 from kgrec.serving.schemas import Item, ItemSummary, ItemsWritten, Page
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
@@ -95,10 +95,17 @@ def put_items(
 
 @router.get("/{item_id:id}/similar", dependencies=_reads)
 def get_similar(
-    engine: CurrentEngine, item_id: ItemId, k: K = 10, filters: Filters = ()
+    engine: CurrentEngine,
+    item_id: ItemId,
+    k: K = 10,
+    filters: Filters = (),
+    cursor: PageCursor = None,
 ) -> RecommendationList:
-    """Return the items that somebody who likes this one tends to like."""
-    return engine.recommender.similar(item_id, k, filters=filters)
+    """Return the items that somebody who likes this one tends to like.
+
+    With the `cursor` of a list the answer is its next page.
+    """
+    return engine.recommender.similar(item_id, k, filters=filters, cursor=cursor)
 
 
 @router.get("/{item_id:id}", dependencies=_reads)

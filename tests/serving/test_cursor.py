@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import json
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from planted import item_id, user_id
+from servers import get
 
 from kgrec.serving.parameters import decode, encode
 from kgrec.serving.problems import InvalidRequestError
@@ -45,3 +48,21 @@ def test_what_no_database_holds_is_no_position(part: str | int) -> None:
 def test_lists_within_lists_are_no_position() -> None:
     with pytest.raises(InvalidRequestError):
         decode(base64.b64encode(b"[" * 200_000).decode(), [0])
+
+
+def test_similar_items_have_pages_that_repeat_nothing(api: httpx.Client) -> None:
+    path = f"/v1/items/{item_id(8)}/similar"
+    whole = get(api, path, k=30, filter="year>=1965")["items"]
+    paged, cursor = [], None
+    for _ in range(3):
+        more = {"cursor": cursor} if cursor else {"k": 10, "filter": "year>=1965"}
+        page = get(api, path, **more)
+        paged += page["items"]
+        cursor = page["cursor"]
+    names = ("item_id", "score", "rank")
+    assert [[i[n] for n in names] for i in paged] == [[i[n] for n in names] for i in whole]
+    refused = get(api, f"/v1/items/{item_id(9)}/similar", 400, cursor=cursor)
+    assert "another list" in refused["what"]
+    get(api, path, 400, cursor="nonsense")
+    of_user = get(api, f"/v1/users/{user_id(1)}/recommendations", k=2)["cursor"]
+    get(api, path, 400, cursor=of_user)
