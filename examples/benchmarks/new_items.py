@@ -17,27 +17,45 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kgrec.client import Client
 from kgrec.config import load_settings
 from kgrec.data.atomic import SplitDataset
 from kgrec.data.dataset import Dataset
 from kgrec.data.protocols import ProtocolConfig
+from kgrec.data.records import TABLE
 from kgrec.data.selection import Selection
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.evaluation.held_out import DataConfig, read_split
 from kgrec.evaluation.measure import HeldOutQueries, measure
 from kgrec.graph import open_graph
+from kgrec.graph.pages import (
+    entity_pages,
+    fact_pages,
+    item_id_pages,
+    pages_of_items,
+    relation_types,
+    user_pages,
+)
 from kgrec.graph.store import GraphStore
 from kgrec.graph.training_data import read_dataset
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.team_config import TeamConfig, encoder_of
-from kgrec.model.storage import save_model
+from kgrec.model.storage import load_team, save_model
+from kgrec.stages.publish import publish
 
 K = 10
 COLUMNS = {
@@ -129,6 +147,158 @@ def prepare(out: Path, agents: tuple[str, ...], seed: int) -> None:
     print(json.dumps({"offline": offline}), flush=True)
 
 
+def rows_of(store: GraphStore, items: list[str]) -> list[dict[str, Any]]:
+    """Return items as a shop would post them: title, text, and what tables state of them."""
+    rows: dict[str, dict[str, Any]] = {}
+    for page in pages_of_items(store, items, properties=["year"]):
+        columns = (page["ids"], page["titles"], page["descriptions"], page["values"])
+        for each, title, text, (year,) in zip(*columns, strict=True):
+            rows[each] = {"item_id": each, "title": title, "description": text, "year": year}
+    ids, types = list(rows), relation_types(store)
+    names = {entity: name for page in entity_pages(store)
+             for entity, name in zip(page["ids"], page["names"], strict=True)}  # fmt: skip
+    for page in fact_pages(store, ids, types):
+        columns = (page["heads"], page["relations"], page["tails"], page["extractors"])
+        for row, relation, tail, extractor in zip(*columns, strict=True):
+            if extractor == TABLE and relation in COLUMNS:
+                rows[ids[row]].setdefault(COLUMNS[relation], []).append(names[tail])
+    return [rows[each] for each in items]
+
+
+def hold_back(out: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
+    """Take the held-out items out of the graph and publish the team that does not know them.
+
+    Returns:
+        the items as they are posted.
+    """
+    settings = load_settings()
+    posted = out / "posted.json"
+    with open_graph(settings) as store:
+        if posted.exists():
+            rows: list[dict[str, Any]] = json.loads(posted.read_text())
+        else:
+            rows = rows_of(store, about["cold"])
+            posted.write_text(json.dumps(rows))
+        for each in about["cold"]:
+            store.write("serving/delete_item", item_id=each)
+        kept = {item for _, item in about["kept"]}
+        gone = [i for page in item_id_pages(store) for i in page["ids"] if i not in kept]
+        for first in range(0, len(gone), 100):
+            store.query(
+                "UNWIND $items AS id MATCH (:User)-[x:INTERACTED]->(:Item {item_id: id}) DELETE x",
+                {"items": gone[first : first + 100]},
+                writing=True,
+            )
+        for user in [user for page in user_pages(store) for user in page["ids"]]:
+            store.query(
+                "MATCH (:User {user_id: $user})-[x:INTERACTED]->(:Item) WHERE x.value < 3 DELETE x",
+                {"user": user},
+                writing=True,
+            )
+        [trained] = (out / "models").iterdir()
+        target = settings.home / "models" / trained.name
+        if not target.exists():
+            shutil.copytree(trained, target)
+        publish(store, load_team(target), trained.name)
+    return rows
+
+
+@contextmanager
+def server(workers: int = 1) -> Iterator[str]:
+    """Run `kgrec serve` on a free port; yields its address."""
+    command = [sys.executable, "-m", "kgrec", "serve", "--port", "0", "--workers", str(workers)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = re.search(r"http://[\d.]+:\d+", process.stdout.readline())
+        assert found is not None
+        try:
+            yield found[0]
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def known(client: Client, item_id: str) -> bool:
+    """Tell whether the live model speaks of an item."""
+    return client.similar(item_id, k=1).fallback is None
+
+
+def measure_posted(out: Path) -> None:
+    """Post the held-out items, and measure the lists of the users who liked them."""
+    about = json.loads((out / "split.json").read_text())
+    rows = hold_back(out, about)
+    with server() as url, Client(url, timeout=60) as client:
+        time.sleep(30)  # until the process beside the server has loaded what reads texts
+        begun = time.perf_counter()
+        for first in range(0, len(rows), 100):
+            client.put_items(rows[first : first + 100])
+        posted = time.perf_counter() - begun
+        while not all(known(client, rows[n]["item_id"]) for n in (0, len(rows) // 2, -1)):
+            time.sleep(0.5)
+        folded = time.perf_counter() - begun
+        recall, precision, ndcg = [], [], []
+        for user, wanted in about["wanted"].items():
+            ids = [item.item_id for item in client.recommend(user, k=K).items]
+            hits = np.array([each in wanted for each in ids] + [False] * (K - len(ids)))
+            gains = 1.0 / np.log2(np.arange(2, K + 2))
+            recall.append(hits.sum() / len(wanted))
+            precision.append(hits.mean())
+            ndcg.append((hits * gains).sum() / gains[: len(wanted)].sum())
+    found = {
+        "items": len(rows),
+        "users": len(recall),
+        "recall": float(np.mean(recall)),
+        "recall_error": float(np.std(recall) / np.sqrt(len(recall))),
+        "precision": float(np.mean(precision)),
+        "ndcg": float(np.mean(ndcg)),
+        "seconds_posted": posted,
+        "seconds_folded": folded,
+    }
+    print(json.dumps({"api": found}), flush=True)
+    if (out / "offline.json").exists():
+        print((out / "offline.json").read_text())
+
+
+TEXT = (
+    "A retired bank robber is drawn into one last heist by his former partner. A tense crime "
+    "thriller set in Los Angeles, directed by Michael Mann and starring Al Pacino."
+)
+
+
+def post_text(title: str, text: str, runs: int) -> None:
+    """Post items by their text alone, and time the first list with each."""
+    with open_graph(load_settings()) as store:
+        users = [user for page in user_pages(store) for user in page["ids"]][:200]
+    with server() as url, Client(url, timeout=60) as client:
+        time.sleep(30)
+        for number in range(runs):
+            name = f"text {time.time_ns()}"
+            begun = time.perf_counter()
+            client.put_items([{"item_id": name, "title": title, "description": text}])
+            acknowledged = time.perf_counter() - begun
+            while not known(client, name):
+                time.sleep(0.05)
+            spoken = time.perf_counter() - begun
+            places: dict[str, int] = {}
+            first = None
+            for user in users:
+                ids = [item.item_id for item in client.recommend(user, k=50).items]
+                if name in ids:
+                    places[user] = ids.index(name) + 1
+                    first = first or time.perf_counter() - begun
+            line = {
+                "run": number,
+                "seconds_acknowledged": acknowledged,
+                "seconds_known": spoken,
+                "seconds_first_list": first,
+                "users_with_it_in_50": len(places),
+                "best_place": min(places.values(), default=None),
+            }
+            print(json.dumps(line), flush=True)
+            client.delete_item(name)
+
+
 def main() -> None:
     """Read the options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -137,9 +307,19 @@ def main() -> None:
     one.add_argument("out", type=Path)
     one.add_argument("--agents", default="semantic,knowledge")
     one.add_argument("--seed", type=int, default=2024)
+    two = parts.add_parser("measure")
+    two.add_argument("out", type=Path)
+    three = parts.add_parser("text")
+    three.add_argument("--title", default="The Last Vault")
+    three.add_argument("--description", default=TEXT)
+    three.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
     if given.part == "prepare":
         prepare(given.out, tuple(given.agents.split(",")), given.seed)
+    elif given.part == "measure":
+        measure_posted(given.out)
+    else:
+        post_text(given.title, given.description, given.runs)
 
 
 if __name__ == "__main__":

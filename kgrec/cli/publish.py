@@ -118,8 +118,8 @@ def publish(
         out.print(f"{done.missing:,} items of the model are not in the graph.", markup=False)
     if done.untrained:
         out.print(
-            f"{done.untrained:,} items of the graph came after the training: train again to "
-            "recommend them.",
+            f"{done.untrained:,} items of the graph came after the training: kgrec fold, and "
+            "kgrec serve by itself, fold them in.",
             markup=False,
         )
 

@@ -86,8 +86,8 @@ def put_items(
 
     The names of the fields are recognised as the columns of a catalogue file are. What a row
     leaves out stays as it is, and the same rows twice change nothing. Rows and cells of no use are
-    set aside and counted. Texts are read by the next `kgrec extract`; an item that the live model
-    does not know (`untrained`) is recommended after the next training.
+    set aside and counted. An item that the live model does not know (`untrained`) is read, folded
+    into it and recommended within seconds, by the process that `kgrec serve` runs beside it.
     """
     rows = writing.rows_of(body, request.headers.get("content-type", ""))
     return writing.upsert(engine, rows, domain, source)

@@ -1,0 +1,104 @@
+"""New items beside a real server: recommended at once by every worker, and after a kill."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from planted import user_id
+from test_serve_command import COMMAND, _clean
+
+from kgrec.model.team import Team
+
+WAIT_S = 120.0  # of a machine that does much else; a quiet one needs a second
+
+
+@pytest.fixture(scope="module")
+def serving(team: Team, home: Path) -> Iterator[tuple[psutil.Process, str]]:
+    """Two workers and the process that folds; yields the parent and the address."""
+    environment = {**_clean(), "KGREC_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*COMMAND, "--port", "0", "--workers", "2"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+        assert found
+        yield psutil.Process(process.pid), found[0]
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def folding(parent: psutil.Process) -> psutil.Process | None:
+    own = [one for one in parent.children() if "--follow" in one.cmdline()]
+    return own[0] if own else None
+
+
+def eventually(condition: Any) -> float:
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < WAIT_S
+        time.sleep(0.1)
+    return time.monotonic() - begun
+
+
+def listed(url: str, item: str) -> bool:
+    """Tell whether ten requests in a row, over connections of their own, all have the item."""
+    query = {"k": 100}
+    path = f"{url}/v1/users/{user_id(2)}/recommendations"
+    lists = [httpx.get(path, params=query, timeout=60).json()["items"] for _ in range(10)]
+    return all(item in {one["item_id"] for one in found} for found in lists)
+
+
+def row(name: str) -> dict[str, Any]:
+    return {"item_id": name, "title": name, "genres": ["Western"], "director": "Director 20"}
+
+
+def test_both_workers_recommend_it_and_forget_it_again(
+    serving: tuple[psutil.Process, str],
+) -> None:
+    _, url = serving
+    answer = httpx.post(f"{url}/v1/items", json=row("fresh"), timeout=60)
+    assert answer.json()["untrained"] == 1
+    eventually(lambda: listed(url, "fresh"))
+    assert not httpx.get(f"{url}/v1/items/fresh/similar", timeout=60).json()["fallback"]
+    path = f"{url}/v1/users/{user_id(2)}/recommendations"
+    found = httpx.get(path, params={"k": 100}, timeout=60).json()
+    one = next(item for item in found["items"] if item["item_id"] == "fresh")
+    query = {"request_id": found["request_id"]}
+    why = httpx.get(f"{path}/fresh/explanation", params=query, timeout=60).json()
+    assert why["score"] == one["score"]
+    assert httpx.delete(f"{url}/v1/items/fresh", timeout=60).status_code == 204
+    for _ in range(10):
+        items = httpx.get(path, params={"k": 100}, timeout=60).json()["items"]
+        assert "fresh" not in {item["item_id"] for item in items}
+
+
+def test_a_kill_between_acknowledgement_and_folding_loses_nothing(
+    serving: tuple[psutil.Process, str],
+) -> None:
+    parent, url = serving
+    eventually(lambda: folding(parent) is not None)
+    process = folding(parent)
+    assert process is not None
+    process.suspend()
+    assert httpx.post(f"{url}/v1/items", json=row("spared"), timeout=60).status_code == 200
+    time.sleep(1)
+    assert not listed(url, "spared")
+    os.kill(process.pid, signal.SIGKILL)
+    eventually(lambda: listed(url, "spared"))
+    another = folding(parent)
+    assert another is not None
+    assert another.pid != process.pid
+    httpx.delete(f"{url}/v1/items/spared", timeout=60)
