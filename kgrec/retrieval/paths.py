@@ -12,7 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from pydantic import Field
@@ -58,7 +58,7 @@ class FoundPath:
     edges: tuple[Edge, ...]
     degree: int
     weight: float
-    _search: _Search
+    _search: PathSearch
 
     @property
     def history_id(self) -> str:
@@ -120,11 +120,12 @@ def find_paths(
     given = (
         GraphNeighbourhood(source, config.max_edges) if isinstance(source, GraphStore) else source
     )
-    search = _Search(given, config, num_items, meanings)
-    return sorted(search.paths(history, items, sources), key=_order)
+    search = PathSearch(given, config, num_items, meanings)
+    return sorted(search.paths(history, items, sources), key=weight_order)
 
 
-def _order(path: FoundPath) -> tuple[Any, ...]:
+def weight_order(path: FoundPath) -> tuple[Any, ...]:
+    """Return what paths are sorted by: the heaviest first, then by their nodes."""
     nodes = tuple(node for _, node in path.places[1:])
     return (-path.weight, path.item_id, path.history_id, path.last_id, nodes)
 
@@ -133,8 +134,20 @@ _Walk = tuple[tuple[Place, ...], tuple[Edge, ...]]
 """The places of a walk and the edges between them."""
 
 
-class _Search:
-    """The search for the paths of one request."""
+class PathSearch:
+    """The search for the paths of one request.
+
+    Args:
+        neighbourhood: knows the relations.
+        config: bounds.
+        num_items: size of the catalogue, where it is known.
+        meanings: sentence of each relation type; None takes those of the known domains.
+
+    Attributes:
+        config: bounds.
+        named: titles of the ends of the paths, by id.
+        size: of the catalogue, which rarity is measured against.
+    """
 
     def __init__(
         self,
@@ -144,32 +157,34 @@ class _Search:
         meanings: Mapping[str, str] | None,
     ) -> None:
         self._neighbourhood = neighbourhood
-        self._config = config
-        self._size = num_items or config.catalogue
+        self.config = config
+        self.size = num_items or config.catalogue
         self._meanings = meanings_of(None) if meanings is None else meanings
         self._edges: dict[Place, list[Edge]] = {}
-        self._ends: dict[Place, str] = {}
+        self.named: Mapping[str, str] = {}
 
     def paths(
         self,
         history: Mapping[str, str],
         items: Mapping[str, str],
         sources: Mapping[str, Collection[str]] | None,
+        *,
+        meetings: bool = True,
     ) -> Iterator[FoundPath]:
-        """Yield the paths in no particular order."""
-        for i, title in chain(history.items(), items.items()):
-            self._ends["item", i] = title
+        """Yield the paths in no particular order; `meetings=False` leaves those out."""
+        self.named = {**history, **items}
         targets: list[Place] = [("item", i) for i in items]
         starts: list[Place] = [("item", i) for i in history]
         self._expand([*targets, *starts])
-        half = (self._config.max_hops + 1) // 2
+        half = (self.config.max_hops + 1) // 2
         ahead = self._walks(targets, half, whole=half)
-        behind = self._walks(starts, half, whole=self._config.max_hops // 2)
-        found = list(islice(self._joined(ahead, behind, sources), self._config.max_paths))
+        behind = self._walks(starts, half, whole=self.config.max_hops // 2)
+        walks = self._joined(ahead, behind, sources, meetings=meetings)
+        found = list(islice(walks, self.config.max_paths))
         of_items, of_links = self._degrees(found)
         for walk in found:
             degree = self._degree(walk, of_items, of_links)
-            if degree <= self._config.max_degree:
+            if degree <= self.config.max_degree:
                 yield FoundPath(*walk, degree, self._weight(walk[1], degree), self)
 
     def _walks(
@@ -200,14 +215,18 @@ class _Search:
         ahead: Sequence[Mapping[Place, list[_Walk]]],
         behind: Sequence[Mapping[Place, list[_Walk]]],
         sources: Mapping[str, Collection[str]] | None,
+        *,
+        meetings: bool,
     ) -> Iterator[_Walk]:
         """Yield each whole walk from a history item to an item once, short ones first."""
         seen = set()
         lengths = [(a, b) for a in range(len(ahead)) for b in range(len(behind))]
         for a, b in sorted(lengths, key=sum):
-            if not 1 <= a + b <= self._config.max_hops:
+            if not 1 <= a + b <= self.config.max_hops:
                 continue
             for place in ahead[a].keys() & behind[b].keys():
+                if a == b == 1 and place[0] == "entity" and not meetings:
+                    continue
                 for places, edges in behind[b][place]:
                     for others, ways in ahead[a][place]:
                         if sources is not None and places[0][1] not in sources[others[0][1]]:
@@ -230,7 +249,7 @@ class _Search:
                 self._edges[kind, node] = []
             others: tuple[NodeKind, ...] = kinds if kind == "item" else ("entity",)
             for other in others:
-                edges = self._neighbourhood.edges(kind, ids, other, self._config.max_degree)
+                edges = self._neighbourhood.edges(kind, ids, other, self.config.max_degree)
                 for node, found in edges.items():
                     self._edges[kind, node].extend(found)
 
@@ -260,9 +279,9 @@ class _Search:
         return max([1, *degrees])
 
     def _weight(self, edges: Sequence[Edge], degree: int) -> float:
-        rarity = math.log(max(self._size, degree + 1) / degree)
+        rarity = math.log(max(self.size, degree + 1) / degree)
         sure = math.prod(edge.confidence for edge in edges)
-        return rarity * sure * self._config.decay ** max(0, len(edges) - 2)
+        return rarity * sure * self.config.decay ** max(0, len(edges) - 2)
 
     def record(self, path: FoundPath) -> KnowledgePath:
         """Name the nodes of a path."""
@@ -289,10 +308,10 @@ class _Search:
         )
 
     def _node(self, place: Place) -> PathNode:
-        if place not in self._ends:
+        if place[0] != "item" or place[1] not in self.named:
             return self._neighbourhood.node(place)
         label = load_schema().labels.item
-        return PathNode(kind="item", id=place[1], name=self._ends[place], type=label)
+        return PathNode(kind="item", id=place[1], name=self.named[place[1]], type=label)
 
     def _meaning(self, relation: str, start: PathNode, end: PathNode) -> str:
         names = "{head} and {tail}" if start.kind == end.kind else "{item} and {entity}"

@@ -29,7 +29,8 @@ from kgrec.retrieval.history import (
 from kgrec.retrieval.knobs import Filters, KnobOptions, Knobs
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.maker import QueryMaker
-from kgrec.retrieval.paths import FoundPath, PathConfig, find_paths
+from kgrec.retrieval.meetings import best_paths
+from kgrec.retrieval.paths import PathConfig
 from kgrec.retrieval.query import Query
 from kgrec.retrieval.reasons import reasons_of
 from kgrec.retrieval.records import (
@@ -42,7 +43,7 @@ from kgrec.retrieval.records import (
 from kgrec.retrieval.reranking import moves, picks
 from kgrec.retrieval.resident import Resident
 from kgrec.retrieval.snapshot import Snapshot
-from kgrec.retrieval.state import NOBODY, GraphState, read_state
+from kgrec.retrieval.state import NOBODY, GraphState, read_state, titles_of
 from kgrec.retrieval.visitor import Visitor
 
 _TRIES = 3
@@ -299,10 +300,7 @@ class Recommender:
 
     def titles(self, ids: Sequence[str], snapshot: Snapshot | None = None) -> dict[str, str]:
         """Return the titles of items, by id; an id that the graph lacks is left out."""
-        if snapshot is not None:
-            return snapshot.titles(ids)
-        rows = self.store.read("recommend/titles", items=list(ids))
-        return {row["item_id"]: row["title"] or row["item_id"] for row in rows}
+        return titles_of(self.store, ids, snapshot)
 
     def _timed(
         self, answer: Callable[[GraphState], RecommendationList], user_id: str = NOBODY
@@ -375,26 +373,25 @@ class Recommender:
             every = range(len(positions))
             return [declared_reasons(query.declared, parts, n) for n in every], parts
         events = query.counted
-        by_event = parts.by_item.sum(axis=0)  # [H, C]
-        sources: list[dict[str, str]] = []
-        for column in by_event.T:
-            best = np.argsort(-column, kind="stable")[: self.config.sources].tolist()
-            sources.append({events[n].item_id: events[n].title for n in best if column[n] > 0})
+        by_event = parts.by_item.sum(axis=0).T  # [C, H]
+        best = np.argsort(-by_event, axis=1, kind="stable")[:, : self.config.sources]
+        sources = [
+            {events[n].item_id: events[n].title for n in row.tolist() if column[n] > 0}
+            for row, column in zip(best, by_event, strict=True)
+        ]
         ids = query.ids(positions)
         snapshot = query.snapshot
-        found = find_paths(
+        paths = best_paths(
             (snapshot and snapshot.neighbourhood) or self.store,
             {item: title for each in sources for item, title in each.items()},
             {item: titles[item] for item in ids if item in titles},
+            dict(zip(ids, sources, strict=True)),
             num_items=len(query.live.team.items),
             meanings=query.live.meanings,
             config=self.config.paths,
-            sources=dict(zip(ids, sources, strict=True)),
         )
-        place = {item: n for n, item in enumerate(ids)}
-        paths: list[dict[str, FoundPath]] = [{} for _ in ids]
-        for path in found:
-            n = place[path.item_id]
-            paths[n].setdefault(path.history_id, path)
-        last = len(events) - len(query.history)
-        return [reasons_of(events, parts, n, p, rejected=last) for n, p in enumerate(paths)], parts
+        rejected = len(events) - len(query.history)
+        every = [paths.get(each, {}) for each in ids]
+        return [
+            reasons_of(events, parts, n, found, rejected=rejected) for n, found in enumerate(every)
+        ], parts

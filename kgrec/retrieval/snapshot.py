@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,34 @@ class Snapshot:
         items = self.nodes["item"]
         rows = {each: items.row[each] for each in ids if each in items.row}
         return {each: items.names[row] or each for each, row in rows.items()}
+
+    @cached_property
+    def entity_degrees(self) -> IntArray:
+        """How many relations lead from items to each entity, int64 [E]."""
+        ties = self.ties["entity", "item"]
+        led = np.concatenate([[0], np.cumsum(~ties.outgoing)])
+        return np.diff(led[ties.start])
+
+    @cached_property
+    def links_of_items(self) -> NDArray[np.bool_]:
+        """Which items a link ties to another item, bool [I]."""
+        return np.asarray(np.diff(self.ties["item", "item"].start) > 0)
+
+    @cached_property
+    def items_near_links(self) -> NDArray[np.bool_]:
+        """Which items are tied to an entity that a link ties to another entity, bool [I]."""
+        ties, linked = self.ties["item", "entity"], np.diff(self.ties["entity", "entity"].start) > 0
+        near = np.concatenate([[0], np.cumsum(linked[ties.to])])
+        return np.asarray(np.diff(near[ties.start]) > 0)
+
+    @cached_property
+    def entity_order(self) -> IntArray:
+        """The place of each entity in the order of their ids, int64 [E]."""
+        place = np.empty(len(self.nodes["entity"].ids), dtype=np.int64)
+        place[np.argsort(np.array(self.nodes["entity"].ids, dtype=object), kind="stable")] = (
+            np.arange(len(place))
+        )
+        return place
 
     @property
     def neighbourhood(self) -> Snapshot | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kgrec.graph.store import CATALOGUE, GraphStore
@@ -40,5 +41,20 @@ def read_state(
     [row] = store.read("recommend/state", user_id=user_id, revision=CATALOGUE)
     live = models.serve(row["model_id"], row["slot"], row["folded"])
     snapshot = None if resident is None else resident.at(int(row["revision"] or 0))
-    interactions = None if row["user_id"] is None else interactions_of(row)
-    return GraphState(live, interactions, snapshot)
+    if row["user_id"] is None:
+        return GraphState(live, None, snapshot)
+    titles = titles_of(store, row["items"], snapshot)
+    named = [titles.get(item, item) for item in row["items"]]
+    return GraphState(live, interactions_of({**row, "titles": named}), snapshot)
+
+
+def titles_of(
+    store: GraphStore, ids: Sequence[str], snapshot: Snapshot | None = None
+) -> dict[str, str]:
+    """Return the titles of items, by id, or the id of one without; unknown ids are left out."""
+    if snapshot is not None:
+        return snapshot.titles(ids)
+    if not ids:
+        return {}
+    rows = store.read("recommend/titles", items=list(ids))
+    return {row["item_id"]: row["title"] or row["item_id"] for row in rows}

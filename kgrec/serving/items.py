@@ -10,7 +10,7 @@ from kgrec.retrieval.records import RecommendationList
 from kgrec.serving import catalogue, writing
 from kgrec.serving.config import MAX_PAGE
 from kgrec.serving.parameters import Cursor, Filters, ItemId, K, PageCursor
-from kgrec.serving.schemas import Item, ItemSummary, ItemsWritten, Page
+from kgrec.serving.schemas import Item, ItemSummary, ItemsWritten, Page, as_json
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
 
@@ -93,19 +93,20 @@ def put_items(
     return writing.upsert(engine, rows, domain, source)
 
 
-@router.get("/{item_id:id}/similar", dependencies=_reads)
+@router.get("/{item_id:id}/similar", response_model=RecommendationList, dependencies=_reads)
 def get_similar(
     engine: CurrentEngine,
     item_id: ItemId,
     k: K = 10,
     filters: Filters = (),
     cursor: PageCursor = None,
-) -> RecommendationList:
+) -> Response:
     """Return the items that somebody who likes this one tends to like.
 
     With the `cursor` of a list the answer is its next page.
     """
-    return engine.recommender.similar(item_id, k, filters=filters, cursor=cursor)
+    found = engine.recommender.similar(item_id, k, filters=filters, cursor=cursor)
+    return as_json(found)
 
 
 @router.get("/{item_id:id}", dependencies=_reads)

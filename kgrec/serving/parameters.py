@@ -126,7 +126,7 @@ PageCursor = Annotated[
 ]
 
 
-def _choices(
+async def _choices(  # async, or it would be run in a thread of its own
     diversity_by: Annotated[
         Likeness,
         Query(description="What makes two items alike: the model, shared facts, or their texts."),

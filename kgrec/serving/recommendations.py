@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from kgrec.explain.records import Explanation
 from kgrec.retrieval.knobs import options_of
@@ -21,6 +21,7 @@ from kgrec.serving.parameters import (
     RequestToken,
     UserId,
 )
+from kgrec.serving.schemas import as_json
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
 from kgrec.serving.telemetry import CurrentTelemetry
@@ -38,7 +39,7 @@ router = APIRouter(
 )
 
 
-@router.get("/users/{user_id:id}/recommendations")
+@router.get("/users/{user_id:id}/recommendations", response_model=RecommendationList)
 def recommend(
     engine: CurrentEngine,
     telemetry: CurrentTelemetry,
@@ -54,7 +55,7 @@ def recommend(
             description="Whether an unknown user gets the popular items, marked as such, or 404."
         ),
     ] = True,
-) -> RecommendationList:
+) -> Response:
     """Recommend items that the user has not seen, from the history as it is at this moment.
 
     With the `cursor` of a list the answer is its next page, from the history as it was then.
@@ -66,11 +67,12 @@ def recommend(
         found = recommender.recommend(user_id, k, filters=filters, diversity=diversity, **more)
     if found.fallback == "unknown_user" and not fallback:
         raise catalogue.unknown_user(user_id)
-    return telemetry.count_list(found)
+    return as_json(telemetry.count_list(found))
 
 
 @router.get(
     "/users/{user_id:id}/recommendations/{item_id:id}/explanation",
+    response_model=Explanation,
     dependencies=[Depends(expensive)],
 )
 def explain(
@@ -79,20 +81,21 @@ def explain(
     item_id: ItemId,
     request_id: RequestToken = None,
     counterfactual: Counterfactual = False,
-) -> Explanation:
+) -> Response:
     """Explain why an item is recommended: numbers that sum to the score, paths that exist.
 
     With the `request_id` of a list the explanation is of that very list: its model, filters, k,
     diversity and hour; `changed` names what has changed since. Without one it is of a list
     without filters, at the current time.
     """
-    return engine.explainer.explain(user_id, item_id, request_id, counterfactual=counterfactual)
+    found = engine.explainer.explain(user_id, item_id, request_id, counterfactual=counterfactual)
+    return as_json(found)
 
 
-@router.post("/recommendations")
+@router.post("/recommendations", response_model=RecommendationList)
 def recommend_for(
     engine: CurrentEngine, telemetry: CurrentTelemetry, request: AnonymousRequest
-) -> RecommendationList:
+) -> Response:
     """Recommend to a visitor, who is not in the graph, from what the request describes.
 
     Ids that the graph lacks are ignored. Without an item that the model knows, the list is by
@@ -101,7 +104,7 @@ def recommend_for(
     """
     if request.cursor is not None:
         after = engine.recommender.next_page(request.cursor, visitor=request.visitor)
-        return telemetry.count_list(after)
+        return as_json(telemetry.count_list(after))
     found = engine.recommender.recommend_for(
         request.visitor,
         request.k,
@@ -109,18 +112,19 @@ def recommend_for(
         diversity=request.diversity,
         **options_of(request),
     )
-    return telemetry.count_list(found)
+    return as_json(telemetry.count_list(found))
 
 
-@router.post("/explanations", dependencies=[Depends(expensive)])
-def explain_for(engine: CurrentEngine, request: ExplanationRequest) -> Explanation:
+@router.post("/explanations", response_model=Explanation, dependencies=[Depends(expensive)])
+def explain_for(engine: CurrentEngine, request: ExplanationRequest) -> Response:
     """Explain why an item is recommended to a visitor, who is not in the graph.
 
     The visitor is described as for the list, since a `request_id` holds nothing of that.
     """
-    return engine.explainer.explain_for(
+    found = engine.explainer.explain_for(
         request.visitor,
         request.item_id,
         request.request_id,
         counterfactual=request.counterfactual,
     )
+    return as_json(found)

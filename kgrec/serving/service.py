@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from fastapi.concurrency import contextmanager_in_threadpool
 
 from kgrec.config import Settings
 from kgrec.deadline import bounded
@@ -65,11 +66,13 @@ class _Leases:
             self._count += 1
 
     def end(self) -> None:
-        """End a lease, and close what was given up with the last one."""
+        """End a lease, and close what was given up with the last one; never waits for that."""
         with self._changed:
             self._count -= 1
             self._changed.notify_all()
-        self._close_unused()
+            due = self._retired and self._count <= 0
+        if due:
+            threading.Thread(target=self._close_unused, name="close the graph").start()
 
     def retire(self) -> None:
         """Give the engine up."""
@@ -157,10 +160,20 @@ class Service:
             leases.take()
         finally:
             self._lock.release()
+        with _held(leases) as engine:
+            yield engine
+
+    def lease_opened(self) -> AbstractContextManager[Engine] | None:
+        """Return a lease on the engine where that takes no time, else None; never waits."""
+        if not self._lock.acquire(blocking=False):
+            return None
         try:
-            yield leases.engine
+            if self._open_engine is None:
+                return None
+            self._open_engine.take()
+            return _held(self._open_engine)
         finally:
-            leases.end()
+            self._lock.release()
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:
@@ -274,9 +287,24 @@ class Service:
             return Engine(store, recommender, explainer, stack.pop_all())
 
 
-def _engine_of(request: Request) -> Iterator[Engine]:
+@contextmanager
+def _held(leases: _Leases) -> Iterator[Engine]:
+    """Yield the engine of a lease that has begun, and end that."""
+    try:
+        yield leases.engine
+    finally:
+        leases.end()
+
+
+async def _engine_of(request: Request) -> AsyncIterator[Engine]:
+    """Yield the engine; threads are entered only where it must be opened, or closed."""
     service: Service = request.app.state.service
-    with service.engine() as engine:
+    lease = service.lease_opened()
+    if lease is not None:
+        with lease as engine:
+            yield engine
+        return
+    async with contextmanager_in_threadpool(service.engine()) as engine:
         yield engine
 
 

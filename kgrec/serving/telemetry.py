@@ -262,7 +262,7 @@ async def note_route(request: Request) -> None:
         trace.route = _CONVERTOR.sub(r"{\1}", str(route.path))
 
 
-def _telemetry_of(request: Request) -> Telemetry:
+async def _telemetry_of(request: Request) -> Telemetry:
     telemetry: Telemetry = request.app.state.telemetry
     return telemetry
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -20,8 +21,10 @@ from kgrec.graph.pages import relation_types
 from kgrec.graph.store import GraphStore
 from kgrec.graph.training_data import read_dataset
 from kgrec.retrieval.knowledge_path import KnowledgePath
+from kgrec.retrieval.meetings import best_paths
 from kgrec.retrieval.paths import PathConfig, read_paths
 from kgrec.retrieval.reasons import path_sentence
+from kgrec.retrieval.snapshot import read_snapshot
 from kgrec.stages.loading.facts import fact_changes
 from kgrec.stages.train import data_fingerprint
 
@@ -253,3 +256,19 @@ def test_hubs_and_bounds_are_kept(films: GraphStore) -> None:
     assert len(found(films, "1", "4", max_paths=1)) == 1
     assert not found(films, "1", "3", max_edges=1)
     assert read_paths(films, {}, {"1": "Film 1"}) == []
+
+
+@pytest.mark.parametrize("bounds", [{}, {"max_hops": 2}, {"max_degree": 2}, {"max_hops": 1}])
+def test_the_best_path_of_a_pair_is_the_same_in_memory(
+    films: GraphStore, bounds: dict[str, int]
+) -> None:
+    titles = {str(n): f"Film {n}" for n in range(1, 5)}
+    sources = {each: set(titles) - {each} for each in titles}
+    options: dict[str, Any] = {"num_items": 1000, "config": PathConfig.model_validate(bounds)}
+    of_graph = best_paths(films, titles, titles, sources, **options)
+    in_memory = best_paths(read_snapshot(films), titles, titles, sources, **options)
+    assert any(of_graph.values())
+    for item, paths in of_graph.items():
+        assert {event: path.record() for event, path in in_memory[item].items()} == {
+            event: path.record() for event, path in paths.items()
+        }

@@ -13,6 +13,7 @@ from planted import Planted, planted, user_id
 from kgrec.explain.explainer import Explainer
 from kgrec.graph.store import GraphStore
 from kgrec.retrieval.filters import parse_filter, passing, passing_of
+from kgrec.retrieval.meetings import best_paths
 from kgrec.retrieval.paths import read_paths
 from kgrec.retrieval.recommender import Recommender
 from kgrec.retrieval.snapshot import read_snapshot
@@ -108,3 +109,20 @@ def test_what_changes_in_the_graph_is_seen_by_the_next_query(
     assert first not in snapshot.nodes["item"].row
     assert first not in {item.item_id for item in recommender.recommend(user, 5).items}
     assert live.team is not None
+
+
+def test_the_best_paths_of_pairs_are_those_of_the_graph(live: Planted) -> None:
+    snapshot = read_snapshot(live.store)
+    ids = snapshot.nodes["item"].ids
+    history, items = {each: each for each in ids[:20]}, {each: each for each in ids[15:40]}
+    sources = {item: [each for n, each in enumerate(history) if n % 3] for item in items}
+    of_graph = best_paths(live.store, history, items, sources)
+    found = best_paths(snapshot, history, items, sources)
+    assert {item: set(paths) for item, paths in found.items()} == {
+        item: set(paths) for item, paths in of_graph.items()
+    }
+    pairs = [(item, event) for item, paths in of_graph.items() for event in paths]
+    assert len(pairs) > 50
+    for item, event in pairs:
+        assert found[item][event].record() == of_graph[item][event].record()
+        assert event in sources[item] and event != item
