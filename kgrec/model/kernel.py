@@ -152,7 +152,7 @@ class Kernel:
         """
         weighted = self._weighted(histories, weights)
         query = self._query(weighted)  # [B, D + 1]
-        square = np.einsum("bd,de,be->b", query, self.second_moment, query, optimize=True)
+        square = np.einsum("bd,bd->b", query @ self.second_moment, query)
         if self.rows is None:
             return np.asarray(np.sqrt(np.maximum(square / self.num_counted, 0.0)))
         square += self._square_of_rows(weighted)
@@ -286,16 +286,18 @@ class Kernel:
             f = self.history_factors[items].astype(np.float64)
             similarity += f @ self.item_factors[candidates].astype(np.float64).T
         if self.rows is not None and (source is None or source in self.sources("rows")):
-            owner, column, weight = entries_of(self.rows, items)
-            place = np.full(self.num_items, -1, dtype=np.int64)
-            place[candidates] = np.arange(len(candidates))
-            if np.any(place[candidates] != np.arange(len(candidates))):  # one of them stands twice
-                similarity += self.rows[items][:, candidates].toarray()
-                return similarity
-            wanted = place[column]
-            kept = wanted >= 0
-            similarity[owner[kept], wanted[kept]] += weight[kept]
+            of_items, of_candidates = self.rows.indptr, self.columns.indptr
+            if _entries(of_items, items) <= _entries(of_candidates, candidates):
+                _add_entries(similarity, self.rows, items, candidates)
+            else:
+                _add_entries(similarity.T, self.columns, candidates, items)
         return similarity
+
+    @cached_property
+    def columns(self) -> sp.csr_matrix:
+        """The sparse rows by candidate: their transpose, CSR float32 [I, I]."""
+        assert self.rows is not None  # noqa: S101 - the caller looked
+        return sp.csr_matrix(self.rows.T)
 
     @property
     def history_parts(self) -> dict[Part, bool]:
@@ -321,12 +323,35 @@ def entries_of(
     Returns:
         position in `rows`, column and value of each entry, [N].
     """
-    start = matrix.indptr[rows]
-    length = matrix.indptr[rows + 1] - start
-    ends = np.cumsum(length)
-    owner = np.repeat(np.arange(len(rows)), length)
-    entry = np.arange(ends[-1] if len(ends) else 0) + np.repeat(start - ends + length, length)
-    return owner, matrix.indices[entry], matrix.data[entry]
+    start, end = matrix.indptr[rows], matrix.indptr[rows + 1]
+    owner = np.repeat(np.arange(len(rows)), end - start)
+    if not len(owner):
+        return owner, matrix.indices[:0], matrix.data[:0]
+    runs = [slice(*each) for each in zip(start.tolist(), end.tolist(), strict=True)]
+    column = np.concatenate([matrix.indices[run] for run in runs])
+    return owner, column, np.concatenate([matrix.data[run] for run in runs])
+
+
+def _entries(start: NDArray[np.integer[Any]], rows: IntArray) -> int:
+    """Return how many entries some rows of a CSR matrix have."""
+    return int((start[rows + 1] - start[rows]).sum())
+
+
+def _add_entries(
+    found: NDArray[np.float64], matrix: sp.csr_matrix, rows: IntArray, columns: IntArray
+) -> None:
+    """Add the entries of a CSR matrix at some rows and columns, [R, C], in place."""
+    width = len(columns)
+    place = np.full(matrix.shape[1], width, dtype=np.int64)
+    place[columns] = np.arange(width)
+    if np.any(place[columns] != np.arange(width)):  # one of them stands twice
+        found += matrix[rows][:, columns].toarray()
+        return
+    owner, column, weight = entries_of(matrix, rows)
+    # What is not wanted is written to a column beyond the others, which costs less than a mask.
+    every = np.zeros((len(rows), width + 1))
+    every.reshape(-1)[owner * (width + 1) + place[column]] = weight
+    found += every[:, :width]
 
 
 def mean_kernel(kernels: Sequence[Kernel]) -> Kernel:

@@ -81,7 +81,7 @@ def best_paths(
             best[item][event] = met
     ends, starts = _near_links(source, history, items)
     if ends or starts:
-        paths = PathSearch(source, config, num_items, meanings).paths(
+        paths = search.paths(
             history if ends else {event: history[event] for event in starts},
             items if starts else {item: items[item] for item in ends},
             sources,

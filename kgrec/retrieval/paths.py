@@ -121,6 +121,7 @@ def find_paths(
         GraphNeighbourhood(source, config.max_edges) if isinstance(source, GraphStore) else source
     )
     search = PathSearch(given, config, num_items, meanings)
+    search.named = {**history, **items}
     return sorted(search.paths(history, items, sources), key=weight_order)
 
 
@@ -172,7 +173,6 @@ class PathSearch:
         meetings: bool = True,
     ) -> Iterator[FoundPath]:
         """Yield the paths in no particular order; `meetings=False` leaves those out."""
-        self.named = {**history, **items}
         targets: list[Place] = [("item", i) for i in items]
         starts: list[Place] = [("item", i) for i in history]
         self._expand([*targets, *starts])
@@ -241,7 +241,7 @@ class PathSearch:
 
     def _expand(self, places: Iterable[Place]) -> None:
         """Look up what ties the places to others, unless that was done before."""
-        new = [place for place in places if place not in self._edges]
+        new = [place for place in dict.fromkeys(places) if place not in self._edges]
         kinds: tuple[NodeKind, ...] = ("item", "entity")
         for kind in kinds:
             ids = [node for one, node in new if one == kind]

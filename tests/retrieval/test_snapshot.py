@@ -125,4 +125,5 @@ def test_the_best_paths_of_pairs_are_those_of_the_graph(live: Planted) -> None:
     assert len(pairs) > 50
     for item, event in pairs:
         assert found[item][event].record() == of_graph[item][event].record()
-        assert event in sources[item] and event != item
+        assert event in sources[item]
+        assert event != item
