@@ -115,6 +115,7 @@ def reasons_of(
     *,
     most: int = 2,
     rejected: int = 0,
+    places: Mapping[str, int] | None = None,
 ) -> tuple[Reason, ...]:
     """Give a recommendation its short reasons, each with the share of the score it accounts for.
 
@@ -129,13 +130,16 @@ def reasons_of(
         most: so many history items are named.
         rejected: so many of the events, the last ones, are rejected items; the one that takes most
             from the score is named where that is much.
+        places: positions of the events by the ids of their items, where they are known.
     """
     item = parts.by_item[:, :, number].sum(axis=0)  # [H]
     prior = float(parts.priors[:, number].sum())
     total = absolute_sum(item, prior)
     found: list[Reason] = []
-    for n in _named(events, item, parts.from_facts[:, number], paths, most):
-        event, path = events[n], paths.get(events[n].item_id)
+    place = places_of(events) if places is None else places
+    tied = {place[event]: path for event, path in paths.items()}
+    for n in _named(item, parts.from_facts[:, number], tied, most):
+        event, path = events[n], tied.get(n)
         plain = Reason(
             kind="history",
             contribution=float(item[n]),
@@ -173,6 +177,11 @@ def reasons_of(
     return tuple(found)
 
 
+def places_of(events: Sequence[Event]) -> dict[str, int]:
+    """Return the positions of some events by the ids of their items."""
+    return {event.item_id: n for n, event in enumerate(events)}
+
+
 def fact_reason(
     event: Event, path: KnowledgePath, item: float, through: float, total: float
 ) -> Reason:
@@ -208,16 +217,21 @@ def absolute_sum(item: Floats, prior: float) -> float:
 
 
 def _named(
-    events: Sequence[Event],
     item: Floats,
     facts: Floats,
-    paths: Mapping[str, Tie],
+    tied: Mapping[int, Tie],
     most: int,
 ) -> list[int]:
-    """Return the positions of the history items that are named, the best tie first."""
-    order = [int(n) for n in np.argsort(-item, kind="stable") if item[n] > 0]
-    tied = [n for n in order if events[n].item_id in paths]
-    carried = [n for n in tied if facts[n] > 0] or tied
-    first = max(carried, key=lambda n: paths[events[n].item_id].weight * item[n], default=None)
-    rest = [n for n in order if n != first]
+    """Return the positions of the history items that are named, the best tie first.
+
+    Args:
+        item, facts: what the history items contribute, and what of it through facts, [H].
+        tied: the paths of history items, by their positions.
+    """
+    values, through = item.tolist(), facts.tolist()
+    ties = sorted((n for n in tied if values[n] > 0), key=lambda n: (-values[n], n))
+    carried = [n for n in ties if through[n] > 0] or ties
+    first = max(carried, key=lambda n: tied[n].weight * values[n], default=None)
+    best = np.argsort(-item, kind="stable")[: most + 1].tolist()
+    rest = [n for n in best if values[n] > 0 and n != first]
     return [*([] if first is None else [first]), *rest][:most]

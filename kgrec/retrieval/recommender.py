@@ -32,7 +32,7 @@ from kgrec.retrieval.maker import QueryMaker
 from kgrec.retrieval.meetings import best_paths
 from kgrec.retrieval.paths import PathConfig
 from kgrec.retrieval.query import Query
-from kgrec.retrieval.reasons import reasons_of
+from kgrec.retrieval.reasons import places_of, reasons_of
 from kgrec.retrieval.records import (
     Fallback,
     Reason,
@@ -390,8 +390,9 @@ class Recommender:
             meanings=query.live.meanings,
             config=self.config.paths,
         )
-        rejected = len(events) - len(query.history)
-        every = [paths.get(each, {}) for each in ids]
-        return [
-            reasons_of(events, parts, n, found, rejected=rejected) for n, found in enumerate(every)
-        ], parts
+        rejected, places = len(events) - len(query.history), places_of(events)
+        reasons = [
+            reasons_of(events, parts, n, paths.get(each, {}), rejected=rejected, places=places)
+            for n, each in enumerate(ids)
+        ]
+        return reasons, parts
