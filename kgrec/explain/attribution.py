@@ -25,6 +25,8 @@ from kgrec.retrieval.records import signed_share, signed_shares
 
 # How many numbers of one kind are held at a time while parts of a history are scored.
 _MOST_CELLS = 2_000_000
+_CHEAPER = 16
+"""So many history items are summed by a matrix product in the time in which one is subtracted."""
 _REACH = 600
 """Without some history items other candidates may be the best, which the ranker reorders: they
 are looked for among so many, or three times as many as it reorders."""
@@ -157,6 +159,8 @@ class Rescoring:
     ) -> NDArray[np.float64]:
         """Return `scores`, where of the rejected items only some are left, bool [S, D]."""
         check()
+        if rejected is None and self._linear and removed.shape[1] * _CHEAPER < len(self):
+            return self._subtracted(removed)
         left = self.scorer.history.without(removed)
         kept = np.ones((len(removed), len(self)), dtype=np.bool_)
         kept[np.arange(len(removed))[:, None], removed] = False
@@ -177,6 +181,36 @@ class Rescoring:
             scores += self.scorer.added[self.rows]
         if self.reading is not None:
             scores += self._added(scores, self.reading.totals(kept))
+        return np.asarray(scores[:, : self.wanted])
+
+    @cached_property
+    def _linear(self) -> bool:
+        """Whether each agent's score is a plain sum over the history, and no gate reads it."""
+        alike = bool(np.all(self.scorer.history.weight == 1.0))
+        plain = all(each.kernel.attention is None for each in self.moments)
+        return alike and plain and self.team.coordinator.gate is None
+
+    @cached_property
+    def _sums(self) -> NDArray[np.float64]:
+        """What the history, and what the rejected items that count, sum up to, [A, C]."""
+        count = np.concatenate([np.ones(len(self)), self.scorer.counted.factor])
+        return np.einsum("h,ahc->ac", count, self.similarity)
+
+    def _subtracted(self, removed: IntArray) -> NDArray[np.float64]:
+        """Return `scores` of agents that are plain sums: the whole less what is removed."""
+        left = max(len(self) - removed.shape[1], 1)
+        powers = [left**-each.kernel.history_power for each in self.moments]
+        scale = np.array(powers, dtype=np.float32).astype(np.float64)  # as the weights are rounded
+        less = self.similarity[:, removed].sum(axis=2)  # [A, S, C]
+        by_agent = scale[:, None, None] * (self._sums[:, None] - less) + self.priors[:, None]
+        coordinator = self.team.coordinator
+        spreads = np.zeros((len(self.team.kernels), len(removed)))
+        spreads[coordinator.active] = [each.spreads(removed) for each in self.moments]
+        nothing = np.zeros((len(coordinator.active), len(removed), 0))
+        blend = coordinator.blend_spreads(spreads, self.scorer.history, nothing)
+        scores = np.einsum("as,asc->sc", blend.alpha[coordinator.active], by_agent)
+        if self.reading is not None:
+            scores += self._added(scores, self.reading.without(removed))
         return np.asarray(scores[:, : self.wanted])
 
     def _added(

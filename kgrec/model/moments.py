@@ -7,6 +7,7 @@ sum needs only inner products with the whole sum and among those few.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,8 @@ from kgrec.model.kernel import Kernel
 Floats = NDArray[np.float64]
 # Where a square is smaller than this share of what it is the difference of, digits are lost.
 _LOST = 1e-7
+# Sparse rows of at most so many cells are multiplied as dense matrices, which takes less time.
+_DENSE = 4_000_000
 # Of a history of at most so many items all inner products are computed, once.
 _WHOLE_GRAM = 1_000
 
@@ -140,8 +143,16 @@ class _ScoreVectors:
         """Return the inner products with others over the centred items, [N, M]."""
         products = self.factors @ self.kernel.second_moment[:-1, :-1] @ other.factors.T
         products += self.crossed[:, :-1] @ other.factors.T + self.factors @ other.crossed[:, :-1].T
-        products += (self.rows @ other.rows.T).toarray()
+        products += self._of_rows(other)
         return np.asarray(products - np.outer(self.sums, other.sums) / self.kernel.num_counted)
+
+    def _of_rows(self, other: _ScoreVectors) -> Floats:
+        """Return the inner products of the sparse rows, [N, M]."""
+        if math.prod(self.rows.shape) <= _DENSE:
+            return np.asarray(self.rows.toarray() @ other.rows.toarray().T)
+        if other.rows.shape[0] == 1:
+            return np.asarray(self.rows @ other.rows.toarray().T)
+        return np.asarray((self.rows @ other.rows.T).toarray())
 
     def squares(self) -> Floats:
         """Return the squared lengths, [N]."""

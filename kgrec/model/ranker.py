@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -26,6 +26,8 @@ from kgrec.model.kernel import Kernel
 
 Floats = NDArray[np.float64]
 DAY = 86_400_000.0
+_LOST = 1e-6
+"""Where less than this share of a sum is left after a subtraction, it is summed anew."""
 _ARRAYS = ("attention_weights", "value_weights", "popularity_weights", "popularity", "prior")
 _NUMBERS = ("recency", "liking", "blend", "top")
 
@@ -53,6 +55,35 @@ class CandidateAttention:
         total = self.strength.sum(axis=0)
         parts = self.strength * pooled
         return np.asarray(np.divide(parts, total, out=np.zeros_like(parts), where=total > 0))
+
+    @cached_property
+    def _whole(self) -> tuple[Floats, Floats, Floats]:
+        """The parts of the weighted sums, [H, C], and over the history them and the weights."""
+        parts = self.strength * self.similarity
+        return parts, parts.sum(axis=0), self.strength.sum(axis=0)
+
+    def without(self, removed: IntArray) -> Floats:
+        """Return what is added without some history items, and the priors.
+
+        By subtraction from the whole; where nearly all of the weight is removed, as `totals`.
+
+        Args:
+            removed: positions in the history, distinct in each row, [S, N].
+
+        Returns:
+            float64 [S, C].
+        """
+        parts, whole, total = self._whole
+        left = total - self.strength[removed].sum(axis=1)
+        pooled = whole - parts[removed].sum(axis=1)
+        lost = left < _LOST * total
+        found = np.divide(pooled, left, out=np.zeros_like(pooled), where=~lost) + self.priors
+        rows = np.flatnonzero(lost.any(axis=1))
+        if len(rows):
+            kept = np.ones((len(rows), len(self.similarity)), dtype=np.bool_)
+            kept[np.arange(len(rows))[:, None], removed[rows]] = False
+            found[rows] = self.totals(kept)
+        return np.asarray(found)
 
     def totals(self, kept: NDArray[np.bool_] | None = None) -> Floats:
         """Return what is added by those history items that count, and the priors.
