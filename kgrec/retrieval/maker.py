@@ -30,6 +30,7 @@ from kgrec.retrieval.history import History, current_time
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.query import Query
+from kgrec.retrieval.recent import Recent, RecentHistories
 from kgrec.retrieval.request_id import Purpose
 from kgrec.retrieval.snapshot import Snapshot
 from kgrec.retrieval.traits import Traits
@@ -43,6 +44,7 @@ class QueryMaker:
         retrieval: where candidates come from; see `RecommenderConfig`.
         config: how many come from the graph.
         rest_s: see `Catalogues`.
+        recent: keeps what is computed for histories; None keeps nothing.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class QueryMaker:
         retrieval: Retrieval = "auto",
         config: CandidateConfig | None = None,
         rest_s: float = 0.0,
+        recent: RecentHistories | None = None,
     ) -> None:
         self.store = store
+        self.recent = recent
         self.retrieval = retrieval
         self.config = config or CandidateConfig()
         self.catalogues = Catalogues(store, rest_s)
@@ -88,12 +92,7 @@ class QueryMaker:
         check_fields(live.team.contexts, knobs.moment)
         if passed is None:
             passed = self.passed(live, knobs, snapshot)
-        profile = live.team.profile
-        scorer: Scorer | ProfileScorer
-        if len(declared) and profile is not None:
-            scorer = ProfileScorer(profile, declared.rows)
-        else:
-            scorer = live.team.scorer(history.histories, knobs.moment)
+        kept, scorer = self._read(live, history, declared)
         moments = (history.query_time, current_time() if now is None else now)
         if in_memory(self.retrieval, live):
             catalogue = self.catalogues.of(live, snapshot)
@@ -148,7 +147,25 @@ class QueryMaker:
             context or Context(time=history.query_time),
             snapshot,
             traits or Traits(self.store, live, snapshot),
+            kept,
         )
+
+    def _read(
+        self, live: LiveModel, history: History, declared: Declared
+    ) -> tuple[Recent | None, Scorer | ProfileScorer]:
+        """Have the agents read a history, or the profile what is declared, unless it is known."""
+
+        def read() -> Scorer | ProfileScorer:
+            profile = live.team.profile
+            if len(declared) and profile is not None:
+                return ProfileScorer(profile, declared.rows)
+            return live.team.scorer(history.histories)
+
+        if self.recent is None or live.slot is None:
+            return None, read()
+        key = (history.fingerprint, history.now, declared.fingerprint)
+        kept = self.recent.of(live.team, key, read)
+        return kept, kept.scorer
 
     def made_anew(self, query: Query) -> Query:
         """Make a query again over the items that the graph has now."""

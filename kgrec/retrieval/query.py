@@ -24,6 +24,7 @@ from kgrec.retrieval.declared import NOTHING, Declared
 from kgrec.retrieval.history import Event, History
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
+from kgrec.retrieval.recent import Recent
 from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
 from kgrec.retrieval.snapshot import Snapshot
 from kgrec.retrieval.traits import Traits
@@ -71,6 +72,7 @@ class Query:
         context: what was known of the moment of asking.
         snapshot: the catalogue in memory, as of the revision that the query found; None where
             the graph is read.
+        recent: what earlier requests computed for the same history; None where that is not kept.
         item_traits: what rules know of the items; None of a query without a graph, which no rule
             but diversity by the model can rerank.
     """
@@ -89,10 +91,16 @@ class Query:
     context: Context = field(default_factory=Context)
     snapshot: Snapshot | None = None
     item_traits: Traits | None = None
+    recent: Recent | None = None
 
     @cached_property
     def scored(self) -> Scored:
         """The candidates with their scores, computed at the first use and kept."""
+        if self.recent is None:
+            return self._score()
+        return self.recent.scored(self.candidates, self.with_priors, self._score)
+
+    def _score(self) -> Scored:
         base = self.scorer.scores(with_priors=self.with_priors)[self.candidates]
         scores, reordered = self.scorer.rank(self.candidates, base, with_priors=self.with_priors)
         order = np.argsort(-scores, kind="stable")
@@ -181,9 +189,9 @@ class Query:
             history = self.history.without(item_id)
             scorer = self.scorer
             if not len(self.declared):
-                scorer = self.live.team.scorer(history.histories, self.knobs.moment)
-            return replace(self, history=history, scorer=scorer, candidates=candidates)
-        return replace(self, candidates=candidates)
+                scorer = self.live.team.scorer(history.histories)
+            return replace(self, history=history, scorer=scorer, candidates=candidates, recent=None)
+        return replace(self, candidates=candidates, recent=None)
 
 
 def request_id(

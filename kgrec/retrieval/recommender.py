@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Unpack
+from weakref import ref
 
-import numpy as np
 from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.errors import NotFoundError
 from kgrec.graph.store import GraphStore
-from kgrec.model.scorer import Contributions
 from kgrec.retrieval.candidates import CandidateConfig, Retrieval, in_memory
 from kgrec.retrieval.context import Context
 from kgrec.retrieval.continuation import history_then, page_token, similar_token
-from kgrec.retrieval.declared import NOTHING, Declared, declared_reasons, read_declared
+from kgrec.retrieval.declared import NOTHING, Declared, read_declared
 from kgrec.retrieval.fallbacks import popular, related
 from kgrec.retrieval.history import (
     Event,
@@ -27,20 +26,18 @@ from kgrec.retrieval.history import (
     with_session,
 )
 from kgrec.retrieval.knobs import Filters, KnobOptions, Knobs
+from kgrec.retrieval.listing import listed_items
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.maker import QueryMaker
-from kgrec.retrieval.meetings import best_paths
 from kgrec.retrieval.paths import PathConfig
 from kgrec.retrieval.query import Query
-from kgrec.retrieval.reasons import places_of, reasons_of
+from kgrec.retrieval.recent import RecentHistories
 from kgrec.retrieval.records import (
     Fallback,
-    Reason,
     Recommendation,
     RecommendationList,
-    signed_shares,
 )
-from kgrec.retrieval.reranking import moves, picks
+from kgrec.retrieval.reranking import picks
 from kgrec.retrieval.resident import Resident
 from kgrec.retrieval.snapshot import Snapshot
 from kgrec.retrieval.state import NOBODY, GraphState, read_state, titles_of
@@ -95,7 +92,10 @@ class Recommender:
         self.live = LiveModels(store, models, behind=resident)
         self.resident = Resident(store) if resident else None
         self.config = config or RecommenderConfig()
-        self.queries = QueryMaker(store, self.config.retrieval, self.config.candidates)
+        recent = RecentHistories() if resident else None
+        self.queries = QueryMaker(
+            store, self.config.retrieval, self.config.candidates, recent=recent
+        )
 
     def recommend(
         self,
@@ -330,25 +330,16 @@ class Recommender:
             if all(each in titles for each in ids) or not left:
                 break
             query = self.queries.made_anew(query)  # an item has left the graph
-        reasons, parts = self._reasons(query, positions, titles)
-        places = [*positions, *alike]
-        named = {n: titles.get(i, i) for n, i in zip(places, query.ids(places), strict=True)}
-        items = tuple(
-            Recommendation(
-                rank=query.knobs.offset + n + 1,
-                item_id=item_id,
-                title=named[pick.position],
-                score=float(query.scored.scores[pick.position]),
-                contributions=(by_agent := dict(zip(parts.agents, column, strict=True))),
-                signed_shares=signed_shares(by_agent),
-                expected_value=None if parts.expected is None else float(parts.expected[n]),
-                reasons=reasons[n],
-                moves=moves(pick, query.knobs.offset + n + 1, named),
-            )
-            for n, (pick, item_id, column) in enumerate(
-                zip(shown, ids, parts.by_agent.T.tolist(), strict=True)
-            )
-        )
+
+        def make() -> tuple[Recommendation, ...]:
+            paths, sources = self.config.paths, self.config.sources
+            return listed_items(self.store, query, shown, titles, paths=paths, sources=sources)
+
+        if query.recent is None or query.snapshot is None:
+            items = make()
+        else:
+            key = (query.scored, ref(query.snapshot), query.knobs.offset, tuple(shown))
+            items = query.recent.shown(key, make)
         return RecommendationList(
             items=items,
             model_id=query.live.model_id,
@@ -363,36 +354,3 @@ class Recommender:
             fallback="profile" if len(query.declared) else None,
             context=query.context_used,
         )
-
-    def _reasons(
-        self, query: Query, positions: Sequence[int], titles: Mapping[str, str]
-    ) -> tuple[list[tuple[Reason, ...]], Contributions]:
-        """Return the reasons of the items at some positions, and their contributions."""
-        parts = query.contributions(positions)
-        if len(query.declared):
-            every = range(len(positions))
-            return [declared_reasons(query.declared, parts, n) for n in every], parts
-        events = query.counted
-        by_event = parts.by_item.sum(axis=0).T  # [C, H]
-        best = np.argsort(-by_event, axis=1, kind="stable")[:, : self.config.sources]
-        sources = [
-            {events[n].item_id: events[n].title for n in row.tolist() if column[n] > 0}
-            for row, column in zip(best, by_event, strict=True)
-        ]
-        ids = query.ids(positions)
-        snapshot = query.snapshot
-        paths = best_paths(
-            (snapshot and snapshot.neighbourhood) or self.store,
-            {item: title for each in sources for item, title in each.items()},
-            {item: titles[item] for item in ids if item in titles},
-            dict(zip(ids, sources, strict=True)),
-            num_items=len(query.live.team.items),
-            meanings=query.live.meanings,
-            config=self.config.paths,
-        )
-        rejected, places = len(events) - len(query.history), places_of(events)
-        reasons = [
-            reasons_of(events, parts, n, paths.get(each, {}), rejected=rejected, places=places)
-            for n, each in enumerate(ids)
-        ]
-        return reasons, parts
