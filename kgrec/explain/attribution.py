@@ -209,6 +209,8 @@ class Rescoring:
         nothing = np.zeros((len(coordinator.active), len(removed), 0))
         blend = coordinator.blend_spreads(spreads, self.scorer.history, nothing)
         scores = np.einsum("as,asc->sc", blend.alpha[coordinator.active], by_agent)
+        if self.scorer.added is not None:
+            scores += self.scorer.added[self.rows]
         if self.reading is not None:
             scores += self._added(scores, self.reading.without(removed))
         return np.asarray(scores[:, : self.wanted])

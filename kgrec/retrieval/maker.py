@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,7 +94,7 @@ class QueryMaker:
         check_fields(live.team.contexts, knobs.moment)
         if passed is None:
             passed = self.passed(live, knobs, snapshot)
-        kept, scorer = self._read(live, history, declared)
+        kept, scorer = self._read(live, history, declared, knobs.moment)
         moments = (history.query_time, current_time() if now is None else now)
         if in_memory(self.retrieval, live):
             catalogue = self.catalogues.of(live, snapshot)
@@ -151,7 +153,7 @@ class QueryMaker:
         )
 
     def _read(
-        self, live: LiveModel, history: History, declared: Declared
+        self, live: LiveModel, history: History, declared: Declared, moment: Mapping[str, str]
     ) -> tuple[Recent | None, Scorer | ProfileScorer]:
         """Have the agents read a history, or the profile what is declared, unless it is known."""
 
@@ -159,11 +161,12 @@ class QueryMaker:
             profile = live.team.profile
             if len(declared) and profile is not None:
                 return ProfileScorer(profile, declared.rows)
-            return live.team.scorer(history.histories)
+            return live.team.scorer(history.histories, moment)
 
         if self.recent is None or live.slot is None:
             return None, read()
-        key = (history.fingerprint, history.now, declared.fingerprint)
+        context = tuple(sorted(moment.items()))
+        key = (history.fingerprint, history.now, declared.fingerprint, context)
         kept = self.recent.of(live.team, key, read)
         return kept, kept.scorer
 

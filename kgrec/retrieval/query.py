@@ -189,7 +189,7 @@ class Query:
             history = self.history.without(item_id)
             scorer = self.scorer
             if not len(self.declared):
-                scorer = self.live.team.scorer(history.histories)
+                scorer = self.live.team.scorer(history.histories, self.knobs.moment)
             return replace(self, history=history, scorer=scorer, candidates=candidates, recent=None)
         return replace(self, candidates=candidates, recent=None)
 

@@ -22,8 +22,8 @@ from kgrec.model.team import Team
 
 MOST_SCORES = 1_000_000
 """Scores that are kept in all, of 33 bytes each."""
-Key = tuple[str, int, str]
-"""Fingerprint of the history, the hour, fingerprint of what is declared."""
+Key = tuple[str, int, str, tuple[tuple[str, str], ...]]
+"""Fingerprint of the history, the hour, fingerprint of what is declared, fields of the context."""
 ValueT = TypeVar("ValueT")
 
 
