@@ -194,7 +194,7 @@ class Rescoring:
     def _sums(self) -> NDArray[np.float64]:
         """What the history, and what the rejected items that count, sum up to, [A, C]."""
         count = np.concatenate([np.ones(len(self)), self.scorer.counted.factor])
-        return np.einsum("h,ahc->ac", count, self.similarity)
+        return np.asarray(np.einsum("h,ahc->ac", count, self.similarity))
 
     def _subtracted(self, removed: IntArray) -> NDArray[np.float64]:
         """Return `scores` of agents that are plain sums: the whole less what is removed."""

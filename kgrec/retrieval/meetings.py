@@ -24,7 +24,7 @@ from kgrec.retrieval.snapshot import Snapshot, Ties
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Met:
+class MeetingPath:
     """The heaviest meeting of an item and a history item, read from memory when it is named."""
 
     weight: float
@@ -48,7 +48,7 @@ def best_paths(
     num_items: int | None = None,
     meanings: Mapping[str, str] | None = None,
     config: PathConfig | None = None,
-) -> dict[str, dict[str, FoundPath | Met]]:
+) -> dict[str, dict[str, FoundPath | MeetingPath]]:
     """Find the heaviest path of each pair of an item and a history item.
 
     Args:
@@ -58,7 +58,7 @@ def best_paths(
     Returns:
         by the id of the item, then by that of the history item.
     """
-    best: dict[str, dict[str, FoundPath | Met]] = {item: {} for item in items}
+    best: dict[str, dict[str, FoundPath | MeetingPath]] = {item: {} for item in items}
     if not history or not items:
         return best
     config = config or PathConfig()
@@ -77,8 +77,8 @@ def best_paths(
     search = PathSearch(source, config, num_items, meanings)
     search.named = {**history, **items}
     if config.max_hops > 1:
-        for item, event, met in _meetings(search, source, list(history), list(items), sources):
-            best[item][event] = met
+        for item, event, joined in _meetings(search, source, list(history), list(items), sources):
+            best[item][event] = joined
     ends, starts = _near_links(source, history, items)
     if ends or starts:
         paths = search.paths(
@@ -89,7 +89,7 @@ def best_paths(
         )
         for path in paths:
             known = best[path.item_id].get(path.history_id)
-            before = known.path() if isinstance(known, Met) else known
+            before = known.path() if isinstance(known, MeetingPath) else known
             if before is None or weight_order(path) < weight_order(before):
                 best[path.item_id][path.history_id] = path
     return best
@@ -101,7 +101,7 @@ def _meetings(
     history: Sequence[str],
     items: Sequence[str],
     sources: Mapping[str, Collection[str]],
-) -> Iterator[tuple[str, str, Met]]:
+) -> Iterator[tuple[str, str, MeetingPath]]:
     """Yield the heaviest meeting of each item and history item that have one."""
     nodes = snapshot.nodes["item"]
     ends, starts = nodes.rows(items), nodes.rows(history)
@@ -111,21 +111,25 @@ def _meetings(
         allowed[n, [place[each] for each in sources[item]]] = True
     allowed &= (ends >= 0)[:, None] & (starts >= 0)
     most = search.config.max_degree
-    met = meet(snapshot, ends, starts, allowed, size=search.size, max_degree=most)
-    columns = (met.item, met.history, met.weight)
+    joined = join_meetings(snapshot, ends, starts, allowed, size=search.size, max_degree=most)
+    columns = (joined.item, joined.history, joined.weight)
     for n, (to, past, weight) in enumerate(zip(*(one.tolist() for one in columns), strict=True)):
         item, event = items[to], history[past]
-        yield item, event, Met(weight, partial(_path, search, snapshot, met, n, item, event))
+        yield (
+            item,
+            event,
+            MeetingPath(weight, partial(_path, search, snapshot, joined, n, item, event)),
+        )
 
 
 def _path(
-    search: PathSearch, snapshot: Snapshot, met: Meetings, n: int, item: str, event: str
+    search: PathSearch, snapshot: Snapshot, joined: Meetings, n: int, item: str, event: str
 ) -> FoundPath:
     """Return a meeting as the search would have walked it."""
-    behind, ahead = (edge_at(snapshot, int(one[n])) for one in (met.behind, met.ahead))
+    behind, ahead = (edge_at(snapshot, int(one[n])) for one in (joined.behind, joined.ahead))
     places: tuple[Place, ...] = (("item", event), behind.to, ("item", item))
     back = ahead._replace(to=places[2], outgoing=not ahead.outgoing)
-    return FoundPath(places, (behind, back), int(met.degree[n]), float(met.weight[n]), search)
+    return FoundPath(places, (behind, back), int(joined.degree[n]), float(joined.weight[n]), search)
 
 
 def _near_links(
@@ -161,7 +165,7 @@ class Meetings:
     behind: IntArray
 
 
-def meet(
+def join_meetings(
     snapshot: Snapshot,
     items: IntArray,
     history: IntArray,
