@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Unpack
-from weakref import ref
 
 from pydantic import Field
 
@@ -26,25 +25,19 @@ from kgrec.retrieval.history import (
     with_session,
 )
 from kgrec.retrieval.knobs import Filters, KnobOptions, Knobs
-from kgrec.retrieval.listing import listed_items
+from kgrec.retrieval.listing import Lists
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.maker import QueryMaker
 from kgrec.retrieval.paths import PathConfig
-from kgrec.retrieval.query import Query
 from kgrec.retrieval.recent import RecentHistories
 from kgrec.retrieval.records import (
     Fallback,
-    Recommendation,
     RecommendationList,
 )
-from kgrec.retrieval.reranking import picks
 from kgrec.retrieval.resident import Resident
 from kgrec.retrieval.snapshot import Snapshot
 from kgrec.retrieval.state import NOBODY, GraphState, read_state, titles_of
 from kgrec.retrieval.visitor import Visitor
-
-_TRIES = 3
-"""So often a list is made anew where items left the graph meanwhile."""
 
 
 class RecommenderConfig(FrozenModel):
@@ -96,6 +89,13 @@ class Recommender:
         self.queries = QueryMaker(
             store, self.config.retrieval, self.config.candidates, recent=recent
         )
+        self._lists = Lists(
+            store,
+            self.queries,
+            pool=self.config.pool,
+            paths=self.config.paths,
+            sources=self.config.sources,
+        )
 
     def recommend(
         self,
@@ -135,7 +135,7 @@ class Recommender:
             if not len(history) and not len(declared):
                 why: Fallback = "unknown_user" if done is None else "empty_history"
                 return popular(self.queries, live, history, knobs, why, "user", user_id)
-            return self._list(
+            return self._lists.of(
                 self.queries.make(
                     live,
                     history,
@@ -179,7 +179,7 @@ class Recommender:
             if not len(known) and not len(declared):
                 return popular(self.queries, live, known, knobs, "empty_history", "history")
             context = Context(time=query_time, events=given.events)
-            return self._list(
+            return self._lists.of(
                 self.queries.make(
                     live,
                     known,
@@ -221,7 +221,7 @@ class Recommender:
             if not len(then) and not len(declared):
                 why: Fallback = "unknown_user" if done is None else "empty_history"
                 return popular(self.queries, live, then, knobs, why, token.purpose, user_id)
-            return self._list(
+            return self._lists.of(
                 self.queries.make(
                     live,
                     then,
@@ -256,7 +256,7 @@ class Recommender:
                 raise NotFoundError("there is no such item", value=item_id)
             history = as_history(events, live.team.items, query_time=query_time)
             if len(history):
-                return self._list(
+                return self._lists.of(
                     self.queries.make(
                         live, history, knobs, "similar", with_priors=False, snapshot=snapshot
                     )
@@ -319,38 +319,3 @@ class Recommender:
                 state, found = now, answer(now)
         spent = (time.perf_counter() - begun) * 1000
         return found.model_copy(update={"milliseconds": round(spent, 2)})
-
-    def _list(self, query: Query) -> RecommendationList:
-        for left in reversed(range(_TRIES)):
-            shown = picks(query, self.config.pool)
-            positions = [pick.position for pick in shown]
-            ids = query.ids(positions)
-            alike = [position for pick in shown for position in pick.alike]
-            titles = self.titles(list(dict.fromkeys([*ids, *query.ids(alike)])), query.snapshot)
-            if all(each in titles for each in ids) or not left:
-                break
-            query = self.queries.made_anew(query)  # an item has left the graph
-
-        def make() -> tuple[Recommendation, ...]:
-            paths, sources = self.config.paths, self.config.sources
-            return listed_items(self.store, query, shown, titles, paths=paths, sources=sources)
-
-        if query.recent is None or query.snapshot is None:
-            items = make()
-        else:
-            key = (query.scored, ref(query.snapshot), query.knobs.offset, tuple(shown))
-            items = query.recent.shown(key, make)
-        return RecommendationList(
-            items=items,
-            model_id=query.live.model_id,
-            vocabulary_hash=query.live.team.items.hash,
-            request_id=query.request_id,
-            cursor=query.cursor if len(shown) == query.knobs.k else None,
-            user_id=query.user_id,
-            history=len(query.history),
-            candidates=len(query.candidates),
-            shares=query.scorer.shares,
-            filtered=query.filtered,
-            fallback="profile" if len(query.declared) else None,
-            context=query.context_used,
-        )
