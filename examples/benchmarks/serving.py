@@ -3,9 +3,12 @@
     python examples/benchmarks/serving.py [--rates 20 50 100] [--seconds 10] [--workers 2] [--json]
 
 Starts `kgrec serve` on the graph of KGREC_HOME (as `make demo` leaves one in `.kgrec`) and loads it
-from this one process, on the same cores. A latency at a rate is measured from the moment that the
-request was due, so waiting counts. Feedback is withdrawn again. Prints the median, the 95th and the
-99th percentile in milliseconds, and what was not answered by 200.
+from this one process, on the same cores. Users are drawn anew for every request; `first` requests
+are of users who were not asked for before, of whom the server has kept nothing. A latency at a rate
+is measured from the moment that the request was due, so waiting counts. Feedback is withdrawn at
+the end. Prints the median, the 95th and the 99th percentile in milliseconds, the milliseconds of
+processor time that one request takes of server, database and this client, and what was not answered
+by 200.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import re
 import subprocess
@@ -22,10 +26,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import psutil
+
 ALONE = 200
+FIRST = 300
 CONNECTIONS = 64
 WARM = 60
 
@@ -79,6 +87,36 @@ class Connections:
         return await asyncio.open_connection(self.host, self.port)
 
 
+class Processors:
+    """Processor time of the server, of the database that it started, and of this process.
+
+    Args:
+        server: its process; None where it was started elsewhere.
+        home: folder of the embedded database.
+    """
+
+    def __init__(self, server: subprocess.Popen[str] | None, home: str) -> None:
+        self._of: dict[str, list[psutil.Process]] = {"client": [psutil.Process()]}
+        if server is None:
+            return
+        one = psutil.Process(server.pid)
+        self._of["server"] = [one, *one.children(recursive=True)]
+        graph = str(Path(home).resolve() / "graph")
+        self._of["database"] = [
+            each
+            for each in psutil.process_iter(["cmdline"])
+            if any(graph in word for word in each.info["cmdline"] or ())
+        ]
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds spent so far."""
+        found = {}
+        for name, processes in self._of.items():
+            times = [each.cpu_times() for each in processes if each.is_running()]
+            found[name] = sum(each.user + each.system for each in times)
+        return found
+
+
 Ask = Callable[[], Awaitable[tuple[int, bytes]]]
 
 
@@ -115,12 +153,12 @@ async def at_rate(ask: Ask, rate: float, seconds: float) -> dict[str, Any]:
     return found.row()
 
 
-async def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
+async def measure(url: str, options: argparse.Namespace, processors: Processors) -> dict[str, Any]:
     """Time every kind of request."""
     send, rng = Connections(url).send, random.Random(options.seed)
     users = []
     cursor = ""
-    while len(users) < 500:
+    while len(users) < 5000:
         _, body = await send("GET", f"/v1/users?limit=100{cursor}")
         page = json.loads(body)
         users += [user["user_id"] for user in page["items"] if user["interactions"]]
@@ -159,18 +197,36 @@ async def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
         "similar items": similar,
         "feedback": feedback,
     }
-    found = {name: await alone(ask, options.alone) for name, ask in kinds.items()}
+    strangers = iter(rng.sample(users, min(FIRST, len(users))))
+
+    async def first() -> tuple[int, bytes]:
+        return await send("GET", of(next(strangers), "recommendations"))
+
+    found: dict[str, Any] = {}
+
+    async def timed(name: str, answers: Awaitable[dict[str, Any]]) -> None:
+        before = processors.seconds()
+        row = await answers
+        after = processors.seconds()
+        each = 1000 / max(row["n"], 1)
+        row["processor"] = {who: round((after[who] - before[who]) * each, 2) for who in after}
+        found[name] = row
+
+    await timed("recommendations, first", alone(first, min(FIRST, len(users))))
+    for name, ask in kinds.items():
+        await timed(name, alone(ask, options.alone))
     for rate in options.rates:
-        found[f"recommendations at {rate:g}/s"] = await at_rate(recommend, rate, options.seconds)
+        name = f"recommendations at {rate:g}/s"
+        await timed(name, at_rate(recommend, rate, options.seconds))
     await send("DELETE", "/v1/users/benchmark")
     return found
 
 
 @contextmanager
-def server(options: argparse.Namespace) -> Iterator[str]:
-    """Run `kgrec serve` and yield its address."""
+def server(options: argparse.Namespace) -> Iterator[tuple[str, subprocess.Popen[str] | None]]:
+    """Run `kgrec serve` and yield its address and its process."""
     if options.url:
-        yield options.url
+        yield options.url, None
         return
     words = ["serve", "--port", "0"]
     if options.workers > 1:
@@ -181,7 +237,7 @@ def server(options: argparse.Namespace) -> Iterator[str]:
         assert process.stdout is not None
         for line in process.stdout:
             if place := re.search(r"http://\S+?(?=/)\S*:\d+|http://[\d.]+:\d+", line):
-                yield place[0]
+                yield place[0], process
                 break
         else:
             raise SystemExit("kgrec serve did not start")
@@ -203,15 +259,21 @@ def main() -> None:
     parser.add_argument("--url", help="of a server that runs already")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with server(options) as url:
-        found = asyncio.run(measure(url, options))
+    with server(options) as (url, process):
+        processors = Processors(process, os.environ.get("KGREC_HOME", ".kgrec"))
+        found = asyncio.run(measure(url, options, processors))
     if options.json:
         print(json.dumps(found, indent=1))
         return
-    print(f"{'':36}{'p50':>9}{'p95':>9}{'p99':>9}   answers")
+    head = f"{'':36}{'p50':>9}{'p95':>9}{'p99':>9}"
+    print(f"{head}   server, database, client: ms of processor; answers")
     for name, row in found.items():
         others = f", others {row['others']}" if row["others"] else ""
-        print(f"{name:36}{row['p50']:9}{row['p95']:9}{row['p99']:9}   {row['n']}{others}")
+        spent = ", ".join(
+            str(row["processor"].get(who, "-")) for who in ("server", "database", "client")
+        )
+        times = f"{row['p50']:9}{row['p95']:9}{row['p99']:9}"
+        print(f"{name:36}{times}   {spent}; {row['n']}{others}")
 
 
 if __name__ == "__main__":

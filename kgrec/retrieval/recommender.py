@@ -89,7 +89,7 @@ class Recommender:
         self.queries = QueryMaker(
             store, self.config.retrieval, self.config.candidates, recent=recent
         )
-        self._lists = Lists(
+        self.lists = Lists(
             store,
             self.queries,
             pool=self.config.pool,
@@ -135,7 +135,7 @@ class Recommender:
             if not len(history) and not len(declared):
                 why: Fallback = "unknown_user" if done is None else "empty_history"
                 return popular(self.queries, live, history, knobs, why, "user", user_id)
-            return self._lists.of(
+            return self.lists.of(
                 self.queries.make(
                     live,
                     history,
@@ -179,7 +179,7 @@ class Recommender:
             if not len(known) and not len(declared):
                 return popular(self.queries, live, known, knobs, "empty_history", "history")
             context = Context(time=query_time, events=given.events)
-            return self._lists.of(
+            return self.lists.of(
                 self.queries.make(
                     live,
                     known,
@@ -221,7 +221,7 @@ class Recommender:
             if not len(then) and not len(declared):
                 why: Fallback = "unknown_user" if done is None else "empty_history"
                 return popular(self.queries, live, then, knobs, why, token.purpose, user_id)
-            return self._lists.of(
+            return self.lists.of(
                 self.queries.make(
                     live,
                     then,
@@ -256,7 +256,7 @@ class Recommender:
                 raise NotFoundError("there is no such item", value=item_id)
             history = as_history(events, live.team.items, query_time=query_time)
             if len(history):
-                return self._lists.of(
+                return self.lists.of(
                     self.queries.make(
                         live, history, knobs, "similar", with_priors=False, snapshot=snapshot
                     )
