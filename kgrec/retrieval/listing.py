@@ -23,7 +23,7 @@ _TRIES = 3
 """So often a list is made anew where items left the graph meanwhile."""
 
 
-class Lists:
+class ListMaker:
     """Makes the lists of queries; safe to share between threads.
 
     Args:

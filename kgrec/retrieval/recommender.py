@@ -25,7 +25,7 @@ from kgrec.retrieval.history import (
     with_session,
 )
 from kgrec.retrieval.knobs import Filters, KnobOptions, Knobs
-from kgrec.retrieval.listing import Lists
+from kgrec.retrieval.listing import ListMaker
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.maker import QueryMaker
 from kgrec.retrieval.paths import PathConfig
@@ -89,7 +89,7 @@ class Recommender:
         self.queries = QueryMaker(
             store, self.config.retrieval, self.config.candidates, recent=recent
         )
-        self.lists = Lists(
+        self.lists = ListMaker(
             store,
             self.queries,
             pool=self.config.pool,
