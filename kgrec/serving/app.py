@@ -39,6 +39,7 @@ from kgrec.serving.security import LoopbackOnly, Role, SecurityHeaders, require
 from kgrec.serving.service import CurrentEngine, Loaded, Service
 from kgrec.serving.telemetry import RequestLog, Telemetry, note_route
 from kgrec.serving.telemetry import router as metrics
+from kgrec.serving.tracing import RequestSpans, Tracing
 from kgrec.serving.transfer import Transfer
 from kgrec.version import __version__
 
@@ -147,7 +148,8 @@ def create_app(
     config = config or ServingConfig()
     keys = KeyRing.of(settings)
     service = Service(settings, config.time_limit_s, loaded)
-    telemetry = Telemetry(service)
+    tracing = Tracing.of_environment()
+    telemetry = Telemetry(service, tracing)
     service.on_open = telemetry.observe
 
     @asynccontextmanager
@@ -157,6 +159,8 @@ def create_app(
         yield
         await to_thread.run_sync(preparing.join)
         await to_thread.run_sync(service.close)
+        if tracing is not None:
+            await to_thread.run_sync(tracing.close)
 
     app = FastAPI(
         title="kgrec",
@@ -188,6 +192,7 @@ def create_app(
         app.add_middleware(LoopbackOnly)
     app.add_middleware(ExactPaths, paths=paths)
     app.add_middleware(Transfer)
+    app.add_middleware(RequestSpans, tracing=tracing)
     app.add_middleware(RequestLog, telemetry=telemetry)
     app.add_middleware(SecurityHeaders)
     return app

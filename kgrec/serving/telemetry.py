@@ -43,6 +43,7 @@ from kgrec.graph.store import GraphStore
 from kgrec.retrieval.records import RecommendationList
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import Service
+from kgrec.serving.tracing import Tracing
 from kgrec.version import __version__
 
 logger = logging.getLogger("kgrec.serving.requests")
@@ -70,9 +71,11 @@ class Telemetry:
 
     Args:
         service: whose model and graph are reported.
+        tracing: where spans go; None where they go nowhere.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, tracing: Tracing | None = None) -> None:
+        self.tracing = tracing
         self.registry = CollectorRegistry()
         self._service = service
         self.requests = Counter(
@@ -153,7 +156,13 @@ class Telemetry:
 
     def observe(self, store: GraphStore) -> None:
         """Have every read of a store counted as a step of the answers."""
-        store.on_read = lambda name, seconds: self.statements.labels(name).observe(seconds)
+
+        def note(name: str, seconds: float) -> None:
+            self.statements.labels(name).observe(seconds)
+            if self.tracing is not None:
+                self.tracing.step(name, seconds)
+
+        store.on_read = note
 
 
 class _LiveModel:
