@@ -7,7 +7,7 @@
 `prepare` reads the graph of KGREC_HOME, less the items that nobody liked, holds a tenth of the
 items out (and a tenth to choose on) as `kgrec evaluate --graph --protocol cold-item` does, measures
 a team that knew the held-out items when it was trained, without interactions, and trains a second
-one without them. `measure` takes them, and all interactions but those of the training, out of the
+one without them. `measure` takes them, and the interactions of what was chosen on, out of the
 graph, publishes the second team, posts the items to a server as JSON lines, and requests lists for
 the same users. Both change the graph: give them a copy of a home. `text` posts one item by its text
 alone to a server over KGREC_HOME, and requests lists until one of the users has it in theirs.
@@ -55,7 +55,9 @@ from kgrec.graph.training_data import read_dataset
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.team_config import TeamConfig, encoder_of
 from kgrec.model.storage import load_team, save_model
+from kgrec.schema import load_schema
 from kgrec.stages.publish import publish
+from kgrec.stages.upsert import upsert_items
 
 K = 10
 COLUMNS = {
@@ -172,29 +174,20 @@ def hold_back(out: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
         the items as they are posted.
     """
     settings = load_settings()
-    posted = out / "posted.json"
+    posted, chosen = out / "posted.json", out / "chosen_on.json"
     with open_graph(settings) as store:
-        if posted.exists():
-            rows: list[dict[str, Any]] = json.loads(posted.read_text())
-        else:
-            rows = rows_of(store, about["cold"])
-            posted.write_text(json.dumps(rows))
-        for each in about["cold"]:
+        if not posted.exists():
+            learned = {item for _, item in about["kept"]} | set(about["cold"])
+            others = [i for page in item_id_pages(store) for i in page["ids"] if i not in learned]
+            chosen.write_text(json.dumps(rows_of(store, others)))
+            posted.write_text(json.dumps(rows_of(store, about["cold"])))
+        rows: list[dict[str, Any]] = json.loads(posted.read_text())
+        # Items that were chosen on keep their facts and lose their interactions.
+        again = json.loads(chosen.read_text())
+        for each in [row["item_id"] for row in (*rows, *again)]:
             store.write("serving/delete_item", item_id=each)
-        kept = {item for _, item in about["kept"]}
-        gone = [i for page in item_id_pages(store) for i in page["ids"] if i not in kept]
-        for first in range(0, len(gone), 100):
-            store.query(
-                "UNWIND $items AS id MATCH (:User)-[x:INTERACTED]->(:Item {item_id: id}) DELETE x",
-                {"items": gone[first : first + 100]},
-                writing=True,
-            )
-        for user in [user for page in user_pages(store) for user in page["ids"]]:
-            store.query(
-                "MATCH (:User {user_id: $user})-[x:INTERACTED]->(:Item) WHERE x.value < 3 DELETE x",
-                {"user": user},
-                writing=True,
-            )
+        domain = load_schema().domain("movies")
+        upsert_items(store, list(enumerate(again, 1)), domain, source="catalog.csv")
         [trained] = (out / "models").iterdir()
         target = settings.home / "models" / trained.name
         if not target.exists():

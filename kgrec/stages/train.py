@@ -180,13 +180,14 @@ class TrainConfig(TeamConfig):
 
     Attributes:
         validation: share of each user's interactions in the validation part; 0 holds out none.
-        order: whether these are random or the latest ones.
+        order: whether these are random, the latest ones, or all interactions of a share of the
+            items: then the team is chosen for items that come after the training.
         kinds: kinds of interaction that count; None means all.
         at_least: least value, by kind, of an interaction that is a positive.
     """
 
     validation: float = Field(default=0.1, ge=0.0, le=0.5)
-    order: Literal["random", "time"] = "random"
+    order: Literal["random", "time", "items"] = "random"
     kinds: tuple[str, ...] | None = None
     at_least: dict[str, float] = Field(default_factory=lambda: Selection().at_least)
     refit: bool = True
@@ -311,7 +312,7 @@ def _fit(
     part, held_out = held_apart(dataset, config)
     unwanted = Interactions.empty()
     if held_out is not None:
-        rejected, unwanted = _split(part.rejected, config)
+        rejected, unwanted = _split(part.rejected, config, part.num_items)
         part = replace(part, rejected=rejected)
     requested = None
     if held_out is not None and config.order == "time":
@@ -334,14 +335,18 @@ def held_apart(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Interact
     """Return the training part and the validation part, if any."""
     if not config.validation:
         return dataset, None
-    learned, held_out = _split(dataset.interactions, config)
+    learned, held_out = _split(dataset.interactions, config, dataset.num_items)
     return dataset.with_interactions(learned), held_out
 
 
-def _split(interactions: Interactions, config: TrainConfig) -> list[Interactions]:
+def _split(interactions: Interactions, config: TrainConfig, num_items: int) -> list[Interactions]:
     ratios = (1.0 - config.validation, config.validation)
     if config.order == "time":
         return split_by_time(interactions, ratios)
+    if config.order == "items":
+        chance = np.random.default_rng(config.seed).random(num_items)
+        hidden = chance[interactions.item] < config.validation
+        return [interactions.take(~hidden), interactions.take(hidden)]
     return split_by_ratio(interactions, ratios, seed=config.seed)
 
 

@@ -18,13 +18,14 @@ from tastes import tastes
 from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError, DataError, NotFoundError
 from kgrec.graph.store import GraphStore
+from kgrec.graph.training_data import read_dataset
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.registry import AGENTS
 from kgrec.model.record import read_record
 from kgrec.model.storage import load_team
 from kgrec.model.team import Team
 from kgrec.stages.models import choose_model
-from kgrec.stages.train import TrainConfig, train, training_key
+from kgrec.stages.train import TrainConfig, held_apart, train, training_key
 from kgrec.training.logs import read_log
 from kgrec.training.workers import Workers
 
@@ -187,6 +188,20 @@ def test_choices_know_the_time_of_the_request_where_the_latest_are_held_out(
     if told:
         assert requested[held_out.user].tolist() == held_out.at.tolist()
         assert min(held_out.at) > 0
+
+
+def test_a_team_may_be_chosen_on_items_that_it_has_not_seen(
+    load: Load, empty_store: GraphStore
+) -> None:
+    load("catalog", FILMS)
+    load("interactions", ratings(12))
+    dataset = read_dataset(empty_store, Selection(domain="movies"))
+    config = TrainConfig(validation=0.4, order="items", seed=3)
+    learned, held_out = held_apart(dataset, config)
+    assert held_out is not None
+    assert len(learned.interactions) + len(held_out) == len(dataset.interactions)
+    assert set(held_out.item.tolist()).isdisjoint(learned.interactions.item.tolist())
+    assert 0 < len(held_out) < len(dataset.interactions)
 
 
 def test_nothing_to_learn_from_is_a_clear_error(
