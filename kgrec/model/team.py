@@ -157,6 +157,8 @@ class Team:
         """Compute what is kept and does not depend on a history, so that forks share it."""
         for kernel in self.active:
             _ = kernel.second_moment, kernel.rows_with_centred, kernel.row_sums
+            if kernel.rows is not None:
+                _ = kernel.columns
 
     def item_vectors(self) -> FloatArray:
         """Return the vectors to put under a vector index, float32 [I, D + 1].

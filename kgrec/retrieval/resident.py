@@ -64,6 +64,7 @@ class Resident:
 
     def _read(self) -> Snapshot:
         snapshot = read_snapshot(self.store)
+        snapshot.warm_up()
         self.keep(snapshot)
         return snapshot
 

@@ -116,6 +116,11 @@ class Snapshot:
     )
     _edges: dict[tuple[Place, NodeKind], list[Edge]] = field(default_factory=dict)
 
+    def warm_up(self) -> None:
+        """Compute once what the search for paths reads, so that forked workers share it."""
+        if self.ties:
+            _ = self.entity_degrees, self.entity_order, self.links_of_items, self.items_near_links
+
     def titles(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the titles of items, by id; an id that the graph lacks is left out."""
         items = self.nodes["item"]
@@ -144,10 +149,9 @@ class Snapshot:
     @cached_property
     def entity_order(self) -> IntArray:
         """The place of each entity in the order of their ids, int64 [E]."""
-        place = np.empty(len(self.nodes["entity"].ids), dtype=np.int64)
-        place[np.argsort(np.array(self.nodes["entity"].ids, dtype=object), kind="stable")] = (
-            np.arange(len(place))
-        )
+        ids = self.nodes["entity"].ids
+        place = np.empty(len(ids), dtype=np.int64)
+        place[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
         return place
 
     @property

@@ -154,6 +154,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = config.max_threads
         preparing = threading.Thread(target=service.prepare, name="prepare", daemon=True)
         preparing.start()
         yield

@@ -24,6 +24,8 @@ class ServingConfig(FrozenModel):
             server waiting the longest is closed.
         max_in_flight: requests under way at once, their bodies complete; one more is answered
             with 503.
+        max_threads: requests that are worked on at once; others wait in turn. More than the
+            processors can hold makes all of them slow, since they share one interpreter.
         max_expensive: explanations that are computed at once.
         max_waiting: explanations that wait for their turn; one more is answered with 503.
     """
@@ -35,6 +37,7 @@ class ServingConfig(FrozenModel):
     keep_alive_s: int = Field(default=30, gt=0)
     max_connections: int = Field(default=1024, gt=0)
     max_in_flight: int = Field(default=128, gt=0)
+    max_threads: int = Field(default=8, gt=0)
     max_expensive: int = Field(default=max(2, os.cpu_count() or 2), gt=0)
     max_waiting: int = Field(default=32, ge=0)
 

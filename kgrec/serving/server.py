@@ -6,6 +6,7 @@ import logging
 import math
 import resource
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -28,6 +29,9 @@ from kgrec.serving.workers import ForkedWorkers
 logger = logging.getLogger("kgrec.serving")
 
 _BACKLOG = 2048
+_SWITCH_S = 0.001
+"""Seconds for which a thread that computes keeps the event loop waiting; Python's usual 5 ms add
+up, since a request returns to the loop several times."""
 _OTHER_FILES = 256
 """Open files besides the connections: of the graph, the models, the libraries."""
 
@@ -118,6 +122,7 @@ def server_config(app: FastAPI, limits: ServingConfig) -> uvicorn.Config:
     At the end it waits for the requests that are under way, but not longer than they may take.
     """
     _allow_files(limits.max_connections)
+    sys.setswitchinterval(_SWITCH_S)
     return uvicorn.Config(
         app,
         http=protocol_for(limits),
