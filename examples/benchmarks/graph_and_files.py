@@ -3,9 +3,9 @@
     python examples/benchmarks/graph_and_files.py [--domain movies] [--protocol cold-item] [--json]
 
 Writes the graph of KGREC_HOME as atomic files (users, items, facts, links between entities, names
-and interactions, lines in random order), then runs what `kgrec evaluate FOLDER` and `kgrec evaluate
---graph` run. Ends with 1 where a figure differs. The kind of an interaction and properties of
-items are not in atomic files; links that lead to users or between items are not either.
+and interactions, lines in random order), then runs what `kgrec evaluate FOLDER --canonical` and
+`kgrec evaluate --graph` run. Ends with 1 where a figure differs. The kind of an interaction and
+properties of items are not in atomic files; links to users or between items are not either.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def main() -> int:
         graph = evaluate(EvaluateConfig(graph=selection, **shared), store=store)
     with TemporaryDirectory(prefix="kgrec-atomic-") as folder:
         write_atomic(dataset, Path(folder))
-        files = evaluate(EvaluateConfig(folder=Path(folder), **shared))
+        files = evaluate(EvaluateConfig(folder=Path(folder), canonical=True, **shared))
     one, other = figures(graph), figures(files)
     if options.json:
         print(json.dumps({"protocol": options.protocol, "graph": one, "files": other}, indent=2))

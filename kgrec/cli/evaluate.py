@@ -67,6 +67,14 @@ def evaluate_command(
         Path | None,
         typer.Option(help="Of --graph: a pipeline file, for its domain and its \\[train]."),
     ] = None,
+    canonical: Annotated[
+        bool,
+        typer.Option(
+            "--canonical",
+            help="Put facts of files in the order of their ids, as those of --graph are: figures "
+            "of the same data then agree with it to the last digit.",
+        ),
+    ] = False,
     train: FileOption = None,
     valid: FileOption = None,
     test: FileOption = None,
@@ -178,6 +186,7 @@ def evaluate_command(
         "protocol": {key: value for key, value in held_out.items() if value is not None},
         "folder": folder,
         "graph": selection,
+        "canonical": canonical,
         "train": train,
         "valid": valid,
         "test": test,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from kgrec.config import FrozenModel, load_settings
 from kgrec.data.atomic import SplitDataset, merged, read_folder, read_parts, read_whole
-from kgrec.data.dataset import Column, Dataset, Interactions
+from kgrec.data.dataset import Column, Dataset, IntArray, Interactions, Links
 from kgrec.data.protocols import ProtocolConfig, hold_out, settings_of
 from kgrec.data.selection import Selection
 from kgrec.errors import ConfigError
@@ -30,6 +30,9 @@ class DataConfig(FrozenModel):
         graph: which part of the graph is read, in place of files.
         protocol: how interactions are held out; by default the split of the files, and `warm`
             where the graph is read, which holds no split.
+        canonical: whether facts and entities of files are put in order as well, as those of the
+            graph are; without it they stay in the order of the files, by which the knowledge agent
+            draws its first numbers.
     """
 
     folder: Path | None = None
@@ -38,6 +41,7 @@ class DataConfig(FrozenModel):
     test: Path | None = None
     graph: Selection | None = None
     protocol: ProtocolConfig = ProtocolConfig()
+    canonical: bool = False
 
     def resolved(self) -> ProtocolConfig:
         """Return the protocol that is followed; raises ConfigError where it cannot be."""
@@ -62,8 +66,9 @@ def read_split(
 ) -> SplitDataset:
     """Read files or the graph and apply the protocol.
 
-    A split made here draws from rows in a canonical order, so that the same data are held out in
-    the same way whether they come from the graph or from files, whatever the order of their lines.
+    A split made here draws from users, items and interactions in a canonical order, so that the
+    same data are held out in the same way whether they come from the graph or from files, whatever
+    the order of their lines.
 
     Args:
         seed: of what is drawn.
@@ -79,7 +84,8 @@ def read_split(
     data = _read(config, protocol.name == "given", store, progress)
     if protocol.name == "given":
         return data
-    return hold_out(_in_order(data), protocol, seed=seed)
+    canonical = config.canonical or config.graph is not None
+    return hold_out(_in_order(data, canonical=canonical), protocol, seed=seed)
 
 
 def _read(
@@ -162,9 +168,30 @@ def _no_split(what: str) -> ConfigError:
     )
 
 
-def _in_order(data: SplitDataset) -> SplitDataset:
-    users = data.train.users
-    ordered = data.train.in_canonical_order()
-    rows = users.rows(ordered.users.ids)
+def _in_order(data: SplitDataset, *, canonical: bool) -> SplitDataset:
+    given, ordered = data.train, data.train.in_canonical_order()
+    rows = given.users.rows(ordered.users.ids)
     columns = {name: tuple(texts[row] for row in rows) for name, texts in data.user_columns.items()}
+    if not canonical:
+        place = {
+            "user": ordered.users.rows(given.users.ids),
+            "item": ordered.items.rows(given.items.ids),
+            "entity": np.arange(len(given.entities), dtype=np.int64),
+        }
+        ordered = replace(
+            ordered,
+            entities=given.entities,
+            entity_names=given.entity_names,
+            facts=replace(given.facts, item=place["item"][given.facts.item]),
+            links=_moved(given.links, place),
+        )
     return replace(data, train=ordered, user_columns=columns)
+
+
+def _moved(links: Links, place: Mapping[str, IntArray]) -> Links:
+    """Return links in the same order by the new rows of each kind of node."""
+    head, tail = links.head.copy(), links.tail.copy()
+    for number, kind in enumerate(links.types):
+        rows = links.relation == number
+        head[rows], tail[rows] = place[kind.head][head[rows]], place[kind.tail][tail[rows]]
+    return replace(links, head=head, tail=tail)

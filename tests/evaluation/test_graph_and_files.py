@@ -12,11 +12,13 @@ import pytest
 from tastes import TASTES, WORDS, encode_words, tastes
 
 from kgrec.cli.app import main
+from kgrec.data.dataset import Dataset
 from kgrec.data.protocols import Protocol, ProtocolConfig
 from kgrec.data.selection import Selection
 from kgrec.data.sources import Source
 from kgrec.errors import ConfigError
 from kgrec.evaluation.evaluate import EvaluateConfig, evaluate
+from kgrec.evaluation.held_out import DataConfig, read_split
 from kgrec.evaluation.result import EvaluationResult
 from kgrec.graph.setup import clear_graph, ensure_schema
 from kgrec.graph.store import GraphStore
@@ -133,7 +135,7 @@ def figures(result: EvaluationResult) -> dict[str, object]:
 @pytest.mark.parametrize("name", ["warm", "temporal", "cold-item", "cold-user"])
 def test_every_figure_is_the_same(graph: GraphStore, folder: Path, name: Protocol) -> None:
     common = {"protocol": ProtocolConfig(name=name), "ks": (5, 10), "group": "gender"}
-    files = EvaluateConfig(folder=folder, team=team(), **common)  # type: ignore[arg-type]
+    files = EvaluateConfig(folder=folder, canonical=True, team=team(), **common)  # type: ignore[arg-type]
     of_graph = files.model_copy(update={"folder": None, "graph": Selection(domain="movies")})
     one = evaluate(files, encode=encode_words)
     two = evaluate(of_graph, store=graph, encode=encode_words)
@@ -185,6 +187,30 @@ def test_a_pipeline_names_domain_settings_and_what_counts(
     assert list(shown["team"]["weights"]) == ["linear"]
     counted = sum(shown["counts"][part] for part in ("train", "valid", "test"))
     assert counted == sum(rating >= 4 for _, _, rating, _ in tables()["ratings"])  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", ["warm", "temporal", "cold-item", "cold-user"])
+def test_by_default_the_same_is_held_out(graph: GraphStore, folder: Path, name: Protocol) -> None:
+    protocol = ProtocolConfig(name=name)
+    files = read_split(DataConfig(folder=folder, protocol=protocol), seed=3)
+    of_graph = DataConfig(graph=Selection(domain="movies"), protocol=protocol)
+    found = read_split(of_graph, seed=3, store=graph)
+    for part in ("valid", "test", "valid_given", "test_given"):
+        one, other = getattr(files, part), getattr(found, part)
+        assert np.array_equal(one.user, other.user)
+        assert np.array_equal(one.item, other.item)
+    for one, other in ((files.train, found.train),):
+        assert (one.users, one.items) == (other.users, other.items)
+        assert np.array_equal(one.interactions.item, other.interactions.item)
+        assert one.item_texts == other.item_texts
+        assert facts(one) == facts(other)
+
+
+def facts(dataset: Dataset) -> set[tuple[str, str, str]]:
+    held = dataset.facts
+    relations = [held.relations[each] for each in held.relation]
+    items, entities = dataset.items.take(held.item), dataset.entities.take(held.entity)
+    return set(zip(items, relations, entities, strict=True))
 
 
 def test_what_the_graph_cannot_give_is_refused(folder: Path) -> None:
