@@ -79,11 +79,12 @@ def write_atomic(dataset: Dataset, folder: Path) -> None:
 
 def figures(result: EvaluationResult) -> dict[str, float]:
     """Return the metrics by name."""
-    found = {}
-    parts = {"": result.ranking} | ({"cold " if result.among_cold else "": result.among_cold})
-    for word, ranking in parts.items():
-        for k, at in ranking.at.items() if ranking is not None else ():
+    found: dict[str, float] = {}
+    for word, ranking in (("", result.ranking), ("cold ", result.among_cold)):
+        for k, at in () if ranking is None else ranking.at.items():
             found |= {f"{word}{name}@{k}": metric.mean for name, metric in at.items()}
+    if not found:
+        raise SystemExit("graph_and_files: nothing was measured")
     return found
 
 
