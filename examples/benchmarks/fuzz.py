@@ -19,7 +19,7 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from faults import Trial, prepare
+from faults import Journal, Trial, prepare
 
 CHECKS = (
     "not_a_server_error",
@@ -41,7 +41,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kgrec-fuzz-") as folder:
         home = Path(folder) / "home"
         prepare(Path(folder), home)
-        trial = Trial(home)
+        trial = Trial(home, Journal(Path(folder)))
         trial.start()
         try:
             trial.first_answer()

@@ -16,7 +16,7 @@ from kgrec.model.coordinator import Coordinator
 from kgrec.model.storage import save_model, save_team
 from kgrec.retrieval.batch import write_recommended
 from kgrec.retrieval.filters import parse_filter, passing
-from kgrec.retrieval.recommender import Recommender
+from kgrec.retrieval.recommender import Recommender, RecommenderConfig
 from kgrec.schema import load_schema
 from kgrec.stages.models import prune_models, roll_back
 from kgrec.stages.publish import publish, published_models
@@ -56,6 +56,27 @@ def test_every_engine_serves_alike(graph: GraphStore, tmp_path: Path) -> None:
     assert publish(graph, there.team, "first").slot == "vector_a"
     assert [model.model_id for model in published_models(graph) if model.live] == ["first"]
     assert recommender.recommend(users[0], 10).items == answers[users[0]].items
+
+
+def test_both_retrievals_give_the_same_first_items(graph: GraphStore, tmp_path: Path) -> None:
+    """Of many more items than the graph is asked for, at the sizes of pages that are requested."""
+    planted(graph, tmp_path, users=40, items=1000, each=12)
+    memory = Recommender(graph, tmp_path, RecommenderConfig(retrieval="memory", sources=0))
+    gathered = Recommender(graph, tmp_path, RecommenderConfig(retrieval="graph", sources=0))
+    for k, conditions in ((5, []), (20, []), (10, ["year>=1975"])):
+        found, wanted = 0, 0
+        for number in range(40):
+            exact = memory.recommend(user_id(number), k, filters=conditions)
+            near = gathered.recommend(user_id(number), k, filters=conditions)
+            scores = {item.item_id: item.score for item in near.items}
+            assert conditions or exact.candidates > near.candidates
+            assert len(near.items) == k
+            for item in exact.items:
+                wanted += 1
+                if item.item_id in scores:
+                    found += 1
+                    assert scores[item.item_id] == item.score
+        assert found / wanted >= 0.99, (k, conditions)
 
 
 def test_every_engine_keeps_the_model_before(graph: GraphStore, tmp_path: Path) -> None:

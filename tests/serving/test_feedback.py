@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -216,3 +220,25 @@ def test_erasing_a_user_leaves_nothing(api: httpx.Client, store: GraphStore, vis
     assert history(store, visitor) == []
     assert api.delete(f"/v1/users/{visitor}").status_code == 404
     assert api.get(f"/v1/users/{user_id(1)}").status_code == 200
+
+
+def test_the_benchmark_counts_what_it_wrote(address: str, home: Path, store: GraphStore) -> None:
+    script = Path(__file__).parents[2] / "examples" / "benchmarks" / "feedback.py"
+    numbers = ["--changes", "3", "--posts", "20", "--number", "300"]
+    kept = {name: one for name, one in os.environ.items() if not name.startswith("KGREC_")}
+    done = subprocess.run(
+        [sys.executable, str(script), "--url", address, *numbers],
+        env={**kept, "KGREC_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["same_key"] == {"sent": 6, "statuses": {"200": 3, "201": 3}, "interactions": 3}
+    assert found["posts"]["there"] == 20
+    assert found["batch"]["there"] == found["batch"]["there_after_the_second_time"] == 300
+    assert found["changes"]["changed_list_ms"]["p50"] >= found["changes"]["post_ms"]["p50"]
+    users = store.query("MATCH (u:User) WHERE u.user_id STARTS WITH 'benchmark-' RETURN u").rows
+    assert users == []
