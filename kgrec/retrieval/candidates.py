@@ -193,14 +193,21 @@ def gather(
     suggested = _suggested(store, live, history, scorer, seen, number, config.history, moments)
     number = max(config.neighbours, 10 * k)
     while True:
-        found = suggested + _nearest(store, live, history, scorer, seen, number)
-        rows = items.rows({item for row in found for item in row["items"]})
+        near = _nearest(store, live, history, scorer, seen, number)
+        rows = items.rows({item for row in (*suggested, *near) for item in row["items"]})
         rows = np.sort(rows[rows >= 0])
         rows = rows[left[rows]]
-        # Items that are not available are near as well: look further where they take the places.
-        if len(rows) >= min(k, int(left.sum())) or live.index is None or number >= len(items):
+        if live.index is None or not near or number >= len(items):
             return rows
-        number *= 4
+        # Many items with one vector, as those that nobody chose, cut an approximate index into
+        # parts of which a search reaches one: then all of it is read.
+        if sum(len(row["items"]) for row in near) < number:
+            number = len(items)
+        # Items that are not available are near as well: look further where they take the places.
+        elif len(rows) < min(k, int(left.sum())):
+            number *= 4
+        else:
+            return rows
 
 
 def best_declared(
