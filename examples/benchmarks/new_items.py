@@ -263,6 +263,7 @@ def post_text(title: str, text: str, runs: int) -> None:
     """Post items by their text alone, and time the first list with each."""
     with open_graph(load_settings()) as store:
         users = [user for page in user_pages(store) for user in page["ids"]][:200]
+    places: dict[str, int] = {}
     with server() as url, Client(url, timeout=60) as client:
         time.sleep(30)
         for number in range(runs):
@@ -273,8 +274,9 @@ def post_text(title: str, text: str, runs: int) -> None:
             while not known(client, name):
                 time.sleep(0.05)
             spoken = time.perf_counter() - begun
-            places: dict[str, int] = {}
             first = None
+            users.sort(key=lambda user: places.get(user, 999))  # those who had the last one first
+            places = {}
             for user in users:
                 ids = [item.item_id for item in client.recommend(user, k=50).items]
                 if name in ids:

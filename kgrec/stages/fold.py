@@ -21,7 +21,7 @@ from kgrec.data.selection import Selection
 from kgrec.errors import KGRecError, ModelError
 from kgrec.graph.pages import item_id_pages
 from kgrec.graph.store import CATALOGUE, GraphStore, Step
-from kgrec.model.folding.extension import folded_suggestions, folded_vectors
+from kgrec.model.folding.extension import folded_suggestions, folded_vectors, longest_vector
 from kgrec.model.folding.files import load_folded, load_folding, save_folded
 from kgrec.model.folding.inductive import Encode, Folding
 from kgrec.model.folding.overlay import FoldedItems, fold_items
@@ -92,6 +92,7 @@ class _Model:
     folding: Folding | None
     selection: Selection
     encode: Encode
+    square: float
 
 
 class Folder:
@@ -198,7 +199,9 @@ class Folder:
         team, folding = load_team(folder), load_folding(folder)
         given = dict(team.config.get("selection") or {})
         selection = parse_config(Selection, given, origin=f"selection of model {model_id!r}")
-        self._model = _Model(model_id, slot, team, folding, selection, self._encoder(team))
+        self._model = _Model(
+            model_id, slot, team, folding, selection, self._encoder(team), longest_vector(team)
+        )
         return self._model
 
     def _encoder(self, team: Team) -> Encode:
@@ -274,7 +277,7 @@ class Folder:
         name = save_folded(self.home / "models" / model.model_id, folded)
         part = folded.only(changed)
         shared = {"model_id": model.model_id}
-        vectors = folded_vectors(model.team, part)
+        vectors = folded_vectors(model.team, part, model.square)
         edges = list(folded_suggestions(model.team, part, self.config.suggests_per_item))
         stale = [*changed, *gone]
         for first in range(0, len(stale), ROWS_A_WRITE):

@@ -21,7 +21,7 @@ from kgrec.learning.knowledge_features import knowledge_index
 from kgrec.learning.registry import build_agent
 from kgrec.learning.sentence_vectors import memoised
 from kgrec.learning.team_config import TeamConfig
-from kgrec.model.folding.extension import folded_team
+from kgrec.model.folding.extension import folded_team, folded_vectors, longest_vector
 from kgrec.model.folding.files import load_folded, load_folding, save_folded
 from kgrec.model.folding.inductive import NewItems
 from kgrec.model.folding.overlay import FoldedItems, fold_items
@@ -179,6 +179,17 @@ def test_new_items_reach_those_of_their_taste_and_change_no_other_score() -> Non
         np.testing.assert_allclose(batch, scores, rtol=2e-4, atol=2e-4)
         mine += int(cold[int(scores[new].argmax())] % TASTES == user % TASTES)
     assert mine >= 11
+
+
+def test_vectors_for_the_index_are_in_the_space_of_the_trained_ones() -> None:
+    team, cold = trained(), list(world().cold)
+    new = folded(cold)
+    vectors = folded_vectors(team, new, longest_vector(team))
+    trained_ones, wide = team.item_vectors(), folded_team(team, new)
+    assert vectors.shape == (len(cold), trained_ones.shape[1])
+    np.testing.assert_allclose(np.square(trained_ones).sum(axis=1), longest_vector(team), rtol=1e-4)
+    expected = wide.item_vectors()[len(team.items) :]
+    np.testing.assert_allclose(vectors[:, :-1], expected[:, :-1], atol=1e-6)
 
 
 def test_a_history_of_new_items_is_scored() -> None:

@@ -131,28 +131,36 @@ def _profile(profile: Profile, count: int) -> Profile:
     return replace(profile, rows=rows, prior=np.concatenate([profile.prior, zeros]))
 
 
-def folded_vectors(team: Team, folded: FoldedItems) -> FloatArray:
+def longest_vector(team: Team) -> float:
+    """Return M², the square of the length that `Team.item_vectors` gives all rows."""
+    square = np.zeros(len(team.items))
+    for block in (block for kernel in team.active for block in item_blocks(kernel)):
+        square += np.square(np.asarray(block, dtype=np.float64)).sum(axis=1)
+    return float(square.max(initial=0.0)) or 1.0
+
+
+def folded_vectors(team: Team, folded: FoldedItems, square: float) -> FloatArray:
     """Return the vectors of folded items for the index that has those of the trained ones.
 
-    As `Team.item_vectors`, with the length M of the trained items: a longer vector has no lift, so
-    its cosine is a little too small. `team` is the trained one; returns float32 [M, D + 1].
+    As `Team.item_vectors`, with the length M of the trained items (`square` is M²): a longer vector
+    has no lift, so its cosine is a little too small. Returns float32 [M, D + 1].
     """
-    wide, count = folded_team(team, folded), len(team.items)
-    blocks = [block for kernel in wide.active for block in item_blocks(kernel)]
-    empty = np.zeros((len(wide.items), 0), dtype=np.float32)
-    vectors = np.hstack([empty, *blocks]).astype(np.float64)
-    square = (vectors**2).sum(axis=1)
-    largest = float(square[:count].max(initial=0.0)) or 1.0
-    lift = np.sqrt(np.maximum(largest - square, 0.0))
-    return np.asarray(np.hstack([vectors, lift[:, None]])[count:], dtype=np.float32)
+    blocks = [np.zeros((len(folded), 0))]
+    for kernel in team.active:
+        rows = folded.rows[kernel.agent]
+        if rows.item_factors is not None:
+            blocks.append(rows.item_factors.astype(np.float64))
+        if kernel.prior is not None and rows.prior is not None:
+            blocks.append(rows.prior[:, None].astype(np.float64))
+    vectors = np.hstack(blocks)
+    lift = np.sqrt(np.maximum(square - (vectors**2).sum(axis=1), 0.0))
+    return np.asarray(np.hstack([vectors, lift[:, None]]), dtype=np.float32)
 
 
 def folded_suggestions(team: Team, folded: FoldedItems, per_item: int) -> Iterator[dict[str, Any]]:
     """Yield the strongest sparse weights from folded items and to them, as edges of the graph.
 
-    Args:
-        team: the trained team.
-        per_item: maximum number of each agent from an item, and to it.
+    At most `per_item` of each agent from an item, and to it; `team` is the trained one.
     """
     for kernel in team.active:
         rows = folded.rows[kernel.agent]
@@ -167,10 +175,5 @@ def folded_suggestions(team: Team, folded: FoldedItems, per_item: int) -> Iterat
                         break
                     other = team.items.id(int(others[place]))
                     ends = (own, other) if of_history else (other, own)
-                    yield {
-                        "history": ends[0],
-                        "item": ends[1],
-                        "agent": kernel.agent,
-                        "weight": float(weights[place]),
-                        "folded": own,
-                    }
+                    edge = {"history": ends[0], "item": ends[1], "agent": kernel.agent}
+                    yield edge | {"weight": float(weights[place]), "folded": own}
