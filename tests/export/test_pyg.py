@@ -140,11 +140,17 @@ def test_an_export_is_evaluated_as_the_data_it_was_made_of(
         evaluate(EvaluateConfig(folder=tmp_path))
     settings = {"agents": ("linear", "collaborative"), "settings": {"collaborative": {"steps": 5}}}
     config = EvaluateConfig.model_validate(
-        {"folder": tmp_path, "protocol": {"name": "warm"}, "ks": (5,), "team": settings}
+        {
+            "folder": tmp_path,
+            "protocol": {"name": "warm"},
+            "canonical": True,
+            "ks": (5,),
+            "team": settings,
+        }
     )
     result = evaluate(config, encode=encode_words)
     none = Interactions.empty()
-    whole = SplitDataset("memory", dataset, none, none)
+    whole = SplitDataset("memory", dataset.in_canonical_order(), none, none)
     data = hold_out(whole, config.protocol, seed=config.team.seed)
     team = fit_team(data.train, data.valid, config.team, encode=encode_words)
     found = measure(team, HeldOutQueries(data, config.history, (5,)))
