@@ -315,7 +315,7 @@ class Kernel:
 
 def entries_of(
     matrix: sp.csr_matrix, rows: IntArray
-) -> tuple[IntArray, IntArray, NDArray[np.floating[Any]]]:
+) -> tuple[IntArray, NDArray[np.integer[Any]], NDArray[np.floating[Any]]]:
     """Return the entries of some rows of a CSR matrix, row after row.
 
     As fancy indexing, without the checks that make it take longer than what is done with it.
@@ -324,7 +324,7 @@ def entries_of(
         position in `rows`, column and value of each entry, [N].
     """
     start, end = matrix.indptr[rows], matrix.indptr[rows + 1]
-    owner = np.repeat(np.arange(len(rows)), end - start)
+    owner = np.repeat(np.arange(len(rows), dtype=np.int64), end - start)
     if not len(owner):
         return owner, matrix.indices[:0], matrix.data[:0]
     runs = [slice(*each) for each in zip(start.tolist(), end.tolist(), strict=True)]

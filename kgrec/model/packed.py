@@ -86,7 +86,7 @@ class PackedRows:
         return np.asarray(sp.csr_matrix(parts, shape=shape) @ self[used])
 
 
-class PackedMatrix(sp.csr_matrix):  # type: ignore[misc]
+class PackedMatrix(sp.csr_matrix):
     """Sparse rows that were unpacked, with what they are stored as; a result of it has neither.
 
     Attributes:

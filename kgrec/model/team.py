@@ -114,7 +114,8 @@ class Team:
         for factor, kernel, each in zip(alpha, self.active, weights, strict=True):
             if factor.any():
                 scores += factor[:, None] * kernel.scores(histories, each)
-                rejected = self.rejection and self.rejection.weighted(histories, each)
+                counts = self.rejection
+                rejected = None if counts is None else counts.weighted(histories, each)
                 if rejected is not None:
                     scores += factor[:, None] * kernel.summed(rejected)
         if self.ranking is not None:

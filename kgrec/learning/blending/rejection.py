@@ -102,7 +102,7 @@ class _Problem:
         alpha = team.coordinator.blend(team.kernels, self.histories, team.probing, self.weights)
         self.alpha = alpha.alpha[team.coordinator.active].astype(np.float32)  # [A', B]
         truth = unwanted.matrix(validation.num_users, len(team.items))[validation.users]
-        self.unwanted = sp.csr_matrix(truth - truth.multiply(self.histories.seen != 0))
+        self.unwanted = sp.csr_matrix(truth - truth.multiply(self.histories.seen.astype(np.bool_)))
         self.unwanted.eliminate_zeros()
 
     def choose(self, progress: Progress) -> dict[str, dict[str, float]]:

@@ -97,7 +97,7 @@ def _bordered(trained: sp.csr_matrix | None, rows: FoldedRows) -> sp.csr_matrix 
     if rows.received is None or rows.given is None:
         raise ValueError("sparse rows are missing")
     count = rows.given.shape[0]
-    corner = sp.csr_matrix((count, count), dtype=np.float32)
+    corner = sp.csr_matrix((count, count)).astype(np.float32)
     above, below = sp.hstack([trained, rows.received]), sp.hstack([rows.given, corner])
     return sp.csr_matrix(sp.vstack([above, below]), dtype=np.float32)
 
@@ -125,7 +125,7 @@ def _contexts(contexts: ContextPriors, count: int) -> ContextPriors:
 
 def _profile(profile: Profile, count: int) -> Profile:
     """Return a profile in which nothing is known of the new items, which are the least popular."""
-    none = sp.csr_matrix((profile.rows.shape[0], count), dtype=np.float32)
+    none = sp.csr_matrix((profile.rows.shape[0], count)).astype(np.float32)
     rows = sp.csr_matrix(sp.hstack([profile.rows, none]), dtype=np.float32)
     zeros = np.zeros(count, dtype=np.float32)
     return replace(profile, rows=rows, prior=np.concatenate([profile.prior, zeros]))

@@ -102,7 +102,7 @@ def _nothing(kernel: Kernel, count: int) -> FoldedRows:
     if kernel.item_factors is not None:
         factors = np.zeros((count, kernel.item_factors.shape[1]), dtype=np.float32)
     if kernel.rows is not None:
-        none = sp.csr_matrix((count, kernel.num_items), dtype=np.float32)
+        none = sp.csr_matrix((count, kernel.num_items)).astype(np.float32)
     return FoldedRows(
         factors,
         factors,
@@ -138,8 +138,9 @@ def _joined(one: FoldedRows, other: FoldedRows) -> FoldedRows:
         return None if first is None or second is None else np.concatenate([first, second])
 
     received = given = None
-    if one.received is not None and one.given is not None:
+    if one.received is not None and other.received is not None:
         received = sp.csr_matrix(sp.hstack([one.received, other.received]), dtype=np.float32)
+    if one.given is not None and other.given is not None:
         given = sp.csr_matrix(sp.vstack([one.given, other.given]), dtype=np.float32)
     return FoldedRows(
         of(one.history_factors, other.history_factors),

@@ -66,7 +66,7 @@ class RegressionFormula:
             received.append(_strongest(added.T, self.row_size))
             given.append(_strongest(back.T, self.row_size))
         count = len(self.diagonal)
-        empty = sp.csr_matrix((0, count), dtype=np.float32)
+        empty = sp.csr_matrix((0, count)).astype(np.float32)
         vectors = np.zeros((len(new), self.factors), dtype=np.float32) if self.factors else None
         return FoldedRows(
             vectors,
