@@ -45,7 +45,7 @@ USERS = 100
 def main() -> int:
     """Measure, erase what was written, and print the result."""
     options = _options()
-    with server(options) as url:
+    with server(options) as (url, _):
         trial = Trial(url, options.domain)
         try:
             report = {
