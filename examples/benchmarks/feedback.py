@@ -9,6 +9,8 @@ server at `--url` that serves that graph. Prints one JSON object:
 - `same_key`: feedback that was sent twice at once under one idempotency key, and how many
   interactions it made;
 - `posts`: feedback sent over eight connections, each when the one before is answered;
+- `rows`: the same number of interactions by `POST /v1/interactions`, so many rows a request, sent
+  twice;
 - `batch`: interactions of one file that `kgrec ingest interactions` loads beside the server, and
   the milliseconds from its end to a list that they changed; the file is loaded twice.
 Everything that was written is erased again. Exits with 1 when a list did not change, or when what
@@ -39,6 +41,7 @@ from kgrec.graph import open_graph
 
 PREFIX = "benchmark-feedback-"
 CONNECTIONS = 8
+ROWS = 1_000
 USERS = 100
 
 
@@ -53,6 +56,7 @@ def main() -> int:
                 "changes": trial.changes(options.changes),
                 "same_key": asyncio.run(trial.same_key(options.changes)),
                 "posts": asyncio.run(trial.posts(options.posts)),
+                "rows": trial.rows(options.number),
                 "batch": trial.batch(options.number),
             }
         finally:
@@ -122,6 +126,36 @@ class Trial:
         self.wrong |= made != statuses[201] or made != number
         rate = round(number / seconds, 1)
         return {"number": number, "per_second": rate, "statuses": _named(statuses), "there": made}
+
+    def rows(self, number: int) -> dict[str, Any]:
+        """Send feedback of many users, many rows a request, twice."""
+        names = [self._user(f"rows-{n}") for n in range(min(USERS, number))]
+        rows = [
+            {
+                **self._like(names[n % len(names)], n // len(names)),
+                "idempotency_key": f"{PREFIX}row-{n}",
+            }
+            for n in range(number)
+        ]
+        before = self._list(names[0])
+        created, known, seconds = 0, 0, []
+        for _ in range(2):
+            begun = time.perf_counter()
+            for start in range(0, number, ROWS):
+                answer = self._client.post("/v1/interactions", json=rows[start : start + ROWS])
+                answer.raise_for_status()
+                found = answer.json()
+                created, known = created + found["created"], known + found["known"]
+            seconds.append(time.perf_counter() - begun)
+        there, after = self._count(f"{PREFIX}rows-"), self._list(names[0])
+        self.wrong |= not number == there == created == known or after["items"] == before["items"]
+        return {
+            "number": number,
+            "seconds": [round(each, 1) for each in seconds],
+            "per_second": round(number / seconds[0], 1),
+            "there": there,
+            "known_the_second_time": known,
+        }
 
     def batch(self, number: int) -> dict[str, Any]:
         """Load a file of feedback beside the server, twice."""

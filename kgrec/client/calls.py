@@ -25,6 +25,7 @@ from kgrec.serving.schemas import (
     Feedback,
     Health,
     HistoryEntry,
+    InteractionsWritten,
     Item,
     ItemSummary,
     ItemsWritten,
@@ -189,6 +190,20 @@ def send_feedback(
         headers={"Idempotency-Key": idempotency_key} if idempotency_key else {},
         repeatable=bool(at or idempotency_key),
     )
+
+
+def send_interactions(rows: Sequence[Mapping[str, Any]]) -> Call[InteractionsWritten]:
+    """Record what users did with items, many at once: the fields of feedback, and their keys.
+
+    It is tried again after a lost answer where each row carries `at` or `idempotency_key`. A body
+    has at most 256 KiB, some 2,000 rows.
+    """
+    known = all(row.get("at") or row.get("idempotency_key") for row in rows)
+    body = [
+        {k: value.isoformat() if isinstance(value, datetime) else value for k, value in row.items()}
+        for row in rows
+    ]
+    return Call("POST", "/v1/interactions", InteractionsWritten, body=body, repeatable=known)
 
 
 def withdraw_feedback(user_id: str, item_id: str) -> Call[Withdrawn]:

@@ -21,6 +21,7 @@ from kgrec.serving import (
     cypher,
     entities,
     feedback,
+    interactions,
     items,
     neighbourhood,
     queries,
@@ -179,7 +180,17 @@ def create_app(
     app.state.telemetry = telemetry
     app.state.slots = Slots(config)
     app.state.health_threads = CapacityLimiter(2)  # so that busy threads do not silence it
-    modules = (recommendations, feedback, users, items, entities, neighbourhood, cypher, queries)
+    modules = (
+        recommendations,
+        feedback,
+        interactions,
+        users,
+        items,
+        entities,
+        neighbourhood,
+        cypher,
+        queries,
+    )
     routers = [*(module.router for module in modules), router]
     for each in (*routers, metrics):
         app.include_router(each)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Response
 
@@ -40,24 +40,16 @@ def record(
     after a like takes the item out of the history that recommendations are made from, and counts
     against what is like it as far as the model has learned that it should.
     """
-    when = feedback.at or datetime.now(UTC)
-    milliseconds = int(when.timestamp() * 1000)
-    value = 1.0 if feedback.value is None else feedback.value
-    rows = engine.store.write(
-        "serving/record_feedback",
-        user_id=feedback.user_id,
-        item_id=feedback.item_id,
-        key=_key(feedback.kind, milliseconds, idempotency_key),
-        kind=feedback.kind,
-        value=value,
-        at=catalogue.moment(milliseconds),
-        device=feedback.device,
-        scenario=feedback.scenario,
-    )
+    values = interaction_of(feedback, datetime.now(UTC), idempotency_key)
+    written = {**values, "at": catalogue.moment(values["at"])}
+    rows = engine.store.write("serving/record_feedback", **written)
     if not rows:
         raise catalogue.unknown_item(feedback.item_id)
     row = rows[0]
-    if idempotency_key is not None and (row["kind"], row["value"]) != (feedback.kind, value):
+    if idempotency_key is not None and (row["kind"], row["value"]) != (
+        feedback.kind,
+        values["value"],
+    ):
         raise InvalidRequestError(
             "the Idempotency-Key was used for other feedback",
             value=f"{row['kind']} {row['value']:g}",
@@ -85,6 +77,28 @@ def withdraw(engine: CurrentEngine, user_id: UserId, item_id: ItemId) -> Withdra
         "serving/withdraw_feedback", user_id=user_id, item_id=item_id, kinds=_OPINIONS
     )
     return Withdrawn(withdrawn=rows[0]["withdrawn"] if rows else 0)
+
+
+def interaction_of(
+    feedback: FeedbackRequest, now: datetime, idempotency_key: str | None
+) -> dict[str, Any]:
+    """Return what is written of feedback, by the parameters of the statements.
+
+    Args:
+        now: when it happened where it does not say.
+        idempotency_key: by which it is known again; without one kind and time are its key.
+    """
+    milliseconds = int((feedback.at or now).timestamp() * 1000)
+    return {
+        "user_id": feedback.user_id,
+        "item_id": feedback.item_id,
+        "key": _key(feedback.kind, milliseconds, idempotency_key),
+        "kind": feedback.kind,
+        "value": 1.0 if feedback.value is None else feedback.value,
+        "at": milliseconds,
+        "device": feedback.device,
+        "scenario": feedback.scenario,
+    }
 
 
 def _key(kind: str, milliseconds: int, idempotency_key: str | None) -> str:

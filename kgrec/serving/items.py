@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from kgrec.retrieval.records import RecommendationList
 from kgrec.serving import catalogue, writing
 from kgrec.serving.config import MAX_PAGE
-from kgrec.serving.parameters import Cursor, Filters, ItemId, K, PageCursor
+from kgrec.serving.parameters import Body, Cursor, Filters, ItemId, K, PageCursor
 from kgrec.serving.schemas import Item, ItemSummary, ItemsWritten, Page, as_json
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
@@ -38,11 +38,6 @@ def _described(*schemas: dict[str, Any], lines: bool, example: dict[str, Any]) -
     return {"requestBody": {"required": True, "content": content}}
 
 
-async def _body(request: Request) -> bytes:
-    return await request.body()
-
-
-Body = Annotated[bytes, Depends(_body)]
 Domain = Annotated[
     str | None,
     Query(max_length=100, description="Domain of the items; that of the live model when absent."),
@@ -89,7 +84,7 @@ def put_items(
     set aside and counted. An item that the live model does not know (`untrained`) is read, folded
     into it and recommended within seconds, by the process that `kgrec serve` runs beside it.
     """
-    rows = writing.rows_of(body, request.headers.get("content-type", ""))
+    rows = writing.rows_of(body, request.headers.get("content-type", ""), "item", {"item_id": "1"})
     return writing.upsert(engine, rows, domain, source)
 
 

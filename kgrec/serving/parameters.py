@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Annotated, TypeGuard
 from urllib.parse import quote, unquote
 
-from fastapi import Depends, Path, Query
+from fastapi import Depends, Path, Query, Request
 from pydantic import AfterValidator
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -185,4 +185,10 @@ async def _choices(  # async, or it would be run in a thread of its own
     )
 
 
+async def _body(request: Request) -> bytes:
+    return await request.body()
+
+
+Body = Annotated[bytes, Depends(_body)]
+"""The body of a request as it came."""
 ChosenKnobs = Annotated[KnobOptions, Depends(_choices)]

@@ -148,6 +148,23 @@ class Feedback(Answer):
     created: bool = Field(description="False when the same feedback was there already.")
 
 
+class RejectedInteraction(Answer):
+    """A row that was set aside."""
+
+    line: int = Field(description="Number of the row, from 1.", examples=[3])
+    reason: str = Field(examples=["item_id: there is no such item"])
+    value: str | None = Field(default=None, examples=["1700"])
+
+
+class InteractionsWritten(Answer):
+    """What became of the rows: each was created, there already or rejected."""
+
+    created: int = Field(examples=[2])
+    known: int = Field(description="Rows that were there already.", examples=[0])
+    rejected: int = Field(description="Rows that were set aside.", examples=[1])
+    rejects: list[RejectedInteraction] = Field(default=[], description=f"The first {MAX_REJECTS}.")
+
+
 class Withdrawn(Answer):
     """Number of withdrawn likes, dislikes and skips."""
 

@@ -18,10 +18,14 @@ JSON_LINES = "application/x-ndjson"
 _LONGEST = 200
 
 
-def rows_of(body: bytes, media_type: str) -> list[Line]:
+def rows_of(body: bytes, media_type: str, what: str, example: dict[str, Any]) -> list[Line]:
     """Return the rows of a body: one object, an array of objects, or JSON lines.
 
     Lines that are no objects are kept, as rows that cannot be used.
+
+    Args:
+        what: a row is called, for the error.
+        example: of a row, for the error.
 
     Raises:
         InvalidRequestError: the body is no JSON, or empty.
@@ -34,7 +38,7 @@ def rows_of(body: bytes, media_type: str) -> list[Line]:
         given = list(enumerate(found if isinstance(found, list) else [found], 1))
     if not given or (len(given) == 1 and not isinstance(given[0][1], dict)):
         raise InvalidRequestError(
-            "the body holds no item", remedy='Send an object such as {"item_id": "1", …}.'
+            f"the body holds no {what}", remedy=f"Send an object such as {json.dumps(example)}."
         )
     return [(number, row if isinstance(row, dict) else {}) for number, row in given]
 
@@ -149,6 +153,11 @@ def _rejected(one: RejectedCell) -> RejectedItem:
     return RejectedItem(
         line=one.line, value=_shown(one.value), reason=one.reason, row_kept=one.cell
     )
+
+
+def printable(text: str | None) -> str | None:
+    """Return a text that JSON can carry, cut where it is long."""
+    return None if text is None else _shown(text)
 
 
 def _shown(value: object) -> str:

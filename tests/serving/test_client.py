@@ -43,6 +43,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "explain_for": ([item_id(2), item_id(6)], "…"),
     "similar": (ITEM,),
     "send_feedback": (SLASHED, ITEM, "like"),
+    "send_interactions": ([{"user_id": SLASHED, "item_id": ITEM, "kind": "view"}],),
     "withdraw_feedback": (SLASHED, ITEM),
     "users": ("u00",),
     "user": (USER,),

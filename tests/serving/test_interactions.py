@@ -1,0 +1,102 @@
+"""Many interactions at once: all in the graph when they are acknowledged, each counted once."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+from planted import item_id
+
+from kgrec.graph.store import GraphStore
+
+AT = "2026-03-01T12:00:00.123Z"
+
+
+@pytest.fixture
+def visitor() -> str:
+    """An id that no user has yet."""
+    return f"visitor-{uuid.uuid4()}"
+
+
+def send(api: httpx.Client, rows: list[Any], *, lines: bool = False) -> httpx.Response:
+    if lines:
+        content = "\n".join(json.dumps(row) for row in rows)
+        headers = {"Content-Type": "application/x-ndjson"}
+        return api.post("/v1/interactions", content=content, headers=headers)
+    return api.post("/v1/interactions", json=rows)
+
+
+def history(store: GraphStore, user: str) -> list[tuple[str, str, float]]:
+    rows = store.read(
+        "serving/history", user_id=user, before=2**53, after_item="", after_key="", limit=1000
+    )
+    return sorted((row["item_id"], row["kind"], row["value"]) for row in rows)
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_rows_are_there_when_they_are_acknowledged_and_count_once(
+    api: httpx.Client, store: GraphStore, visitor: str, lines: bool
+) -> None:
+    rows = [
+        {"user_id": visitor, "item_id": item_id(3), "kind": "like", "at": AT},
+        {"user_id": visitor, "item_id": item_id(4), "kind": "rating", "value": 2.5, "at": AT},
+        {"user_id": visitor, "item_id": item_id(3), "kind": "like", "at": AT},
+        {"user_id": visitor, "item_id": item_id(5), "kind": "view", "idempotency_key": "once"},
+    ]
+    answer = send(api, rows, lines=lines)
+    assert answer.status_code == 200
+    assert answer.json() == {"created": 3, "known": 1, "rejected": 0, "rejects": []}
+    expected = sorted(
+        [(item_id(3), "like", 1.0), (item_id(4), "rating", 2.5), (item_id(5), "view", 1.0)]
+    )
+    assert history(store, visitor) == expected
+    again = send(api, rows, lines=lines).json()
+    assert (again["created"], again["known"]) == (0, 4)
+    assert history(store, visitor) == expected
+    single = {"user_id": visitor, "item_id": item_id(3), "kind": "like", "at": AT}
+    assert api.post("/v1/feedback", json=single).status_code == 200  # the same interaction
+    shown = api.get(f"/v1/users/{visitor}/recommendations").json()
+    assert shown["fallback"] is None
+    assert not {item["item_id"] for item in shown["items"]} & {item_id(3), item_id(4), item_id(5)}
+
+
+def test_rows_of_no_use_are_set_aside_and_counted(
+    api: httpx.Client, store: GraphStore, visitor: str
+) -> None:
+    good = {"user_id": visitor, "item_id": item_id(3), "kind": "like", "at": AT}
+    rows = [
+        good,
+        {**good, "item_id": "there is none"},
+        {**good, "kind": "stare"},
+        {**good, "at": "2999-01-01T00:00:00Z"},
+        {**good, "surprise": 1},
+        {**good, "value": "much"},
+        ["no object"],
+        {**good, "item_id": "there is none"},
+        {**good, "user_id": ""},
+    ]
+    found = send(api, rows).json()
+    assert (found["created"], found["known"], found["rejected"]) == (1, 0, 8)
+    assert [each["line"] for each in found["rejects"]] == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert found["rejects"][0]["reason"] == "item_id: there is no such item"
+    assert history(store, visitor) == [(item_id(3), "like", 1.0)]
+
+
+def test_a_body_without_rows_is_refused(api: httpx.Client) -> None:
+    for body in ("", "[]", "3", "{not json"):
+        headers = {"Content-Type": "application/json"}
+        answer = api.post("/v1/interactions", content=body, headers=headers)
+        assert answer.status_code in (400, 422)
+        assert "interaction" in answer.json()["what"]
+
+
+def test_a_thousand_rows_in_one_request(api: httpx.Client, store: GraphStore, visitor: str) -> None:
+    rows = [
+        {"user_id": visitor, "item_id": item_id(n % 50), "kind": "view", "idempotency_key": str(n)}
+        for n in range(1000)
+    ]
+    assert send(api, rows, lines=True).json()["created"] == 1000
+    assert len(history(store, visitor)) == 1000
