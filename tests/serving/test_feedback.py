@@ -238,6 +238,7 @@ def test_the_benchmark_counts_what_it_wrote(address: str, home: Path, store: Gra
     found = json.loads(done.stdout)
     assert found["same_key"] == {"sent": 6, "statuses": {"200": 3, "201": 3}, "interactions": 3}
     assert found["posts"]["there"] == 20
+    assert found["rows"]["there"] == found["rows"]["known_the_second_time"] == 300
     assert found["batch"]["there"] == found["batch"]["there_after_the_second_time"] == 300
     assert found["changes"]["changed_list_ms"]["p50"] >= found["changes"]["post_ms"]["p50"]
     users = store.query("MATCH (u:User) WHERE u.user_id STARTS WITH 'benchmark-' RETURN u").rows
