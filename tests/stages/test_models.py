@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,9 +32,7 @@ def models(home: Path, empty_store: GraphStore) -> Path:
     """The folder of models, empty, beside a planted graph."""
     folder = home / "models"
     for path in folder.glob("*"):
-        for file in path.iterdir():
-            file.unlink()
-        path.rmdir()
+        shutil.rmtree(path)
     plant(empty_store, users=12, items=40, each=6)
     return folder
 

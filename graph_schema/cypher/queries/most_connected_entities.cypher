@@ -1,4 +1,4 @@
-// Entities that most items lead to: the hubs of the graph.
+// Entities that most items lead to, hidden ones included: the hubs of the graph.
 // $type: string, ''; a type of entity such as Person, all types when empty
 // $limit: integer, 20; entities at most
 // returns: entity_id, name, types, items
