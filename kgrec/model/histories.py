@@ -252,9 +252,15 @@ class Histories:
 
 def _entries_at(start: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
     """Return where chosen rows begin once they are put together, and their entries."""
-    lengths = np.diff(start)[rows]
+    lengths = start[rows + 1] - start[rows]
     begins = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return begins, np.arange(begins[-1]) + np.repeat(start[rows] - begins[:-1], lengths)
+    return begins, runs(start[rows], lengths)
+
+
+def runs(start: IntArray, number: IntArray) -> IntArray:
+    """Return `start, start + 1, …`, `number` of them, one run after another, int64."""
+    ends = np.cumsum(number)
+    return np.repeat(start - (ends - number), number) + np.arange(ends[-1] if len(ends) else 0)
 
 
 def as_histories(given: Histories | sp.csr_matrix) -> Histories:

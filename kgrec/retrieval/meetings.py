@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import IntArray
 from kgrec.graph.store import GraphStore
+from kgrec.model.histories import runs
 from kgrec.retrieval.knowledge_path import KnowledgePath
 from kgrec.retrieval.neighbourhood import Edge, Neighbourhood, Place
 from kgrec.retrieval.paths import FoundPath, PathConfig, PathSearch, find_paths, weight_order
@@ -220,12 +221,6 @@ def _relations(ties: Ties, rows: IntArray, max_degree: int) -> tuple[IntArray, I
     number[number > max_degree] = 0
     owner = np.repeat(np.arange(len(rows)), number)
     return owner, runs(start, number)
-
-
-def runs(start: IntArray, number: IntArray) -> IntArray:
-    """Return `start, start + 1, …`, `number` of them, one run after another, int64."""
-    ends = np.cumsum(number)
-    return np.repeat(start - (ends - number), number) + np.arange(ends[-1] if len(ends) else 0)
 
 
 def _joined(one: IntArray, other: IntArray) -> tuple[IntArray, IntArray]:

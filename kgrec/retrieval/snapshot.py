@@ -25,6 +25,7 @@ from kgrec.graph.pages import (
 )
 from kgrec.graph.pages import relation_types as read_relation_types
 from kgrec.graph.store import CATALOGUE, GraphStore
+from kgrec.model.histories import runs
 from kgrec.retrieval.availability import NONE, Restrictions, read_restrictions
 from kgrec.retrieval.knowledge_path import PathNode
 from kgrec.retrieval.neighbourhood import Edge, Place
@@ -225,10 +226,7 @@ class Snapshot:
         """Return the nodes of a kind from which a relation leads to some entities, bool [N]."""
         ties = self.ties["entity", kind]
         wanted = [n for n, word in enumerate(self.words) if word in relations]
-        size = ties.start[rows + 1] - ties.start[rows]
-        # The relations of all rows, one run after another.
-        before = np.repeat(ties.start[rows] - (np.cumsum(size) - size), size)
-        run = np.arange(len(before)) + before
+        run = runs(ties.start[rows], ties.start[rows + 1] - ties.start[rows])
         kept = run[np.isin(ties.relation[run], wanted) & ~ties.outgoing[run]]
         found = np.zeros(len(self.nodes[kind].ids), dtype=np.bool_)
         found[ties.to[kept]] = True
