@@ -239,7 +239,7 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete everything that kgrec keeps in the graph.
+    """Delete everything that kgrec keeps in the graph; an embedded server stops.
 
     Example: kgrec graph reset --yes
     """
@@ -248,17 +248,26 @@ def reset(
     place = str(GraphHome.below(settings.home).root) if uri is None else shown(uri)
     if not yes:
         typer.confirm(f"Delete everything that kgrec keeps in {place}?", abort=True, err=True)
+    stopped = None
     if settings.graph_uri is None:
-        _reset_embedded(settings)
+        stopped = _reset_embedded(settings)
     else:
         from kgrec.graph.setup import clear_graph
 
         with open_graph(settings) as store:
             clear_graph(store)
     if as_json:
-        print_json({"reset": place})
-    else:
-        out.print(f"The graph in {place} is empty.", markup=False, soft_wrap=True)
+        print_json({"reset": place, "stopped": stopped})
+        return
+    out.print(f"The graph in {place} is empty.", markup=False, soft_wrap=True)
+    if stopped:
+        out.print(
+            f"Its server at {stopped} is stopped; `kgrec graph start` starts one, with a new "
+            "password and perhaps another port.",
+            markup=False,
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 @app.command()
@@ -322,10 +331,13 @@ def _status(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _reset_embedded(settings: Settings) -> None:
+def _reset_embedded(settings: Settings) -> str | None:
+    """Erase the embedded graph; return the address of the server that this stopped, if one ran."""
+    state = embedded.running(settings.home)
     if not embedded.erase(settings.home):
         raise GraphError(
             "the graph database is in use",
             value=str(settings.home),
             remedy="End the commands that use it, or run `kgrec graph stop --force` first.",
         )
+    return None if state is None else f"bolt://127.0.0.1:{state.bolt_port}"

@@ -91,9 +91,13 @@ _OTHER = re.compile(r"[^a-z0-9]+")
 _USER_IDS = ("user_id", "user", "userid", "uid", "customer_id", "customer", "reviewer_id")
 _ITEM_IDS = ("item_id", "item", "itemid", "iid", "product_id", "product", "asin", "sku")
 _KIND_OF_VALUE = {
-    "rating": ("rating", "ratings", "stars", "score"),
+    "rating": ("rating", "ratings", "stars", "score", "overall", "user_rating", "review_score"),
     "play": ("plays", "play_count", "listens", "listen_count"),
 }
+_TIMES = (
+    *("at", "timestamp", "time", "datetime", "date", "ts", "created_at", "event_time"),
+    *("unix_review_time", "review_time"),
+)
 _SEPARATORS = ("|", ";", ",")
 _LONGEST = 10**15
 _CODE = re.compile(r"0\d|[+-]?\d{16,}$")
@@ -118,7 +122,7 @@ def role_names(source: Source, domain: Domain) -> dict[str, tuple[str, ...]]:
             "user_id": _USER_IDS,
             "item_id": (*item_ids, *sorted(words)),
             "value": ("value", *(name for names in _KIND_OF_VALUE.values() for name in names)),
-            "at": ("at", "timestamp", "time", "datetime", "date", "ts", "created_at", "event_time"),
+            "at": _TIMES,
             "kind": ("kind", "event", "event_type", "action", "behavior", "behaviour"),
             "device": ("device", "device_type", "platform"),
             "scenario": ("scenario", "surface", "placement"),

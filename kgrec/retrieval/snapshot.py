@@ -126,7 +126,7 @@ class Snapshot:
         """Return the titles of items, by id; an id that the graph lacks is left out."""
         items = self.nodes["item"]
         rows = {each: items.row[each] for each in ids if each in items.row}
-        return {each: items.names[row] or each for each, row in rows.items()}
+        return {each: items.names[row] for each, row in rows.items()}
 
     @cached_property
     def entity_degrees(self) -> IntArray:
@@ -287,14 +287,13 @@ def read_snapshot(store: GraphStore) -> Snapshot:
     Its revision is the one before the reading, so such a snapshot is out of date at once.
     """
     revision = read_revision(store)
-    names = item_properties()
+    properties = item_properties()
     items, entities = Nodes(), Nodes()
     labels = load_schema().labels
     values: list[Sequence[Any]] = []
-    for page in item_pages(store, properties=names):
-        items.add(
-            page["ids"], page["titles"], [type_of(all_, labels.item) for all_ in page["labels"]]
-        )
+    for page in item_pages(store, properties=properties):
+        names = [title or each for each, title in zip(page["ids"], page["titles"], strict=True)]
+        items.add(page["ids"], names, [type_of(all_, labels.item) for all_ in page["labels"]])
         values += page["values"]
     kinds = entity_properties()
     of_entities: list[Sequence[Any]] = []
@@ -305,7 +304,7 @@ def read_snapshot(store: GraphStore) -> Snapshot:
     nodes: dict[NodeKind, Nodes] = {"item": items, "entity": entities}
     words = _Words()
     ties = _read_ties(store, nodes, words)
-    columns, restrictions = _columns(names, values), read_restrictions(store)
+    columns, restrictions = _columns(properties, values), read_restrictions(store)
     known = _columns(list(kinds), of_entities, kinds)
     return Snapshot(revision, nodes, ties, words.known, columns, restrictions, known)
 

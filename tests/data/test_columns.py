@@ -94,6 +94,14 @@ def test_interactions_are_understood_by_names_and_values(tmp_path: Path) -> None
     assert parser.interaction(rows[0]).kind == "view"
 
 
+def test_stars_are_a_rating_whatever_a_shop_calls_them(tmp_path: Path) -> None:
+    text = "reviewerID,asin,overall,unixReviewTime\nA1,B2,1.0,1252800000\n"
+    plan, parser, rows = planned(tmp_path, text, kind="interactions")
+    one = parser.interaction(rows[0])
+    assert (one.user_id, one.kind, one.value, one.at) == ("A1", "rating", 1.0, 1_252_800_000_000)
+    assert plan.unused == ()
+
+
 def test_users_keep_what_is_said_of_them(tmp_path: Path) -> None:
     text = "user_id,age,gender,zip code\n1,24,M,02139\n2,53,F,\n"
     plan, parser, rows = planned(tmp_path, text, kind="users")

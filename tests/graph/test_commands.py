@@ -105,12 +105,17 @@ def test_a_graph_is_started_reset_and_stopped(
     assert json.loads(run("status", "--json")[1])["running"] is False
     code, text, _ = run("start", "--json")
     assert code == 0
-    assert json.loads(text)["uri"].startswith("bolt://127.0.0.1:")
+    address = json.loads(text)["uri"]
+    assert address.startswith("bolt://127.0.0.1:")
     assert json.loads(run("status", "--json")[1])["kept"]
-    assert run("reset", "--yes")[0] == 0
+    code, text, _ = run("reset", "--yes")
+    assert code == 0
+    assert f"{address} is stopped" in text
     left = GraphHome.below(tmp_path).root.iterdir()
     assert all(path.suffix in (".lock", ".turn") for path in left)
     assert embedded.running(tmp_path) is None
+    code, text, _ = run("reset", "--yes", "--json")
+    assert (code, json.loads(text)["stopped"]) == (0, None)
     assert json.loads(run("stop", "--json")[1]) == {"stopped": True}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planted import item_id, plant, train
+from planted import item_id, plant, train, user_id
 
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ConfigError, ModelError, NotFoundError
@@ -50,6 +50,18 @@ def test_publish_writes_everything_and_switches(empty_store: GraphStore, team: T
     assert len(with_vectors(empty_store, "vector_a")) == ITEMS
     assert 0 < done.suggestions == suggestions(empty_store, "one") <= 5 * ITEMS
     assert [model.model_id for model in published_models(empty_store) if model.live] == ["one"]
+
+
+def test_the_cypher_of_the_readme_recommends_whichever_agent_suggests(
+    empty_store: GraphStore, team: Team
+) -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    statement = readme.split("```cypher\n")[1].split("```")[0]
+    publish(empty_store, team, "one")
+    empty_store.query("MATCH ()-[s:SUGGESTS]->() SET s.agent = 'another'", writing=True)
+    found = empty_store.query(statement, {"user": user_id(1)}).rows
+    assert len(found) == 10
+    assert all(row["title"] and row["because"] for row in found)
 
 
 def test_publishing_the_live_model_changes_nothing(empty_store: GraphStore, team: Team) -> None:

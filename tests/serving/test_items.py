@@ -10,6 +10,9 @@ import httpx
 import pytest
 from planted import item_id, user_id
 
+from kgrec.graph.store import GraphStore
+from kgrec.retrieval.snapshot import read_snapshot
+
 LINES = {"Content-Type": "application/x-ndjson"}
 NEW: dict[str, Any] = {
     "item_id": "n/1",
@@ -106,6 +109,26 @@ def test_a_change_empties_what_is_null(api: httpx.Client) -> None:
     for wrong in ({"title": None}, {"item_id": "n2"}, [1]):
         assert api.patch("/v1/items/n%2F1", json=wrong).status_code == 422
     assert api.patch("/v1/items/nothing", json={"year": 1}).status_code == 404
+
+
+def test_an_item_without_a_title_is_called_by_its_id_everywhere(
+    api: httpx.Client, store: GraphStore
+) -> None:
+    store.write("ingest/create_items", {"item_type": "Movie"}, items=["n3"])
+    api.post("/v1/items", json=NEW).raise_for_status()
+    store.query(
+        "MATCH (u:User {user_id: $user}), (i:Item {item_id: 'n3'}), (f:Item {item_id: 'n/1'}) "
+        "CREATE (u)-[:INTERACTED {key: 'view@1', kind: 'view', value: 1.0}]->(i) "
+        "CREATE (f)-[:SEQUEL_OF {confidence: 1.0}]->(i)",
+        {"user": user_id(1)},
+        writing=True,
+    )
+    assert api.get("/v1/items/n3").json()["title"] == "n3"
+    history = api.get(f"/v1/users/{user_id(1)}/history", params={"limit": 100}).json()["items"]
+    assert {entry["item_id"]: entry["title"] for entry in history}["n3"] == "n3"
+    around = api.get("/v1/nodes/item/n%2F1/neighbours").raise_for_status().json()["items"]
+    assert [each["node"]["name"] for each in around if each["relation"] == "SEQUEL_OF"] == ["n3"]
+    assert read_snapshot(store).titles(["n3"]) == {"n3": "n3"}
 
 
 def test_a_removed_item_is_gone(api: httpx.Client) -> None:

@@ -12,5 +12,5 @@ WHERE o.item_id <> i.item_id
 WITH o, count(DISTINCT u.user_id) AS users
 ORDER BY users DESC, o.item_id
 LIMIT $limit
-RETURN o.item_id AS item_id, coalesce(o.title, '') AS title, users
+RETURN o.item_id AS item_id, coalesce(o.title, o.item_id) AS title, users
 ORDER BY users DESC, item_id

@@ -9,5 +9,5 @@ WHERE NOT EXISTS { (i)<-[:INTERACTED]-(:User) }
 WITH i, COUNT { (i)-->(:Entity) } AS facts
 ORDER BY facts DESC, i.item_id
 LIMIT $limit
-RETURN i.item_id AS item_id, coalesce(i.title, '') AS title, facts
+RETURN i.item_id AS item_id, coalesce(i.title, i.item_id) AS title, facts
 ORDER BY facts DESC, item_id

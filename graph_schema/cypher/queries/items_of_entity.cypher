@@ -7,7 +7,7 @@ WHERE coalesce(i.available, true)
   AND coalesce(i.available_from <= datetime(), true)
   AND coalesce(i.expires_at > datetime(), true)
 RETURN i.item_id AS item_id,
-       coalesce(i.title, '') AS title,
+       coalesce(i.title, i.item_id) AS title,
        type(f) AS relation,
        coalesce(f.confidence, 1.0) AS confidence
 ORDER BY confidence DESC, title, item_id

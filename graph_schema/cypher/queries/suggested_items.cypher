@@ -7,6 +7,6 @@ MATCH (:Item {item_id: $item_id})-[s:SUGGESTS {model_id: m.model_id}]->(o:Item)
 WHERE coalesce(o.available, true)
   AND coalesce(o.available_from <= datetime(), true)
   AND coalesce(o.expires_at > datetime(), true)
-RETURN s.agent AS agent, o.item_id AS item_id, coalesce(o.title, '') AS title, s.weight AS weight
+RETURN s.agent AS agent, o.item_id AS item_id, coalesce(o.title, o.item_id) AS title, s.weight AS weight
 ORDER BY agent, weight DESC, item_id
 LIMIT $limit

@@ -9,5 +9,5 @@ WHERE NOT EXISTS { (i)-->(:Entity) }
 WITH i, COUNT { (i)<-[:INTERACTED]-(:User) } AS interactions
 ORDER BY interactions DESC, i.item_id
 LIMIT $limit
-RETURN i.item_id AS item_id, coalesce(i.title, '') AS title, interactions
+RETURN i.item_id AS item_id, coalesce(i.title, i.item_id) AS title, interactions
 ORDER BY interactions DESC, item_id

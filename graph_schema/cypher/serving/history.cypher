@@ -11,7 +11,7 @@ WHERE at < $before
    OR (at = $before AND i.item_id > $after_item)
    OR (at = $before AND i.item_id = $after_item AND key > $after_key)
 RETURN i.item_id AS item_id,
-       coalesce(i.title, '') AS title,
+       coalesce(i.title, i.item_id) AS title,
        x.kind AS kind,
        x.value AS value,
        at,

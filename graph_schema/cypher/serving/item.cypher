@@ -4,7 +4,7 @@
 // returns: item_id, title, description, labels, values (in the order of $properties), interactions
 MATCH (i:Item {item_id: $item_id})
 RETURN i.item_id AS item_id,
-       coalesce(i.title, '') AS title,
+       coalesce(i.title, i.item_id) AS title,
        coalesce(i.description, '') AS description,
        labels(i) AS labels,
        [p IN $properties | i[p]] AS values,

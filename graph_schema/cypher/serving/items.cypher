@@ -4,7 +4,7 @@
 // returns: item_id, title, available (whether it may be recommended now)
 MATCH (i:Item)
 WHERE i.item_id > $after
-RETURN i.item_id AS item_id, coalesce(i.title, '') AS title,
+RETURN i.item_id AS item_id, coalesce(i.title, i.item_id) AS title,
        coalesce(i.available, true)
          AND coalesce(i.available_from <= datetime(), true)
          AND coalesce(i.expires_at > datetime(), true) AS available

@@ -10,7 +10,7 @@ CALL db.index.fulltext.queryNodes($index, $query) YIELD node, score
 WITH node, score, toLower(coalesce(node.title, '')) AS title
 WITH node, score, size([t IN $terms WHERE title CONTAINS t]) AS held,
      CASE WHEN title STARTS WITH $terms[0] THEN 1 ELSE 0 END AS begins
-RETURN node.item_id AS item_id, coalesce(node.title, '') AS title,
+RETURN node.item_id AS item_id, coalesce(node.title, node.item_id) AS title,
        coalesce(node.available, true)
          AND coalesce(node.available_from <= datetime(), true)
          AND coalesce(node.expires_at > datetime(), true) AS available
