@@ -116,6 +116,7 @@ EXTRAS = {
     "torch_geometric": "train",
     "transformers": "train",
     "spacy": "text",
+    "tokenizers": "text",
     "networkx": "data",
     "pooch": "data",
     "pyarrow": "data",

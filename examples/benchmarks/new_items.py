@@ -2,7 +2,7 @@
 
     python examples/benchmarks/new_items.py prepare OUT [--agents semantic,knowledge]
     python examples/benchmarks/new_items.py measure OUT
-    python examples/benchmarks/new_items.py text [--title … --description …]
+    python examples/benchmarks/new_items.py text [--wait 0] [--title … --description …]
 
 `prepare` reads the graph of KGREC_HOME, less the items that nobody liked, holds a tenth of the
 items out (and a tenth to choose on) as `kgrec evaluate --graph --protocol cold-item` does, measures
@@ -10,7 +10,9 @@ a team that knew the held-out items when it was trained, without interactions, a
 one without them. `measure` takes them, and the interactions of what was chosen on, out of the
 graph, publishes the second team, posts the items to a server as JSON lines, and requests lists for
 the same users. Both change the graph: give them a copy of a home. `text` posts one item by its text
-alone to a server over KGREC_HOME, and requests lists until one of the users has it in theirs.
+alone to a server over KGREC_HOME, and requests lists until one of the users has it in theirs; with
+`--wait 0` the first is posted as soon as the server is ready, before anything that reads texts is
+loaded. Each run has a text of its own, whose vector no cache has.
 """
 
 from __future__ import annotations
@@ -259,17 +261,18 @@ TEXT = (
 )
 
 
-def post_text(title: str, text: str, runs: int) -> None:
+def post_text(title: str, text: str, runs: int, wait: float) -> None:
     """Post items by their text alone, and time the first list with each."""
     with open_graph(load_settings()) as store:
         users = [user for page in user_pages(store) for user in page["ids"]][:200]
     places: dict[str, int] = {}
     with server() as url, Client(url, timeout=60) as client:
-        time.sleep(30)
+        time.sleep(wait)
         for number in range(runs):
             name = f"text {time.time_ns()}"
             begun = time.perf_counter()
-            client.put_items([{"item_id": name, "title": title, "description": text}])
+            own = f"{text} Part {time.time_ns()}."
+            client.put_items([{"item_id": name, "title": title, "description": own}])
             acknowledged = time.perf_counter() - begun
             while not known(client, name):
                 time.sleep(0.05)
@@ -308,13 +311,14 @@ def main() -> None:
     three.add_argument("--title", default="The Last Vault")
     three.add_argument("--description", default=TEXT)
     three.add_argument("--runs", type=int, default=3)
+    three.add_argument("--wait", type=float, default=30, help="seconds before the first one")
     given = parser.parse_args()
     if given.part == "prepare":
         prepare(given.out, tuple(given.agents.split(",")), given.seed)
     elif given.part == "measure":
         measure_posted(given.out)
     else:
-        post_text(given.title, given.description, given.runs)
+        post_text(given.title, given.description, given.runs, given.wait)
 
 
 if __name__ == "__main__":

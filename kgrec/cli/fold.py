@@ -44,7 +44,7 @@ def fold(
         os.nice(_NICE)
     settings = load_settings()
     with open_graph(settings) as store:
-        folder = Folder(store, settings.home, FoldConfig(extract=extract))
+        folder = Folder(store, settings.home, FoldConfig(extract=extract), own_process=True)
         if follow:
             folder.follow(lambda: parent is None or os.getppid() == parent)
             return

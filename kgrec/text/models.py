@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 SENTENCE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 SPACY_MODEL = "en_core_web_sm"
+MAX_TOKENS = 256
+"""Longer texts are cut before they are encoded."""
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     # model name: importable packages that hold it; the first installed one is used

@@ -31,6 +31,7 @@ from kgrec.schema import load_schema
 from kgrec.stages.fold import FoldConfig, Folder
 from kgrec.stages.publish import publish
 from kgrec.stages.upsert import change_item, upsert_items
+from kgrec.text import bert
 
 QUICK = TeamConfig(
     agents=("linear", "collaborative"), settings={"collaborative": {"steps": 20, "tau": 0.3}}
@@ -287,16 +288,13 @@ def test_the_command_folds_and_reports(
     assert "0 items folded into" in " ".join(capsys.readouterr().out.split())
 
 
-def test_it_needs_no_torch_where_no_agent_reads_texts(
-    store: GraphStore, settings: Settings
-) -> None:
-    plant(store)
-    fit(store, settings.home)
-    add(store, western("a"))
-    code = (
-        "import sys; sys.modules['torch'] = None; sys.modules['spacy'] = None;"
-        "from kgrec.cli import main; main(['fold', '--no-extract', '--json'])"
-    )
+READS_TEXTS = ("linear", "semantic")
+
+
+def command_without(settings: Settings, *absent: str, arguments: tuple[str, ...]) -> Any:
+    """Return what `kgrec fold` prints in a process that lacks some packages."""
+    blocked = "".join(f"sys.modules[{name!r}] = None;" for name in absent)
+    code = f"import sys; {blocked} from kgrec.cli import main; main(['fold', *{arguments!r}])"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "KGREC_HOME": str(settings.home)},
@@ -305,4 +303,39 @@ def test_it_needs_no_torch_where_no_agent_reads_texts(
         timeout=120,
         check=False,
     )
-    assert json.loads(done.stdout)["folded"] == 1, done.stderr
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_it_needs_no_torch_where_no_agent_reads_texts(
+    store: GraphStore, settings: Settings
+) -> None:
+    plant(store)
+    fit(store, settings.home)
+    add(store, western("a"))
+    found = command_without(settings, "torch", "spacy", arguments=("--no-extract", "--json"))
+    assert found["folded"] == 1
+
+
+def test_it_reads_texts_without_torch(store: GraphStore, settings: Settings) -> None:
+    plant(store)
+    fit(store, settings.home, agents=READS_TEXTS, settings={"semantic": {"steps": 0}})
+    text = "A drama directed by Director 21."
+    add(store, {"item_id": "a", "title": "Film a", "description": text})
+    found = command_without(settings, "torch", "transformers", arguments=("--json",))
+    assert found["folded"] == 1
+    assert found["facts"] > 0
+    [rows] = Recommender(store, settings.home / "models").live.current().team.kernels[1:]
+    assert rows.item_factors is not None
+    assert np.linalg.norm(rows.item_factors[-1]) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_warm_folder_has_loaded_what_reads_texts_though_vectors_are_kept(
+    store: GraphStore, settings: Settings
+) -> None:
+    plant(store)
+    fit(store, settings.home, agents=READS_TEXTS, settings={"semantic": {"steps": 0}})
+    for _ in range(2):  # the second finds the vector of the first
+        bert._load.cache_clear()
+        Folder(store, settings.home).warm_up()
+        assert bert._load.cache_info().currsize == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from kgrec.errors import ConfigError, DataError, ModelError
-from kgrec.text.encoder import VectorCache, encode, text_key
+from kgrec.text.bert import numpy_encoder
+from kgrec.text.encoder import encode, has_fast_bfloat16
 from kgrec.text.models import (
     SENTENCE_MODEL,
     ModelSource,
@@ -15,6 +17,7 @@ from kgrec.text.models import (
     resolve_spacy,
     resolve_transformer,
 )
+from kgrec.text.vectors import VectorCache, text_key
 
 TEXTS = [
     "A shark terrorises a beach resort.",
@@ -57,6 +60,34 @@ def test_the_cache_answers_the_second_call(tmp_path: Path) -> None:
     second = encode([*TEXTS, "A new one."], cache_dir=tmp_path)
     np.testing.assert_array_equal(second[0], marked[0])
     np.testing.assert_array_equal(second[1:4], first[1:])
+
+
+def test_vectors_by_numpy_are_those_by_torch(tmp_path: Path) -> None:
+    texts = [*TEXTS, "Ünïcode, 漢字, emoji 😀 and [SEP]", "word " * 600]
+    found = numpy_encoder(SENTENCE_MODEL, tmp_path)
+    assert found is not None
+    vectors = found(texts)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, encode(texts), atol=2e-2)  # bfloat16 where it is fast
+    if not has_fast_bfloat16():
+        np.testing.assert_allclose(vectors, encode(texts), atol=1e-5)
+        np.testing.assert_array_equal(encode(texts, cache_dir=tmp_path), vectors)
+    assert found([]).shape == (0, 384)
+
+
+def test_a_model_of_another_form_is_left_to_torch(tmp_path: Path) -> None:
+    folder = Path(resolve_transformer(SENTENCE_MODEL).location)
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in folder.iterdir():
+        if path.is_file():
+            (other / path.name).symlink_to(path)
+    assert numpy_encoder(str(other)) is not None
+    (other / "config.json").unlink()
+    settings = json.loads((folder / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(settings | {"hidden_act": "relu"}))
+    assert numpy_encoder(str(other)) is None
+    assert numpy_encoder("somebody/some-model") is None
 
 
 def test_a_damaged_cache_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
