@@ -121,7 +121,7 @@ def test_a_domain_file_of_ones_own_is_checked(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=error):
             load_schema().domain(str(path))
     with pytest.raises(SchemaError, match="movies"):
-        load_schema().domain("books")
+        load_schema().domain("cars")
 
 
 def further(relation: str, meaning: str, head: str = "", tail: str = "Writer") -> str:

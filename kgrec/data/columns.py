@@ -214,7 +214,8 @@ def _properties(
         if guesses.snake(column) in always:  # under no name that merely ends like it
             found.append(_property(table, column, guesses.snake(column), always, guessed=True))
             continue
-        name = guesses.property_name(column, known) if wanted is None else guesses.snake(column)
+        guess = guesses.property_name(column, known, domain.columns)
+        name = guess if wanted is None else guesses.snake(column)
         keep = (name in known or source.kind == "users") if wanted is None else column in wanted
         if keep and name not in {role.becomes for role in found}:
             found.append(_property(table, column, name, known, guessed=wanted is None))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from kgrec.data.availability import AVAILABILITY, parse_availability
@@ -34,6 +36,8 @@ from kgrec.data.records import (
 from kgrec.data.selection import MAX_CONTEXT
 from kgrec.data.sources import Source
 from kgrec.schema import Core, Domain
+
+_YEARS = re.compile(r"(?<![\d.])[12]\d{3}(?![\d.])")
 
 Report = Callable[[object, str], None]
 """Called with the value and the reason of a cell that is left out of its record."""
@@ -159,7 +163,8 @@ class RowParser:
             if self.source.kind == "catalog" and name in AVAILABILITY:
                 value = _spared(parse_availability, report, cell, name)
             else:
-                value = _spared(parse_property, report, cell, name, role.type or "string")
+                whole = _year(cell) if name == "year" else cell
+                value = _spared(parse_property, report, whole, name, role.type or "string")
             if value is not None:
                 properties[role.becomes] = value
         return properties
@@ -195,6 +200,14 @@ class RowParser:
         if limits is not None and not limits[0] <= value <= limits[1]:
             raise CellError(f"value lies outside {limits[0]:g} to {limits[1]:g}", value)
         return value
+
+
+def _year(cell: Any) -> Any:
+    """Return the year of a date that stands where a year is wanted; other cells as they are."""
+    if isinstance(cell, date):
+        return cell.year
+    found = _YEARS.findall(cell) if isinstance(cell, str) and not cell.strip().isdigit() else []
+    return found[0] if len(found) == 1 else cell
 
 
 def _place(cell: Any, role: str) -> str:

@@ -112,7 +112,21 @@ def snake(name: str) -> str:
 
 
 def role_names(source: Source, domain: Domain) -> dict[str, tuple[str, ...]]:
-    """Return the roles of the columns of a table, and how columns that play them are called."""
+    """Return the roles of the columns of a table, and how columns that play them are called.
+
+    What the domain names itself stands behind the usual names, and a bare `id` behind all.
+    """
+    roles = _usual_names(source, domain)
+    if source.kind not in ("catalog", "interactions"):
+        return roles
+    named = {role: (*names, *domain.columns.get(role, ())) for role, names in roles.items()}
+    return {
+        role: (*(one for one in names if one != "id"), *(one for one in names if one == "id"))
+        for role, names in named.items()
+    }
+
+
+def _usual_names(source: Source, domain: Domain) -> dict[str, tuple[str, ...]]:
     words = {snake(domain.item_label), snake(domain.item_word)}
     item_ids = (*_ITEM_IDS, *(f"{word}_id" for word in sorted(words)))
     if source.kind == "users":
@@ -121,7 +135,11 @@ def role_names(source: Source, domain: Domain) -> dict[str, tuple[str, ...]]:
         return {
             "user_id": _USER_IDS,
             "item_id": (*item_ids, *sorted(words)),
-            "value": ("value", *(name for names in _KIND_OF_VALUE.values() for name in names)),
+            "value": (
+                "value",
+                *(name for names in _KIND_OF_VALUE.values() for name in names),
+                *(f"{word}_rating" for word in sorted(words)),
+            ),
             "at": _TIMES,
             "kind": ("kind", "event", "event_type", "action", "behavior", "behaviour"),
             "device": ("device", "device_type", "platform"),
@@ -194,10 +212,19 @@ def separator(values: Sequence[Any]) -> str | None:
     return None
 
 
-def property_name(column: str, known: Mapping[str, str]) -> str:
-    """Return the property of the domain that a column holds: `release_year` is `year`."""
+def property_name(
+    column: str, known: Mapping[str, str], columns: Mapping[str, Sequence[str]]
+) -> str:
+    """Return the property of the domain that a column holds: `release_year` is `year`.
+
+    Args:
+        columns: further names of columns that hold a property.
+    """
     name = snake(column)
-    return next((one for one in known if name == one or name.endswith(f"_{one}")), name)
+    for one in known:
+        if name == one or name in columns.get(one, ()):
+            return one
+    return next((one for one in known if name.endswith(f"_{one}")), name)
 
 
 def value_type(values: Sequence[Any]) -> str:

@@ -40,6 +40,21 @@ def item_properties(domain: str | None = None) -> list[str]:
     return sorted({name for one in domains for name in one.item_properties})
 
 
+def properties_in(store: GraphStore) -> list[str]:
+    """Return the properties of a graph's items: those of its known domains, and others it has.
+
+    The domains are known by the labels of the items. A domain file of the user's own is not; what
+    its items have is found in the first of them.
+    """
+    core = load_schema().core
+    labels = {row["name"] for row in store.read("admin/labels")}
+    domains = [one for one in load_schema().domains.values() if one.item_label in labels]
+    names = {name for one in domains for name in one.item_properties}
+    for row in store.read("export/item_keys", limit=ITEMS_A_PAGE):
+        names |= set(row["names"]) - core.properties[core.labels.item].keys()
+    return sorted(names)
+
+
 def type_of(labels: Sequence[str], shared: str) -> str:
     """Return the label that a domain gave beside the shared one."""
     return next((label for label in sorted(labels) if label != shared), shared)

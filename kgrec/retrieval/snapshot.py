@@ -20,7 +20,7 @@ from kgrec.graph.pages import (
     entity_properties,
     fact_pages,
     item_pages,
-    item_properties,
+    properties_in,
     type_of,
 )
 from kgrec.graph.pages import relation_types as read_relation_types
@@ -248,6 +248,8 @@ class Snapshot:
         if through:
             rows = np.flatnonzero(_between(self.entity_values[name], least, most))
             return self._leading_to("item", rows.astype(np.int64), through)
+        if name not in self.values:  # of a domain that the graph holds nothing of
+            return np.zeros(len(self.nodes["item"].ids), dtype=np.bool_)
         return _between(self.values[name], least, most)
 
     def _read(self, ties: Ties, row: int, other: NodeKind) -> list[Edge]:
@@ -287,7 +289,7 @@ def read_snapshot(store: GraphStore) -> Snapshot:
     Its revision is the one before the reading, so such a snapshot is out of date at once.
     """
     revision = read_revision(store)
-    properties = item_properties()
+    properties = properties_in(store)
     items, entities = Nodes(), Nodes()
     labels = load_schema().labels
     values: list[Sequence[Any]] = []
@@ -389,7 +391,8 @@ def _columns(
     columns: dict[str, NDArray[np.float64] | list[str | None]] = {}
     for place, name in enumerate(names):
         column = [row[place] for row in values]
-        if kinds.get(name) in ("integer", "float"):
+        numeric = kinds.get(name) in ("integer", "float")
+        if numeric or (name not in kinds and not any(isinstance(one, str) for one in column)):
             numbers = [one if isinstance(one, int | float) else np.nan for one in column]
             columns[name] = np.array(numbers, dtype=np.float64)
         else:

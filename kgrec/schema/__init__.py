@@ -26,8 +26,8 @@ from kgrec.schema.domain import (
     Relation,
     Relations,
     Rule,
-    load_domain,
 )
+from kgrec.schema.loading import load_domain
 
 __all__ = [
     "ENDS",

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from itertools import product
-from pathlib import Path
-from string import Formatter
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field
 
-from kgrec.config import FrozenModel, load_toml, parse_config
-from kgrec.errors import SchemaError
+from kgrec.config import FrozenModel
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -185,17 +180,39 @@ PropertyType = Literal["string", "integer", "float", "strings"]
 
 
 class Domain(FrozenModel):
-    """One file of `domains/`: what its items are called and what can be known of them."""
+    """One file of `domains/`: what its items are called and what can be known of them.
+
+    Attributes:
+        uses: pieces of `graph_schema/pieces/`, or other domains, that it is completed by.
+        item_word, item_plural: what a person calls one item, and several.
+        columns: role (`item_id`, `title`), property or relation to further names of columns that
+            hold it, as public tables have them.
+        examples: values of this domain for descriptions and messages, by the name of the field.
+    """
 
     name: str
+    uses: tuple[str, ...] = ()
     item_label: str
     item_word: str = "item"
+    item_plural: str = ""
     item_properties: dict[str, PropertyType] = Field(default_factory=dict)
     entity_properties: dict[str, PropertyType] = Field(default_factory=dict)
     entity_types: dict[str, str]
     relations: dict[str, Relation]
+    columns: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    examples: dict[str, Any] = Field(default_factory=dict)
     reading: Reading = Field(default_factory=Reading)
     rules: tuple[Rule, ...] = ()
+
+    @property
+    def plural(self) -> str:
+        """What a person calls several items."""
+        return self.item_plural or f"{self.item_word}s"
+
+    @property
+    def of_texts(self) -> str:
+        """What the reading of texts depends on, as JSON; other keys may change without it."""
+        return self.model_dump_json(exclude={"uses", "item_plural", "columns", "examples"})
 
     @property
     def facts(self) -> dict[str, Relation]:
@@ -212,7 +229,9 @@ class Domain(FrozenModel):
         for name, relation in self.relations_of(head).items():
             if wanted == name.lower() or wanted in relation.columns:
                 return name
-        return None
+        further = {} if head else self.columns
+        known = self.relations_of(head)
+        return next((name for name in known if wanted in further.get(name, ())), None)
 
     def relations_of(self, head: str) -> dict[str, Relation]:
         """Return the relation types from items (empty) or one entity type to one entity type."""
@@ -221,131 +240,3 @@ class Domain(FrozenModel):
             for name, one in self.relations.items()
             if one.head == head and one.tail in self.entity_types
         }
-
-
-def load_domain(path: Path, core: Core) -> Domain:
-    """Read and check one domain file.
-
-    Raises:
-        SchemaError: a name is not an identifier, shadows a name of the core, or a tail is unknown.
-        ConfigError: a key is unknown, or a value is invalid, such as an unknown type.
-    """
-    domain = parse_config(Domain, load_toml(path), origin=str(path))
-    own = domain.item_label
-    relations = {name: _normalised(one, own, core) for name, one in domain.relations.items()}
-    domain = domain.model_copy(update={"relations": relations})
-    reserved = _core_names(core)
-    for name in [domain.item_label, *domain.entity_types, *domain.relations]:
-        if not IDENTIFIER.fullmatch(name):
-            raise SchemaError(f"{path}: not a usable name", value=name)
-        if name in reserved:
-            raise SchemaError(f"{path}: the name is reserved by kgrec", value=name)
-    for label, known in (("item", domain.item_properties), ("entity", domain.entity_properties)):
-        for name in known:
-            if not IDENTIFIER.fullmatch(name):
-                raise SchemaError(f"{path}: not a usable name of a property", value=name)
-            if name in core.properties[getattr(core.labels, label)]:
-                raise SchemaError(f"{path}: the property is one that every {label} has", value=name)
-    for name, relation in domain.relations.items():
-        _check_relation(name, relation, domain, core, path)
-    _check_reading(domain, path)
-    return domain
-
-
-def _normalised(relation: Relation, item_label: str, core: Core) -> Relation:
-    """Return a relation whose ends that are items are empty, and named `{item}` in its meaning.
-
-    With `{item}` in the meaning go entities; ends of one kind stay `{head}` and `{tail}`.
-    """
-    own = {item_label: "", core.labels.item: ""}
-    head, tail = own.get(relation.head, relation.head), own.get(relation.tail, relation.tail)
-    changed = relation.model_copy(update={"head": head, "tail": tail})
-    ends, meaning = core.ends_of(changed), relation.meaning
-    if set(ends) == {"item", "entity"} and _places(meaning) == ["head", "tail"]:
-        names = {end: f"{{{kind}}}" for end, kind in zip(("head", "tail"), ends, strict=True)}
-        meaning = meaning.format(**names)
-    return changed.model_copy(update={"meaning": meaning})
-
-
-def _places(meaning: str) -> list[str]:
-    return sorted(part[1] for part in Formatter().parse(meaning) if part[1] is not None)
-
-
-def _check_relation(name: str, relation: Relation, domain: Domain, core: Core, path: Path) -> None:
-    labels = core.labels
-    known = [*domain.entity_types, labels.entity, labels.item, labels.user]
-    for side in ("head", "tail"):
-        end = getattr(relation, side)
-        if end and end not in known:
-            raise SchemaError(
-                f"{path}: the {side} of {name} is an unknown entity type",
-                value=end,
-                remedy=f"Known: {', '.join(known)}.",
-            )
-    ends = core.ends_of(relation)
-    if ends not in ENDS:
-        allowed = ", ".join(f"{head} to {tail}" for head, tail in ENDS)
-        raise SchemaError(
-            f"{path}: {name} cannot lead from {ends[0]} to {ends[1]}",
-            value=name,
-            remedy=f"A relation leads from {allowed}. What users do with items is an interaction.",
-        )
-    one_item = set(ends) == {"item", "entity"}
-    if _places(relation.meaning) != (["entity", "item"] if one_item else ["head", "tail"]):
-        either = "{item} and {entity}, or {head} and {tail}" if one_item else "{head} and {tail}"
-        raise SchemaError(
-            f"{path}: the meaning of {name} must name {either}, each once",
-            value=relation.meaning,
-            remedy='Such as "{head} is a sequel of {tail}."',
-        )
-
-
-def _check_reading(domain: Domain, path: Path) -> None:
-    reading = domain.reading
-    used = {rule.relation for rule in domain.rules} | set(reading.known)
-    if unknown := sorted(used - domain.relations.keys()):
-        raise SchemaError(f"{path}: a rule is for an unknown relation", value=unknown[0])
-    if others := sorted(set(reading.known) - domain.facts.keys()):
-        raise SchemaError(
-            f"{path}: a known relation does not lead from an item to an entity type",
-            value=others[0],
-            remedy=f"These do: {', '.join(domain.facts)}.",
-        )
-    for rule in domain.rules:
-        _check_rule(rule, domain, path)
-    types = {*reading.ner.values(), *reading.phrases, *reading.patterns}
-    if unknown := sorted(types - domain.entity_types.keys()):
-        raise SchemaError(f"{path}: [reading] names an unknown entity type", value=unknown[0])
-    for pattern in (p for patterns in reading.patterns.values() for p in patterns):
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise SchemaError(
-                f"{path}: [reading] has a pattern that is no regular expression ({error})",
-                value=pattern,
-            ) from None
-
-
-def _check_rule(rule: Rule, domain: Domain, path: Path) -> None:
-    relation = domain.relations[rule.relation]
-    ends = {("", ""), *product(("", *domain.entity_types), domain.entity_types)}
-    if (relation.head, relation.tail) not in ends:
-        raise SchemaError(
-            f"{path}: a rule is for a relation whose ends no text can name",
-            value=rule.relation,
-            remedy="A rule may lead from items to items, or from items or an entity type to one.",
-        )
-    between = bool(relation.head)
-    roles = get_args(LinkRole if between else FactRole)
-    if rule.role not in roles:
-        start = "an entity" if between else "an item"
-        raise SchemaError(
-            f"{path}: a rule for {rule.relation}, which leads from {start}, cannot have this role",
-            value=rule.role,
-            remedy=f"Take one of {', '.join(roles)}.",
-        )
-
-
-def _core_names(core: Core) -> set[str]:
-    parts: list[Mapping[str, Any]] = [core.labels.model_dump(), core.relations.model_dump()]
-    return {str(value) for part in parts for value in part.values()}

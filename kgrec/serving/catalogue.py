@@ -93,14 +93,14 @@ def _search(store: GraphStore, terms: Sequence[str], skip: int, limit: int) -> l
 
 def read_item(store: GraphStore, item_id: str) -> Item:
     """Return an item with its facts; raises NotFoundError."""
-    domains = load_schema().domains.values()
-    names = sorted({name for domain in domains for name in domain.item_properties})
-    rows = store.read("serving/item", item_id=item_id, properties=[*names, *AVAILABILITY])
+    core = load_schema().core
+    shared = sorted(core.properties[core.labels.item].keys() - AVAILABILITY.keys())
+    rows = store.read("serving/item", item_id=item_id, shared=shared)
     if not rows:
         raise unknown_item(item_id)
     row = rows[0]
-    values = dict(zip([*names, *AVAILABILITY], map(plain, row["values"]), strict=True))
-    limits: dict[str, Any] = {name: values.pop(name) for name in AVAILABILITY}
+    values = {name: plain(value) for name, value in sorted(row["properties"])}
+    limits: dict[str, Any] = {name: values.pop(name, None) for name in AVAILABILITY}
     facts = store.read("serving/facts", item_id=item_id, limit=_MAX_FACTS)
     return Item(
         item_id=row["item_id"],

@@ -164,7 +164,7 @@ def _version(content: str, model: str) -> str:
 
 def extractor_version(domain: Domain, model: str = SPACY_MODEL) -> str:
     """Return a hash of everything that extracted facts depend on: components, rules and model."""
-    return _version(domain.model_dump_json(), model)
+    return _version(domain.of_texts, model)
 
 
 def _join_words(nlp: Language, reading: Reading) -> None:

@@ -102,6 +102,17 @@ def test_stars_are_a_rating_whatever_a_shop_calls_them(tmp_path: Path) -> None:
     assert plan.unused == ()
 
 
+def test_a_date_gives_the_year_that_is_wanted_of_it(tmp_path: Path) -> None:
+    text = 'movie_id,title,release_date\n1,A,2010-11-21\n2,B,"May 1, 2014"\n3,C,1990.0\n4,D,soon\n'
+    _, parser, rows = planned(tmp_path, text, kind="catalog")
+    reported: list[object] = []
+    years = [
+        parser.item(row, lambda value, _: reported.append(value)).properties.get("year")
+        for row in rows
+    ]
+    assert (years, reported) == ([2010, 2014, 1990, None], ["soon"])
+
+
 def test_users_keep_what_is_said_of_them(tmp_path: Path) -> None:
     text = "user_id,age,gender,zip code\n1,24,M,02139\n2,53,F,\n"
     plan, parser, rows = planned(tmp_path, text, kind="users")

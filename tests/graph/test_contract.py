@@ -122,7 +122,7 @@ def test_times_are_utc_whatever_zone_they_had(graph: GraphStore) -> None:
 
 def test_a_statement_and_what_it_is_given_must_agree(graph: GraphStore) -> None:
     with pytest.raises(SchemaError, match="item_id"):
-        graph.read("serving/item", properties=[])
+        graph.read("serving/item", shared=[])
     with pytest.raises(SchemaError, match="surplus"):
         graph.read("admin/labels", surplus=1)
     with pytest.raises(SchemaError, match="no such statement"):
@@ -206,7 +206,7 @@ def test_a_query_shows_no_more_rows_than_asked_for(graph: GraphStore) -> None:
 def test_what_is_written_is_read_at_once(graph: GraphStore) -> None:
     for n in range(20):
         create_items(graph, {"item_id": str(n)})
-        rows = graph.read("serving/item", item_id=str(n), properties=[])
+        rows = graph.read("serving/item", item_id=str(n), shared=[])
         assert [row["item_id"] for row in rows] == [str(n)]
 
 

@@ -1,0 +1,77 @@
+"""Domain files, read, completed by what they use, and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from kgrec.config import load_toml, parse_config
+from kgrec.errors import SchemaError
+from kgrec.schema.checks import Fault, advice_on, places, faults_of
+from kgrec.schema.domain import Core, Domain, Relation
+from kgrec.schema.pieces import completed
+
+
+def load_domain(path: Path, core: Core) -> Domain:
+    """Read and check one domain file.
+
+    Raises:
+        SchemaError: a name is not an identifier, shadows a name of the core, or a tail is unknown.
+        ConfigError: a key is unknown, or a value is invalid, such as an unknown type.
+    """
+    values = completed(load_toml(path), path)
+    domain = _normalised(parse_config(Domain, values, origin=str(path)), core)
+    for fault in faults_of(domain, core):
+        raise SchemaError(f"{path}: {fault.what}", value=fault.value, remedy=fault.remedy)
+    return domain
+
+
+def examine_domain(path: Path, core: Core) -> tuple[Domain | None, list[Fault]]:
+    """Return a domain file as far as it can be read, and all that is wrong in it.
+
+    Raises:
+        ConfigError: the file is missing, no TOML, or uses an unknown piece.
+    """
+    values = completed(load_toml(path), path)
+    try:
+        domain = Domain.model_validate(values)
+    except ValidationError as error:
+        return None, [
+            Fault(tuple(one["loc"]), _words(one["type"], one["msg"]), _given(one))
+            for one in error.errors(include_url=False)
+        ]
+    domain = _normalised(domain, core)
+    found = list(faults_of(domain, core))
+    return domain, found or list(advice_on(domain))
+
+
+def _words(kind: str, message: str) -> str:
+    words = {"missing": "the key is missing", "extra_forbidden": "there is no such key"}
+    return words.get(kind, message)
+
+
+def _given(error: object) -> object:
+    kind, value = (error["type"], error["input"]) if isinstance(error, dict) else ("", None)
+    return None if kind == "missing" else value
+
+
+def _normalised(domain: Domain, core: Core) -> Domain:
+    own = domain.item_label
+    relations = {name: _with_ends(one, own, core) for name, one in domain.relations.items()}
+    return domain.model_copy(update={"relations": relations})
+
+
+def _with_ends(relation: Relation, item_label: str, core: Core) -> Relation:
+    """Return a relation whose ends that are items are empty, and named `{item}` in its meaning.
+
+    With `{item}` in the meaning go entities; ends of one kind stay `{head}` and `{tail}`.
+    """
+    own = {item_label: "", core.labels.item: ""}
+    head, tail = own.get(relation.head, relation.head), own.get(relation.tail, relation.tail)
+    changed = relation.model_copy(update={"head": head, "tail": tail})
+    ends, meaning = core.ends_of(changed), relation.meaning
+    if set(ends) == {"item", "entity"} and places(meaning) == ["head", "tail"]:
+        names = {end: f"{{{kind}}}" for end, kind in zip(("head", "tail"), ends, strict=True)}
+        meaning = meaning.format(**names)
+    return changed.model_copy(update={"meaning": meaning})
