@@ -16,6 +16,7 @@ from kgrec.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # command: (module:Typer application, one line of help)
+    "init": ("kgrec.cli.init:app", "Write a pipeline file for your own tables."),
     "run": ("kgrec.cli.run:app", "Run a pipeline file, whole or by stage."),
     "ingest": ("kgrec.cli.ingest:app", "Load one file of a catalogue, users or interactions."),
     "train": ("kgrec.cli.train:app", "Train the agents on the graph."),

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from kgrec.config import load_toml, parse_config
 from kgrec.errors import SchemaError
-from kgrec.schema.checks import Fault, advice_on, places, faults_of
+from kgrec.schema.checks import Fault, advice_on, faults_of, places
 from kgrec.schema.domain import Core, Domain, Relation
 from kgrec.schema.pieces import completed
 

@@ -1,0 +1,330 @@
+"""What each file holds, and which domain they are of, with the reason for each guess."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kgrec.config import parse_config
+from kgrec.data.columns import ColumnPlan, plan_columns
+from kgrec.data.records import folded
+from kgrec.data.sources import Kind, Source, snake
+from kgrec.errors import KGRecError
+from kgrec.schema import Domain, load_schema
+from kgrec.stages.starting.looking import LookedAt, Values
+from kgrec.stages.starting.naming import words_in, words_of
+
+_LEAST_SCORE = 5
+_KNOWN_ITEMS = 0.9
+_MOST_IMPLICIT = 0.3
+_KINDS_BY_WORD = {
+    "purchase": ("purchase", "transaction", "order", "invoice", "sale", "bought", "basket"),
+    "play": ("play", "listen", "scrobble", "stream", "user_artists"),
+    "click": ("click",),
+    "like": ("like", "favourite", "favorite", "bookmark", "wishlist", "to_read"),
+}
+_FLAGS = {"true": "like", "1": "like", "1.0": "like", "false": "dislike", "0": "dislike"}
+_FLAG_WORDS = ("recommended", "liked", "is_like", "thumbs_up")
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One decision: what was decided, and why."""
+
+    what: str
+    value: str
+    why: str
+
+
+@dataclass(frozen=True)
+class GuessedSource:
+    """A file and how it is to be read.
+
+    Attributes:
+        settings: of the source, beside kind and path.
+        guesses: decisions about this file.
+    """
+
+    file: LookedAt
+    kind: Kind
+    plan: ColumnPlan
+    settings: dict[str, Any] = field(default_factory=dict)
+    guesses: tuple[Guess, ...] = ()
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that is not read, and why."""
+
+    path: str
+    why: str
+
+
+def planned(file: LookedAt, kind: Kind, domain: Domain, **settings: Any) -> ColumnPlan | None:
+    """Return what the columns of a file would become, None where it cannot be of this kind."""
+    values = {"kind": kind, "path": file.path, **file.form, **settings}
+    try:
+        source = parse_config(Source, values, origin=str(file.path))
+        return plan_columns(file.table, source, domain, load_schema().core)
+    except KGRecError:
+        return None
+
+
+def kind_of(file: LookedAt, domain: Domain) -> tuple[Kind, ColumnPlan, str] | LeftOut:
+    """Return what a row of a file is, or why it is nothing that can be loaded."""
+    done, items = planned(file, "interactions", domain), planned(file, "catalog", domain)
+    titled = items is not None and "title" in items.roles
+    if done is not None and items is not None:
+        key = file.values[items.roles["item_id"].column]
+        if titled and key.unique:
+            return "catalog", items, f"{items.roles['item_id'].column} is another in every row"
+    if done is not None:
+        who, what = done.roles["user_id"].column, done.roles["item_id"].column
+        valued = {"value", "kind"} & done.roles.keys()
+        tags = [] if valued or items is None else [one.column for one in items.relations]
+        if tags:
+            return LeftOut(
+                file.path.name,
+                f"each row gives {what} a {tags[0]} by a user: facts of one value a row",
+            )
+        return "interactions", done, f"{who} is a user and {what} {_article(domain.item_word)}"
+    if items is not None and (titled or items.relations or items.properties):
+        if not file.values[items.roles["item_id"].column].unique and not titled:
+            why = f"a row is not {_article(domain.item_word)}, and has no user either"
+            return LeftOut(file.path.name, why)
+        return "catalog", items, f"{items.roles['item_id'].column} names {domain.plural}"
+    users = planned(file, "users", domain)
+    if users is not None and users.properties:
+        return "users", users, f"{users.roles['user_id'].column} is a user, and nothing an item"
+    columns = ", ".join(file.columns[:8])
+    return LeftOut(file.path.name, f"no column looks like an id of items or users ({columns})")
+
+
+def best_domain(files: Sequence[LookedAt]) -> tuple[Domain, Guess] | None:
+    """Return the shipped domain that knows most of the columns, None where none fits."""
+    scores = {name: score(files, domain) for name, domain in load_schema().domains.items()}
+    best = max(scores, key=lambda name: (scores[name][0], name))
+    points, reasons = scores[best]
+    cataloged = any(
+        not isinstance(found := kind_of(file, load_schema().domain(best)), LeftOut)
+        and found[0] == "catalog"
+        for file in files
+    )
+    # Interactions alone have few names, and the domain gives them little but its word.
+    if points < (_LEAST_SCORE if cataloged else 2):
+        return None
+    second = max((s for name, (s, _) in scores.items() if name != best), default=0)
+    why = f"it knows {', '.join(reasons[:6])}"
+    if second > 0.8 * points:
+        others = [n for n, (s, _) in scores.items() if n != best and s == second]
+        why += f"; {others[0]} would do nearly as well"
+    return load_schema().domain(best), Guess("domain", best, why)
+
+
+def score(files: Sequence[LookedAt], domain: Domain) -> tuple[float, list[str]]:
+    """Return how well a domain knows some files, and what it knows of them."""
+    words = words_of(domain)
+    points, reasons = 0.0, []
+    for file in files:
+        named = sorted(words & words_in(file.path.name))
+        if named:
+            points += 3
+            reasons.append(f"the name {file.path.name}")
+        found = kind_of(file, domain)
+        if isinstance(found, LeftOut):
+            continue
+        kind, plan, _ = found
+        key = plan.column("item_id")
+        if key is not None and (words & words_in(key) or _own(domain, "item_id", key)):
+            points += 4
+            reasons.append(key)
+        for role in ("title", "description", "user_id", "value"):
+            column = plan.column(role)
+            if column is not None and _own(domain, role, column):
+                points += 2
+                reasons.append(column)
+        if kind == "catalog":
+            points += 2 * len(plan.relations) + len(plan.properties)
+            reasons += [one.column for one in plan.relations]
+            reasons += [one.column for one in plan.properties]
+    return points, list(dict.fromkeys(reasons))
+
+
+def sources_of(
+    files: Sequence[LookedAt], domain: Domain
+) -> tuple[list[GuessedSource], list[LeftOut]]:
+    """Return the sources of a pipeline, in the order in which they must be loaded."""
+    found: list[GuessedSource] = []
+    left: list[LeftOut] = []
+    for file in files:
+        kind = kind_of(file, domain)
+        if isinstance(kind, LeftOut):
+            left.append(kind)
+            continue
+        name, plan, why = kind
+        guesses = [Guess("kind", name, why)]
+        guesses += [Guess("encoding", file.table.layout.encoding, note) for note in file.notes]
+        found.append(GuessedSource(file, name, plan, {}, tuple(guesses)))
+    order = {"catalog": 0, "entities": 1, "users": 2, "relations": 3, "interactions": 4}
+    found.sort(key=lambda one: (order[one.kind], "title" not in one.plan.roles))
+    catalogs = [one for one in found if one.kind == "catalog"]
+    done = [one for one in found if one.kind == "interactions"]
+    catalogs = [_with_key(one, done, domain) for one in catalogs]
+    users = [one for one in found if one.kind == "users"]
+    done = [_with_kind(_with_items(one, catalogs, domain), domain) for one in done]
+    return [*catalogs, *users, *done], left
+
+
+def _with_key(
+    catalog: GuessedSource, done: Sequence[GuessedSource], domain: Domain
+) -> GuessedSource:
+    """Take another column as the id of items where the interactions name that one's values."""
+    wanted = {v for one in done for v in one.file.values[one.plan.roles["item_id"].column].counts}
+    if not wanted:
+        return catalog
+    key = catalog.plan.roles["item_id"].column
+    hits = {
+        column: len(wanted & _forms(values))
+        for column, values in catalog.file.values.items()
+        if values.unique or column == key
+    }
+    best = max(hits, key=lambda column: (hits[column], column == key))
+    if best == key or hits[key] >= _KNOWN_ITEMS * hits[best]:
+        return catalog
+    settings = {**catalog.settings, "columns": {"item_id": best}}
+    plan = planned(catalog.file, "catalog", domain, **settings)
+    if plan is None:
+        return catalog
+    why = f"{hits[best]:,} of the ids of interactions stand in it, {hits[key]:,} in {key}"
+    guesses = (*catalog.guesses, Guess("item_id", best, why))
+    return replace(catalog, plan=plan, settings=settings, guesses=guesses)
+
+
+def _forms(values: Values) -> set[str]:
+    """Return the values of a column, whole floats without their point as well."""
+    return {*values.counts, *(one.removesuffix(".0") for one in values.counts)}
+
+
+def _with_items(
+    done: GuessedSource, catalogs: Sequence[GuessedSource], domain: Domain
+) -> GuessedSource:
+    """Have interactions create their items where no catalogue has them."""
+    if not catalogs:
+        word, why = domain.plural, "no file is a catalogue"
+        guess = Guess("create_items", "true", f"{why}, so {word} have no title but their id")
+    else:
+        known: set[str] = set()
+        for one in catalogs:
+            known |= _forms(one.file.values[one.plan.roles["item_id"].column])
+        column = done.plan.roles["item_id"].column
+        wanted = done.file.values[column].counts
+        share = sum(item in known for item in wanted) / max(len(wanted), 1)
+        if share >= 0.5 or not all(one.file.whole for one in catalogs):
+            return done
+        why = (
+            f"{share:.0%} of the values of {column} are in the catalogue: do they belong together?"
+        )
+        guess = Guess("create_items", "true", why)
+    settings = {**done.settings, "create_items": True}
+    return replace(done, settings=settings, guesses=(*done.guesses, guess))
+
+
+def _with_kind(done: GuessedSource, domain: Domain) -> GuessedSource:
+    """Guess what an interaction is, from names, flags and values."""
+    file, plan = done.file, done.plan
+    settings, guesses = dict(done.settings), list(done.guesses)
+    kinds = load_schema().core.interactions
+    value = plan.column("value")
+    by_name = _kind_by_name(file)
+    flag = next((one for one in plan.unused if _is_flag(one, file.values[one])), None)
+    mapping = "kinds" in Source.model_fields
+    if (column := plan.column("kind")) is not None:
+        names = {name for name in file.values[column].counts if name.casefold() not in kinds}
+        if names and mapping:
+            mapped = {name: kind for name in sorted(names) if (kind := _event(name, kinds))}
+            settings["kinds"] = mapped
+            why = f"{column} holds {', '.join(sorted(file.values[column].counts)[:6])}"
+            guesses.append(Guess("kinds", ", ".join(f"{k} = {v}" for k, v in mapped.items()), why))
+    elif flag is not None and value is None and mapping:
+        settings["columns"] = {**settings.get("columns", {}), "kind": flag}
+        settings["kinds"] = {v: _FLAGS[v.casefold()] for v in sorted(file.values[flag].counts)}
+        why = f"{flag} holds {', '.join(sorted(file.values[flag].counts))}"
+        guesses.append(Guess("kinds", f"{flag}: true is a like, false a dislike", why))
+    elif value is not None and plan.interaction == "rating" and by_name is None:
+        settings |= _range(file.values[value], value, guesses)
+    elif by_name is not None and (value is None or by_name[0] != plan.interaction):
+        settings["interaction"] = by_name[0]
+        guesses.append(Guess("interaction", by_name[0], by_name[1]))
+    again = planned(file, "interactions", domain, **settings)
+    if again is None and "kinds" in settings:  # values that nothing stands for
+        del settings["kinds"]
+        again = planned(file, "interactions", domain, **settings)
+    return replace(done, plan=again or plan, settings=settings, guesses=tuple(guesses))
+
+
+def _range(values: Values, column: str, guesses: list[Guess]) -> dict[str, Any]:
+    """Return the range of ratings by their values; zeros beside ratings from 1 are no ratings."""
+    if not values.numeric or not values.filled or values.distinct > 101:
+        return {}
+    numbers = sorted({float(one) for one in values.counts})
+    least, most = _scale(numbers)
+    zeros = sum(count for one, count in values.counts.items() if float(one) == 0)
+    why = f"{column} holds {numbers[0]:g} to {numbers[-1]:g}"
+    if least == 0 and most >= 5 and zeros > _MOST_IMPLICIT * values.filled:
+        least = 1.0
+        why += f"; {zeros:,} of {values.filled:,} are 0, which is hardly a rating"
+    guesses.append(Guess("value_range", f"{least:g} to {most:g}", why))
+    return {"value_range": [least, most]}
+
+
+def _scale(numbers: Sequence[float]) -> tuple[float, float]:
+    """Return the usual scale that numbers are of: the first rows seldom hold its ends."""
+    least, most = numbers[0], numbers[-1]
+    top = next((one for one in (1.0, 5.0, 10.0, 20.0, 100.0) if most <= one), most)
+    if least < 0:
+        return least, top
+    halves = any(not number.is_integer() for number in numbers)
+    return (0.0 if least == 0 else 0.5 if halves and least < 1 else min(least, 1.0)), top
+
+
+def _kind_by_name(file: LookedAt) -> tuple[str, str] | None:
+    for name in (file.path.name, *file.columns):
+        for kind, words in _KINDS_BY_WORD.items():
+            if any(word in folded(name).replace("-", "_") for word in words):
+                return kind, f"{name} names it"
+    return None
+
+
+def _is_flag(column: str, values: Values) -> bool:
+    named = any(word in folded(column) for word in _FLAG_WORDS)
+    return named and 0 < values.distinct <= 2 and all(v.casefold() in _FLAGS for v in values.counts)
+
+
+_EVENTS: Mapping[str, tuple[str, ...]] = {
+    "purchase": ("purchase", "transaction", "buy", "order", "checkout"),
+    "like": ("like", "bookmark", "follow", "favo", "share", "save", "comment", "cart", "wish"),
+    "dislike": ("dislike", "unlike", "hide", "report"),
+    "skip": ("skip", "dismiss"),
+    "click": ("click", "tap", "open"),
+    "play": ("play", "listen", "watch", "stream"),
+    "view": ("view", "visit", "impression", "read", "pv"),
+}
+
+
+def _event(name: str, kinds: Mapping[str, int]) -> str | None:
+    """Return the kind of interaction that an event of this name is."""
+    low = folded(name)
+    order = ("dislike", "skip", *(kind for kind in _EVENTS if kind not in ("dislike", "skip")))
+    for kind in order:
+        if kind in kinds and any(word in low for word in _EVENTS[kind]):
+            return kind
+    return None
+
+
+def _own(domain: Domain, role: str, column: str) -> bool:
+    return snake(column) in domain.columns.get(role, ())
+
+
+def _article(word: str) -> str:
+    return f"an {word}" if word[:1] in "aeiou" else f"a {word}"

@@ -1,0 +1,178 @@
+"""One file, looked at: its encoding, its columns, and what their values are like."""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kgrec.data.tables import Table, TableFormat, open_table
+from kgrec.errors import DataError
+from kgrec.progress import SILENT, Progress
+
+SUFFIXES = frozenset(
+    {".csv", ".tsv", ".tab", ".txt", ".dat", ".json", ".jsonl", ".ndjson", ".parquet", ".pq"}
+)
+"""How files end that are looked at in a folder; each may end in .gz as well."""
+_ROWS = 100_000
+_MOST_VALUES = 50_000
+_BLOCK = 1 << 20
+
+
+@dataclass
+class Values:
+    """What the cells of a column hold, in the rows that were read.
+
+    Attributes:
+        filled: cells that hold anything.
+        counts: how often each value stands, up to a number of distinct values.
+        least, most: of numbers, where all values are numbers.
+        characters: in all cells together.
+        lists: cells that are lists.
+    """
+
+    filled: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    numeric: bool = True
+    whole: bool = True
+    least: float = float("inf")
+    most: float = float("-inf")
+    characters: int = 0
+    lists: int = 0
+
+    def add(self, cell: Any) -> None:
+        """Count one cell."""
+        if cell is None or cell == "":
+            return
+        self.filled += 1
+        self.lists += isinstance(cell, list | tuple)
+        text = str(cell)
+        self.characters += len(text)
+        if len(self.counts) < _MOST_VALUES or text in self.counts:
+            self.counts[text] += 1
+        if self.numeric and not isinstance(cell, bool):
+            try:
+                number = float(text)
+            except ValueError:
+                self.numeric = False
+                return
+            self.whole = self.whole and number.is_integer()
+            self.least, self.most = min(self.least, number), max(self.most, number)
+
+    @property
+    def distinct(self) -> int:
+        return len(self.counts)
+
+    @property
+    def unique(self) -> bool:
+        """Whether no value stands twice, nearly."""
+        return self.filled > 0 and self.distinct >= 0.98 * min(self.filled, _MOST_VALUES)
+
+    @property
+    def length(self) -> float:
+        """Characters of a filled cell, on average."""
+        return self.characters / max(self.filled, 1)
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """A file that can be read as a table.
+
+    Attributes:
+        rows: how many were read.
+        whole: whether these are all.
+        notes: what was noticed about its form.
+    """
+
+    path: Path
+    table: Table
+    values: dict[str, Values]
+    rows: int
+    whole: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.table.columns
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """What a pipeline file must state of the form, since it is not found again by itself."""
+        layout = self.table.layout
+        return {} if layout.encoding == "utf-8" else {"encoding": layout.encoding}
+
+
+def look_at(path: Path, progress: Progress = SILENT) -> LookedAt:
+    """Read up to a hundred thousand rows of a file.
+
+    Raises:
+        DataError: it is no table, or has no names of columns.
+    """
+    encoding, notes = _encoding(path)
+    table = open_table(path, TableFormat(encoding=encoding))
+    values = {column: Values() for column in table.columns}
+    rows = 0
+    with progress.task(f"look at {path.name}") as task:
+        found = table.rows(lambda *_: None)
+        for _, cells in itertools.islice(found, _ROWS):
+            rows += 1
+            for column, known in values.items():
+                known.add(cells.get(column))
+            if rows % 1000 == 0:
+                task.advance(1000)
+        whole = next(found, None) is None
+    if not rows:
+        raise DataError("the file has no rows below the names of its columns", value=str(path))
+    return LookedAt(path, table, values, rows, whole, notes)
+
+
+def files_of(paths: Sequence[Path]) -> list[Path]:
+    """Return files, and for a folder the files in it that may be tables.
+
+    Raises:
+        DataError: there is no such file, or a folder holds none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise DataError("there is no such file", value=str(path), remedy="Check the path.")
+        if path.is_file():
+            found.append(path)
+            continue
+        inside = sorted(one for one in path.iterdir() if one.is_file() and _suffix(one) in SUFFIXES)
+        if not inside:
+            raise DataError(
+                "the folder holds no table",
+                value=str(path),
+                remedy=f"Tables end in {', '.join(sorted(SUFFIXES))}.",
+            )
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+def _encoding(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return the encoding of a file by its bytes: UTF-8 where all are, else Latin-1."""
+    if _suffix(path) in {".parquet", ".pq"} or path.name.endswith(".gz"):
+        return "utf-8", ()
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+            if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                return "utf-16", ("it begins with the mark of UTF-16",)
+            decoder.decode(start)
+            while block := file.read(_BLOCK):
+                decoder.decode(block)
+    except UnicodeDecodeError as error:
+        return "latin-1", (f"it is not UTF-8 (byte {error.object[error.start]:#x}), so Latin-1",)
+    except OSError as error:
+        raise DataError(f"the file cannot be read ({error.strerror})", value=str(path)) from None
+    return "utf-8", ()

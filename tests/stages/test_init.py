@@ -1,0 +1,195 @@
+"""`kgrec init`: public tables to recommendations with reasons, and files of one's own."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from wild_tables import ITEMS, PAIRS, WILD, half
+
+from kgrec.graph.pages import user_pages
+from kgrec.graph.store import GraphStore
+from kgrec.graph.training_data import read_dataset
+from kgrec.retrieval.recommender import Recommender
+from kgrec.stages.pipeline import load_pipeline
+from kgrec.stages.run import run_pipeline
+
+Command = Callable[..., tuple[int, str, str]]
+CELLS = {
+    "Amazon reviews 2018",
+    "Coursera reviews",
+    "Deskdrop",
+    "Retailrocket",
+    "Steam recommendations",
+}
+READY = sorted(name for name, one in WILD.items() if not one.edits and name not in CELLS)
+
+
+def put(folder: Path, name: str) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    for file, content in WILD[name].files.items():
+        (folder / file).write_bytes(content)
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("name", READY)
+def test_public_tables_become_recommendations_with_reasons(
+    empty_store: GraphStore, home: Path, tmp_path: Path, command: Command, name: str
+) -> None:
+    wild = WILD[name]
+    code, text, error = command(
+        "init", *put(tmp_path / "data", name), "--yes", "--json", "--out", tmp_path / "out"
+    )
+    assert code == 0, error
+    found = json.loads(text)
+    assert (found["domain"], found["domain_file"]) == (wild.domain, None)
+    assert found["left_out"] == []
+    path = tmp_path / "out" / "pipeline.toml"
+    pipeline = load_pipeline(path, ['train.agents=["linear"]'])
+    results = run_pipeline(empty_store, pipeline, ("ingest", "train", "publish"), home=home)
+    for result in results:
+        assert result.detail.get("rejected", 0) == 0, result.detail
+        assert result.detail.get("cells_rejected", 0) == 0, result.detail
+    data = read_dataset(empty_store, pipeline.train.selection(pipeline.domain))
+    assert len(data.items) == wild.items
+    assert len(data.interactions.item) >= 0.85 * len(PAIRS)  # low ratings do not count
+    used = {data.facts.relations[row] for row in set(data.facts.relation.tolist())}
+    assert set(wild.facts) <= used
+    kinds = empty_store.query("MATCH ()-[x:INTERACTED]->() RETURN DISTINCT x.kind AS kind").rows
+    assert wild.kind in {row["kind"] for row in kinds}
+    recommender = Recommender(empty_store, home / "models")
+    users = [user for page in user_pages(empty_store) for user in page["ids"]]
+    answers = [recommender.recommend(user, 5) for user in users[:10]]
+    assert all(len(answer.items) == 5 and not answer.fallback for answer in answers)
+    assert all(item.reasons and item.title for answer in answers for item in answer.items)
+
+
+def test_what_is_written_teaches_and_is_read_as_it_was_guessed(
+    tmp_path: Path, command: Command
+) -> None:
+    files = put(tmp_path / "data", "Book-Crossing")
+    code, text, _ = command("init", *files, "--yes", "--out", tmp_path)
+    assert code == 0
+    assert "domain books: it knows" in text
+    assert "it is not UTF-8" in text
+    assert f"kgrec run {tmp_path / 'pipeline.toml'}" in text
+    written = (tmp_path / "pipeline.toml").read_text(encoding="utf-8")
+    assert "Image-URL-S" in written
+    values = tomllib.loads(written)
+    assert [one["kind"] for one in values["sources"]] == ["catalog", "users", "interactions"]
+    assert values["sources"][0]["path"] == "data/BX-Books.csv"
+    assert values["sources"][0]["encoding"] == "latin-1"
+    assert values["sources"][2]["value_range"] == [1, 10]
+    assert values["train"]["at_least"] == {"rating": 6}
+
+
+def test_a_file_that_is_there_is_not_replaced(tmp_path: Path, command: Command) -> None:
+    files = put(tmp_path / "data", "goodbooks-10k")
+    assert command("init", *files, "--yes", "--out", tmp_path)[0] == 0
+    code, _, error = command("init", *files, "--yes", "--out", tmp_path)
+    assert code == 2
+    assert "--force" in error
+    assert command("init", *files, "--yes", "--out", tmp_path, "--force")[0] == 0
+
+
+def test_files_of_no_use_are_named_with_their_reasons(tmp_path: Path, command: Command) -> None:
+    files = put(tmp_path / "data", "MIND")
+    code, _, error = command("init", *files, "--yes", "--out", tmp_path)
+    assert code == 3
+    assert "news.tsv" in error
+    assert "behaviors.tsv" in error
+    assert not (tmp_path / "pipeline.toml").exists()
+    code, _, error = command("init", tmp_path / "nothing.csv", "--yes")
+    assert code == 3
+    assert "no such file" in error
+    code, _, error = command("init")
+    assert code == 2
+    assert "--domain" in error
+
+
+def test_a_folder_is_looked_through_and_a_readme_left(tmp_path: Path, command: Command) -> None:
+    put(tmp_path / "data", "goodbooks-10k")
+    (tmp_path / "data" / "LICENSE").write_text("free", encoding="utf-8")
+    (tmp_path / "data" / "tags.csv").write_text("tag_id,tag_name\n1,blue\n", encoding="utf-8")
+    code, text, error = command("init", tmp_path / "data", "--json", "--out", tmp_path)
+    assert code == 0, error
+    found = json.loads(text)
+    assert [one["path"] for one in found["left_out"]] == ["tags.csv"]
+    assert len(found["sources"]) == 2
+
+
+CARS = "car_id,name,maker,fuel,doors,colour,tested\n" + "".join(
+    f"{n},Car {n},{'Volta' if n % 2 else 'Asteria'},{'petrol|gas' if n % 3 else 'electric'},"
+    f"{3 + n % 3},{'red' if n % 2 else 'blue'},{'well made' * 20} {n}\n"
+    for n in range(ITEMS)
+)
+SEEN = "user_id,car_id,when\n" + "".join(
+    f"u{user},{item},{881250949 + n}\n" for n, (user, item) in enumerate(PAIRS)
+)
+
+
+def test_a_domain_is_written_where_none_fits(
+    empty_store: GraphStore, home: Path, tmp_path: Path, command: Command
+) -> None:
+    (tmp_path / "fleet.csv").write_text(CARS, encoding="utf-8")
+    (tmp_path / "seen.csv").write_text(SEEN, encoding="utf-8")
+    files = (tmp_path / "fleet.csv", tmp_path / "seen.csv")
+    code, text, error = command("init", *files, "--yes", "--json", "--out", tmp_path / "out")
+    assert code == 0, error
+    found = json.loads(text)
+    assert found["domain_file"] == str(tmp_path / "out" / "car.toml")
+    code, _, error = command("schema", "check", "--domain", found["domain_file"])
+    assert code == 0, error
+    domain = tomllib.loads((tmp_path / "out" / "car.toml").read_text(encoding="utf-8"))
+    assert (domain["item_label"], domain["item_word"]) == ("Car", "car")
+    assert domain["item_properties"] == {"doors": "integer"}
+    assert domain["relations"]["HAS_FUEL"]["tail"] == "Fuel"
+    assert domain["relations"]["HAS_MAKER"]["tail"] == "Person"
+    pipeline = load_pipeline(tmp_path / "out" / "pipeline.toml", ['train.agents=["linear"]'])
+    run_pipeline(empty_store, pipeline, ("ingest", "train", "publish"), home=home)
+    recommender = Recommender(empty_store, home / "models")
+    answer = recommender.recommend("u0", 3, filters=["doors=3..4", "fuel=petrol"])
+    assert len(answer.items) == 3
+    words = {reason.words for item in answer.items for reason in item.reasons}
+    assert any("have the" in one for one in words), words
+
+
+def test_ids_are_those_that_the_interactions_name(tmp_path: Path, command: Command) -> None:
+    files = put(tmp_path / "data", "goodbooks-10k")
+    ratings = tmp_path / "data" / "ratings.csv"
+    text = ratings.read_text(encoding="utf-8").splitlines()
+    rows = [line.split(",") for line in text[1:]]
+    moved = [f"{user},{1999 + int(book)},{stars}" for user, book, stars in rows]
+    ratings.write_text("\n".join(["user_id,book_id,rating", *moved]) + "\n", encoding="utf-8")
+    code, out, _ = command("init", *files, "--json", "--out", tmp_path)
+    assert code == 0
+    catalog = json.loads(out)["sources"][0]
+    assert {"what": "item_id", "value": "goodreads_book_id"}.items() <= catalog["guesses"][
+        -1
+    ].items()
+
+
+def test_without_files_a_skeleton_of_a_domain_is_written(tmp_path: Path, command: Command) -> None:
+    code, text, _ = command("init", "--domain", "shop", "--out", tmp_path)
+    assert code == 0
+    assert "pipeline.toml" in text
+    written = (tmp_path / "pipeline.toml").read_text(encoding="utf-8")
+    values = tomllib.loads(written)
+    assert [one["kind"] for one in values["sources"]] == ["catalog", "interactions"]
+    assert "MADE_BY" in written
+    assert "brand" in written
+    load_pipeline(tmp_path / "pipeline.toml")
+    assert command("init", "--domain", "nothing", "--out", tmp_path / "b")[0] == 2
+
+
+def test_nobody_is_asked_where_nobody_answers(tmp_path: Path, command: Command) -> None:
+    code, _, error = command("init", *put(tmp_path / "data", "Yelp"), "--out", tmp_path)
+    assert code == 2
+    assert "--yes" in error
+
+
+def test_halves_are_found_again() -> None:
+    assert sum(half(item) == user % 2 for user, item in PAIRS) / len(PAIRS) > 0.85
