@@ -33,8 +33,10 @@ def fold(
     """Fold items that came after the training into the live model, without a training.
 
     Their texts are read for facts, encoded, and given the parts that every agent has for an item
-    without interactions; then they are recommended like any other. `kgrec serve` does this by
-    itself for what comes while it runs. Nothing happens to items that are folded in already.
+    without interactions; then they are recommended like any other. Trained items whose text or
+    facts have changed get these parts anew, and keep what their interactions taught. `kgrec serve`
+    does this by itself for what comes while it runs. Nothing happens to items that are folded in
+    already.
 
     Example: kgrec fold
     """
@@ -57,6 +59,6 @@ def fold(
     else:
         out.print(
             f"{done.folded} items folded into {done.model_id}, {done.removed} removed,"
-            f" {done.total} in all ({done.seconds:.1f} s).",
+            f" {done.total} in all; {done.revised} trained items changed ({done.seconds:.1f} s).",
             markup=False,
         )

@@ -30,7 +30,7 @@ from kgrec.learning.team_config import (
     encoder_of,
 )
 from kgrec.model.coordinator import Coordinator
-from kgrec.model.folding.inductive import Folding
+from kgrec.model.folding.inductive import Folding, marks_of
 from kgrec.model.kernel import Kernel
 from kgrec.model.ranker import Ranker
 from kgrec.model.team import Team
@@ -147,7 +147,7 @@ def _folding(kernels: Sequence[Kernel], train: Dataset, ranker: Ranker | None) -
     if ranker is not None and ranker.ratings is not None:
         done = train.interactions
         mean = float(done.value[done.kind == ranker.ratings.kind].mean(dtype=np.float64))
-    return Folding(knowledge_index(train), formulas, mean)
+    return Folding(knowledge_index(train), formulas, mean, tuple(marks_of(train)))
 
 
 def _searched(

@@ -257,9 +257,9 @@ class SequenceReader:
         return cls(ReaderSettings.model_validate(settings), arrays[_CONTENT], parameters)
 
     @property
-    def content_size(self) -> int:
-        """d, the size of the vectors of the items."""
-        return int(self._content.shape[1])
+    def content(self) -> FloatArray:
+        """The vectors of the items, float32 [I, d]."""
+        return self._content
 
     def with_items(self, content: FloatArray) -> Self:
         """Return the reader with further items behind its own, by their vectors, [M, d]."""

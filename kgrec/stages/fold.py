@@ -1,41 +1,35 @@
-"""Fold: items that came after the training into the live model, without a training.
+"""Fold: items that came, or changed, after the training into the live model, without a training.
 
-Which items these are is found in the graph alone: those that the model does not know, and that are
-not folded in as they are now. So nothing is lost where a run is killed; the next one finds the same
-items. Their parts are written to a file beside the model, then their vectors and suggestions to the
-graph, and last the name of the file to the model's node, by which every server sees them.
+Which items these are is found in the graph alone: those that the model does not know, or knows by
+another text or other facts, and that are not folded in as they are now. So nothing is lost where a
+run is killed; the next one finds the same items. Their parts are written to a file beside the
+model, then their vectors and suggestions to the graph, and last the name of the file to the model's
+node, by which every server sees them.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kgrec.config import FrozenModel, parse_config
-from kgrec.data.dataset import FloatArray
 from kgrec.data.selection import Selection
 from kgrec.errors import KGRecError, ModelError
 from kgrec.graph.pages import item_id_pages
 from kgrec.graph.store import CATALOGUE, GraphStore, Step
 from kgrec.model.folding.extension import folded_suggestions, folded_vectors, longest_vector
 from kgrec.model.folding.files import load_folded, load_folding, save_folded
-from kgrec.model.folding.inductive import Encode, Folding
-from kgrec.model.folding.overlay import FoldedItems, fold_items
+from kgrec.model.folding.inductive import Encode, Folding, marks_of
+from kgrec.model.folding.overlay import FoldedItems, fold_items, revise_items
 from kgrec.model.storage import load_team
 from kgrec.model.team import Team
 from kgrec.progress import SILENT, Progress
-from kgrec.schema import load_schema
-from kgrec.stages.new_items import chosen_of, marks_of, read_items
-from kgrec.text.bert import numpy_encoder
-from kgrec.text.models import SENTENCE_MODEL
-
-if TYPE_CHECKING:
-    from kgrec.text.pipeline import Extractor
+from kgrec.stages.item_texts import ItemTexts
+from kgrec.stages.new_items import chosen_of, read_items
 
 logger = logging.getLogger("kgrec.fold")
 
@@ -43,8 +37,10 @@ ROWS_A_WRITE = 500
 LOOK_S = 0.25
 RESTS_S = (1.0, 60.0)
 """Seconds between two looks at the graph, and after one that failed, at first and at most."""
-NAMES_LAST_S = 600.0
-"""Seconds for which the names that texts are searched for are not read again."""
+_RESTS_FOR = 4.0
+"""A search of the trained items for changes is followed by a rest of so many times its length."""
+_TEXT = 8
+"""Digits of a mark that stand for the text."""
 
 
 class FoldConfig(FrozenModel):
@@ -65,6 +61,7 @@ class FoldSummary(FrozenModel):
     Attributes:
         model_id: the live model; None where there is none.
         folded: how many items were folded in, or again because they changed.
+        revised: how many trained items were folded in because they changed.
         removed: how many folded items the graph no longer has.
         total: how many are folded in now.
         facts: how many facts and links were found in their texts.
@@ -73,6 +70,7 @@ class FoldSummary(FrozenModel):
 
     model_id: str | None = None
     folded: int = 0
+    revised: int = 0
     removed: int = 0
     total: int = 0
     facts: int = 0
@@ -82,7 +80,7 @@ class FoldSummary(FrozenModel):
     @property
     def changed(self) -> bool:
         """Whether the folded items are others now."""
-        return bool(self.folded or self.removed)
+        return bool(self.folded or self.revised or self.removed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +116,10 @@ class Folder:
     ) -> None:
         self.store, self.home = store, home
         self.config = config or FoldConfig()
-        self._own_process = own_process
+        self._texts = ItemTexts(store, home, own_process=own_process)
         self._model: _Model | None = None
         self._folded = ("", FoldedItems())
-        self._extractor: tuple[float, Extractor] | None = None
+        self._rests_until = 0.0
 
     def warm_up(self) -> None:
         """Load the model and what reads texts, before the first item comes."""
@@ -132,8 +130,7 @@ class Folder:
         try:
             model.encode(["A first text."])
             if self.config.extract and model.selection.domain is not None:
-                extractor = self._reader(model.selection.domain)
-                list(extractor.read([]))
+                self._texts.extractor(model.selection.domain)
         except (ModelError, ImportError) as error:
             logger.warning("texts of new items cannot be read: %s", error)
 
@@ -145,15 +142,16 @@ class Folder:
     def follow(self, goes_on: Callable[[], bool]) -> None:
         """Fold in what comes, as long as `goes_on`; failures are logged, and tried again."""
         seen: tuple[object, ...] = ()
-        warm, rest = False, RESTS_S[0]
+        warm, waits, rest = False, False, RESTS_S[0]
         while goes_on():
             try:
-                now = self.moment()
-                if now != seen:
-                    done = self.run()
+                now, due = self.moment(), time.monotonic() >= self._rests_until
+                if now != seen or (waits and due):
+                    done = self.run(trained=due)
                     if done.changed:
-                        logger.info("%d items folded in, %d removed", done.folded, done.removed)
-                    seen = now
+                        count = done.folded + done.revised
+                        logger.info("%d items folded in, %d removed", count, done.removed)
+                    seen, waits = now, not due
                 if not warm:
                     warm = True
                     self.warm_up()
@@ -165,8 +163,12 @@ class Folder:
                 time.sleep(rest)
                 rest = min(2 * rest, RESTS_S[1])
 
-    def run(self, progress: Progress = SILENT) -> FoldSummary:
+    def run(self, progress: Progress = SILENT, *, trained: bool = True) -> FoldSummary:
         """Fold in what is not folded in as it is now.
+
+        Args:
+            trained: whether trained items are searched for changes too, which reads the texts and
+                facts of all of them.
 
         Raises:
             ModelError: the model is damaged, or its text encoder fails.
@@ -179,30 +181,80 @@ class Folder:
         model = self._live(rows[0])
         if model.folding is None:
             return FoldSummary(model_id=model.model_id, problem=_OLD)
-        known = self._known(model, rows[0]["folded"] or "")
-        new = [each for each in self._item_ids(model) if each not in model.team.items]
+        name, ids = rows[0]["folded"] or "", list(self._item_ids(model))
+        new = [each for each in ids if each not in model.team.items]
+        done, name = self._fold_new(model, model.folding, new, name, progress)
+        if trained and model.folding.marks:
+            started = time.monotonic()
+            old = [each for each in ids if each in model.team.items]
+            done = self._fold_changed(model, model.folding, old, name, done, progress)
+            took = time.monotonic() - started
+            self._rests_until = started + (1 + _RESTS_FOR) * took
+        return done.model_copy(update={"seconds": time.perf_counter() - begun})
+
+    def _fold_new(
+        self, model: _Model, folding: Folding, new: Sequence[str], name: str, progress: Progress
+    ) -> tuple[FoldSummary, str]:
+        """Fold in items that the training did not know; also return what is folded in then."""
+        known = self._known(model, name)
         facts = self._extract(model, new, progress)
         data = read_items(self.store, new, model.selection)
         marks = dict(zip(data.items.ids, marks_of(data), strict=True))
         before = dict(zip(known.ids, known.marks, strict=True))
         changed = [each for each in data.items.ids if before.get(each) != marks[each]]
-        gone = [each for each in known.ids if each not in marks]
+        gone = [e for e in known.ids if e not in marks and e not in model.team.items]
         if changed or gone:
-            kept = known.only([e for e in known.ids if e in marks and before[e] == marks[e]])
+            left = {*changed, *gone}
+            kept = known.only([each for each in known.ids if each not in left])
             part = chosen_of(data, changed)
             with progress.task("fold items in", len(changed)) as task:
                 own = [marks[each] for each in changed]
-                fresh = fold_items(model.team, model.folding, part, model.encode, own)
+                fresh = fold_items(model.team, folding, part, model.encode, own)
                 task.advance(len(changed))
-            self._write(model, kept.and_others(fresh), changed, gone, rows[0]["folded"] or "")
-        return FoldSummary(
+            name = self._write(model, kept.and_others(fresh), changed, gone, name)
+        done = FoldSummary(
             model_id=model.model_id,
             folded=len(changed),
             removed=len(gone),
             total=len(marks),
             facts=facts,
-            seconds=time.perf_counter() - begun,
         )
+        return done, name
+
+    def _fold_changed(
+        self,
+        model: _Model,
+        folding: Folding,
+        trained: Sequence[str],
+        name: str,
+        done: FoldSummary,
+        progress: Progress,
+    ) -> FoldSummary:
+        """Fold in trained items whose text or facts have changed; return what was done in all."""
+        known = self._known(model, name)
+        first = dict(zip(model.team.items.ids, folding.marks, strict=True))
+        before = first | dict(zip(known.ids, known.marks, strict=True))
+        data = read_items(self.store, trained, model.selection)
+        marks = dict(zip(data.items.ids, marks_of(data), strict=True))
+        moved = [each for each in data.items.ids if marks[each] != before[each]]
+        rewritten = [e for e in moved if marks[e][:_TEXT] != before[e][:_TEXT]]
+        facts = self._extract(model, rewritten, progress)
+        if rewritten:
+            data = read_items(self.store, moved, model.selection)
+            marks |= zip(data.items.ids, marks_of(data), strict=True)
+        changed = [
+            each for each in data.items.ids if marks[each] not in (before[each], first[each])
+        ]
+        again = [e for e in known.ids if e in first and marks.get(e, first[e]) == first[e]]
+        if changed or again:
+            left = {*changed, *again}
+            kept = known.only([each for each in known.ids if each not in left])
+            own = [marks[each] for each in changed]
+            part = chosen_of(data, changed)
+            fresh = revise_items(model.team, folding, part, model.encode, own)
+            self._write(model, kept.and_others(fresh), changed, again, name)
+        counts = {"facts": done.facts + facts, "revised": len(changed)}
+        return done.model_copy(update=counts | {"removed": done.removed + len(again)})
 
     def _live(self, row: dict[str, Any]) -> _Model:
         model_id, slot = str(row["model_id"]), str(row["slot"])
@@ -214,30 +266,15 @@ class Folder:
         given = dict(team.config.get("selection") or {})
         selection = parse_config(Selection, given, origin=f"selection of model {model_id!r}")
         self._model = _Model(
-            model_id, slot, team, folding, selection, self._encoder(team), longest_vector(team)
+            model_id,
+            slot,
+            team,
+            folding,
+            selection,
+            self._texts.encoder(team.config),
+            longest_vector(team),
         )
         return self._model
-
-    def _encoder(self, team: Team) -> Encode:
-        """Return the text encoder that a team was trained with, loaded when it is first used."""
-        name = str(team.config.get("encoder", SENTENCE_MODEL))
-        cache_dir = self.home / "cache" / "vectors"
-
-        def encode(texts: Sequence[str]) -> FloatArray:
-            try:
-                found = numpy_encoder(name, cache_dir)
-            except ImportError:  # the package that cuts texts into tokens
-                found = None
-            if found is not None:
-                return found(texts)
-            # Imports torch, which a team that reads no texts does not need.
-            from kgrec.learning.team_config import TeamConfig, encoder_of
-
-            names = {name: each for name, each in team.config.items() if name in _ENCODER}
-            config = parse_config(TeamConfig, names, origin="settings of the live model")
-            return encoder_of(config, cache_dir=cache_dir)(texts)
-
-        return encode
 
     def _known(self, model: _Model, name: str) -> FoldedItems:
         """Return what is folded in by the graph; nothing where its file is not here."""
@@ -257,32 +294,10 @@ class Folder:
             yield from page["ids"]
 
     def _extract(self, model: _Model, items: Sequence[str], progress: Progress) -> int:
-        """Read the texts of new items, where they are new as well; return the number of facts."""
+        """Read texts where they are new; return the number of facts."""
         if not self.config.extract or model.selection.domain is None or not items:
             return 0
-        domain = load_schema().domain(model.selection.domain)
-        try:
-            extractor = self._reader(model.selection.domain)
-            from kgrec.stages.extract import extract  # a server may lack what parses texts
-        except (ModelError, ImportError) as error:
-            logger.warning("texts of new items are not read for facts: %s", error)
-            return 0
-        found = extract(self.store, domain, items=items, extractor=extractor, progress=progress)
-        return sum(found.facts.values())
-
-    def _reader(self, name: str) -> Extractor:
-        if self._own_process:
-            _import_spacy_alone()
-        from kgrec.stages.extract import ExtractConfig, known_names
-        from kgrec.text.pipeline import Extractor
-
-        kept, now = self._extractor, time.monotonic()
-        if kept is None or now - kept[0] > NAMES_LAST_S:
-            domain = load_schema().domain(name)
-            names = known_names(self.store, domain)
-            kept = now, Extractor(domain, names=names, model=ExtractConfig().model)
-            self._extractor = kept
-        return kept[1]
+        return self._texts.extract(model.selection.domain, items, progress)
 
     def _write(
         self,
@@ -291,8 +306,11 @@ class Folder:
         changed: Sequence[str],
         gone: Sequence[str],
         before: str,
-    ) -> None:
+    ) -> str:
         """Write file, vectors and suggestions, and then the name that makes them known.
+
+        Returns:
+            the name.
 
         Raises:
             ModelError: another model claimed the vectors, or another run was faster.
@@ -300,7 +318,11 @@ class Folder:
         name = save_folded(self.home / "models" / model.model_id, folded)
         part = folded.only(changed)
         shared = {"model_id": model.model_id}
-        vectors = folded_vectors(model.team, part, model.square)
+        vectors = dict(zip(changed, folded_vectors(model.team, part, model.square), strict=True))
+        own_again = [each for each in gone if each in model.team.items]
+        if own_again:  # as the training left them
+            places = model.team.items.rows(own_again)
+            vectors |= zip(own_again, model.team.item_vectors()[places], strict=True)
         edges = list(folded_suggestions(model.team, part, self.config.suggests_per_item))
         stale = [*changed, *gone]
         for first in range(0, len(stale), ROWS_A_WRITE):
@@ -313,9 +335,9 @@ class Folder:
             if rows:
                 steps.append(("publish/create_folded_suggestions", {}, {"rows": rows, **shared}))
             sent = [
-                {"item_id": each, "vector": vectors[n].tolist()}
-                for n, each in enumerate(changed)
-                if each in own and vectors.shape[1] > 1
+                {"item_id": each, "vector": vectors[each].tolist()}
+                for each in some
+                if each in vectors and len(vectors[each]) > 1
             ]
             if sent:
                 given = {"rows": sent, "slot": model.slot, **shared}
@@ -329,20 +351,9 @@ class Folder:
                 remedy="Run kgrec fold again.",
             )
         self._folded = f"{model.model_id}/{name}", folded
+        return name
 
 
-def _import_spacy_alone() -> None:
-    """Import spaCy without torch, which its layers of numbers import wherever it is installed."""
-    if "torch" in sys.modules or "spacy" in sys.modules:
-        return
-    sys.modules["torch"] = None  # type: ignore[assignment]
-    try:
-        import spacy  # noqa: F401
-    finally:
-        del sys.modules["torch"]
-
-
-_ENCODER = ("encoder", "device")
 _OLD = (
     "the live model is of a format before 5, which lacks what items are folded in by; train again"
 )

@@ -1,9 +1,7 @@
-"""What the graph holds of items that came after the training: texts, facts, and their mark."""
+"""What the graph holds of items that came, or changed, after the training: texts and facts."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,18 +53,6 @@ def read_items(store: GraphStore, items: Sequence[str], selection: Selection) ->
         tuple(texts[each] for each in ids),
         tuple(names.get(each, "") for each in entities.ids),
     )
-
-
-def marks_of(data: Dataset) -> list[str]:
-    """Return a hash of the text and the facts of each item, by which a change is found."""
-    facts, own = data.facts, [[] for _ in range(data.num_items)]  # type: ignore[var-annotated]
-    columns = facts.item, facts.relation, facts.entity, facts.confidence
-    for item, relation, entity, sure in zip(*(each.tolist() for each in columns), strict=True):
-        own[item].append((facts.relations[relation], data.entities.id(entity), round(sure, 6)))
-    return [
-        hashlib.sha256(json.dumps([text, sorted(known)]).encode()).hexdigest()[:16]
-        for text, known in zip(data.item_texts, own, strict=True)
-    ]
 
 
 def chosen_of(data: Dataset, ids: Sequence[str]) -> Dataset:

@@ -14,6 +14,7 @@ from newcomers import alone, without
 from safetensors.numpy import save_file
 from tastes import TASTES, Tastes, encode_words, tastes
 
+from kgrec.data.dataset import Dataset
 from kgrec.errors import ModelError
 from kgrec.learning.agent import FitContext
 from kgrec.learning.fit_team import fit_team
@@ -24,7 +25,7 @@ from kgrec.learning.team_config import TeamConfig
 from kgrec.model.folding.extension import folded_team, folded_vectors, longest_vector
 from kgrec.model.folding.files import load_folded, load_folding, save_folded
 from kgrec.model.folding.inductive import NewItems
-from kgrec.model.folding.overlay import FoldedItems, fold_items
+from kgrec.model.folding.overlay import FoldedItems, fold_items, revise_items, trained_rows
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.moments import Moments
@@ -114,6 +115,84 @@ def test_the_regression_is_that_of_a_training_with_one_item_more(form: str) -> N
             assert np.corrcoef(rows.received.toarray()[:, 0], received)[0, 1] > 0.999
 
 
+def change(data: Dataset, row: int, taste: int) -> Dataset:
+    """Return the data with the facts and the text of an item of another taste."""
+    other = next(n for n in range(data.num_items) if n % TASTES == taste)
+    facts, texts = data.facts, list(data.item_texts)
+    kept, like = facts.item != row, facts.item == other
+    texts[row] = texts[other]
+
+    def of(column: Any, new: Any) -> Any:
+        return np.concatenate([column[kept], new])
+
+    return replace(
+        data,
+        facts=replace(
+            facts,
+            item=of(facts.item, np.full(like.sum(), row)),
+            relation=of(facts.relation, facts.relation[like]),
+            entity=of(facts.entity, facts.entity[like]),
+            confidence=of(facts.confidence, facts.confidence[like]),
+        ),
+        item_texts=tuple(texts),
+    )
+
+
+@pytest.mark.parametrize("agent", [*AGENTS, "linear", "low-rank"])
+def test_a_trained_item_that_has_not_changed_keeps_its_parts(agent: str) -> None:
+    forms = {"linear": "dense", "low-rank": "low-rank"}
+    linear = {"form": forms.get(agent), "ridge": 5.0, "rank": 20}
+    settings = linear if agent in forms else AGENTS[agent]
+    train, rows = world().train, np.arange(5, 60)
+    name = "linear" if agent in forms else agent
+    kernel = build_agent(name, settings).fit(FitContext(train, None, encode=ENCODE))
+    assert kernel.inductive is not None
+    index = replace(knowledge_index(train), arriving=0)
+    before = trained_rows(kernel, rows)
+    changed = NewItems(alone(train, rows.tolist()), index, ENCODE)
+    after = kernel.inductive.revise(changed, before, rows, times(kernel))
+    for part in ("history_factors", "item_factors", "prior", "content", "received", "given"):
+        one, two = getattr(before, part), getattr(after, part)
+        if one is None:
+            assert two is None or two.size == 0
+            continue
+        dense = [each.toarray() if sp.issparse(each) else each for each in (one, two)]
+        np.testing.assert_allclose(dense[1], dense[0], atol=2e-5, err_msg=part)
+
+
+@pytest.mark.parametrize("form", ["dense", "low-rank"])
+def test_changed_facts_give_the_weights_of_a_training_with_them(form: str) -> None:
+    settings = {"form": form, "ridge": 5.0, "knowledge": 2.0, "row_size": 999, "rank": 999}
+    train = world().train
+    kernel = build_agent("linear", settings).fit(FitContext(train))
+    assert kernel.inductive is not None
+    every = np.arange(train.num_items)
+    for row in (5, 22, 40):
+        other = change(train, row, (row + 1) % TASTES)
+        again = build_agent("linear", settings).fit(FitContext(other))
+        rows, index = np.array([row]), replace(knowledge_index(train), arriving=0)
+        new = NewItems(alone(other, [row]), index, None)
+        after = kernel.inductive.revise(new, trained_rows(kernel, rows), rows, times(kernel))
+        assert after.received is not None
+        assert after.given is not None
+        base = [kernel.similarity(every, rows)[:, 0], kernel.similarity(rows, every)[0]]
+        found = [after.received.toarray()[:, 0], after.given.toarray()[0]]
+        if form == "low-rank":  # the factors stay, so the rows hold what is added to them
+            assert kernel.history_factors is not None
+            assert kernel.item_factors is not None
+            found[0] = found[0] + kernel.history_factors @ kernel.item_factors[row]
+            found[1] = found[1] + kernel.item_factors @ kernel.history_factors[row]
+        wanted = [again.similarity(every, rows)[:, 0], again.similarity(rows, every)[0]]
+        for was, is_now, expected in zip(base, found, wanted, strict=True):
+            for vector in (was, is_now, expected):
+                vector[row] = 0.0
+            moved = np.abs(expected - was).max()
+            assert moved > 0.005
+            # Degrees of the features are those of the first training.
+            assert np.abs(is_now - expected).max() < 0.06 * moved
+            assert np.corrcoef(is_now - was, expected - was)[0, 1] > 0.999
+
+
 def test_a_feature_that_one_trained_item_has_ties_it_to_a_new_one() -> None:
     train = world().train
     entity = len(train.entities) - 1
@@ -179,6 +258,35 @@ def test_new_items_reach_those_of_their_taste_and_change_no_other_score() -> Non
         np.testing.assert_allclose(batch, scores, rtol=2e-4, atol=2e-4)
         mine += int(cold[int(scores[new].argmax())] % TASTES == user % TASTES)
     assert mine >= 11
+
+
+def test_a_changed_item_follows_its_text_and_facts_and_changes_no_other_score() -> None:
+    team, cold = trained(), list(world().cold)
+    assert team.folding is not None
+    data = without(world().train, cold)
+    row = 8
+    other = change(data, row, 1)
+    fresh = revise_items(team, team.folding, alone(other, [row]), ENCODE, ["m"])
+    wide = folded_team(team, folded(cold).and_others(fresh))
+    assert wide.items.ids == (*team.items.ids, *(f"i{each}" for each in cold))
+    narrow_only = folded_team(team, fresh)
+    moved = []
+    for user, (narrow, known) in enumerate(zip(histories(team), histories(wide), strict=True)):
+        before, scorer = team.scorer(narrow), wide.scorer(known)
+        scores, was = scorer.scores(), before.scores()
+        moved.append((user % TASTES, scores[row] - was[row]))
+        others = np.setdiff1d(np.arange(len(team.items)), [row])
+        if row not in narrow.item:
+            assert scores[others].tobytes() == was[others].tobytes()
+            assert scorer.alpha.tobytes() == before.alpha.tobytes()
+        alone_too = narrow_only.scorer(histories(narrow_only)[user]).scores()
+        assert alone_too[: len(team.items)].tobytes() == scores[: len(team.items)].tobytes()
+        for kernel in wide.kernels:
+            spread = Moments.of(kernel, known).spreads(np.empty((1, 0), dtype=np.int64))
+            np.testing.assert_allclose(spread, kernel.spread(known), rtol=1e-4)
+    gain = {taste: np.mean([d for t, d in moved if t == taste]) for taste in range(TASTES)}
+    assert max(gain, key=lambda taste: gain[taste]) == 1
+    assert min(gain, key=lambda taste: gain[taste]) == row % TASTES
 
 
 def test_vectors_for_the_index_are_in_the_space_of_the_trained_ones() -> None:

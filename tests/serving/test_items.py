@@ -131,6 +131,34 @@ def test_an_item_without_a_title_is_called_by_its_id_everywhere(
     assert read_snapshot(store).titles(["n3"]) == {"n3": "n3"}
 
 
+def test_facts_paths_filters_and_search_of_a_trained_item_follow_at_once(
+    api: httpx.Client,
+) -> None:
+    name, user = item_id(7), user_id(2)
+    lists = f"/v1/users/{user}/recommendations"
+    before = api.get(f"/v1/items/{name}").json()
+    narrow = {"filter": "directed_by=Agnes Example", "k": 10}
+    assert api.get(lists, params=narrow).json()["items"] == []
+    change = {"title": "Renamed entirely", "director": "Agnes Example"}
+    api.patch(f"/v1/items/{name}", json=change).raise_for_status()
+    try:
+        found = api.get(lists, params=narrow).json()["items"]
+        assert [item["item_id"] for item in found] == [name]
+        assert found[0]["title"] == "Renamed entirely"
+        facts = {fact["name"] for fact in api.get(f"/v1/items/{name}").json()["facts"]}
+        assert "Agnes Example" in facts
+        assert name in shown(api, "/v1/items?q=Renamed")
+        # Another item of the same director: the path between them is there as well.
+        api.post("/v1/items", json={"item_id": "n2", "title": "Two", "director": "Agnes Example"})
+        alike = api.get("/v1/items/n2/similar").json()["items"]
+        assert [item["item_id"] for item in alike][:1] == [name]
+    finally:
+        undone = {"title": before["title"], "director": None}
+        api.patch(f"/v1/items/{name}", json=undone).raise_for_status()
+    assert api.get(lists, params=narrow).json()["items"] == []
+    assert api.get(f"/v1/items/{name}").json() == before
+
+
 def test_a_removed_item_is_gone(api: httpx.Client) -> None:
     api.post("/v1/items", json=NEW).raise_for_status()
     assert api.delete("/v1/items/n%2F1").status_code == 204

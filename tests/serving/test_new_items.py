@@ -102,3 +102,29 @@ def test_a_kill_between_acknowledgement_and_folding_loses_nothing(
     assert another is not None
     assert another.pid != process.pid
     httpx.delete(f"{url}/v1/items/spared", timeout=60)
+
+
+def test_a_changed_trained_item_follows_and_comes_back(
+    serving: tuple[psutil.Process, str],
+) -> None:
+    _, url = serving
+    path = f"{url}/v1/users/{user_id(2)}/recommendations"
+
+    def scores() -> dict[str, float]:
+        items = httpx.get(path, params={"k": 100}, timeout=60).json()["items"]
+        return {item["item_id"]: item["score"] for item in items}
+
+    others = [each for each in scores() if int(each[1:]) % 4 != 2]
+    name = others[len(others) // 2]
+
+    def score() -> float:
+        return scores()[name]
+
+    before = score()
+    for genres, wanted in (
+        (["Western"], lambda now: now > before),
+        (None, lambda now: now == before),
+    ):
+        answer = httpx.patch(f"{url}/v1/items/{name}", json={"genres": genres}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        eventually(lambda wanted=wanted: wanted(score()))

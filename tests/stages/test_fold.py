@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from planted import GENRES, plant, user_id
+from planted import GENRES, item_id, plant, user_id, write_facts
 
 from kgrec.cli import main
 from kgrec.config import Settings
+from kgrec.data.records import entity_id
 from kgrec.data.selection import Selection
 from kgrec.errors import ModelError
 from kgrec.explain.explainer import Explainer
@@ -148,6 +149,113 @@ def test_a_change_folds_again_and_a_removal_takes_away(
     done = runs.run()
     assert (done.folded, done.removed, done.total) == (0, 1, 1)
     assert "b" not in recommender.live.current().team.items
+
+
+def set_facts(store: GraphStore, number: int, taste: int, director: int) -> None:
+    """Give a planted item the facts of a taste, as `plant` does."""
+    item = item_id(number)
+    for kind in ("HAS_GENRE", "DIRECTED_BY"):
+        gone = f"MATCH (:Item {{item_id: $item}})-[f:{kind}]->() DELETE f"
+        store.query(gone, {"item": item}, writing=True)
+    for kind, entity, sure in (
+        ("HAS_GENRE", entity_id("Genre", GENRES[taste]), 1.0),
+        ("DIRECTED_BY", entity_id("Person", f"Director {taste}{director}"), 0.9),
+    ):
+        known = {"confidence": sure, "source": "t", "extractor": "table", "evidence": ""}
+        write_facts(store, kind, [{"item": item, "entity": entity, "known": known}])
+
+
+def test_a_trained_item_follows_its_facts_and_comes_back_with_them(
+    store: GraphStore, own_home: Path, model_id: str
+) -> None:
+    runs, recommender = folder(store, own_home), Recommender(store, own_home / "models")
+    before = {user: shown(recommender, user) for user in range(12)}
+    assert runs.run().changed is False
+    number, taste, director = 42, 42 % 4, 42 // 4 % 3
+    add(store, western("new", 3))
+    set_facts(store, number, 1, 0)
+    done = runs.run()
+    assert (done.folded, done.revised, done.removed, done.total) == (1, 1, 0, 1)
+    name, moved = item_id(number), dict[int, list[float]]()
+    for user, old in before.items():
+        now = shown(recommender, user)
+        if name in old:  # it is not shown to those who had it
+            moved.setdefault(user % 4, []).append(now[name] - old[name])
+            same = (old.keys() & now.keys()) - {name}
+            assert {each: now[each] for each in same} == {each: old[each] for each in same}
+    assert np.mean(moved[1]) > max(np.mean(moved[other]) for other in (0, 2, 3))
+    assert np.mean(moved[1]) > 0 > np.mean(moved[taste])
+    found = recommender.recommend(user_id(1), 200)
+    [one] = [item for item in found.items if item.item_id == name]
+    explained = Explainer(recommender).explain(user_id(1), name, request_id=found.request_id)
+    assert explained.score == one.score == pytest.approx(sum(one.contributions.values()))
+    assert runs.run().changed is False
+    assert folder(store, own_home).run().changed is False
+    set_facts(store, number, taste, director)
+    done = runs.run()
+    assert (done.revised, done.removed, done.total) == (0, 1, 1)
+    store.write("serving/delete_item", item_id="new")
+    assert runs.run().removed == 1
+    assert {user: shown(recommender, user) for user in range(12)} == before
+
+
+def test_the_vector_of_a_changed_item_is_in_the_graph_and_goes_with_the_change(
+    store: GraphStore, own_home: Path
+) -> None:
+    plant(store)
+    trained = fit(store, own_home, agents=READS_TEXTS, settings={"semantic": {"steps": 0}})
+    runs = folder(store, own_home)
+    slot = runs.moment()[1]
+    query = f"MATCH (i:Item {{item_id: $item}}) RETURN i.{slot} AS vector, i.description AS text"
+    item = {"item": item_id(42)}
+    [before] = store.query(query, item).rows
+    change_item(store, item["item"], {"description": "A musical about bees."}, MOVIES, source="api")
+    assert runs.run().revised == 1
+    [after] = store.query(query, item).rows
+    assert np.abs(np.subtract(before["vector"], after["vector"])).max() > 0.01
+    change_item(store, item["item"], {"description": before["text"]}, MOVIES, source="api")
+    assert runs.run().removed == 1
+    [again] = store.query(query, item).rows
+    np.testing.assert_allclose(again["vector"], before["vector"], atol=1e-6)
+    assert runs.run().model_id == trained
+
+
+def test_a_model_without_marks_keeps_trained_items_as_they_were(
+    store: GraphStore, own_home: Path
+) -> None:
+    plant(store)
+    team = fit_team(read_dataset(store, Selection(domain="movies")), None, QUICK)
+    assert team.folding is not None
+    old = replace(team, folding=replace(team.folding, marks=()))
+    model_id = save_model(old, own_home / "models").model_id
+    publish(store, old, model_id)
+    set_facts(store, 42, 1, 0)
+    assert folder(store, own_home).run().changed is False
+
+
+def test_a_search_for_changes_is_followed_by_a_rest(
+    store: GraphStore, own_home: Path, model_id: str
+) -> None:
+    runs, names = folder(store, own_home), iter(["a", "b"])
+    looks = []
+
+    def goes_on() -> bool:
+        looks.append(time.monotonic())
+        if len(looks) == 2:
+            runs._rests_until = time.monotonic() + 3
+            set_facts(store, 42, 1, 0)
+            add(store, western(next(names)))
+        if len(looks) > 2 and "a" not in known:
+            known.extend(each for each in runs._folded[1].ids)
+            early.append(item_id(42) in known)
+        return item_id(42) not in runs._folded[1].ids and time.monotonic() < looks[0] + 30
+
+    known: list[str] = []
+    early: list[bool] = []
+    runs.follow(goes_on)
+    assert item_id(42) in runs._folded[1].ids  # it is found after the rest, with no other change
+    assert "a" in known
+    assert not any(early)  # and the new item did not wait for that
 
 
 def test_likes_of_a_new_item_count_at_once(

@@ -8,7 +8,7 @@ a softmax over the entities of the item. The first block is learned from interac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -70,6 +70,26 @@ class AttentionFormula(Formula):
         vectors = np.hstack([first, np.float32(self.weight) * vectors])
         prior = np.full(len(new), self.cold_prior, dtype=np.float32)
         return FoldedRows(np.asarray(vectors / self.tau, dtype=np.float32), vectors, prior)
+
+    def revise(
+        self, changed: NewItems, trained: FoldedRows, rows: IntArray, multiply: Multiply
+    ) -> FoldedRows:
+        """Return the parts with a second block from the new text and facts, of the length it had.
+
+        Without texts there is one block, which starts from what interactions taught; it stays.
+        """
+        vectors, factors = trained.item_factors, trained.history_factors
+        if self.map is None or vectors is None or factors is None:
+            return trained
+        new = self.fold(changed, multiply).item_factors
+        assert new is not None  # noqa: S101 - fold has returned them
+        length = np.linalg.norm(vectors[:, self.width :], axis=1, keepdims=True)
+        length[length < LEAST] = self.weight  # it had neither text nor facts
+        block = np.float32(1 / self.weight) * length * new[:, self.width :]
+        both = np.hstack([vectors[:, : self.width], block]).astype(np.float32)
+        first = factors[:, : self.width]
+        wide = np.hstack([first, block / self.tau]).astype(np.float32)
+        return replace(trained, history_factors=wide, item_factors=both)
 
     def _messages(self, new: NewItems, items: FloatArray) -> FloatArray:
         """Return what the entities of each item send to it, float32 [M, X]."""

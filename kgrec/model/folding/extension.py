@@ -1,4 +1,4 @@
-"""A trained team that knows folded items: their rows stand behind those of the training.
+"""A trained team that knows folded items: rows behind those of the training, or in their place.
 
 The spread of an agent's scores is that over the trained items alone, so that an item that is
 folded in changes the score of no other item, to the last bit.
@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from kgrec.data.dataset import FloatArray
+from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
-from kgrec.model.folding.inductive import (
-    FoldedRows,
-)
+from kgrec.model.folding.inductive import FoldedRows
 from kgrec.model.folding.overlay import FoldedItems
 from kgrec.model.kernel import Kernel
 from kgrec.model.packed import PackedRows
@@ -29,24 +27,30 @@ from kgrec.model.team import Team, item_blocks
 
 
 def folded_team(team: Team, folded: FoldedItems) -> Team:
-    """Return a team that knows the folded items behind the trained ones.
+    """Return a team that knows the folded items behind the trained ones, and changed ones anew.
 
     Raises:
         ModelError: the folded items are not those of this team.
     """
     if not len(folded):
         return team
+    new = folded.only([each for each in folded.ids if each not in team.items])
+    changed = folded.only([each for each in folded.ids if each in team.items])
+    places = team.items.rows(changed.ids)
     try:
-        kernels = tuple(_extended(kernel, folded.rows[kernel.agent]) for kernel in team.kernels)
+        kernels = tuple(
+            _extended(kernel, new.rows[kernel.agent], places, changed.rows[kernel.agent])
+            for kernel in team.kernels
+        )
     except (KeyError, ValueError) as error:
         raise ModelError(
             f"the folded items do not belong to this model ({error})",
             remedy="Run kgrec fold, which computes them again.",
         ) from None
-    count = len(folded)
+    count = len(new)
     return replace(
         team,
-        items=Vocabulary((*team.items.ids, *folded.ids)),
+        items=Vocabulary((*team.items.ids, *new.ids)),
         kernels=kernels,
         ranker=None if team.ranker is None else _ranker(team.ranker, count, folded.mean_value),
         profile=None if team.profile is None else _profile(team.profile, count),
@@ -54,8 +58,12 @@ def folded_team(team: Team, folded: FoldedItems) -> Team:
     )
 
 
-def _extended(kernel: Kernel, rows: FoldedRows) -> Kernel:
-    """Return a kernel over the trained items and the folded ones behind them."""
+def _extended(trained: Kernel, rows: FoldedRows, places: IntArray, changed: FoldedRows) -> Kernel:
+    """Return a kernel over the trained items, some of them changed, and the new ones behind them.
+
+    What the spread is computed from are the items as they were trained, and what they give.
+    """
+    kernel = _revised(trained, places, changed)
     attention = kernel.attention
     if rows.content is not None and isinstance(attention, SequenceReader):
         attention = attention.with_items(rows.content)
@@ -67,20 +75,70 @@ def _extended(kernel: Kernel, rows: FoldedRows) -> Kernel:
         rows=_bordered(kernel.rows, rows),
         prior=_below(kernel.prior, rows.prior),
         attention=attention,
-        counted=kernel.num_counted,
+        counted=trained.num_counted,
     )
-    if wide.num_items == size:
-        raise ValueError(f"agent {kernel.agent} has no rows of them")
-    # What is counted has not changed; only the new history items' own products are computed.
-    known: dict[str, Any] = {"centred": kernel.centred, "second_moment": kernel.second_moment}
+    # What is counted has not changed; only the products of what gives otherwise are computed.
+    own = trained.counted_rows
+    if own is not None and changed.given is not None:
+        own = _with_rows(own, places, changed.given)
+    centred = trained.centred.astype(np.float64)
+    products, sums = trained.rows_with_centred, trained.row_sums
+    if own is not None and len(places):
+        products, sums = products.copy(), sums.copy()
+        products[places] = own[places] @ centred
+        sums[places] = np.asarray(own[places].sum(axis=1, dtype=np.float64)).ravel()
     given = sp.csr_matrix((wide.num_items - size, size)) if rows.given is None else rows.given
-    counted = given[:, : kernel.num_counted]
-    products = counted @ kernel.centred.astype(np.float64)
-    sums = np.asarray(counted.sum(axis=1, dtype=np.float64)).ravel()
-    known["rows_with_centred"] = np.vstack([kernel.rows_with_centred, products])
-    known["row_sums"] = np.concatenate([kernel.row_sums, sums])
+    given = sp.csr_matrix(given[:, : trained.num_counted])
+    more = np.asarray(given.sum(axis=1, dtype=np.float64)).ravel()
+    known: dict[str, Any] = {
+        "second_moment": trained.second_moment,
+        "rows_with_centred": np.vstack([products, np.asarray(given @ centred)]),
+        "row_sums": np.concatenate([sums, more]),
+    }
+    if own is not None:
+        known["counted_rows"] = sp.csr_matrix(sp.vstack([own, given]), dtype=np.float32)
     wide.__dict__.update(known)
     return wide
+
+
+def _revised(kernel: Kernel, places: IntArray, changed: FoldedRows) -> Kernel:
+    """Return a kernel with other parts of some of its items."""
+    if not len(places):
+        return kernel
+    rows = kernel.rows
+    if rows is not None and changed.given is not None and changed.received is not None:
+        rows = _with_rows(rows, places, changed.given)
+        # What one changed item adds to another stands in its row.
+        among = sp.csr_matrix(rows[places][:, places])
+        received = _with_rows(changed.received, places, among)
+        by_item = _with_rows(sp.csr_matrix(rows.T), places, sp.csr_matrix(received.T))
+        rows = sp.csr_matrix(by_item.T, dtype=np.float32)
+
+    def of(part: FloatArray | PackedRows | None, own: FloatArray | None) -> FloatArray | None:
+        if part is None or own is None:
+            return None
+        whole = np.array(part, dtype=np.float32)
+        whole[places] = own
+        return whole
+
+    return replace(
+        kernel,
+        history_factors=of(kernel.history_factors, changed.history_factors),
+        item_factors=of(kernel.item_factors, changed.item_factors),
+        rows=rows,
+        prior=of(kernel.prior, changed.prior),
+    )
+
+
+def _with_rows(matrix: sp.csr_matrix, places: IntArray, given: sp.csr_matrix) -> sp.csr_matrix:
+    """Return a matrix with other rows at some places."""
+    kept = np.ones(matrix.shape[0])
+    kept[places] = 0.0
+    chosen = sp.csr_matrix(
+        (np.ones(len(places)), (places, np.arange(len(places)))), (matrix.shape[0], len(places))
+    )
+    whole = sp.diags_array(kept) @ matrix + chosen @ given[:, : matrix.shape[1]]
+    return sp.csr_matrix(whole, dtype=np.float32)
 
 
 def _below(trained: FloatArray | PackedRows | None, new: FloatArray | None) -> FloatArray | None:

@@ -54,6 +54,7 @@ def described(folding: Folding) -> tuple[dict[str, Any], dict[str, NDArray[Any]]
     """Return what is stored of a folding: settings, arrays, and their digests for the model."""
     settings = {
         "mean_value": folding.mean_value,
+        "marks": list(folding.marks),
         "index": folding.index.settings(),
         "formulas": {
             agent: {"name": formula.name, "settings": formula.settings()}
@@ -101,7 +102,8 @@ def load_folding(directory: Path) -> Folding | None:
             own = _under(f"{agent}.", arrays)
             formulas[agent] = FORMULAS[entry["name"]].load(entry["settings"], own)
         index = KnowledgeIndex.load(settings["index"], _under("index.", arrays))
-        return Folding(index, formulas, float(settings["mean_value"]))
+        marks = tuple(settings.get("marks", ()))
+        return Folding(index, formulas, float(settings["mean_value"]), marks)
     except (KeyError, TypeError, ValueError) as error:
         raise broken(directory, error) from None
 

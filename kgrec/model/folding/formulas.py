@@ -12,19 +12,25 @@ itself; entity vectors are those of the training, in which new items have no par
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kgrec.data.dataset import FloatArray
+from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.model.folding.inductive import LEAST, FoldedRows, Multiply, NewItems, unit_rows
 
 
 class Formula:
     """Arrays and plain values of a frozen dataclass, for storage."""
+
+    def revise(
+        self, changed: NewItems, trained: FoldedRows, rows: IntArray, multiply: Multiply
+    ) -> FoldedRows:
+        """Return the parts of trained items as they are; see `Inductive.revise`."""
+        return trained
 
     def settings(self) -> dict[str, Any]:
         """Return what is no array, as plain values."""
@@ -76,6 +82,12 @@ class TextFormula(Formula):
         prior = None if self.taste is None else np.asarray(x @ self.taste, dtype=np.float32)
         return FoldedRows(np.asarray(mapped / self.tau, dtype=np.float32), mapped, prior)
 
+    def revise(
+        self, changed: NewItems, trained: FoldedRows, rows: IntArray, multiply: Multiply
+    ) -> FoldedRows:
+        """Return the parts from the new text, as an item's interactions have none in them."""
+        return self.fold(changed, multiply)
+
 
 @dataclass(frozen=True, eq=False)
 class ConvolutionFormula(Formula):
@@ -123,6 +135,26 @@ class ConvolutionFormula(Formula):
         alike.data = alike.data.astype(np.float32)
         alike.eliminate_zeros()
         return FoldedRows(factors, vectors, prior, received, alike)
+
+    def revise(
+        self, changed: NewItems, trained: FoldedRows, rows: IntArray, multiply: Multiply
+    ) -> FoldedRows:
+        """Return the parts with the cosine of the new features.
+
+        The vectors stay: in them, what interactions taught cannot be separated after the training.
+        """
+        if self.scale is None or self.least is None:
+            return trained
+        alike = changed.index.cosines(changed.features, self.decay)
+        owner = np.repeat(np.arange(len(changed)), np.diff(alike.indptr))
+        alike.data[alike.indices == rows[owner]] = 0.0
+        alike.eliminate_zeros()
+        near = _largest_of_rows(alike, self.row_size)
+        received = sp.csr_matrix(near.T @ sp.diags_array(self.scale[rows]), dtype=np.float32)
+        kept = alike.data >= self.least[alike.indices]
+        alike.data = np.where(kept, alike.data * self.scale[alike.indices], 0.0).astype(np.float32)
+        alike.eliminate_zeros()
+        return replace(trained, received=received, given=alike)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kgrec.data.dataset import Dataset, FloatArray
+from kgrec.data.dataset import Dataset, FloatArray, IntArray
 from kgrec.errors import ModelError
 from kgrec.model.folding.knowledge_index import KnowledgeIndex
 
@@ -19,8 +21,6 @@ Floats = NDArray[np.float64]
 Encode = Callable[[Sequence[str]], FloatArray]
 Multiply = Callable[[Floats], Floats]
 """The similarities of the trained kernel times columns, [I, M] → [I, M]."""
-
-
 LEAST = 1e-6
 """Least length that a vector is divided by, as in torch's normalize of the networks."""
 
@@ -115,6 +115,20 @@ class Inductive(Protocol):
             ModelError: the text encoder fails.
         """
 
+    def revise(
+        self, changed: NewItems, trained: FoldedRows, rows: IntArray, multiply: Multiply
+    ) -> FoldedRows:
+        """Return the parts of trained items whose text or facts are others now.
+
+        What was learned from the interactions of an item stays; an item that has not changed keeps
+        its parts.
+
+        Args:
+            changed: the items as they are now; their index counts no new item.
+            trained: their parts in the trained kernel.
+            rows: of the items in the training, int64 [M].
+        """
+
     def settings(self) -> dict[str, Any]:
         """Return what is no array, as plain values."""
 
@@ -130,11 +144,31 @@ class Folding:
         index: the knowledge features of the trained items.
         formulas: by agent; an agent without one knows nothing of a new item.
         mean_value: value that an item without ratings gets on average.
+        marks: of the trained items (see `marks_of`), by which a change of text or facts is found;
+            none of a model of an earlier version, whose trained items stay as they are.
     """
 
     index: KnowledgeIndex
     formulas: Mapping[str, Inductive]
     mean_value: float = 0.0
+    marks: tuple[str, ...] = ()
+
+
+def marks_of(data: Dataset) -> list[str]:
+    """Return 8 hex digits of the text and 8 of the facts of each item, which change with them."""
+    facts, own = data.facts, [[] for _ in range(data.num_items)]  # type: ignore[var-annotated]
+    columns = facts.item, facts.relation, facts.entity, facts.confidence
+    for item, relation, entity, sure in zip(*(each.tolist() for each in columns), strict=True):
+        own[item].append((facts.relations[relation], data.entities.id(entity), round(sure, 6)))
+    texts = data.item_texts or ("",) * data.num_items
+    return [
+        _digest(text) + _digest(json.dumps(sorted(known)))
+        for text, known in zip(texts, own, strict=True)
+    ]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def unit_rows(vectors: NDArray[Any], least: float) -> FloatArray:

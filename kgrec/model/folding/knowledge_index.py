@@ -31,6 +31,8 @@ class KnowledgeIndex:
             new item may share them, and features over links are not discounted.
         links: entity, link, linked entity, int64 [L, 3], in both directions.
         link_confidence: float32 [L].
+        arriving: what an item adds to the degrees of its features: 1 for a new one, 0 for a trained
+            one, which they count already.
     """
 
     entities: Vocabulary
@@ -40,6 +42,7 @@ class KnowledgeIndex:
     features: sp.csr_matrix
     links: IntArray
     link_confidence: FloatArray
+    arriving: int = 1
 
     @cached_property
     def held_by(self) -> IntArray:
@@ -58,7 +61,7 @@ class KnowledgeIndex:
             features: of trained or new items, [N, K].
             decay: weight of features over links.
         """
-        scale = (self.held_by + 1.0) ** -0.5 * self._discount(decay)
+        scale = np.maximum(self.held_by + self.arriving, 1.0) ** -0.5 * self._discount(decay)
         return sp.csr_matrix(features @ sp.diags_array(scale), dtype=np.float32)
 
     def cosines(self, new: sp.csr_matrix, decay: float) -> sp.csr_matrix:
@@ -72,11 +75,12 @@ class KnowledgeIndex:
             decay: weight of features over links.
         """
         size, discount = self.features.shape[0], self._discount(decay)
-        weight = np.maximum(np.log(size / (self.held_by + 1.0)), 0.0) * discount
+        degree = np.maximum(self.held_by + self.arriving, 1.0)
+        weight = np.maximum(np.log(size / degree), 0.0) * discount
         trained = sp.csr_matrix(self.features @ sp.diags_array(weight))
         shared = np.where(self.held_by >= 2, weight, 0.0)
         trained = _divided(trained, _lengths(self.features @ sp.diags_array(shared)))
-        weighted = sp.csr_matrix(new @ sp.diags_array(weight))
+        weighted = sp.csr_matrix(new @ sp.diags_array(np.where(degree >= 2, weight, 0.0)))
         own = _divided(weighted, _lengths(weighted))
         found = sp.csr_matrix(own @ trained.T, dtype=np.float32)
         found.data = np.minimum(found.data, 1.0)

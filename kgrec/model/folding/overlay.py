@@ -1,4 +1,4 @@
-"""The parts of items that came after the training of a team, computed and put together."""
+"""The parts of items that came, or changed, after the training: computed and put together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kgrec.data.dataset import Dataset, FloatArray
+from kgrec.data.dataset import Dataset, FloatArray, IntArray
 from kgrec.model.folding.inductive import (
     Encode,
     Floats,
@@ -19,16 +19,17 @@ from kgrec.model.folding.inductive import (
     NewItems,
 )
 from kgrec.model.kernel import Kernel
+from kgrec.model.packed import PackedRows
 from kgrec.model.sequence_reader import SequenceReader
 from kgrec.model.team import Team
 
 
 @dataclass(frozen=True, eq=False)
 class FoldedItems:
-    """The parts of M items that came after the training of a team.
+    """The parts of M items that came after the training of a team, or have changed since.
 
     Attributes:
-        ids: of the items, distinct, none of them trained.
+        ids: of the items, distinct; the parts of a trained one stand in place of its own.
         rows: their parts in each kernel, by agent.
         mean_value: see `Folding`.
         marks: what each item was computed from, by which a change is found, [M].
@@ -84,6 +85,36 @@ def fold_items(
     return FoldedItems(tuple(data.items.ids), rows, folding.mean_value, tuple(marks))
 
 
+def revise_items(
+    team: Team, folding: Folding, data: Dataset, encode: Encode | None, marks: Sequence[str]
+) -> FoldedItems:
+    """Compute the parts of trained items whose texts or facts have changed; see `fold_items`."""
+    changed = NewItems(data, replace(folding.index, arriving=0), encode)
+    places, rows = team.items.rows(data.items.ids), {}
+    for kernel in team.kernels:
+        formula, own = folding.formulas.get(kernel.agent), trained_rows(kernel, places)
+        if formula is not None:
+            own = formula.revise(changed, own, places, _multiplied(kernel))
+        rows[kernel.agent] = own
+    return FoldedItems(tuple(data.items.ids), rows, folding.mean_value, tuple(marks))
+
+
+def trained_rows(kernel: Kernel, items: IntArray) -> FoldedRows:
+    """Return the parts of some trained items in their kernel."""
+
+    def of(part: FloatArray | PackedRows | None) -> FloatArray | None:
+        return None if part is None else np.asarray(part[items], dtype=np.float32)
+
+    received = given = content = None
+    if kernel.rows is not None:
+        given = sp.csr_matrix(kernel.rows[items], dtype=np.float32)
+        received = sp.csr_matrix(kernel.rows[:, items], dtype=np.float32)
+    if isinstance(kernel.attention, SequenceReader):
+        content = np.asarray(kernel.attention.content[items], dtype=np.float32)
+    prior, parts = of(kernel.prior), (kernel.history_factors, kernel.item_factors)
+    return FoldedRows(of(parts[0]), of(parts[1]), prior, received, given, content)
+
+
 def _multiplied(kernel: Kernel) -> Multiply:
     def multiply(columns: Floats) -> Floats:
         product = np.zeros_like(columns)
@@ -116,7 +147,7 @@ def _nothing(kernel: Kernel, count: int) -> FoldedRows:
 def _reader_rows(kernel: Kernel, count: int) -> FloatArray | None:
     if not isinstance(kernel.attention, SequenceReader):
         return None
-    return np.zeros((count, kernel.attention.content_size), dtype=np.float32)
+    return np.zeros((count, kernel.attention.content.shape[1]), dtype=np.float32)
 
 
 def _chosen(rows: FoldedRows, kept: NDArray[np.int64]) -> FoldedRows:
