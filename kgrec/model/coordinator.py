@@ -18,6 +18,7 @@ from kgrec.data.dataset import FloatArray
 from kgrec.model.gate import Gate, user_state
 from kgrec.model.histories import Histories, as_histories
 from kgrec.model.kernel import Kernel
+from kgrec.model.reading import Reading
 
 Floats = NDArray[np.float64]
 _LEAST_SPREAD = 1e-9
@@ -60,7 +61,7 @@ class Coordinator:
         probing: Sequence[Kernel] | None = None,
         weights: Sequence[FloatArray] | None = None,
     ) -> Blend:
-        """Return how much each kernel counts for each history.
+        """Return how much each kernel counts for each history of a batch; see also `blend_one`.
 
         Args:
             histories: B histories, or CSR [B, I] of weights, without context.
@@ -81,6 +82,21 @@ class Coordinator:
             probed = np.stack([kernel.scores(histories, each) for kernel, each in pairs])
             probed = probed.astype(np.float64)
         return self.blend_spreads(spreads, histories, probed)
+
+    def blend_one(self, history: Histories, number: int, readings: Sequence[Reading]) -> Blend:
+        """Return how much each of `number` kernels counts for one history, [A, 1].
+
+        Args:
+            readings: of the history, by the active kernels.
+        """
+        spreads = np.zeros((number, 1))
+        spreads[self.active, 0] = [reading.spread for reading in readings]
+        probed: Floats = np.zeros((len(readings), 1, 0))
+        if self.gate is not None:
+            probes = self.gate.probes
+            scores = [each.scores(probes) + each.kernel.priors(probes) for each in readings]
+            probed = np.stack(scores)[:, None]
+        return self.blend_spreads(spreads, history, probed)
 
     def probing(self, kernels: Sequence[Kernel]) -> list[Kernel]:
         """Return the active kernels over the gate's probes alone; none where there is no gate."""

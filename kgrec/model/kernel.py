@@ -30,8 +30,6 @@ from kgrec.model.packed import PackedRows
 Part = Literal["factors", "rows", "prior"]
 Source = Literal["interactions", "facts", "texts"]
 
-_BLOCK = 1024
-"""So many items are scored at a time: their factors in float64 stay within the cache."""
 _USUAL_SOURCES: Mapping[str, Mapping[Part, tuple[Source, ...]]] = {
     "collaborative": {"factors": ("interactions", "facts"), "rows": ("facts",)},
     "knowledge": {"factors": ("interactions", "facts", "texts"), "rows": ("facts",)},
@@ -164,10 +162,6 @@ class Kernel:
         """Return the squared length of each history's summed rows, float64 [B]."""
         rows = self.counted_rows
         assert rows is not None  # noqa: S101 - the caller looked
-        if weighted.shape[0] == 1:  # a sparse product costs far more than the sum it is here
-            owner, column, weight = entries_of(rows, weighted.indices.astype(np.int64))
-            row = np.bincount(column, weighted.data[owner] * weight, minlength=self.num_counted)
-            return np.array([np.square(row).sum()])
         summed = sp.csr_matrix(weighted @ rows, dtype=np.float64)
         return np.asarray(summed.multiply(summed).sum(axis=1), dtype=np.float64).ravel()
 
@@ -219,40 +213,6 @@ class Kernel:
         if rows is None:
             return np.zeros(self.num_items)
         return np.asarray(rows.sum(axis=1, dtype=np.float64)).ravel()
-
-    def history_scores(
-        self,
-        items: IntArray,
-        weights: FloatArray | NDArray[np.float64],
-        candidates: IntArray | None = None,
-    ) -> NDArray[np.float64]:
-        """Return what one history contributes to the scores of items, priors left out.
-
-        The score of an item does not depend on which others are scored with it, to the last bit:
-        so a filtered list, an explanation and a batch agree. That is why no matrix product is used
-        here: the order in which BLAS sums a row depends on where the row stands.
-
-        Args:
-            items: rows of the history, [H].
-            weights: what `weights` gives for it, [H].
-            candidates: rows to score, [C]; None scores the whole catalogue.
-
-        Returns:
-            float64 [C], or [I].
-        """
-        values = weights.astype(np.float64)
-        scores = np.zeros(self.num_items if candidates is None else len(candidates))
-        if self.history_factors is not None and self.item_factors is not None:
-            query = np.einsum("h,hd->d", values, self.history_factors[items].astype(np.float64))
-            factors = self.item_factors if candidates is None else self.item_factors[candidates]
-            for begin in range(0, len(scores), _BLOCK):
-                block = factors[begin : begin + _BLOCK].astype(np.float64)
-                scores[begin : begin + _BLOCK] = np.einsum("cd,d->c", block, query)
-        if self.rows is not None:
-            owner, column, weight = entries_of(self.rows, items)
-            summed = np.bincount(column, values[owner] * weight, minlength=self.num_items)
-            scores += summed if candidates is None else summed[candidates]
-        return scores
 
     def priors(self, candidates: IntArray | None = None) -> NDArray[np.float64]:
         """Return what is added to candidates (rows, [C]; None: all) whatever the history, [C]."""

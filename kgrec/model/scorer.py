@@ -5,7 +5,7 @@ score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k(h) · v_h · S_k(h, i) + b_k,i) 
 with n what rejected items add (`kgrec.model.rejection`), which is read as if they were further
 items of the history, c what the context of the request adds (`ContextPriors`), and r what the
 ranker adds to the best candidates. All numbers are float64 and, for the agents, the same to the
-last bit whichever items are scored together (see `Kernel.history_scores`).
+last bit whichever items are scored together (see `Reading.scores`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from kgrec.model.coordinator import Blend, Coordinator
 from kgrec.model.histories import Histories, one_history
 from kgrec.model.kernel import Kernel, Source
 from kgrec.model.ranker import Ranker
+from kgrec.model.reading import Reading
 from kgrec.model.rejection import Counted, RejectionWeights
 
 Floats = NDArray[np.float64]
@@ -58,6 +59,11 @@ class Contributions:
         """The scores, float64 [C]: the sum over agents of contributions and priors."""
         return np.asarray(self.by_item.sum(axis=(0, 1)) + self.priors.sum(axis=0))
 
+    @cached_property
+    def by_event(self) -> Floats:
+        """What each history item contributes through all agents, float64 [H, C]."""
+        return np.asarray(self.by_item.sum(axis=0))
+
     @property
     def by_agent(self) -> Floats:
         """What each agent contributes, its history and its prior together, float64 [A, C]."""
@@ -71,9 +77,8 @@ class Scorer:
     Attributes:
         history: the one history.
         agents: names of all agents, [A].
-        kernels: of the active agents, [A'].
+        readings: of the history, and of the rejected items that count, by the active agents, [A'].
         active: their positions among the agents, [A'].
-        weights: w_h · v_h by each active kernel, float32 [H] each.
         counted: the rejected items that count, D of them.
         blend: shares and alpha, [A, 1].
         added: what the context adds to every item, float64 [I]; None where it adds nothing.
@@ -83,9 +88,8 @@ class Scorer:
 
     history: Histories
     agents: tuple[str, ...]
-    kernels: tuple[Kernel, ...]
+    readings: tuple[Reading, ...]
     active: NDArray[np.intp]
-    weights: tuple[FloatArray, ...]
     counted: Counted
     blend: Blend
     ranker: Ranker | None
@@ -97,7 +101,6 @@ class Scorer:
         history: Histories,
         kernels: Sequence[Kernel],
         coordinator: Coordinator,
-        probing: Sequence[Kernel],
         ranker: Ranker | None,
         rejection: RejectionWeights | None = None,
         added: Floats | None = None,
@@ -107,20 +110,26 @@ class Scorer:
         active = coordinator.active
         chosen = tuple(kernels[k] for k in active)
         weights = tuple(kernel.weights(one) for kernel in chosen)
-        blend = coordinator.blend(kernels, one, probing, weights)
+        pairs = zip(chosen, weights, strict=True)
+        readings = tuple(Reading.of(kernel, one.item, each) for kernel, each in pairs)
+        blend = coordinator.blend_one(one, len(kernels), readings)
         names = tuple(kernel.agent for kernel in kernels)
         counted = Counted.of(one, rejection)
-        return cls(one, names, chosen, active, weights, counted, blend, ranker, added)
+        if len(counted):  # what they take from the scores is read with them, not what is compared
+            pairs = zip(chosen, weights, strict=True)
+            item = np.concatenate([one.item, counted.item])
+            readings = tuple(Reading.of(k, item, counted.beside(each)) for k, each in pairs)
+        return cls(one, names, readings, active, counted, blend, ranker, added)
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """Of the active agents, [A']."""
+        return [reading.kernel for reading in self.readings]
 
     @cached_property
     def read_items(self) -> IntArray:
         """Rows of the history items and of the rejected items that count, int64 [H + D]."""
         return np.concatenate([self.history.item, self.counted.item])
-
-    @cached_property
-    def read_weights(self) -> list[Floats]:
-        """What each of `read_items` is multiplied by in each active kernel, float64 [H + D]."""
-        return [self.counted.beside(weights) for weights in self.weights]
 
     @property
     def alpha(self) -> Floats:
@@ -149,10 +158,10 @@ class Scorer:
         """
         size = self.history.num_items if candidates is None else len(candidates)
         scores = np.zeros(size)
-        for alpha, kernel, weights in self._counting:
-            scores += alpha * kernel.history_scores(self.read_items, weights, candidates)
-            if with_priors and kernel.prior is not None:
-                scores += alpha * kernel.priors(candidates)
+        for alpha, reading in self._counting:
+            scores += alpha * reading.scores(candidates)
+            if with_priors and reading.kernel.prior is not None:
+                scores += alpha * reading.kernel.priors(candidates)
         if with_priors and self.added is not None:
             scores += self.added if candidates is None else self.added[candidates]
         return scores
@@ -206,12 +215,12 @@ class Scorer:
         facts, texts = (self._through(source, candidates, similarity) for source in _SEPARATE)
         from_facts, from_texts = np.zeros(shape), np.zeros(shape)
         for n, k in enumerate(self.active):
-            factor = self.alpha[k] * self.read_weights[n][:, None]
+            factor = self.alpha[k] * self.readings[n].values[:, None]
             by_item[k] = factor * similarity[n]
             from_facts += factor * facts[n]
             from_texts += factor * texts[n]
             if with_priors:
-                priors[k] = self.alpha[k] * self.kernels[n].priors(candidates)
+                priors[k] = self.alpha[k] * self.readings[n].kernel.priors(candidates)
         agents, alpha, expected = self.agents, self.alpha, None
         if self.added is not None:
             agents, alpha = (*agents, CONTEXT), np.append(alpha, 1.0)
@@ -248,18 +257,18 @@ class Scorer:
         the zero vector when nothing counts; an index must not be queried with it.
         """
         blocks: list[Floats] = []
-        for k, kernel, values in zip(self.active, self.kernels, self.read_weights, strict=True):
+        for k, reading in zip(self.active, self.readings, strict=True):
             alpha = self.alpha[k]
-            if kernel.history_factors is not None:
-                blocks.append(alpha * (values @ kernel.history_factors[self.read_items]))
-            if kernel.prior is not None:
+            if reading.query is not None:
+                blocks.append(alpha * reading.query)
+            if reading.kernel.prior is not None:
                 blocks.append(np.array([alpha]))
         return np.concatenate([*blocks, np.zeros(1)]).astype(np.float32)
 
     @cached_property
-    def _counting(self) -> list[tuple[float, Kernel, Floats]]:
-        """α, kernel and weights of the agents whose scores of this history differ at all."""
-        every = zip(self.alpha[self.active].tolist(), self.kernels, self.read_weights, strict=True)
+    def _counting(self) -> list[tuple[float, Reading]]:
+        """α and reading of the agents whose scores of this history differ at all."""
+        every = zip(self.alpha[self.active].tolist(), self.readings, strict=True)
         return [each for each in every if each[0] > 0]
 
     def _through(

@@ -131,7 +131,7 @@ class Team:
         Raises:
             DataError: there are several histories.
         """
-        known = self.coordinator, self.probing, self.ranker, self.rejection
+        known = self.coordinator, self.ranker, self.rejection
         added = self.contexts.prior(moment) if self.contexts is not None and moment else None
         return Scorer.of(history, self.kernels, *known, added)
 

@@ -125,7 +125,7 @@ class ListMaker:
             parts: contributions to the items.
         """
         events = query.counted
-        by_event = parts.by_item.sum(axis=0).T  # [C, H]
+        by_event = parts.by_event.T  # [C, H]
         best = np.argsort(-by_event, axis=1, kind="stable")[:, : self.sources]
         sources = [
             {events[n].item_id: events[n].title for n in row.tolist() if column[n] > 0}

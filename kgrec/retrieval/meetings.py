@@ -24,20 +24,27 @@ from kgrec.retrieval.paths import FoundPath, PathConfig, PathSearch, find_paths,
 from kgrec.retrieval.snapshot import Snapshot, Ties
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class MeetingPath:
-    """The heaviest meeting of an item and a history item, read from memory when it is named."""
+    """The heaviest meeting of an item and a history item, read from memory when it is named.
 
-    weight: float
-    _found: Callable[[], FoundPath]
+    Attributes:
+        weight: as of `KnowledgePath`.
+    """
+
+    __slots__ = ("_found", "_number", "weight")
+
+    def __init__(self, weight: float, found: Callable[[int], FoundPath], number: int) -> None:
+        self.weight = weight
+        self._found = found
+        self._number = number
 
     def path(self) -> FoundPath:
         """Return the path."""
-        return self._found()
+        return self._found(self._number)
 
     def record(self) -> KnowledgePath:
         """Return the path as it leaves kgrec."""
-        return self._found().record()
+        return self.path().record()
 
 
 def best_paths(
@@ -80,11 +87,11 @@ def best_paths(
     if config.max_hops > 1:
         for item, event, joined in _meetings(search, source, list(history), list(items), sources):
             best[item][event] = joined
-    ends, starts = _near_links(source, history, items)
-    if ends or starts:
+    starts, ends = _link_ends(source, list(history), list(items), config)
+    if starts:
         paths = search.paths(
-            history if ends else {event: history[event] for event in starts},
-            items if starts else {item: items[item] for item in ends},
+            {event: history[event] for event in starts},
+            {item: items[item] for item in ends},
             sources,
             meetings=False,
         )
@@ -113,35 +120,68 @@ def _meetings(
     allowed &= (ends >= 0)[:, None] & (starts >= 0)
     most = search.config.max_degree
     joined = join_meetings(snapshot, ends, starts, allowed, size=search.size, max_degree=most)
+    found = partial(_path, search, snapshot, joined, items, history)
     columns = (joined.item, joined.history, joined.weight)
     for n, (to, past, weight) in enumerate(zip(*(one.tolist() for one in columns), strict=True)):
-        item, event = items[to], history[past]
-        yield (
-            item,
-            event,
-            MeetingPath(weight, partial(_path, search, snapshot, joined, n, item, event)),
-        )
+        yield items[to], history[past], MeetingPath(weight, found, n)
 
 
 def _path(
-    search: PathSearch, snapshot: Snapshot, joined: Meetings, n: int, item: str, event: str
+    search: PathSearch,
+    snapshot: Snapshot,
+    joined: Meetings,
+    items: Sequence[str],
+    history: Sequence[str],
+    n: int,
 ) -> FoundPath:
     """Return a meeting as the search would have walked it."""
     behind, ahead = (edge_at(snapshot, int(one[n])) for one in (joined.behind, joined.ahead))
-    places: tuple[Place, ...] = (("item", event), behind.to, ("item", item))
+    start, end = ("item", history[joined.history[n]]), ("item", items[joined.item[n]])
+    places: tuple[Place, ...] = (start, behind.to, end)
     back = ahead._replace(to=places[2], outgoing=not ahead.outgoing)
     return FoundPath(places, (behind, back), int(joined.degree[n]), float(joined.weight[n]), search)
 
 
-def _near_links(
-    snapshot: Snapshot, history: Mapping[str, str], items: Mapping[str, str]
+def _link_ends(
+    snapshot: Snapshot, history: Sequence[str], items: Sequence[str], config: PathConfig
 ) -> tuple[list[str], list[str]]:
-    """Return the items, and the history items, from which a path over a link may lead."""
-    linked, row = snapshot.links_of_items, snapshot.nodes["item"].row
-    near = linked | snapshot.items_near_links
-    ends = [item for item in items if near[row.get(item, -1)]] if near.any() else []
-    starts = [event for event in history if linked[row.get(event, -1)]] if linked.any() else []
-    return ends, starts
+    """Return the history items and the items between which a path over a link may lead.
+
+    Few items have a link near them, and fewer history items are within its reach, so most lists
+    need no walk at all. What is returned may hold more than what a path leads between.
+    """
+    linked, near = snapshot.links_of_items, snapshot.items_near_links
+    if not linked.any() and not near.any():
+        return [], []
+    past, to = (snapshot.nodes["item"].rows(each) for each in (history, items))
+    within = (past >= 0) & linked[past]
+    ends = (to >= 0) & (linked | near)[to]
+    if ends.any():
+        within = past >= 0  # longer paths may lead anywhere
+        if config.max_hops <= 3:
+            within &= linked[past] | _reached(snapshot, to[ends], config.max_degree)[past]
+    starts = [event for event, chosen in zip(history, within.tolist(), strict=True) if chosen]
+    if ((past >= 0) & linked[past]).any():
+        return starts, list(items)
+    return starts, [item for item, chosen in zip(items, ends.tolist(), strict=True) if chosen]
+
+
+def _reached(snapshot: Snapshot, ends: IntArray, max_degree: int) -> NDArray[np.bool_]:
+    """Return the items that paths of three relations over a link lead to from some, bool [I]."""
+    items, entities = (np.zeros(len(snapshot.nodes[k].ids), np.bool_) for k in ("item", "entity"))
+    linked, facts = snapshot.ties["item", "item"], snapshot.ties["item", "entity"]
+    first = _others(linked, ends)
+    items[first] = items[_others(linked, first)] = True
+    entities[_others(facts, first)] = True
+    entities[_others(snapshot.ties["entity", "entity"], _others(facts, ends))] = True
+    entities &= snapshot.entity_degrees <= max_degree
+    items[_others(snapshot.ties["entity", "item"], np.flatnonzero(entities))] = True
+    return items
+
+
+def _others(ties: Ties, rows: IntArray) -> IntArray:
+    """Return what the relations of some nodes lead to, int64 [E]."""
+    return ties.to[_relations(ties, rows)[1]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,11 +254,14 @@ def edge_at(snapshot: Snapshot, position: int) -> Edge:
     )
 
 
-def _relations(ties: Ties, rows: IntArray, max_degree: int) -> tuple[IntArray, IntArray]:
+def _relations(
+    ties: Ties, rows: IntArray, max_degree: int | None = None
+) -> tuple[IntArray, IntArray]:
     """Return the relations of some nodes, hubs left out: position in `rows`, and in the ties."""
     start = ties.start[rows]
     number = ties.start[rows + 1] - start
-    number[number > max_degree] = 0
+    if max_degree is not None:
+        number[number > max_degree] = 0
     owner = np.repeat(np.arange(len(rows)), number)
     return owner, runs(start, number)
 

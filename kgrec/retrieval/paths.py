@@ -178,7 +178,8 @@ class PathSearch:
         self._expand([*targets, *starts])
         half = (self.config.max_hops + 1) // 2
         ahead = self._walks(targets, half, whole=half)
-        behind = self._walks(starts, half, whole=self.config.max_hops // 2)
+        reached = frozenset[Place]().union(*ahead)
+        behind = self._walks(starts, half, whole=self.config.max_hops // 2, toward=reached)
         walks = self._joined(ahead, behind, sources, meetings=meetings)
         found = list(islice(walks, self.config.max_paths))
         of_items, of_links = self._degrees(found)
@@ -188,9 +189,18 @@ class PathSearch:
                 yield FoundPath(*walk, degree, self._weight(walk[1], degree), self)
 
     def _walks(
-        self, starts: Sequence[Place], length: int, *, whole: int
+        self,
+        starts: Sequence[Place],
+        length: int,
+        *,
+        whole: int,
+        toward: Collection[Place] | None = None,
     ) -> list[dict[Place, list[_Walk]]]:
-        """Return the walks of each length by their ends; beyond `whole` only items are left."""
+        """Return the walks of each length by their ends; beyond `whole` only items are left.
+
+        Args:
+            toward: walks that end elsewhere are left out, unless they go on.
+        """
         layers: list[dict[Place, list[_Walk]]] = [{one: [((one,), ())] for one in starts}]
         for step in range(1, length + 1):
             before = {
@@ -203,6 +213,9 @@ class PathSearch:
             for place, walks in before.items():
                 for edge in self._edges.get(place, ()):
                     if place[0] == "entity" and edge.to[0] == "item":
+                        continue
+                    onward = step < length and (edge.to[0] == "item" or step < whole)
+                    if toward is not None and not onward and edge.to not in toward:
                         continue
                     for places, edges in walks:
                         if edge.to not in places:

@@ -132,7 +132,7 @@ def reasons_of(
             from the score is named where that is much.
         places: positions of the events by the ids of their items, where they are known.
     """
-    item = parts.by_item[:, :, number].sum(axis=0)  # [H]
+    item = parts.by_event[:, number]  # [H]
     prior = float(parts.priors[:, number].sum())
     total = absolute_sum(item, prior)
     found: list[Reason] = []

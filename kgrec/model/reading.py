@@ -1,0 +1,93 @@
+"""One history summed by one kernel, once for all that is computed from the sums.
+
+The spread of the scores, the scores of the catalogue and those of the gate's probes all need the
+same two sums over the history: its query, Σ_h w_h F_h, and its sparse rows, Σ_h w_h R_h.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.model.kernel import Kernel, entries_of
+
+Floats = NDArray[np.float64]
+_BLOCK = 1024
+"""So many items are scored at a time: their factors in float64 stay within the cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A history as a kernel sums it.
+
+    Attributes:
+        kernel: the kernel.
+        items: rows of the history, int64 [H].
+        values: what `Kernel.weights` gives for it, float64 [H].
+    """
+
+    kernel: Kernel
+    items: IntArray
+    values: Floats
+
+    @classmethod
+    def of(cls, kernel: Kernel, items: IntArray, weights: FloatArray | Floats) -> Reading:
+        """Read a history by the weights of its items, [H]; nothing is summed before it is used."""
+        return cls(kernel, items, weights.astype(np.float64))
+
+    @cached_property
+    def query(self) -> Floats | None:
+        """The weighted sum of the history factors, float64 [D]; None where there are none."""
+        if self.kernel.history_factors is None:
+            return None
+        factors = self.kernel.history_factors[self.items].astype(np.float64)
+        return np.asarray(np.einsum("h,hd->d", self.values, factors))
+
+    @cached_property
+    def rows(self) -> Floats | None:
+        """The weighted sum of the sparse rows, float64 [I]; None where there are none."""
+        if self.kernel.rows is None:
+            return None
+        owner, column, weight = entries_of(self.kernel.rows, self.items)
+        size = self.kernel.num_items
+        return np.bincount(column, self.values[owner] * weight, minlength=size)
+
+    def scores(self, candidates: IntArray | None = None) -> Floats:
+        """Return what the history contributes to the scores of items, priors left out.
+
+        The score of an item does not depend on which others are scored with it, to the last bit:
+        so a filtered list, an explanation and a batch agree. That is why no matrix product is used
+        here: the order in which BLAS sums a row depends on where the row stands.
+
+        Args:
+            candidates: rows to score, [C]; None scores the whole catalogue.
+
+        Returns:
+            float64 [C], or [I].
+        """
+        scores = np.zeros(self.kernel.num_items if candidates is None else len(candidates))
+        factors = self.kernel.item_factors
+        if self.query is not None and factors is not None:
+            factors = factors if candidates is None else factors[candidates]
+            for begin in range(0, len(scores), _BLOCK):
+                block = np.asarray(factors[begin : begin + _BLOCK])
+                np.einsum("cd,d->c", block, self.query, out=scores[begin : begin + _BLOCK])
+        if self.rows is not None:
+            scores += self.rows if candidates is None else self.rows[candidates]
+        return scores
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of the scores over the counted items; see `Kernel.spread`."""
+        kernel, count = self.kernel, self.kernel.num_counted
+        query = np.ones(1) if self.query is None else np.append(self.query, 1.0)
+        square, mean = query @ kernel.second_moment @ query, 0.0
+        if self.rows is not None:
+            square += np.square(self.rows[:count]).sum()
+            square += 2.0 * (self.values @ kernel.rows_with_centred[self.items]) @ query
+            mean = float(self.values @ kernel.row_sums[self.items]) / count
+        return float(np.sqrt(max(square / count - mean**2, 0.0)))
