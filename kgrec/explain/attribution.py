@@ -9,12 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.data.dataset import IntArray
 from kgrec.deadline import check
 from kgrec.explain.records import AgentShare, DeclaredShare, HistoryShare
-from kgrec.model.histories import Histories
+from kgrec.model.kernel import Kernel
 from kgrec.model.moments import Moments
 from kgrec.model.ranker import CandidateAttention
+from kgrec.model.remaining import Remaining
 from kgrec.model.scorer import Contributions, Scorer
 from kgrec.model.team import Team
 from kgrec.retrieval.declared import Declared
@@ -159,61 +160,80 @@ class Rescoring:
     ) -> NDArray[np.float64]:
         """Return `scores`, where of the rejected items only some are left, bool [S, D]."""
         check()
-        if rejected is None and self._linear and removed.shape[1] * _CHEAPER < len(self):
-            return self._subtracted(removed)
-        left = self.scorer.history.without(removed)
-        kept = np.ones((len(removed), len(self)), dtype=np.bool_)
-        kept[np.arange(len(removed))[:, None], removed] = False
-        weights = [each.kernel.weights(left) for each in self.moments]
-        counts = [_counts(weight, kept) for weight in weights]
-        factor = (
-            self.scorer.counted.factor
-            if rejected is None
-            else (self.scorer.counted.factor * rejected)
-        )
-        lengths = np.maximum(kept.sum(axis=1, keepdims=True), 1)
-        beside = [np.hstack([c, c.sum(axis=1, keepdims=True) / lengths * factor]) for c in counts]
-        by_agent = _summed(beside, self.similarity, self.priors)
-        pairs = zip(self.moments, weights, strict=True)
-        spreads = [moments.spreads(removed, left, weight) for moments, weight in pairs]
-        scores = np.einsum("as,asc->sc", self._alpha(left, spreads, counts), by_agent)
+        left, factor = Remaining(self.scorer.history, removed), self.scorer.counted.factor
+        if rejected is not None:
+            factor = factor * rejected
+        counts = [self._counts(each.kernel, left) for each in self.moments]
+        by_agent = np.empty((len(counts), len(removed), self.similarity.shape[2]))
+        probed = np.empty((len(counts), len(removed), self.probe_similarity.shape[2]))
+        for k, count in enumerate(counts):
+            by_agent[k] = self._summed(k, left, count, factor)
+            probed[k] = self._probed(k, left, count)
+        pairs = zip(self.moments, counts, strict=True)
+        spreads = np.zeros((len(self.team.kernels), len(removed)))
+        coordinator = self.team.coordinator
+        spreads[coordinator.active] = [each.spreads(removed, count) for each, count in pairs]
+        alpha = coordinator.blend_spreads(spreads, left, probed).alpha[coordinator.active]
+        scores = np.einsum("as,asc->sc", alpha, by_agent)
         if self.scorer.added is not None:
             scores += self.scorer.added[self.rows]
         if self.reading is not None:
-            scores += self._added(scores, self.reading.totals(kept))
+            few = self._few(left)
+            reading = self.reading.without(removed) if few else self.reading.totals(left.kept)
+            scores += self._added(scores, reading)
         return np.asarray(scores[:, : self.wanted])
 
-    @cached_property
-    def _linear(self) -> bool:
-        """Whether each agent's score is a plain sum over the history, and no gate reads it."""
+    def _few(self, left: Remaining) -> bool:
+        """Whether so few items are removed that subtracting them is less work than a sum anew."""
         alike = bool(np.all(self.scorer.history.weight == 1.0))
-        plain = all(each.kernel.attention is None for each in self.moments)
-        return alike and plain and self.team.coordinator.gate is None
+        return alike and left.removed.shape[1] * _CHEAPER < len(self)
+
+    def _counts(self, kernel: Kernel, left: Remaining) -> NDArray[np.float64] | None:
+        """Return how much each item counts, [S, H]; None where all that are left count alike."""
+        if kernel.attention is None and self._few(left):
+            return None
+        return kernel.weights_without(left)
+
+    def _summed(
+        self,
+        agent: int,
+        left: Remaining,
+        counts: NDArray[np.float64] | None,
+        factor: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Return the score of each candidate by an agent, before alpha, [S, C]."""
+        similarity, prior, length = self.similarity[agent], self.priors[agent], len(self)
+        if counts is None:
+            scale = _alike(self.moments[agent].kernel, left)
+            rejected = np.broadcast_to(factor, (len(left), factor.shape[-1])) @ similarity[length:]
+            less = similarity[left.removed].sum(axis=1)
+            return np.asarray(scale * (self._sums[agent] - less + rejected) + prior)
+        found = counts @ similarity[:length] + prior
+        if len(self.scorer.counted):
+            mean = counts.sum(axis=1, keepdims=True) / np.maximum(left.lengths, 1)[:, None]
+            found += (mean * factor) @ similarity[length:]
+        return np.asarray(found)
+
+    def _probed(
+        self, agent: int, left: Remaining, counts: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """Return the scores of the gate's probes by an agent, [S, P]."""
+        similarity, prior = self.probe_similarity[agent], self.probe_priors[agent]
+        if counts is not None:
+            return np.asarray(counts @ similarity + prior)
+        less = similarity[left.removed].sum(axis=1)
+        scale = _alike(self.moments[agent].kernel, left)
+        return np.asarray(scale * (self._probe_sums[agent] - less) + prior)
 
     @cached_property
     def _sums(self) -> NDArray[np.float64]:
-        """What the history, and what the rejected items that count, sum up to, [A, C]."""
-        count = np.concatenate([np.ones(len(self)), self.scorer.counted.factor])
-        return np.asarray(np.einsum("h,ahc->ac", count, self.similarity))
+        """What the history sums up to, [A, C]."""
+        return np.asarray(self.similarity[:, : len(self)].sum(axis=1))
 
-    def _subtracted(self, removed: IntArray) -> NDArray[np.float64]:
-        """Return `scores` of agents that are plain sums: the whole less what is removed."""
-        left = max(len(self) - removed.shape[1], 1)
-        powers = [left**-each.kernel.history_power for each in self.moments]
-        scale = np.array(powers, dtype=np.float32).astype(np.float64)  # as the weights are rounded
-        less = self.similarity[:, removed].sum(axis=2)  # [A, S, C]
-        by_agent = scale[:, None, None] * (self._sums[:, None] - less) + self.priors[:, None]
-        coordinator = self.team.coordinator
-        spreads = np.zeros((len(self.team.kernels), len(removed)))
-        spreads[coordinator.active] = [each.spreads(removed) for each in self.moments]
-        nothing = np.zeros((len(coordinator.active), len(removed), 0))
-        blend = coordinator.blend_spreads(spreads, self.scorer.history, nothing)
-        scores = np.einsum("as,asc->sc", blend.alpha[coordinator.active], by_agent)
-        if self.scorer.added is not None:
-            scores += self.scorer.added[self.rows]
-        if self.reading is not None:
-            scores += self._added(scores, self.reading.without(removed))
-        return np.asarray(scores[:, : self.wanted])
+    @cached_property
+    def _probe_sums(self) -> NDArray[np.float64]:
+        """The same of the gate's probes, [A, P]."""
+        return np.asarray(self.probe_similarity.sum(axis=1))
 
     def _added(
         self, scores: NDArray[np.float64], reading: NDArray[np.float64]
@@ -226,35 +246,11 @@ class Rescoring:
         least = np.where(best, reading, np.inf).min(axis=1, keepdims=True)
         return np.where(best, reading, least)
 
-    def _alpha(
-        self,
-        left: Histories,
-        spreads: Sequence[NDArray[np.float64]],
-        counts: Sequence[NDArray[np.float64]],
-    ) -> NDArray[np.float64]:
-        """Return α of the active agents, [A, S]."""
-        coordinator = self.team.coordinator
-        every = np.zeros((len(self.team.kernels), left.shape[0]))
-        every[coordinator.active] = spreads
-        probed = _summed(counts, self.probe_similarity, self.probe_priors)
-        return coordinator.blend_spreads(every, left, probed).alpha[coordinator.active]
 
-
-def _counts(weights: FloatArray, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return how much each item of the history counts where only some are left, [S, H]."""
-    counts = np.zeros(kept.shape)
-    counts[kept] = weights
-    return counts
-
-
-def _summed(
-    counts: Sequence[NDArray[np.float64]],
-    similarity: NDArray[np.float64],
-    priors: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the score of each candidate by each agent, before alpha, [A, S, C]."""
-    rows = zip(counts, similarity, priors, strict=True)
-    return np.stack([count @ each + prior for count, each, prior in rows])
+def _alike(kernel: Kernel, left: Remaining) -> NDArray[np.float64]:
+    """Return what each item counts where all count alike, rounded as weights are, [S, 1]."""
+    scale = np.maximum(left.lengths, 1).astype(np.float64) ** -kernel.history_power
+    return scale.astype(np.float32).astype(np.float64)[:, None]
 
 
 def _looked_up(

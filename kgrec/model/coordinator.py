@@ -19,6 +19,7 @@ from kgrec.model.gate import Gate, user_state
 from kgrec.model.histories import Histories, as_histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.reading import Reading
+from kgrec.model.remaining import Remaining
 
 Floats = NDArray[np.float64]
 _LEAST_SPREAD = 1e-9
@@ -104,7 +105,9 @@ class Coordinator:
             return []
         return [kernels[k].over(self.gate.probes) for k in self.active]
 
-    def blend_spreads(self, spreads: Floats, histories: Histories, probed: Floats) -> Blend:
+    def blend_spreads(
+        self, spreads: Floats, histories: Histories | Remaining, probed: Floats
+    ) -> Blend:
         """Return how much kernels count whose spreads, [A, B], and probe scores are known.
 
         Args:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import IntArray
 from kgrec.model.histories import Histories
+from kgrec.model.remaining import Remaining
 
 DAY, HOUR = 86_400_000, 3_600_000
 _LEAST = 1e-9
@@ -28,7 +29,7 @@ def state_names(agents: Sequence[str]) -> tuple[str, ...]:
     return (*own, *spread, *(f"agreement of {name}" for name in agents))
 
 
-def user_state(histories: Histories, spreads: Floats, probed: Floats) -> Floats:
+def user_state(histories: Histories | Remaining, spreads: Floats, probed: Floats) -> Floats:
     """Describe users by their history, by how sure the agents are, and by how they agree.
 
     Args:
@@ -45,12 +46,8 @@ def user_state(histories: Histories, spreads: Floats, probed: Floats) -> Floats:
     return np.hstack([own, np.log(np.maximum(spreads, _LEAST)).T, _agreement(probed).T])
 
 
-def _times(histories: Histories) -> list[Floats]:
-    first = np.full(len(histories), np.iinfo(np.int64).max)
-    last = np.zeros(len(histories), dtype=np.int64)
-    timed = histories.at > 0
-    np.minimum.at(first, histories.owner[timed], histories.at[timed])
-    np.maximum.at(last, histories.owner[timed], histories.at[timed])
+def _times(histories: Histories | Remaining) -> list[Floats]:
+    first, last = histories.times
     known = last > 0
     now = np.where(histories.now > 0, histories.now, last)
     hour = 2 * np.pi * (now % DAY) / DAY
@@ -74,9 +71,9 @@ def _agreement(probed: Floats) -> Floats:
     centred = probed - probed.mean(axis=2, keepdims=True)
     length = np.linalg.norm(centred, axis=2, keepdims=True)
     unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > _LEAST)
-    correlation = np.einsum("abp,cbp->acb", unit, unit, optimize=True)
-    itself = np.einsum("aab->ab", correlation)
-    return np.asarray((correlation.sum(axis=1) - itself) / (number - 1))
+    with_all = np.einsum("abp,bp->ab", unit, unit.sum(axis=0))
+    with_itself = np.einsum("abp,abp->ab", unit, unit)
+    return np.asarray((with_all - with_itself) / (number - 1))
 
 
 Floats = NDArray[np.float64]

@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.errors import DataError, ModelError
 
+LATEST = np.iinfo(np.int64).max
+"""Later than any time."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rejected:
@@ -112,6 +115,16 @@ class Histories:
     def owner(self) -> IntArray:
         """The history that each entry belongs to, int64 [N]."""
         return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def times(self) -> tuple[IntArray, IntArray]:
+        """The first and the last known time of each history, int64 [B]; `LATEST`, 0 for none."""
+        first = np.full(len(self), LATEST)
+        last = np.zeros(len(self), dtype=np.int64)
+        timed = self.at > 0
+        np.minimum.at(first, self.owner[timed], self.at[timed])
+        np.maximum.at(last, self.owner[timed], self.at[timed])
+        return first, last
 
     @cached_property
     def matrix(self) -> sp.csr_matrix:

@@ -26,6 +26,7 @@ from kgrec.errors import ModelError
 from kgrec.model.folding.inductive import Inductive
 from kgrec.model.histories import Histories, HistoryReader, as_histories
 from kgrec.model.packed import PackedRows
+from kgrec.model.remaining import ReadsParts, Remaining
 
 Part = Literal["factors", "rows", "prior"]
 Source = Literal["interactions", "facts", "texts"]
@@ -107,6 +108,16 @@ class Kernel:
         count = histories.lengths
         scale = np.repeat(np.maximum(count, 1).astype(np.float64) ** -self.history_power, count)
         return np.asarray(histories.weight * scale, dtype=np.float32)
+
+    def weights_without(self, remaining: Remaining) -> NDArray[np.float64]:
+        """Return w_h · v_h in each part of one history, float64 [S, H]; 0 where removed."""
+        history = remaining.history
+        if self.attention is None:
+            scale = np.maximum(remaining.lengths, 1).astype(np.float64) ** -self.history_power
+            return np.where(remaining.kept, (history.weight * scale[:, None]).astype(np.float32), 0)
+        if isinstance(self.attention, ReadsParts):
+            return np.asarray(self.attention.weights_without(remaining) * history.weight, float)
+        return remaining.spread_out(self.weights(remaining.histories))
 
     def scores(
         self, histories: Histories | sp.csr_matrix, weights: FloatArray | None = None

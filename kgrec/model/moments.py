@@ -15,9 +15,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kgrec.data.dataset import FloatArray, IntArray
+from kgrec.data.dataset import IntArray
 from kgrec.model.histories import Histories, one_history
 from kgrec.model.kernel import Kernel
+from kgrec.model.remaining import Remaining
 
 Floats = NDArray[np.float64]
 # Where a square is smaller than this share of what it is the difference of, digits are lost.
@@ -60,22 +61,15 @@ class Moments:
         whole, prior = float(with_whole.sum()), float(last[-1])
         return cls(kernel, history, whole, prior, with_whole, with_prior, vectors.squares())
 
-    def spreads(
-        self,
-        removed: IntArray,
-        left: Histories | None = None,
-        weights: FloatArray | None = None,
-    ) -> Floats:
+    def spreads(self, removed: IntArray, weights: Floats | None = None) -> Floats:
         """Return the standard deviation of the scores over all items, [S].
 
         Args:
             removed: positions in the history that are removed, distinct in each row, [S, N].
-            left, weights: the histories without them, and the kernel's `weights` of these, where
-                they are known.
+            weights: what the kernel's `weights_without` gives for them, [S, H], where it is known.
         """
         if self.kernel.attention is not None:  # what is left counts otherwise than before
-            left = self.history.without(removed) if left is None else left
-            return self.kernel.spread(left, weights)
+            return self._attended(Remaining(self.history, removed), weights)
         count = len(self.history.item) - removed.shape[1]
         scale = max(count, 1) ** -self.kernel.history_power
         summed = self.whole - 2.0 * self.with_whole[removed].sum(axis=1) + self._among(removed)
@@ -86,6 +80,18 @@ class Moments:
         for row in np.flatnonzero((square < _LOST * size) | (count == 0)):
             spreads[row] = self._afresh(removed[row])
         return np.asarray(spreads)
+
+    def _attended(self, remaining: Remaining, weights: Floats | None) -> Floats:
+        """Return `spreads` where the weights depend on what is left."""
+        kernel = self.kernel
+        if weights is None:
+            weights = kernel.weights_without(remaining)
+        if kernel.rows is not None or kernel.history_factors is None:
+            return kernel.spread(remaining.histories, weights[remaining.kept].astype(np.float32))
+        query = weights @ kernel.history_factors[self.history.item].astype(np.float64)
+        query = np.hstack([query, np.ones((len(query), 1))])
+        square = np.einsum("sd,sd->s", query @ kernel.second_moment, query)
+        return np.asarray(np.sqrt(np.maximum(square / kernel.num_counted, 0.0)))
 
     def _among(self, removed: IntArray) -> Floats:
         """Return |Σ s_h|² of the removed items, [S]."""

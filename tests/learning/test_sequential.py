@@ -20,10 +20,11 @@ from kgrec.learning.sequential.network import ReaderNetwork, TensorTokens
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
-from kgrec.model.sequence_reader import UNKNOWN, ReaderSettings, SequenceReader, Tokens
-from kgrec.model.sequence_reader import cycles as waves
+from kgrec.model.sequence_reader import SequenceReader
 from kgrec.model.storage import load_team, save_team
 from kgrec.model.team import Team
+from kgrec.model.tokens import UNKNOWN, ReaderSettings, Tokens
+from kgrec.model.tokens import cycles as waves
 from kgrec.training.loop import Schedule, seeded
 from kgrec.training.losses import LossConfig
 

@@ -18,8 +18,9 @@ from kgrec.learning.sequential.network import ReaderNetwork
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.gate import Gate, state_names
 from kgrec.model.ranker import Ranker
-from kgrec.model.sequence_reader import ReaderSettings, SequenceReader
+from kgrec.model.sequence_reader import SequenceReader
 from kgrec.model.storage import save_team
+from kgrec.model.tokens import ReaderSettings
 from kgrec.retrieval.batch import recommend_all
 from kgrec.retrieval.recommender import Recommender
 from kgrec.stages.publish import publish

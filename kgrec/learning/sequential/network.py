@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.learning.link_prediction.convolution import Edges
 from kgrec.model.kernel import Source
-from kgrec.model.sequence_reader import CYCLES, KNOTS, LARGEST_LOGIT, ReaderSettings, Tokens
+from kgrec.model.removal import LARGEST_LOGIT
+from kgrec.model.tokens import CYCLES, KNOTS, ReaderSettings, Tokens
 from kgrec.training.sparse import aggregate, csr_tensor
 
 
