@@ -18,8 +18,8 @@ from kgrec.data.dataset import FloatArray
 from kgrec.model.gate import Gate, user_state
 from kgrec.model.histories import Histories, as_histories
 from kgrec.model.kernel import Kernel
-from kgrec.model.reading import Reading
 from kgrec.model.remaining import Remaining
+from kgrec.model.summed_history import SummedHistory
 
 Floats = NDArray[np.float64]
 _LEAST_SPREAD = 1e-9
@@ -84,18 +84,18 @@ class Coordinator:
             probed = probed.astype(np.float64)
         return self.blend_spreads(spreads, histories, probed)
 
-    def blend_one(self, history: Histories, number: int, readings: Sequence[Reading]) -> Blend:
+    def blend_one(self, history: Histories, number: int, sums: Sequence[SummedHistory]) -> Blend:
         """Return how much each of `number` kernels counts for one history, [A, 1].
 
         Args:
-            readings: of the history, by the active kernels.
+            sums: of the history, by the active kernels.
         """
         spreads = np.zeros((number, 1))
-        spreads[self.active, 0] = [reading.spread for reading in readings]
-        probed: Floats = np.zeros((len(readings), 1, 0))
+        spreads[self.active, 0] = [each.spread for each in sums]
+        probed: Floats = np.zeros((len(sums), 1, 0))
         if self.gate is not None:
             probes = self.gate.probes
-            scores = [each.scores(probes) + each.kernel.priors(probes) for each in readings]
+            scores = [each.scores(probes) + each.kernel.priors(probes) for each in sums]
             probed = np.stack(scores)[:, None]
         return self.blend_spreads(spreads, history, probed)
 

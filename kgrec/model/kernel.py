@@ -225,6 +225,23 @@ class Kernel:
             return np.zeros(self.num_items)
         return np.asarray(rows.sum(axis=1, dtype=np.float64)).ravel()
 
+    @cached_property
+    def squared_lengths(self) -> NDArray[np.float64]:
+        """The squared length of what each history item gives all, less its mean, float64 [I]."""
+        squares = -np.square(self.row_sums) / self.num_counted
+        if self.counted_rows is not None:
+            entry = np.square(self.counted_rows.data.astype(np.float64))
+            owner = np.repeat(np.arange(len(squares)), np.diff(self.counted_rows.indptr))
+            squares += np.bincount(owner, entry, minlength=len(squares))
+        if self.history_factors is not None:
+            moment = self.second_moment[:-1, :-1]
+            for begin in range(0, len(squares), 4096):
+                part = slice(begin, begin + 4096)
+                factors = np.asarray(self.history_factors[part], dtype=np.float64)
+                folded = factors @ moment + 2.0 * self.rows_with_centred[part, :-1]
+                squares[part] += np.einsum("nd,nd->n", folded, factors)
+        return squares
+
     def priors(self, candidates: IntArray | None = None) -> NDArray[np.float64]:
         """Return what is added to candidates (rows, [C]; None: all) whatever the history, [C]."""
         if self.prior is None:

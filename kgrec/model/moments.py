@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import IntArray
 from kgrec.model.histories import Histories, one_history
-from kgrec.model.kernel import Kernel
+from kgrec.model.kernel import Kernel, entries_of
 from kgrec.model.remaining import Remaining
 
 Floats = NDArray[np.float64]
@@ -36,30 +36,56 @@ class Moments:
     Attributes:
         kernel: the kernel.
         history: the whole history, of H items that count alike (v_h = 1).
-        whole: |Σ s_h|².
-        prior: |b|².
-        with_whole, with_prior: s_h · Σ s_h and s_h · b, [H].
-        squares: |s_h|², [H].
     """
 
     kernel: Kernel
     history: Histories
-    whole: float
-    prior: float
-    with_whole: Floats
-    with_prior: Floats
-    squares: Floats
 
     @classmethod
     def of(cls, kernel: Kernel, history: Histories) -> Moments:
-        """Take the moments of one history: O(H D²) and its sparse rows, once."""
-        history = one_history(history)
-        vectors = _ScoreVectors.of(kernel, history.item)
-        with_whole = vectors.products(vectors.summed())[:, 0]
-        last = kernel.second_moment[-1]
-        with_prior = vectors.factors @ last[:-1] + vectors.crossed[:, -1]
-        whole, prior = float(with_whole.sum()), float(last[-1])
-        return cls(kernel, history, whole, prior, with_whole, with_prior, vectors.squares())
+        """Take the moments of one history; each is computed where it is first needed."""
+        return cls(kernel, one_history(history))
+
+    @property
+    def prior(self) -> float:
+        """|b|²."""
+        return float(self.kernel.second_moment[-1, -1])
+
+    @cached_property
+    def factors(self) -> Floats:
+        """The history factors of the items, [H, D]; D is 0 where there are none."""
+        if self.kernel.history_factors is None:
+            return np.zeros((len(self.history.item), 0))
+        return np.asarray(self.kernel.history_factors[self.history.item], dtype=np.float64)
+
+    @cached_property
+    def with_whole(self) -> Floats:
+        """s_h · Σ s_h, [H]."""
+        kernel, items = self.kernel, self.history.item
+        crossed, sums = kernel.rows_with_centred[items][:, :-1], kernel.row_sums[items]
+        query, moment = self.factors.sum(axis=0), kernel.second_moment[:-1, :-1]
+        found = self.factors @ (moment @ query + crossed.sum(axis=0)) + crossed @ query
+        if kernel.counted_rows is not None:
+            owner, column, weight = entries_of(kernel.counted_rows, items)
+            whole = np.bincount(column, weight, minlength=kernel.num_counted)
+            found += np.bincount(owner, weight * whole[column], minlength=len(items))
+        return np.asarray(found - sums * (sums.sum() / kernel.num_counted))
+
+    @cached_property
+    def whole(self) -> float:
+        """|Σ s_h|²."""
+        return float(self.with_whole.sum())
+
+    @cached_property
+    def with_prior(self) -> Floats:
+        """s_h · b, [H]."""
+        crossed = self.kernel.rows_with_centred[self.history.item][:, -1]
+        return np.asarray(self.factors @ self.kernel.second_moment[-1, :-1] + crossed)
+
+    @cached_property
+    def squares(self) -> Floats:
+        """|s_h|², [H]."""
+        return self.kernel.squared_lengths[self.history.item]
 
     def spreads(self, removed: IntArray, weights: Floats | None = None) -> Floats:
         """Return the standard deviation of the scores over all items, [S].
@@ -103,67 +129,28 @@ class Moments:
             place, gram = removed, self._gram
         else:
             positions, place = np.unique(removed, return_inverse=True)
-            place = place.reshape(removed.shape)
-            vectors = _ScoreVectors.of(self.kernel, self.history.item[positions])
-            gram = vectors.products(vectors)
+            place, gram = place.reshape(removed.shape), self._products(positions)
         return np.asarray(gram[place[:, :, None], place[:, None, :]].sum(axis=(1, 2)))
 
     @cached_property
     def _gram(self) -> Floats:
         """The inner products s_h · s_h' of all history items, [H, H], for a search of many sets."""
-        vectors = _ScoreVectors.of(self.kernel, self.history.item)
-        return vectors.products(vectors)
+        return self._products(np.arange(len(self.history.item)))
+
+    def _products(self, positions: IntArray) -> Floats:
+        """Return the inner products s_h · s_h' of history items at some positions, [N, N]."""
+        kernel, items, factors = self.kernel, self.history.item[positions], self.factors[positions]
+        crossed = kernel.rows_with_centred[items][:, :-1] @ factors.T
+        products = factors @ kernel.second_moment[:-1, :-1] @ factors.T + crossed + crossed.T
+        if kernel.counted_rows is not None:
+            rows = sp.csr_matrix(kernel.counted_rows[items], dtype=np.float64)
+            if math.prod(rows.shape) <= _DENSE:
+                dense = rows.toarray()
+                products += dense @ dense.T
+            else:
+                products += (rows @ rows.T).toarray()
+        sums = kernel.row_sums[items]
+        return np.asarray(products - np.outer(sums, sums) / kernel.num_counted)
 
     def _afresh(self, removed: IntArray) -> float:
         return float(self.kernel.spread(self.history.without(removed[None, :]))[0])
-
-
-@dataclass(frozen=True, eq=False)
-class _ScoreVectors:
-    """What some history items give every item: factors [N, D], sparse rows, sums, products."""
-
-    kernel: Kernel
-    factors: Floats
-    rows: sp.csr_matrix
-    crossed: Floats
-    sums: Floats
-
-    @classmethod
-    def of(cls, kernel: Kernel, history: IntArray) -> _ScoreVectors:
-        factors = np.zeros((len(history), 0))
-        if kernel.history_factors is not None:
-            factors = kernel.history_factors[history].astype(np.float64)
-        rows = sp.csr_matrix((len(history), kernel.num_counted))
-        if kernel.counted_rows is not None:
-            rows = sp.csr_matrix(kernel.counted_rows[history], dtype=np.float64)
-        crossed, sums = kernel.rows_with_centred[history], kernel.row_sums[history]
-        return cls(kernel, factors, rows, crossed, sums)
-
-    def summed(self) -> _ScoreVectors:
-        """Add them up."""
-        rows = sp.csr_matrix(self.rows.sum(axis=0))
-        parts = [part.sum(axis=0, keepdims=True) for part in (self.factors, self.crossed)]
-        return _ScoreVectors(self.kernel, parts[0], rows, parts[1], np.array([self.sums.sum()]))
-
-    def products(self, other: _ScoreVectors) -> Floats:
-        """Return the inner products with others over the centred items, [N, M]."""
-        products = self.factors @ self.kernel.second_moment[:-1, :-1] @ other.factors.T
-        products += self.crossed[:, :-1] @ other.factors.T + self.factors @ other.crossed[:, :-1].T
-        products += self._of_rows(other)
-        return np.asarray(products - np.outer(self.sums, other.sums) / self.kernel.num_counted)
-
-    def _of_rows(self, other: _ScoreVectors) -> Floats:
-        """Return the inner products of the sparse rows, [N, M]."""
-        if math.prod(self.rows.shape) <= _DENSE:
-            return np.asarray(self.rows.toarray() @ other.rows.toarray().T)
-        if other.rows.shape[0] == 1:
-            return np.asarray(self.rows @ other.rows.toarray().T)
-        return np.asarray((self.rows @ other.rows.T).toarray())
-
-    def squares(self) -> Floats:
-        """Return the squared lengths, [N]."""
-        moment = self.kernel.second_moment[:-1, :-1]
-        squares = np.einsum("nd,nd->n", self.factors @ moment, self.factors)
-        squares += 2.0 * np.einsum("nd,nd->n", self.crossed[:, :-1], self.factors)
-        squares += np.asarray(self.rows.multiply(self.rows).sum(axis=1)).ravel()
-        return np.asarray(squares - self.sums**2 / self.kernel.num_counted)

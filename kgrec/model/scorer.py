@@ -5,7 +5,7 @@ score(u, i) = Σ_k α_k(u) · (Σ_{h ∈ H} w_k(h) · v_h · S_k(h, i) + b_k,i) 
 with n what rejected items add (`kgrec.model.rejection`), which is read as if they were further
 items of the history, c what the context of the request adds (`ContextPriors`), and r what the
 ranker adds to the best candidates. All numbers are float64 and, for the agents, the same to the
-last bit whichever items are scored together (see `Reading.scores`).
+last bit whichever items are scored together (see `SummedHistory.scores`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from kgrec.model.coordinator import Blend, Coordinator
 from kgrec.model.histories import Histories, one_history
 from kgrec.model.kernel import Kernel, Source
 from kgrec.model.ranker import Ranker
-from kgrec.model.reading import Reading
 from kgrec.model.rejection import Counted, RejectionWeights
+from kgrec.model.summed_history import SummedHistory
 
 Floats = NDArray[np.float64]
 RANKER, CONTEXT = "ranker", "context"
@@ -77,7 +77,7 @@ class Scorer:
     Attributes:
         history: the one history.
         agents: names of all agents, [A].
-        readings: of the history, and of the rejected items that count, by the active agents, [A'].
+        sums: of the history, and of the rejected items that count, by the active agents, [A'].
         active: their positions among the agents, [A'].
         counted: the rejected items that count, D of them.
         blend: shares and alpha, [A, 1].
@@ -88,7 +88,7 @@ class Scorer:
 
     history: Histories
     agents: tuple[str, ...]
-    readings: tuple[Reading, ...]
+    sums: tuple[SummedHistory, ...]
     active: NDArray[np.intp]
     counted: Counted
     blend: Blend
@@ -111,20 +111,20 @@ class Scorer:
         chosen = tuple(kernels[k] for k in active)
         weights = tuple(kernel.weights(one) for kernel in chosen)
         pairs = zip(chosen, weights, strict=True)
-        readings = tuple(Reading.of(kernel, one.item, each) for kernel, each in pairs)
-        blend = coordinator.blend_one(one, len(kernels), readings)
+        sums = tuple(SummedHistory.of(kernel, one.item, each) for kernel, each in pairs)
+        blend = coordinator.blend_one(one, len(kernels), sums)
         names = tuple(kernel.agent for kernel in kernels)
         counted = Counted.of(one, rejection)
         if len(counted):  # what they take from the scores is read with them, not what is compared
             pairs = zip(chosen, weights, strict=True)
             item = np.concatenate([one.item, counted.item])
-            readings = tuple(Reading.of(k, item, counted.beside(each)) for k, each in pairs)
-        return cls(one, names, readings, active, counted, blend, ranker, added)
+            sums = tuple(SummedHistory.of(k, item, counted.beside(each)) for k, each in pairs)
+        return cls(one, names, sums, active, counted, blend, ranker, added)
 
     @property
     def kernels(self) -> list[Kernel]:
         """Of the active agents, [A']."""
-        return [reading.kernel for reading in self.readings]
+        return [each.kernel for each in self.sums]
 
     @cached_property
     def read_items(self) -> IntArray:
@@ -158,10 +158,10 @@ class Scorer:
         """
         size = self.history.num_items if candidates is None else len(candidates)
         scores = np.zeros(size)
-        for alpha, reading in self._counting:
-            scores += alpha * reading.scores(candidates)
-            if with_priors and reading.kernel.prior is not None:
-                scores += alpha * reading.kernel.priors(candidates)
+        for alpha, each in self._counting:
+            scores += alpha * each.scores(candidates)
+            if with_priors and each.kernel.prior is not None:
+                scores += alpha * each.kernel.priors(candidates)
         if with_priors and self.added is not None:
             scores += self.added if candidates is None else self.added[candidates]
         return scores
@@ -215,12 +215,12 @@ class Scorer:
         facts, texts = (self._through(source, candidates, similarity) for source in _SEPARATE)
         from_facts, from_texts = np.zeros(shape), np.zeros(shape)
         for n, k in enumerate(self.active):
-            factor = self.alpha[k] * self.readings[n].values[:, None]
+            factor = self.alpha[k] * self.sums[n].values[:, None]
             by_item[k] = factor * similarity[n]
             from_facts += factor * facts[n]
             from_texts += factor * texts[n]
             if with_priors:
-                priors[k] = self.alpha[k] * self.readings[n].kernel.priors(candidates)
+                priors[k] = self.alpha[k] * self.sums[n].kernel.priors(candidates)
         agents, alpha, expected = self.agents, self.alpha, None
         if self.added is not None:
             agents, alpha = (*agents, CONTEXT), np.append(alpha, 1.0)
@@ -257,18 +257,18 @@ class Scorer:
         the zero vector when nothing counts; an index must not be queried with it.
         """
         blocks: list[Floats] = []
-        for k, reading in zip(self.active, self.readings, strict=True):
+        for k, each in zip(self.active, self.sums, strict=True):
             alpha = self.alpha[k]
-            if reading.query is not None:
-                blocks.append(alpha * reading.query)
-            if reading.kernel.prior is not None:
+            if each.query is not None:
+                blocks.append(alpha * each.query)
+            if each.kernel.prior is not None:
                 blocks.append(np.array([alpha]))
         return np.concatenate([*blocks, np.zeros(1)]).astype(np.float32)
 
     @cached_property
-    def _counting(self) -> list[tuple[float, Reading]]:
-        """α and reading of the agents whose scores of this history differ at all."""
-        every = zip(self.alpha[self.active].tolist(), self.readings, strict=True)
+    def _counting(self) -> list[tuple[float, SummedHistory]]:
+        """α and sums of the agents whose scores of this history differ at all."""
+        every = zip(self.alpha[self.active].tolist(), self.sums, strict=True)
         return [each for each in every if each[0] > 0]
 
     def _through(

@@ -157,7 +157,7 @@ class Team:
     def warm_up(self) -> None:
         """Compute what is kept and does not depend on a history, so that forks share it."""
         for kernel in self.active:
-            _ = kernel.second_moment, kernel.rows_with_centred, kernel.row_sums
+            _ = kernel.second_moment, kernel.rows_with_centred, kernel.squared_lengths
             if kernel.rows is not None:
                 _ = kernel.columns
 

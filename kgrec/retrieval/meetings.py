@@ -136,9 +136,10 @@ def _path(
 ) -> FoundPath:
     """Return a meeting as the search would have walked it."""
     behind, ahead = (edge_at(snapshot, int(one[n])) for one in (joined.behind, joined.ahead))
-    start, end = ("item", history[joined.history[n]]), ("item", items[joined.item[n]])
-    places: tuple[Place, ...] = (start, behind.to, end)
-    back = ahead._replace(to=places[2], outgoing=not ahead.outgoing)
+    start: Place = ("item", history[joined.history[n]])
+    end: Place = ("item", items[joined.item[n]])
+    places = (start, behind.to, end)
+    back = ahead._replace(to=end, outgoing=not ahead.outgoing)
     return FoundPath(places, (behind, back), int(joined.degree[n]), float(joined.weight[n]), search)
 
 

@@ -12,7 +12,7 @@ from kgrec.errors import ModelError
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.moments import Moments
-from kgrec.model.reading import Reading
+from kgrec.model.summed_history import SummedHistory
 
 
 def random_kernel(seed: int, *, factors: bool, rows: bool, prior: bool, items: int = 9) -> Kernel:
@@ -106,7 +106,7 @@ def test_totals_are_the_sums_of_the_parts(seed: int, form: tuple[bool, bool], pr
     history, candidates = random_histories(seed + 1, users=1), np.array([3, 0, 7])
     weights = kernel.weights(Histories.from_matrix(history))
     parts = weights.astype(np.float64)[:, None] * kernel.similarity(history.indices, candidates)
-    scores = Reading.of(kernel, history.indices, weights).scores(candidates)
+    scores = SummedHistory.of(kernel, history.indices, weights).scores(candidates)
     np.testing.assert_allclose(scores, parts.sum(axis=0), rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(kernel.priors(candidates), kernel.priors()[candidates])
 
@@ -127,6 +127,8 @@ def test_a_score_does_not_depend_on_what_is_scored_with_it(
         rows=sp.csr_matrix(rows) if form[1] else None,
     )
     history, weights = rng.choice(3000, 50, replace=False), rng.random(50, dtype=np.float32)
-    whole = Reading.of(kernel, history, weights).scores()
+    whole = SummedHistory.of(kernel, history, weights).scores()
     some = np.array(chosen, dtype=np.int64)
-    np.testing.assert_array_equal(Reading.of(kernel, history, weights).scores(some), whole[some])
+    np.testing.assert_array_equal(
+        SummedHistory.of(kernel, history, weights).scores(some), whole[some]
+    )

@@ -20,9 +20,9 @@ from kgrec.graph.store import GraphStore
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.packed import PackedRows, Precision, pack_rows, strongest
-from kgrec.model.reading import Reading
 from kgrec.model.record import read_record
 from kgrec.model.storage import load_team, map_weights, save_model, team_id
+from kgrec.model.summed_history import SummedHistory
 from kgrec.retrieval.batch import recommend_all
 from kgrec.retrieval.recommender import Recommender
 from kgrec.stages.packing import Packing, pack, pack_kernel
@@ -79,9 +79,9 @@ def test_scores_are_those_of_the_unpacked_numbers(seed: int, precision: Precisio
     rng = np.random.default_rng(seed)
     history = Histories.one(np.sort(rng.choice(30, 6, replace=False)), 30)
     weights, some = packed.weights(history), rng.permutation(30)[:11]
-    whole = Reading.of(packed, history.item, weights).scores()
-    assert np.array_equal(whole, Reading.of(plain, history.item, weights).scores())
-    assert np.array_equal(whole[some], Reading.of(packed, history.item, weights).scores(some))
+    whole = SummedHistory.of(packed, history.item, weights).scores()
+    assert np.array_equal(whole, SummedHistory.of(plain, history.item, weights).scores())
+    assert np.array_equal(whole[some], SummedHistory.of(packed, history.item, weights).scores(some))
     assert np.array_equal(packed.scores(history), plain.scores(history))
     assert np.array_equal(packed.spread(history), plain.spread(history))
     assert np.array_equal(

@@ -6,6 +6,7 @@ same two sums over the history: its query, Σ_h w_h F_h, and its sparse rows, Σ
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +22,7 @@ _BLOCK = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class SummedHistory:
     """A history as a kernel sums it.
 
     Attributes:
@@ -35,7 +36,7 @@ class Reading:
     values: Floats
 
     @classmethod
-    def of(cls, kernel: Kernel, items: IntArray, weights: FloatArray | Floats) -> Reading:
+    def of(cls, kernel: Kernel, items: IntArray, weights: FloatArray | Floats) -> SummedHistory:
         """Read a history by the weights of its items, [H]; nothing is summed before it is used."""
         return cls(kernel, items, weights.astype(np.float64))
 
@@ -54,7 +55,8 @@ class Reading:
             return None
         owner, column, weight = entries_of(self.kernel.rows, self.items)
         size = self.kernel.num_items
-        return np.bincount(column, self.values[owner] * weight, minlength=size)
+        summed = np.bincount(column, self.values[owner] * weight, minlength=size)
+        return np.asarray(summed, dtype=np.float64)
 
     def scores(self, candidates: IntArray | None = None) -> Floats:
         """Return what the history contributes to the scores of items, priors left out.
@@ -85,9 +87,10 @@ class Reading:
         """The standard deviation of the scores over the counted items; see `Kernel.spread`."""
         kernel, count = self.kernel, self.kernel.num_counted
         query = np.ones(1) if self.query is None else np.append(self.query, 1.0)
-        square, mean = query @ kernel.second_moment @ query, 0.0
+        square, mean = float(query @ kernel.second_moment @ query), 0.0
         if self.rows is not None:
-            square += np.square(self.rows[:count]).sum()
-            square += 2.0 * (self.values @ kernel.rows_with_centred[self.items]) @ query
+            square += float(np.square(self.rows[:count]).sum())
+            crossed = self.values @ kernel.rows_with_centred[self.items]
+            square += 2.0 * float(crossed @ query)
             mean = float(self.values @ kernel.row_sums[self.items]) / count
-        return float(np.sqrt(max(square / count - mean**2, 0.0)))
+        return math.sqrt(max(square / count - mean**2, 0.0))
