@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from kgrec.cli.console import out, print_json, progress
 from kgrec.config import load_settings, parse_config
-from kgrec.errors import ConfigError
+from kgrec.errors import ConfigError, DataError
 from kgrec.graph import open_graph
 
 if TYPE_CHECKING:
@@ -40,7 +39,9 @@ def ingest(
     relation: Annotated[
         list[str] | None,
         typer.Option(
-            help="TYPE=COLUMN:SEPARATOR, such as 'HAS_GENRE=genres:|'; of relations the TYPE alone."
+            help="TYPE=COLUMN:SEPARATOR, such as 'HAS_GENRE=genres:|'; without a separator one is "
+            "guessed and shown, TYPE=COLUMN: cuts nothing. More columns of a TYPE add up. Of "
+            "relations the TYPE alone."
         ),
     ] = None,
     entity_type: Annotated[
@@ -52,6 +53,21 @@ def ingest(
     interaction: Annotated[
         str | None, typer.Option(help="Kind of the interactions: view, purchase, rating, ...")
     ] = None,
+    events: Annotated[
+        list[str] | None,
+        typer.Option("--kind", help="EVENT=KIND, such as addtocart=cart; EVENT= leaves it out."),
+    ] = None,
+    at_format: Annotated[
+        str | None,
+        typer.Option(help="Form of times: '%d/%m/%Y %H:%M', dmy, mdy, or digits (19930422)."),
+    ] = None,
+    null: Annotated[
+        list[str] | None,
+        typer.Option(help="A word for nothing, in place of N/A, None, - and so on; '' for none."),
+    ] = None,
+    namespace: Annotated[
+        str, typer.Option(help="Put before the ids of items, so that catalogues may share numbers.")
+    ] = "",
     file_format: Annotated[
         str | None, typer.Option("--format", help="csv, tsv, jsonl or parquet.")
     ] = None,
@@ -59,6 +75,11 @@ def ingest(
     encoding: Annotated[str, typer.Option(help="Of the whole file.")] = "utf-8",
     header: Annotated[
         str | None, typer.Option(help="Names of the columns, with commas, if the file has none.")
+    ] = None,
+    skip: Annotated[int, typer.Option(min=0, help="Lines before the table.")] = 0,
+    quoted: Annotated[
+        bool | None,
+        typer.Option("--quoted/--unquoted", help="Whether cells may stand in double quotes."),
     ] = None,
     create_items: Annotated[
         bool, typer.Option("--create-items", help="Create items that interactions name.")
@@ -97,6 +118,12 @@ def ingest(
         "format": file_format,
         "delimiter": _unescaped(delimiter),
         "encoding": encoding,
+        "kinds": _pairs(events, "--kind"),
+        "at_format": at_format,
+        "nulls": None if null is None else [word for word in null if word],
+        "namespace": namespace,
+        "skip": skip,
+        "quoted": quoted,
         "header": [name.strip() for name in header.split(",")] if header else None,
         "create_items": create_items,
         "move_article": move_article,
@@ -114,9 +141,11 @@ def ingest(
         done = run(store, prepared, home=settings.home, progress=bars)
     if as_json:
         print_json(done.model_dump(mode="json") | {"changed": done.changed})
-        return
-    out.print(f"{described(done)} {done.seconds:.1f} s.", markup=False, highlight=False)
-    show_rejects(done)
+    else:
+        out.print(f"{described(done)} {done.seconds:.1f} s.", markup=False, highlight=False)
+        show_rejects(done)
+    if done.mostly_rejected:
+        raise mostly_rejected([done])
 
 
 def show_columns(prepared: PreparedSource) -> None:
@@ -124,10 +153,12 @@ def show_columns(prepared: PreparedSource) -> None:
     layout, path = prepared.table.layout, prepared.table.path
     cut = f", cut at {layout.delimiter!r}" if layout.delimiter else ""
     out.print(f"{path} ({layout.format}{cut})", markup=False, highlight=False)
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2))
-    for line in prepared.plan.described():
-        table.add_row("", *line)
-    out.print(table, markup=False, highlight=False)
+    guesses = prepared.plan.guesses()
+    widths = [max((len(one[n]) for one in prepared.plan.described()), default=0) for n in (0, 1)]
+    for one in guesses:
+        how = ": ".join(filter(None, (one.how, one.reason)))
+        line = f"  {one.column:<{widths[0]}}  {one.becomes:<{widths[1]}}  {how}".rstrip()
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def described(done: IngestSummary) -> str:
@@ -146,9 +177,20 @@ def described(done: IngestSummary) -> str:
         "facts": done.facts,
         "links": done.links,
         "facts withdrawn": done.withdrawn,
+        "cells with words for nothing": done.nulls,
     }
     listed = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     return f"{done.rows:,} rows: {listed}."
+
+
+def mostly_rejected(done: Sequence[IngestSummary]) -> DataError:
+    """Return the error of sources of which more than half of the rows were set aside."""
+    files = ", ".join(f"{one.rejected:,} of {one.rows:,} of {one.file}" for one in done)
+    return DataError(
+        "most rows were set aside",
+        value=files,
+        remedy="The other rows are loaded. The reasons are above, and each row in the file there.",
+    )
 
 
 def show_rejects(done: IngestSummary) -> None:
@@ -165,7 +207,7 @@ def show_rejects(done: IngestSummary) -> None:
 
 def _relations(kind: FileKind, given: Sequence[str] | None) -> dict[str, Any]:
     if kind is not FileKind.relations:
-        return {"relations": _pairs(given, "--relation")}
+        return {"relations": _added_up(given, "--relation")}
     if given and (len(given) > 1 or "=" in given[0]):
         raise ConfigError(
             "the rows of a file of relations are of one type, or a column names it",
@@ -176,12 +218,24 @@ def _relations(kind: FileKind, given: Sequence[str] | None) -> dict[str, Any]:
 
 
 def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
-    pairs = {}
+    pairs = _added_up(texts, option)
+    twice = next((name for name, values in pairs.items() if len(values) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"{option} is given twice for one name",
+            value=f"{twice}={', '.join(pairs[twice])}",
+            remedy="Give it once.",
+        )
+    return {name: values[0] for name, values in pairs.items()}
+
+
+def _added_up(texts: Sequence[str] | None, option: str) -> dict[str, list[str]]:
+    pairs: dict[str, list[str]] = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise ConfigError(f"{option} has the form NAME=COLUMN", value=text)
-        pairs[name.strip()] = value
+        pairs.setdefault(name.strip(), []).append(value)
     return pairs
 
 

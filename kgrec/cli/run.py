@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kgrec.cli.console import out, print_json, progress
-from kgrec.cli.ingest import described, show_columns, show_rejects
+from kgrec.cli.ingest import described, mostly_rejected, show_columns, show_rejects
 from kgrec.cli.train import described as described_training
 from kgrec.config import load_settings
 from kgrec.graph import open_graph
@@ -46,6 +46,7 @@ def run(
 
     Example: kgrec run pipelines/movielens.toml --stage ingest
     """
+    from kgrec.stages.ingest import IngestSummary
     from kgrec.stages.pipeline import load_pipeline, selected_stages
     from kgrec.stages.run import run_pipeline
 
@@ -70,8 +71,12 @@ def run(
     if as_json:
         stages_done = [result.model_dump(mode="json") for result in results]
         print_json({"pipeline": pipeline.name, "stages": stages_done, "seconds": seconds})
-        return
-    out.print(f"Total: {seconds:.1f} s.", markup=False, highlight=False)
+    else:
+        out.print(f"Total: {seconds:.1f} s.", markup=False, highlight=False)
+    loaded = [one.detail for one in results if one.stage == "ingest" and one.detail]
+    rejected = [one for one in map(IngestSummary.model_validate, loaded) if one.mostly_rejected]
+    if rejected:
+        raise mostly_rejected(rejected)
 
 
 def _show(result: StageResult) -> None:

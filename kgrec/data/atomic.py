@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kgrec.data.cells.times import parse_time
+from kgrec.data.cells.values import CellError, parse_number, parse_value
 from kgrec.data.dataset import Column, Dataset, IntArray, Interactions
 from kgrec.data.item_files import (
     ITEM_COLUMNS,
@@ -23,7 +25,7 @@ from kgrec.data.item_files import (
     missing_column,
     read_table,
 )
-from kgrec.data.records import MAX_ID, CellError, parse_number, parse_time, parse_value
+from kgrec.data.records import MAX_ID
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from kgrec.data.records import CellError, parse_moment
+from kgrec.data.cells.times import parse_moment
+from kgrec.data.cells.values import CellError
 
 AVAILABILITY = {"available": "boolean", "available_from": "datetime", "expires_at": "datetime"}
 """Properties of items, with their types in `core.toml`. An item is available where `available` is
@@ -20,18 +21,19 @@ _WORDS = {
 }
 
 
-def parse_availability(value: Any, name: str) -> bool | datetime | None:
+def parse_availability(value: Any, name: str, form: str | None = None) -> bool | datetime | None:
     """Return a property of `AVAILABILITY`; None for an empty cell.
 
     Args:
         value: true or false, or a time as `parse_moment` reads it.
+        form: of times, as of `parse_moment`.
 
     Raises:
         CellError: the cell holds something else.
     """
     if name == "available":
         return _parse_boolean(value, name)
-    at = parse_moment(value, name)
+    at = parse_moment(value, name, form)
     if at > LAST_TIME:
         raise CellError(f"{name} lies after the year 9999", value)
     return datetime.fromtimestamp(at / 1000, UTC) if at else None

@@ -1,4 +1,7 @@
-"""Which column is what: given by the user, else guessed from names, else from values."""
+"""Which column is what: given by the user, else guessed from names, else from values.
+
+`kgrec.data.guess_file` returns the same for a file alone, with its kind.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kgrec.config import FrozenModel
-from kgrec.data import sources as guesses
+from kgrec.data import guesses, looks
 from kgrec.data.availability import AVAILABILITY
+from kgrec.data.cells import times
+from kgrec.data.fact_columns import (
+    given_specs,
+    named_columns,
+    possible_columns,
+    relation_columns,
+    relation_of,
+)
+from kgrec.data.plan import ColumnPlan, ColumnRole
+from kgrec.data.remarks import remarks_on
 from kgrec.data.sources import Kind, Source
 from kgrec.data.tables import Table
 from kgrec.errors import ConfigError, DataError
@@ -22,75 +34,9 @@ REQUIRED: dict[Kind, tuple[str, ...]] = {
     "entities": ("name",),
     "relations": ("head", "tail"),
 }
+_IDS = frozenset({"item_id", "user_id", "entity_id", "head", "tail"})
+_TIMES = frozenset({"at", "available_from", "expires_at"})
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-
-
-class ColumnRole(FrozenModel):
-    """One column and what it becomes.
-
-    Attributes:
-        becomes: the role (`item_id`) or the property (`year`).
-        type: type of a property; None for a role.
-        guessed: whether it was not given.
-    """
-
-    column: str
-    becomes: str
-    type: str | None = None
-    guessed: bool = False
-
-
-class RelationColumn(FrozenModel):
-    """One column whose values are entities.
-
-    Attributes:
-        separator: what stands between values; None where a cell holds one value or a list.
-        table: what the source is called; two tables may have a column of the same name.
-    """
-
-    column: str
-    table: str
-    relation: str
-    entity_type: str
-    separator: str | None = None
-    guessed: bool = False
-
-    @property
-    def source(self) -> str:
-        """What facts of this column name as their source."""
-        return f"column:{self.table}.{self.column}"
-
-
-class ColumnPlan(FrozenModel):
-    """What becomes of each column of a table.
-
-    Attributes:
-        roles: by role.
-        interaction: kind of the interactions where no column names it.
-        unused: columns that are not read.
-    """
-
-    kind: Kind
-    roles: dict[str, ColumnRole]
-    properties: tuple[ColumnRole, ...] = ()
-    relations: tuple[RelationColumn, ...] = ()
-    interaction: str = "view"
-    unused: tuple[str, ...] = ()
-
-    def column(self, role: str) -> str | None:
-        """Return the column of a role, None where the table has none."""
-        found = self.roles.get(role)
-        return found.column if found else None
-
-    def described(self) -> list[tuple[str, str, str]]:
-        """Return (column, what it becomes, "given" or "guessed") of each column."""
-        lines = [(r.column, r.becomes, _how(r.guessed)) for r in self.roles.values()]
-        lines += [(p.column, f"{p.becomes} ({p.type})", _how(p.guessed)) for p in self.properties]
-        for relation in self.relations:
-            separator = f" split at {relation.separator!r}" if relation.separator else ""
-            becomes = f"{relation.relation} → {relation.entity_type}{separator}"
-            lines.append((relation.column, becomes, _how(relation.guessed)))
-        return lines + [(column, "not used", "") for column in self.unused]
 
 
 def plan_columns(table: Table, source: Source, domain: Domain, core: Core) -> ColumnPlan:
@@ -101,96 +47,91 @@ def plan_columns(table: Table, source: Source, domain: Domain, core: Core) -> Co
         DataError: the table lacks a column that it must have.
     """
     _check_given(table, source, domain, core)
-    roles = _roles(table, source, domain)
+    remarks: dict[str, str] = {}
+    roles = _roles(table, source, domain, remarks)
     for role in REQUIRED[source.kind]:
         # An entity without a name is called by its id.
         if role not in roles and not (role == "name" and "entity_id" in roles):
             raise _lacking(table, role)
     _check_types(source, domain, roles)
     used = {role.column for role in roles.values()}
-    relations = _relations(table, source, domain, used)
+    relations = relation_columns(table, source, domain, used)
     used |= {relation.column for relation in relations}
+    used |= {relation.id for relation in relations if relation.id}
     properties = _properties(table, source, domain, core, used)
     used |= {role.column for role in properties}
     value = roles.get("value")
+    unused = tuple(column for column in table.columns if column not in used)
+    remarks |= remarks_on(table, source, roles, relations, unused, core)
     return ColumnPlan(
         kind=source.kind,
         roles=roles,
         properties=properties,
         relations=relations,
         interaction=source.interaction or guesses.interaction_kind(value.column if value else None),
-        unused=tuple(column for column in table.columns if column not in used),
+        unused=unused,
+        remarks=remarks,
     )
 
 
-def _roles(table: Table, source: Source, domain: Domain) -> dict[str, ColumnRole]:
+def _roles(
+    table: Table, source: Source, domain: Domain, remarks: dict[str, str]
+) -> dict[str, ColumnRole]:
     words = guesses.role_names(source, domain)
     given = {role: column for role, column in source.columns.items() if role in words}
     roles = {role: ColumnRole(column=column, becomes=role) for role, column in given.items()}
-    used = {*source.columns.values(), *_given_relation_columns(source)}
+    used = {*source.columns.values(), *possible_columns(source)}
     free = [column for column in table.columns if column not in used]
     for role, names in words.items():
         if role in roles:
             continue
-        column = guesses.by_name(free, names) or guesses.by_values(role, free, table.sample)
+        column, reason = guesses.by_name(free, names), ""
+        weak = column is not None and role == "title" and "title" not in guesses.words(column)
+        if column is not None and weak and _differs_in_rows(table, roles, column):
+            remarks[column] = "is no title, since rows of one item differ in it"
+            free.remove(column)
+            column = guesses.by_name(free, names)
+        if column is not None:
+            reason = f"called {column}"
+        else:
+            column, reason = guesses.by_value(role, free, table.sample) or (None, "")
         if column is not None and not (
-            role == "description" and _relation_of(column, source, domain)
+            role == "description" and relation_of(column, source, domain)
         ):
-            roles[role] = ColumnRole(column=column, becomes=role, guessed=True)
+            roles[role] = ColumnRole(column=column, becomes=role, guessed=True, reason=reason)
             free.remove(column)
     missing = [role for role in REQUIRED[source.kind] if role not in roles]
     if source.kind == "relations" and len(missing) == len(free):
         # Nothing is left but the ends, and an edge is written from its head to its tail.
         pairs = zip(missing, free, strict=True)
-        roles |= {r: ColumnRole(column=c, becomes=r, guessed=True) for r, c in pairs}
-    return {role: roles[role] for role in words if role in roles}
+        reason = "what is left, in this order"
+        roles |= {r: ColumnRole(column=c, becomes=r, guessed=True, reason=reason) for r, c in pairs}
+    return {role: _formed(roles[role], source, table) for role in words if role in roles}
 
 
-def _relations(
-    table: Table, source: Source, domain: Domain, used: set[str]
-) -> tuple[RelationColumn, ...]:
-    if source.kind not in ("catalog", "entities"):
-        return ()
-    found = []
-    for relation, text in source.relations.items():
-        if text:
-            column, separator = _split_relation(text, table)
-            found.append(_relation(source, domain, relation, column, separator, guessed=False))
-    used |= {one.column for one in found} | set(source.columns.values())
-    for column in table.columns:
-        guess = _relation_of(column, source, domain)
-        if column in used or guess is None or guess in source.relations:
-            continue
-        separator = guesses.separator([row.get(column) for row in table.sample])
-        found.append(_relation(source, domain, guess, column, separator, guessed=True))
-    return tuple(found)
+def _differs_in_rows(table: Table, roles: Mapping[str, ColumnRole], column: str) -> bool:
+    """Return whether most items with several rows have several values in a column."""
+    if "item_id" not in roles:
+        return False
+    key = roles["item_id"].column
+    values: dict[str, list[Any]] = {}
+    for row in table.sample:
+        values.setdefault(str(row.get(key)), []).append(row.get(column))
+    several = [one for one in values.values() if len(one) > 1]
+    return sum(len(set(map(str, one))) > 1 for one in several) * 2 > len(several)
 
 
-def _relation(
-    source: Source,
-    domain: Domain,
-    relation: str,
-    column: str,
-    separator: str | None,
-    *,
-    guessed: bool,
-) -> RelationColumn:
-    return RelationColumn(
-        column=column,
-        table=source.title,
-        relation=relation,
-        entity_type=domain.relations[relation].tail,
-        separator=separator,
-        guessed=guessed,
-    )
-
-
-def _split_relation(text: str, table: Table) -> tuple[str, str | None]:
-    """Cut `genres:|` into column and separator; a column may itself hold a colon."""
-    if text in table.columns:
-        return text, guesses.separator([row.get(text) for row in table.sample])
-    column, _, separator = text.rpartition(":")
-    return column, separator or None
+def _formed(role: ColumnRole, source: Source, table: Table) -> ColumnRole:
+    """Return a role with the form that the values of its column have."""
+    values = [row.get(role.column) for row in table.sample]
+    update: dict[str, Any] = {}
+    if role.becomes in _TIMES:
+        update["form"] = source.at_format or times.time_form(looks.filled(values))
+    elif role.becomes == "value" or role.type in ("integer", "float"):
+        update["form"] = looks.number_form(values)
+    elif role.becomes in _IDS and source.whole_ids:
+        update["whole"] = looks.were_whole(values)
+    return role.model_copy(update=update) if any(update.values()) else role
 
 
 def _properties(
@@ -204,7 +145,7 @@ def _properties(
     words = guesses.role_names(source, domain)
     named = {column: role for role, column in source.columns.items() if role not in words}
     found = [
-        _property(table, column, name, {**known, **always}, guessed=False)
+        _property(table, column, name, {**known, **always}, source, guessed=False)
         for column, name in named.items()
     ]
     wanted = source.properties
@@ -212,13 +153,14 @@ def _properties(
         if column in used or column in named:
             continue
         if guesses.snake(column) in always:  # under no name that merely ends like it
-            found.append(_property(table, column, guesses.snake(column), always, guessed=True))
+            name = guesses.snake(column)
+            found.append(_property(table, column, name, always, source, guessed=True))
             continue
         guess = guesses.property_name(column, known, domain.columns)
         name = guess if wanted is None else guesses.snake(column)
         keep = (name in known or source.kind == "users") if wanted is None else column in wanted
         if keep and name not in {role.becomes for role in found}:
-            found.append(_property(table, column, name, known, guessed=wanted is None))
+            found.append(_property(table, column, name, known, source, guessed=wanted is None))
     kinds: dict[Kind, NodeKind] = {"catalog": "item", "entities": "entity"}
     label = core.label_of(kinds.get(source.kind, "user"))
     reserved = {core.keys[label], *core.properties[label]} - always.keys()
@@ -236,17 +178,25 @@ def _properties(
 
 
 def _property(
-    table: Table, column: str, name: str, known: Mapping[str, str], *, guessed: bool
+    table: Table,
+    column: str,
+    name: str,
+    known: Mapping[str, str],
+    source: Source,
+    *,
+    guessed: bool,
 ) -> ColumnRole:
-    kind = known.get(name) or guesses.value_type([row.get(column) for row in table.sample])
-    return ColumnRole(column=column, becomes=name, type=kind, guessed=guessed)
+    kind = known.get(name) or looks.value_type([row.get(column) for row in table.sample])
+    reason = f"{name} is a property of the domain" if guessed and name in known else ""
+    role = ColumnRole(column=column, becomes=name, type=kind, guessed=guessed, reason=reason)
+    return _formed(role, source, table)
 
 
 def _check_given(table: Table, source: Source, domain: Domain, core: Core) -> None:
     for column in source.columns.values():
         _check_column(table, column)
-    for relation, text in source.relations.items():
-        known = domain.relations_of(source.entity_type or "")
+    known = domain.relations_of(source.entity_type or "")
+    for relation in source.relations:
         if relation not in known:
             start = source.entity_type or domain.item_label
             raise ConfigError(
@@ -254,16 +204,19 @@ def _check_given(table: Table, source: Source, domain: Domain, core: Core) -> No
                 value=relation,
                 remedy=_near(relation, known),
             )
-        if text:
-            _check_column(table, _split_relation(text, table)[0])
+    for _, spec in given_specs(source):
+        for column in named_columns(spec, table):
+            _check_column(table, column)
     for column in source.properties or ():
         _check_column(table, column)
-    if source.interaction is not None and source.interaction not in core.interactions:
-        raise ConfigError(
-            "there is no such kind of interaction",
-            value=source.interaction,
-            remedy=_near(source.interaction, core.interactions),
-        )
+    kinds = [one.kind for one in source.events.values() if one.kind]
+    for kind in [*([source.interaction] if source.interaction is not None else []), *kinds]:
+        if kind not in core.interactions:
+            raise ConfigError(
+                "there is no such kind of interaction",
+                value=kind,
+                remedy=_near(kind, core.interactions),
+            )
 
 
 def _check_column(table: Table, column: str) -> None:
@@ -273,18 +226,6 @@ def _check_column(table: Table, column: str) -> None:
             value=column,
             remedy=_near(column, table.columns),
         )
-
-
-def _given_relation_columns(source: Source) -> set[str]:
-    texts = [text for text in source.relations.values() if text]
-    return {*texts, *(text.rpartition(":")[0] for text in texts)}
-
-
-def _relation_of(column: str, source: Source, domain: Domain) -> str | None:
-    """Return the relation that a column of this name holds; none where rows differ in type."""
-    if source.kind == "entities" and source.entity_type is None:
-        return None
-    return domain.relation_of_column(guesses.snake(column), head=source.entity_type or "")
 
 
 def _check_types(source: Source, domain: Domain, roles: Mapping[str, ColumnRole]) -> None:
@@ -324,7 +265,3 @@ def _near(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     return f"{hint}Known: {', '.join(known)}."
-
-
-def _how(guessed: bool) -> str:
-    return "guessed" if guessed else "given"

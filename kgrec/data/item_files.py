@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kgrec.data.cells.values import CellError, parse_number
 from kgrec.data.dataset import Facts, Links, LinkType
-from kgrec.data.records import MAX_ID, CellError, parse_number
+from kgrec.data.records import MAX_ID
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import DataError
 

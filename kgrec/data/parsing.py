@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property, partial
 from typing import Any
 
 from kgrec.data.availability import AVAILABILITY, parse_availability
-from kgrec.data.columns import ColumnPlan
+from kgrec.data.cells.lists import Entry, all_entries, entries
+from kgrec.data.cells.markup import one_line, plain_text
+from kgrec.data.cells.numbers import read_number
+from kgrec.data.cells.properties import parse_property
+from kgrec.data.cells.times import parse_time
+from kgrec.data.cells.values import (
+    CellError,
+    checked_value,
+    is_nothing,
+    null_words,
+    parse_id,
+    parse_number,
+    parse_text,
+    parse_value,
+)
+from kgrec.data.fact_columns import RelationColumn
+from kgrec.data.guesses import EVENTS
+from kgrec.data.plan import ColumnPlan
 from kgrec.data.records import (
     MAX_ID,
     TABLE,
-    CellError,
     EntityRecord,
     FactRecord,
     InteractionRecord,
@@ -23,18 +41,10 @@ from kgrec.data.records import (
     UserRecord,
     Value,
     display_title,
-    entity_id,
-    parse_id,
-    parse_number,
-    parse_property,
-    parse_text,
-    parse_time,
-    parse_value,
-    split_values,
     tidy,
 )
 from kgrec.data.selection import MAX_CONTEXT
-from kgrec.data.sources import Source
+from kgrec.data.sources import EventKind, Source
 from kgrec.schema import Core, Domain
 
 _YEARS = re.compile(r"(?<![\d.])[12]\d{3}(?![\d.])")
@@ -43,6 +53,7 @@ Report = Callable[[object, str], None]
 """Called with the value and the reason of a cell that is left out of its record."""
 
 _WITHOUT = "; the row is kept without it"
+_TRUE = frozenset({"1", "1.0", "true", "t", "yes", "y", "x"})
 
 
 @dataclass(frozen=True)
@@ -51,46 +62,73 @@ class RowParser:
 
     Args:
         core: the shared vocabulary, for kinds of interaction and of node.
+
+    Attributes:
+        counts: `nulls`, cells that held a word for nothing.
     """
 
     plan: ColumnPlan
     source: Source
     domain: Domain
     core: Core
+    counts: Counter[str] = field(default_factory=Counter, compare=False)
+
+    @cached_property
+    def _columns(self) -> dict[str, str]:
+        return {name: role.column for name, role in self.plan.roles.items()}
+
+    @cached_property
+    def _forms(self) -> dict[str, str]:
+        return {name: role.form for name, role in self.plan.roles.items() if role.form}
+
+    @cached_property
+    def _whole(self) -> frozenset[str]:
+        return frozenset(name for name, role in self.plan.roles.items() if role.whole)
+
+    @cached_property
+    def _nulls(self) -> frozenset[str]:
+        return null_words(self.source.nulls)
+
+    @cached_property
+    def _events(self) -> dict[str, EventKind]:
+        """The kinds of events: those of the source, kinds themselves, usual names of kinds."""
+        usual = {name: kind for name, kind in EVENTS.items() if kind in self.core.interactions}
+        known = {**usual, **{kind: kind for kind in self.core.interactions}}
+        return {name: EventKind(kind=kind) for name, kind in known.items()} | self.source.events
 
     def item(self, cells: Mapping[str, Any], report: Report) -> ItemRecord:
         """Return the item of a row; raises CellError when it has no id."""
-        item_id = parse_id(self._cell(cells, "item_id"), "item_id")
+        item_id = self._item_id(self._cell(cells, "item_id"), "item_id")
         properties = self._properties(cells, report)
-        for role in ("title", "description"):
-            text = _spared(parse_text, report, self._cell(cells, role), role)
-            if text is not None:
-                properties[role] = text
-        if "title" in properties:
-            title = tidy(str(properties["title"]))
+        title = _spared(parse_text, report, self._cell(cells, "title"), "title")
+        if title is not None and not (self.source.nulls and self._is_null(title)):
+            title = tidy(one_line(title))
             properties["title"] = display_title(title) if self.source.move_article else title
+        text = _spared(parse_text, report, self._cell(cells, "description"), "description")
+        if text is not None and not self._is_null(text) and (text := plain_text(text)):
+            properties["description"] = text
         facts, sources = self._facts(item_id, cells, report)
         return ItemRecord(item_id, properties, facts, sources)
 
     def user(self, cells: Mapping[str, Any], report: Report) -> UserRecord:
         """Return the user of a row; raises CellError when it has no id."""
-        user_id = parse_id(self._cell(cells, "user_id"), "user_id")
+        user_id = self._id(self._cell(cells, "user_id"), "user_id")
         return UserRecord(user_id, self._properties(cells, report))
 
     def interaction(self, cells: Mapping[str, Any]) -> InteractionRecord:
         """Return the interaction of a row; raises CellError when any of its cells is invalid."""
-        value = 1.0
-        if "value" in self.plan.roles:
-            number = parse_value(self._cell(cells, "value"), "value")
+        kind, value = self._kind(cells)
+        if "value" in self._columns:
+            number = self._value(self._cell(cells, "value"))
             if number is None:
                 raise CellError("value is missing", "")
             value = self._in_range(number)
         return InteractionRecord(
-            user_id=parse_id(self._cell(cells, "user_id"), "user_id"),
-            item_id=parse_id(self._cell(cells, "item_id"), "item_id"),
-            kind=self._kind(cells),
+            user_id=self._id(self._cell(cells, "user_id"), "user_id"),
+            item_id=self._item_id(self._cell(cells, "item_id"), "item_id"),
+            kind=kind,
             value=value,
-            at=parse_time(self._cell(cells, "at"), "at"),
+            at=self._time(self._cell(cells, "at")),
             device=_place(self._cell(cells, "device"), "device"),
             scenario=_place(self._cell(cells, "scenario"), "scenario"),
         )
@@ -100,9 +138,9 @@ class RowParser:
         kind = self.source.entity_type or parse_text(self._cell(cells, "type"), "type") or ""
         if kind not in self.domain.entity_types:
             raise CellError(f"type is none of {', '.join(self.domain.entity_types)}", kind)
-        name = tidy(parse_text(self._cell(cells, "name"), "name") or "")
+        name = tidy(one_line(parse_text(self._cell(cells, "name"), "name") or ""))
         key = self._cell(cells, "entity_id")
-        node = _entity(kind, parse_id(key if key is not None else name, "entity_id"), "entity_id")
+        node = _entity(kind, self._id(key if key is not None else name, "entity_id"), "entity_id")
         properties = {"name": name or node.name, **self._properties(cells, report)}
         aliases = _spared(
             parse_property, report, self._cell(cells, "aliases"), "aliases", "strings"
@@ -139,8 +177,10 @@ class RowParser:
 
     def _end(self, cell: Any, role: str, end: str) -> Node:
         """Return one end of an edge: an id; of an entity also its name, or `Type:name`."""
-        text = parse_id(cell, role)
         kind = self.core.kind_of(end)
+        if kind == "item":
+            return Node(kind, self._item_id(cell, role))
+        text = self._id(cell, role)
         if kind != "entity":
             return Node(kind, text)
         prefix, colon, name = text.partition(":")
@@ -153,18 +193,58 @@ class RowParser:
         return _entity(prefix, name, role)
 
     def _cell(self, cells: Mapping[str, Any], role: str) -> Any:
-        column = self.plan.column(role)
+        column = self._columns.get(role)
         return None if column is None else cells.get(column)
+
+    def _id(self, cell: Any, role: str) -> str:
+        return parse_id(cell, role, whole=role in self._whole)
+
+    def _item_id(self, cell: Any, role: str) -> str:
+        text = self._id(cell, role)
+        if self.source.namespace:
+            text = f"{self.source.namespace}:{text}"
+            if len(text) > MAX_ID:
+                raise CellError(f"{role} is longer than {MAX_ID} characters", text[:80])
+        return text
+
+    def _is_null(self, cell: Any) -> bool:
+        """Count a cell that holds a word for nothing."""
+        found = is_nothing(cell, self._nulls)
+        self.counts["nulls"] += found
+        return found
+
+    def _value(self, cell: Any) -> float | None:
+        form = self._forms.get("value", ".")
+        try:
+            return parse_value(cell, "value") if form == "." else self._styled(cell, form)
+        except CellError as error:
+            if error.reason.endswith("finite number"):
+                raise
+            return None if self._is_null(cell) else self._styled(cell, form)
+
+    def _styled(self, cell: Any, form: str) -> float | None:
+        return checked_value(read_number(cell, "value", decimal=form), cell, "value")
+
+    def _time(self, cell: Any) -> int:
+        try:
+            return parse_time(cell, "at", self._forms.get("at"))
+        except CellError:
+            if self._is_null(cell):
+                return 0
+            raise
 
     def _properties(self, cells: Mapping[str, Any], report: Report) -> dict[str, Value]:
         properties: dict[str, Value] = {}
         for role in self.plan.properties:
             cell, name = cells.get(role.column), role.becomes
+            if self._is_null(cell):
+                continue
             if self.source.kind == "catalog" and name in AVAILABILITY:
-                value = _spared(parse_availability, report, cell, name)
+                value = _spared(parse_availability, report, cell, name, role.form)
             else:
+                parse = partial(parse_property, decimal=role.form or ".")
                 whole = _year(cell) if name == "year" else cell
-                value = _spared(parse_property, report, whole, name, role.type or "string")
+                value = _spared(parse, report, whole, name, role.type or "string")
             if value is not None:
                 properties[role.becomes] = value
         return properties
@@ -174,26 +254,58 @@ class RowParser:
     ) -> tuple[tuple[FactRecord, ...], frozenset[str]]:
         facts, sources = [], set()
         for relation in self.plan.relations:
-            cell = cells.get(relation.column)
-            names = _spared(split_values, report, cell, relation.separator, relation.column) or []
+            names = _spared(self._entries, report, cells, relation) or []
             if names:
                 sources.add(relation.source)
-            for name in names:
-                if len(entity_id(relation.entity_type, name)) > MAX_ID:
+            for name, key in names:
+                kind = (relation.relation, relation.entity_type)
+                fact = FactRecord(item_id, *kind, name, source=relation.source, key=key)
+                if len(fact.entity_id) > MAX_ID:
                     report(name, f"an id is longer than {MAX_ID} characters{_WITHOUT}")
                     continue
-                kind = (relation.relation, relation.entity_type)
-                facts.append(FactRecord(item_id, *kind, name, source=relation.source))
+                facts.append(fact)
         return tuple(facts), frozenset(sources)
 
-    def _kind(self, cells: Mapping[str, Any]) -> str:
-        if "kind" not in self.plan.roles:
-            return self.plan.interaction
+    def _entries(self, cells: Mapping[str, Any], relation: RelationColumn) -> list[Entry]:
+        """Return the entities that a cell names, with the ids that another column gives them."""
+        cell, where = cells.get(relation.column), relation.where
+        if self._is_null(cell) or cell is None or cell == "":
+            return []
+        if relation.entity:
+            applies = str(cell).strip().casefold() in _TRUE
+            return [Entry(relation.entity)] if applies else []
+        if where.keys() <= cells.keys():
+            if any(str(cells[name]).strip() != wanted for name, wanted in where.items()):
+                return []
+            relation = relation.model_copy(update={"where": {}}) if where else relation
+        how: dict[str, Any] = {
+            "separator": relation.separator,
+            "is_list": relation.is_list,
+            "lookup": relation.lookup,
+        }
+        if relation.id is None:
+            return entries(cell, relation.column, nulls=self._nulls, **how)
+        names = all_entries(cell, relation.column, **how)
+        keys = _keys(cells.get(relation.id), relation, len(names))
+        pairs = zip(names, keys, strict=True)
+        return [
+            Entry(one.name, key)
+            for one, key in pairs
+            if one.name and not is_nothing(one.name, self._nulls)
+        ]
+
+    def _kind(self, cells: Mapping[str, Any]) -> tuple[str, float]:
+        """Return the kind of an interaction and the value of one without a column of values."""
+        if "kind" not in self._columns:
+            return self.plan.interaction, 1.0
         cell = self._cell(cells, "kind")
-        kind = (parse_text(cell, "kind") or self.plan.interaction).casefold()
-        if kind not in self.core.interactions:
+        name = (parse_text(cell, "kind") or self.plan.interaction).casefold()
+        found = self._events.get(name)
+        if found is None:
             raise CellError(f"kind is none of {', '.join(sorted(self.core.interactions))}", cell)
-        return kind
+        if not found.kind:
+            raise CellError("rows of this kind are left out by `kinds`", cell)
+        return found.kind, found.weight
 
     def _in_range(self, value: float) -> float:
         limits = self.source.value_range
@@ -225,6 +337,20 @@ def _entity(entity_type: str, name: str, role: str) -> Node:
     if len(node.id) > MAX_ID:
         raise CellError(f"{role} is longer than {MAX_ID} characters", name[:80])
     return node
+
+
+def _keys(cell: Any, relation: RelationColumn, count: int) -> list[str]:
+    """Return the ids beside as many names, empty strings where there is none."""
+    if cell is None or cell == "":
+        return [""] * count
+    role = str(relation.id)
+    if count == 1 and not isinstance(cell, list | tuple):
+        return [parse_id(cell, role, whole=True)]
+    separator = relation.id_separator or relation.separator
+    found = [one.name for one in all_entries(cell, role, separator=separator, is_list=True)]
+    if len(found) != count:
+        raise CellError(f"{relation.column} has {count} names and {role} {len(found)} ids", cell)
+    return [parse_id(one, role, whole=True) if one else "" for one in found]
 
 
 def _spared(parse: Callable[..., Any], report: Report, *given: Any) -> Any:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrec.config import FrozenModel
+from kgrec.data.cells.values import NULL_KEYS
 from kgrec.data.dataset import IntArray
-from kgrec.data.records import NULL_KEYS
 from kgrec.errors import ConfigError
 from kgrec.evaluation.protocol import HeldOutTargets
 from kgrec.evaluation.report import Metric, metrics_of

@@ -29,6 +29,7 @@ _DID = {
     "click": "looked at",
     "play": "played",
     "purchase": "bought",
+    "cart": "put into the cart",
     "like": "liked",
     "dislike": "disliked",
     "skip": "skipped",

@@ -19,7 +19,8 @@ from pydantic import (
 )
 from starlette.responses import Response
 
-from kgrec.data.records import MAX_AHEAD_MS, MAX_ID
+from kgrec.data.cells.times import MAX_AHEAD_MS
+from kgrec.data.records import MAX_ID
 from kgrec.data.selection import MAX_CONTEXT
 from kgrec.retrieval.filters import MAX_LENGTH
 from kgrec.schema import load_schema

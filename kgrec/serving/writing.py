@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kgrec.data.records import CellError
+from kgrec.data.cells.values import CellError
 from kgrec.errors import DataError, ModelError
 from kgrec.schema import Domain, load_schema
 from kgrec.serving import catalogue

@@ -18,11 +18,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kgrec.config import FrozenModel
-from kgrec.data.columns import ColumnPlan, plan_columns
+from kgrec.data.cells.values import CellError
+from kgrec.data.columns import plan_columns
+from kgrec.data.guess_file import STEP
+from kgrec.data.guesses import snake
 from kgrec.data.parsing import Report, RowParser
+from kgrec.data.plan import ColumnPlan
 from kgrec.data.public import dataset_table
 from kgrec.data.records import (
-    CellError,
     EntityRecord,
     InteractionRecord,
     ItemRecord,
@@ -30,7 +33,7 @@ from kgrec.data.records import (
     UserRecord,
 )
 from kgrec.data.rejects import Rejects
-from kgrec.data.sources import Kind, Source, snake
+from kgrec.data.sources import Kind, Source
 from kgrec.data.spool import InteractionSpool, LinkSpool
 from kgrec.data.tables import Table, fingerprint, open_table
 from kgrec.errors import DataError
@@ -50,6 +53,16 @@ from kgrec.stages.loading.items import (
 )
 
 _MOST_REASONS = 10
+_LATER = (
+    "relation",
+    "entity_type",
+    "skip",
+    "nulls",
+    "at_format",
+    "kinds",
+    "namespace",
+    "whole_ids",
+)
 RecordT = TypeVar("RecordT", ItemRecord, UserRecord, EntityRecord)
 RowT = TypeVar("RowT", InteractionRecord, LinkRecord)
 
@@ -62,6 +75,7 @@ class IngestSummary(FrozenModel):
     Attributes:
         rejected: rows that were set aside.
         cells_rejected: invalid cells that were left out of rows that were kept.
+        nulls: cells that held a word for nothing, such as N/A.
         rejects: the file with these rows and cells; None when there are none.
         reasons: the most frequent reasons, with how often they occurred.
     """
@@ -83,9 +97,15 @@ class IngestSummary(FrozenModel):
     withdrawn: int
     rejected: int
     cells_rejected: int
+    nulls: int = 0
     reasons: dict[str, int]
     rejects: str | None
     seconds: float
+
+    @property
+    def mostly_rejected(self) -> bool:
+        """Whether more than half of the rows were set aside."""
+        return self.rejected * 2 > self.rows
 
     @property
     def changed(self) -> bool:
@@ -122,7 +142,8 @@ def prepare(
     path = source.path
     if path is None:
         path = dataset_table(str(source.dataset), source.kind, cache=cache, progress=progress)
-    table = open_table(path, source.layout)
+    large = source.kind in ("interactions", "relations")
+    table = open_table(path, source.layout).surveyed(step=STEP if large else 1)
     return PreparedSource(source, known, table, plan_columns(table, source, known, schema.core))
 
 
@@ -149,7 +170,9 @@ def ingest(
         tally = load.run()
     if tally.created + tally.updated + tally.unchanged == 0:
         raise _nothing_usable(path, rejects)
-    summary = _summary(prepared, run_id, tally, rejects, time.perf_counter() - begun)
+    summary = _summary(
+        prepared, run_id, tally, rejects, load.parser.counts["nulls"], time.perf_counter() - begun
+    )
     if summary.changed or not finished:
         _finish(store, summary)
     return summary
@@ -305,10 +328,15 @@ class _Load:
 
 def _run_id(prepared: PreparedSource, digest: str) -> str:
     # What later versions added is left out where it is not given, so that runs keep their names.
-    unset = {name for name in ("relation", "entity_type") if getattr(prepared.source, name) is None}
+    fields = type(prepared.source).model_fields
+    unset = {
+        name
+        for name in _LATER
+        if getattr(prepared.source, name) == fields[name].get_default(call_default_factory=True)
+    }
     source = prepared.source.model_dump_json(exclude={"path", *unset})
     options = [source, prepared.domain.name, digest]
-    text = "\n".join([*options, prepared.plan.model_dump_json()])
+    text = "\n".join([*options, str(prepared.plan.decisions)])
     name = snake(prepared.source.title) or prepared.source.kind
     return f"ingest-{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
@@ -330,7 +358,12 @@ def _finish(store: GraphStore, summary: IngestSummary) -> None:
 
 
 def _summary(
-    prepared: PreparedSource, run_id: str, tally: Tally, rejects: Rejects, seconds: float
+    prepared: PreparedSource,
+    run_id: str,
+    tally: Tally,
+    rejects: Rejects,
+    nulls: int,
+    seconds: float,
 ) -> IngestSummary:
     return IngestSummary(
         run_id=run_id,
@@ -339,6 +372,7 @@ def _summary(
         file=str(prepared.table.path),
         rejected=len(rejects) - rejects.cells,
         cells_rejected=rejects.cells,
+        nulls=nulls,
         reasons=dict(rejects.reasons.most_common(_MOST_REASONS)),
         rejects=str(rejects.path) if len(rejects) else None,
         seconds=round(seconds, 3),

@@ -11,9 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from kgrec.data.columns import ColumnPlan, plan_columns
+from kgrec.data.cells.values import CellError
+from kgrec.data.columns import plan_columns
 from kgrec.data.parsing import RowParser
-from kgrec.data.records import CellError, ItemRecord, Value
+from kgrec.data.plan import ColumnPlan
+from kgrec.data.records import ItemRecord, Value
 from kgrec.data.sources import Source
 from kgrec.data.tables import Table
 from kgrec.data.tables.files import TableFormat

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kgrec.data.columns import ColumnPlan, plan_columns
+from kgrec.data.cells.values import CellError
+from kgrec.data.columns import plan_columns
 from kgrec.data.parsing import RowParser
-from kgrec.data.records import CellError
+from kgrec.data.plan import ColumnPlan
 from kgrec.data.sources import Source
 from kgrec.data.tables import open_table
 from kgrec.errors import ConfigError, DataError

@@ -10,16 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgrec.data.records import (
-    CellError,
-    parse_id,
-    parse_number,
-    parse_property,
-    parse_text,
-    parse_time,
-    split_values,
-)
-from kgrec.data.sources import value_type
+from kgrec.data.cells.lists import split_values
+from kgrec.data.cells.properties import parse_property
+from kgrec.data.cells.times import parse_time
+from kgrec.data.cells.values import CellError, parse_id, parse_number, parse_text
+from kgrec.data.looks import value_type
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", "NULL", "nan", float("nan"), "None", "\\N"])

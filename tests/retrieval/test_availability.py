@@ -12,7 +12,7 @@ import pytest
 from planted import Planted, item_id, planted, user_id
 
 from kgrec.data.availability import is_available, parse_availability
-from kgrec.data.records import CellError
+from kgrec.data.cells.values import CellError
 from kgrec.explain.explainer import Explainer
 from kgrec.graph.store import GraphStore
 from kgrec.retrieval.batch import write_recommended

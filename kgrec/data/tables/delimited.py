@@ -18,12 +18,14 @@ from kgrec.data.tables.files import (
     binary,
     check_distinct,
     ignore,
+    thinned,
     unbroken,
 )
 from kgrec.data.tables.rows import (
     DELIMITERS,
     BrokenRow,
     column_count,
+    holds_quotes,
     read_delimited,
     sniff_delimiter,
 )
@@ -37,17 +39,22 @@ _LOOKED_AT = 100
 
 def look(path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]:
     with _text(path, layout) as text:
-        lines = _first_lines(unbroken(text, ignore))
+        lines = _first_lines(itertools.islice(unbroken(text, ignore), layout.skip, None))
     _check_is_text(path, lines)
     usual = "\t" if layout.format == "tsv" else ","
     delimiter = layout.delimiter or sniff_delimiter(lines, usual)
-    quoted = delimiter != "\t" if layout.quoted is None else layout.quoted
+    quoted = layout.quoted
+    if quoted is None:
+        quoted = delimiter != "\t" or holds_quotes(lines, delimiter)
     layout = layout.model_copy(update={"delimiter": delimiter, "quoted": quoted})
     if column_count(lines, delimiter, quoted=quoted) == 1:
         _check_delimiter(path, lines, delimiter)
-    if layout.header:
-        return layout, layout.header
     first = next(iter(read_delimited(lines, delimiter, quoted=quoted)), None)
+    header = layout.header
+    if header:
+        if not isinstance(first, BrokenRow) and first and _are_positions(first.cells):
+            layout = layout.model_copy(update={"skip": layout.skip + first.line})
+        return layout, header
     if first is None:
         raise DataError("the file is empty", value=str(path))
     if isinstance(first, BrokenRow):
@@ -56,13 +63,20 @@ def look(path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]
 
 
 def rows(
-    path: Path, layout: TableFormat, columns: tuple[str, ...], set_aside: SetAside
+    path: Path,
+    layout: TableFormat,
+    columns: tuple[str, ...],
+    set_aside: SetAside,
+    *,
+    step: int = 1,
 ) -> Iterator[Row]:
     is_bad = (_BAD_UTF8 if _is_utf8(layout.encoding) else _REPLACED).search
     with _text(path, layout) as text:
-        lines = unbroken(text, set_aside)
+        lines = itertools.islice(thinned(unbroken(text, set_aside), step), layout.skip, None)
         delimiter, quoted = layout.delimiter or ",", layout.quoted is not False
-        found = read_delimited(lines, delimiter, quoted=quoted, width=len(columns))
+        found = read_delimited(
+            lines, delimiter, quoted=quoted, width=len(columns), before=layout.skip
+        )
         header_left = layout.header is None
         for row in found:
             if header_left:
@@ -127,6 +141,13 @@ def _check_delimiter(path: Path, lines: list[str], delimiter: str) -> None:
 
 def _column_names(path: Path, cells: list[str]) -> tuple[str, ...]:
     names = [_ATOMIC_TYPE.sub("", cell.strip()) for cell in cells]
+    if _are_positions(names):
+        raise DataError(
+            f"{path}: the first line numbers the columns and does not name them",
+            value=", ".join(names),
+            remedy="Give the names with --header a,b,c, or `header = [...]` in a pipeline file; "
+            "this line is then left out.",
+        )
     if all(_is_number(name) for name in names) or _is_number(names[0]):
         raise DataError(
             f"{path}: the first line holds values, not names of columns",
@@ -136,6 +157,15 @@ def _column_names(path: Path, cells: list[str]) -> tuple[str, ...]:
     names = [name or f"column_{n}" for n, name in enumerate(names, 1)]
     check_distinct(path, names)
     return tuple(names)
+
+
+def _are_positions(cells: list[str]) -> bool:
+    """Return whether a line counts its columns: 0;1;2 or 1;2;3, one before them perhaps empty."""
+    texts = [cell.strip() for cell in cells]
+    texts = texts[1:] if texts[:1] == [""] else texts
+    return len(texts) > 2 and any(
+        texts == [str(n) for n in range(start, start + len(texts))] for start in (0, 1)
+    )
 
 
 def _is_number(text: str) -> bool:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol, TypeVar, cast
+
+from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.errors import DataError
@@ -33,6 +36,7 @@ class TableFormat(FrozenModel):
         quoted: whether cells may stand in double quotes; tab-separated ones usually do not.
         encoding: of the whole file, such as `utf-8` or `latin-1`.
         header: names of the columns of a file without a line of names.
+        skip: lines before the table, which are not read.
     """
 
     format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
@@ -40,6 +44,7 @@ class TableFormat(FrozenModel):
     quoted: bool | None = None
     encoding: str = "utf-8"
     header: tuple[str, ...] | None = None
+    skip: int = Field(default=0, ge=0)
 
 
 class TableReader(Protocol):
@@ -49,9 +54,18 @@ class TableReader(Protocol):
         """Return the layout completed from the file, and the names of the columns."""
 
     def rows(
-        self, path: Path, layout: TableFormat, columns: tuple[str, ...], set_aside: SetAside
+        self,
+        path: Path,
+        layout: TableFormat,
+        columns: tuple[str, ...],
+        set_aside: SetAside,
+        *,
+        step: int = 1,
     ) -> Iterator[Row]:
-        """Yield every usable row; the others go to `set_aside`."""
+        """Yield every usable row; the others go to `set_aside`.
+
+        With a step above 1, behind the first `WHOLE` lines only every step-th is read.
+        """
 
 
 def check_distinct(path: Path, names: list[str]) -> None:
@@ -66,6 +80,18 @@ def ignore(line: int, value: object, reason: str) -> None:
 
 
 LineT = TypeVar("LineT", str, bytes)
+
+WHOLE = 20_000
+
+
+def thinned(lines: Iterator[LineT], step: int) -> Iterator[LineT]:
+    """Return the first `WHOLE` lines, and of those behind them every step-th."""
+    if step == 1:
+        return lines
+    return itertools.chain(
+        itertools.islice(lines, WHOLE), itertools.islice(lines, step - 1, None, step)
+    )
+
 
 MAX_LINE = 1 << 22
 """Characters, or bytes, of the longest line that is read."""

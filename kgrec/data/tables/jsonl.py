@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from kgrec.data.tables.files import Row, SetAside, TableFormat, binary, ignore, unbroken
+from kgrec.data.tables.files import Row, SetAside, TableFormat, binary, ignore, thinned, unbroken
 from kgrec.errors import DataError
 
 _LOOKED_AT = 200
@@ -26,10 +26,17 @@ def look(path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]
 
 
 def rows(
-    path: Path, layout: TableFormat, columns: tuple[str, ...], set_aside: SetAside
+    path: Path,
+    layout: TableFormat,
+    columns: tuple[str, ...],
+    set_aside: SetAside,
+    *,
+    step: int = 1,
 ) -> Iterator[Row]:
     with binary(path) as file:
-        for number, line in enumerate(unbroken(file, set_aside), 1):
+        for number, line in enumerate(thinned(unbroken(file, set_aside), step), 1):
+            if number <= layout.skip:
+                continue
             if not line.strip():
                 continue
             try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kgrec.data.tables.files import Row, SetAside, TableFormat, check_distinct
+from kgrec.data.tables.files import WHOLE, Row, SetAside, TableFormat, check_distinct
 from kgrec.errors import DataError
 
 _BATCH = 8192
@@ -19,13 +19,20 @@ def look(path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]
 
 
 def rows(
-    path: Path, layout: TableFormat, columns: tuple[str, ...], set_aside: SetAside
+    path: Path,
+    layout: TableFormat,
+    columns: tuple[str, ...],
+    set_aside: SetAside,
+    *,
+    step: int = 1,
 ) -> Iterator[Row]:
     import pyarrow as pa
 
     number = 0
     try:
         for batch in _open(path).iter_batches(batch_size=_BATCH, columns=list(columns)):
+            if number >= WHOLE and step > 1:
+                batch = batch.slice(0, max(1, len(batch) // step))
             for cells in _plain(batch).to_pylist():
                 number += 1
                 yield number, cells

@@ -7,13 +7,18 @@ row is rejected after its first line, and reading continues with the second.
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from kgrec.data.tables.files import MAX_LINE
+
 DELIMITERS = (",", "\t", ";", "|")
 _SEPARATOR = "\x1f"
 _SNIFFED_LINES = 25
+_WHOLLY_QUOTED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
+csv.field_size_limit(MAX_LINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +41,11 @@ class BrokenRow:
 class _Feed:
     """Lines for a csv reader that can be pushed back."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str], before: int = 0) -> None:
         self._lines = iter(lines)
         self._back: deque[str] = deque()
         self._consumed: list[str] = []
-        self._before = 0
+        self._before = before
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -75,7 +80,12 @@ class _Feed:
 
 
 def read_delimited(
-    lines: Iterable[str], delimiter: str, *, quoted: bool, width: int | None = None
+    lines: Iterable[str],
+    delimiter: str,
+    *,
+    quoted: bool,
+    width: int | None = None,
+    before: int = 0,
 ) -> Iterator[Fields | BrokenRow]:
     """Yield the rows of delimited text; blank lines are skipped.
 
@@ -84,8 +94,9 @@ def read_delimited(
         delimiter: one or more characters.
         quoted: whether cells may stand in double quotes.
         width: how many cells a row must have; the first row decides when it is None.
+        before: how many lines of the file come before these.
     """
-    feed = _Feed(lines if len(delimiter) == 1 else _single(lines, delimiter))
+    feed = _Feed(lines if len(delimiter) == 1 else _single(lines, delimiter), before)
     rows = csv.reader(
         feed,
         delimiter=delimiter if len(delimiter) == 1 else _SEPARATOR,
@@ -138,6 +149,29 @@ def sniff_delimiter(lines: Sequence[str], usual: str) -> str:
     """
     order = sorted(DELIMITERS, key=lambda delimiter: delimiter != usual)
     return max(order, key=lambda d: column_count(lines, d, quoted=d != "\t"))
+
+
+def holds_quotes(lines: Sequence[str], delimiter: str) -> bool:
+    """Return whether cells of a file that need not be quoted are.
+
+    They are where all names of the header stand in quotes, where a cell in quotes holds doubled
+    ones, or where rows have one length only if their quotes may hold line breaks.
+    """
+    if not any('"' in line for line in lines):
+        return False
+    cells = [cell for line in lines for cell in line.rstrip("\r\n").split(delimiter)]
+    if any(_WHOLLY_QUOTED.fullmatch(cell) for cell in cells):
+        return True
+    header = lines[0].rstrip("\r\n").split(delimiter)
+    if all(len(name) > 1 and name[0] == name[-1] == '"' for name in header):
+        return True
+    return _broken(lines, delimiter, quoted=True) < _broken(lines, delimiter, quoted=False)
+
+
+def _broken(lines: Sequence[str], delimiter: str, *, quoted: bool) -> int:
+    """Return how many of the rows are none; the last one may go on behind these lines."""
+    rows = list(read_delimited(lines, delimiter, quoted=quoted))
+    return sum(isinstance(row, BrokenRow) for row in rows[:-1])
 
 
 def _single(lines: Iterable[str], delimiter: str) -> Iterator[str]:

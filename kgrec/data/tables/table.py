@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +35,8 @@ _SUFFIXES = {
     ".pq": "parquet",
 }
 _SAMPLE = 200
+_MOST_ROWS, _MOST_HELD = 8_192, 1 << 24
+_LONGEST_CELL = 4_000
 
 
 @dataclass(frozen=True)
@@ -43,24 +45,55 @@ class Table:
 
     Attributes:
         columns: names in their order; JSON lines have those of their first rows.
-        sample: the first rows that can be used.
+        sample: rows that can be used, the first ones or, of `surveyed`, some of the whole file.
+        late: columns that the first rows do not have.
     """
 
     path: Path
     layout: TableFormat
     columns: tuple[str, ...]
     sample: tuple[dict[str, Any], ...]
+    late: tuple[str, ...] = ()
 
-    def rows(self, set_aside: SetAside) -> Iterator[Row]:
-        """Yield every usable row; the others go to `set_aside`.
+    def rows(self, set_aside: SetAside, *, step: int = 1) -> Iterator[Row]:
+        """Yield every usable row, or some of them; the others go to `set_aside`.
 
         Raises:
             DataError: the file cannot be read to its end.
         """
         with readable(self.path):
             yield from READERS[self.layout.format or "csv"].rows(
-                self.path, self.layout, self.columns, set_aside
+                self.path, self.layout, self.columns, set_aside, step=step
             )
+
+    def surveyed(self, *, step: int = 1) -> Table:
+        """Return the table with a sample of its whole file, and with every column that it has.
+
+        The rows of the sample lie at equal distances. Memory stays bounded: long cells are cut.
+
+        Args:
+            step: as of `TableReader.rows`.
+
+        Raises:
+            DataError: the file cannot be read to its end.
+        """
+        kept: list[dict[str, Any]] = []
+        names = dict.fromkeys(self.columns)
+        held = distance = 1
+        for number, (_, cells) in enumerate(self.rows(ignore, step=step)):
+            if len(cells) != len(names) or cells.keys() - names.keys():
+                names |= dict.fromkeys(cells)
+            if number % distance:
+                continue
+            row = {name: _shortened(cell) for name, cell in cells.items()}
+            kept.append(row)
+            held += sum(_size(cell) for cell in row.values())
+            while len(kept) > 1 and (len(kept) > _MOST_ROWS or held > _MOST_HELD):
+                del kept[1::2]
+                distance *= 2
+                held = sum(_size(cell) for one in kept for cell in one.values())
+        late = tuple(name for name in names if name not in self.columns)
+        return replace(self, columns=tuple(names), sample=tuple(kept), late=late)
 
 
 def open_table(path: Path, layout: TableFormat | None = None) -> Table:
@@ -81,6 +114,20 @@ def open_table(path: Path, layout: TableFormat | None = None) -> Table:
         rows = reader.rows(path, layout, columns, ignore)
         sample = tuple(cells for _, cells in itertools.islice(rows, _SAMPLE))
     return Table(path, layout, columns, sample)
+
+
+def _shortened(cell: Any) -> Any:
+    return cell[:_LONGEST_CELL] if isinstance(cell, str) else cell
+
+
+def _size(cell: Any) -> int:
+    """Return about how many characters a cell holds."""
+    if isinstance(cell, str):
+        return len(cell)
+    if isinstance(cell, list | tuple | dict):
+        values = cell.values() if isinstance(cell, dict) else cell
+        return 16 + sum(_size(one) for one in values)
+    return 8
 
 
 def _check_encoding(encoding: str) -> None:

@@ -22,12 +22,20 @@ from kgrec.metrics.validation import Objective
 from kgrec.model.folding.formulas import SequenceFormula
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
+<<<<<<< HEAD
 from kgrec.model.sequence_reader import SequenceReader
 from kgrec.model.tokens import ReaderSettings, Tokens, squashed
 from kgrec.schema import load_schema
+=======
+from kgrec.model.sequence_reader import ReaderSettings, SequenceReader, Tokens, squashed
+>>>>>>> b389a88 (Read cells as people write them, and guess what a file holds from all of it)
 from kgrec.training.loop import Schedule, seeded, train
 from kgrec.training.losses import LossConfig, ranking_loss, softmax_loss
 from kgrec.training.workers import Workers
+
+_USUAL_KINDS = 8
+"""Kinds that every reader has a vector for; those that came later only where they occur, so that a
+training without them draws the same numbers."""
 
 
 class SequentialConfig(AgentConfig):
@@ -134,7 +142,7 @@ class SequenceProblem:
         self.text, self.failure = _text(context)
         values = squashed(self.learned.value)
         self.settings = ReaderSettings(
-            kinds=1 + len(load_schema().core.interactions),
+            kinds=1 + max(_USUAL_KINDS, int(self.learned.kind.max(initial=0))),
             max_length=config.max_length or (200 if self.fill > 0.5 else 50),
             width=config.width,
             layers=config.layers,

@@ -29,7 +29,7 @@ export function day(value) {
   return new Date(value).toLocaleDateString(undefined, { year: "numeric", month: "short", day: "numeric" });
 }
 
-const INTERACTION_WORDS = { rating: "rated", view: "viewed", click: "looked at", play: "played", purchase: "bought", like: "liked", dislike: "disliked", skip: "skipped" };
+const INTERACTION_WORDS = { rating: "rated", view: "viewed", click: "looked at", play: "played", purchase: "bought", cart: "put into the cart", like: "liked", dislike: "disliked", skip: "skipped" };
 
 /** An interaction in words: `rated 4`. */
 export function interaction(kind, value) {

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kgrec.config import parse_config
-from kgrec.data.columns import ColumnPlan, plan_columns
+from kgrec.data.columns import plan_columns
+from kgrec.data.guesses import snake
+from kgrec.data.plan import ColumnPlan
 from kgrec.data.records import folded
-from kgrec.data.sources import Kind, Source, snake
+from kgrec.data.sources import Kind, Source
 from kgrec.errors import KGRecError
 from kgrec.schema import Domain, load_schema
 from kgrec.stages.starting.looking import LookedAt, Values

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kgrec.config import load_toml
+from kgrec.data.guesses import snake
 from kgrec.data.records import folded
-from kgrec.data.sources import snake
 from kgrec.resources import resource_dir
 from kgrec.schema import load_schema
 from kgrec.stages.starting.looking import LookedAt, Values

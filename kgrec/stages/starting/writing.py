@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kgrec.data.sources import Source, role_names
+from kgrec.data.guesses import role_names
+from kgrec.data.sources import Source
 from kgrec.schema import Domain
 from kgrec.stages.starting.deciding import GuessedSource
 from kgrec.stages.starting.proposal import Proposal

@@ -1,0 +1,1 @@
+"""What single cells of tables hold: ids, numbers, times, lists and text, read or refused."""

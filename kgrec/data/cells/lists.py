@@ -1,0 +1,310 @@
+"""Cells with several values: cut at a separator, or lists and objects written as text.
+
+JSON, Python (lists, sets, tuples and dictionaries as `str` writes them, NumPy arrays too), arrays
+of PostgreSQL, vectors of R, and values that are lists and objects already. `ast.literal_eval`
+joins strings without a comma between them, and knows no other language; so there is a reader here
+that accepts what all of them write.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from kgrec.data.cells.markup import one_line, plain_text
+from kgrec.data.cells.values import CellError, decoded, is_nothing, parse_text
+from kgrec.data.records import MAX_ID, tidy
+
+NAME_KEYS = (
+    "name",
+    "title",
+    "label",
+    "value",
+    "text",
+    "term",
+    "tag",
+    "genre",
+    "category",
+    "keyword",
+)
+"""Keys of objects that hold their name, the first that an object has."""
+ID_KEYS = ("id", "key", "code")
+
+_CLOSING = {"[": "]", "{": "}", "(": ")"}
+_BEGIN = re.compile(
+    r"(?:(?:np\.|numpy\.)?(?:array|ndarray|set|frozenset|list|tuple|dict|OrderedDict|c|character)\s*"
+    r"(?=\())?[\[{(]"
+)
+_CERTAIN = re.compile(r"""[\[{(]+\s*(?:[uUbB]?["']|[\[{]|[\]}]$|-?\d+:\s)""")
+# Where a quote ends a text: before a mark, or before the next text, as NumPy writes them.
+_END = r"""(?=\s{0,9}(?:[\]}),:=]|$)|\s{1,9}[uUbB]?["'])"""
+_TOKEN = re.compile(
+    rf"""\s*+(?:(?P<mark>[\[\]{{}}(),])"""
+    rf"""|[uUbB]?"(?P<double>(?:[^"\\]|\\.|""|"(?!{_END}))*+)"{_END}"""
+    rf"""|[uUbB]?'(?P<single>(?:[^'\\]|\\.|'(?!{_END}))*+)'{_END}"""
+    r"""|(?P<key>[:=])|(?P<bare>(?!["'])(?:(?!:\s{0,9}["'\[{])[^\[\]{}(),])++))""",
+    re.DOTALL,
+)
+_FLOAT = re.compile(r"-?\d{1,17}\.\d{1,17}")
+_WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,17})")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+_SUFFIX = re.compile(r"\s*(?:jr|sr|ii|iii|iv|ph\.?d|m\.?d|esq|inc|ltd|llc|co)\.?\s*", re.IGNORECASE)
+_DEPTH = 20
+
+
+class Entry(NamedTuple):
+    """One value of a cell: a name, and an id where the cell has one, else an empty one."""
+
+    name: str
+    id: str = ""
+
+
+class Lookup(NamedTuple):
+    """Which part of an object is its name and its id, and which objects count.
+
+    Attributes:
+        name, id: keys; without a name the usual ones are tried, without an id there is none.
+        where: values that keys must have, such as `{"job": "Director"}`.
+    """
+
+    name: str = ""
+    id: str = ""
+    where: Mapping[str, str] = {}
+
+
+ANY = Lookup()
+
+
+def split_values(value: Any, separator: str | None, role: str) -> list[str]:
+    """Return the distinct values of a cell with several, in their order.
+
+    A list, as JSON lines and Parquet have it, needs no separator.
+    """
+    if isinstance(value, list | tuple):
+        parts = [parse_text(part, role) for part in value]
+    else:
+        text = parse_text(value, role)
+        parts = [] if text is None else [*cut(text, separator)]
+    names = [tidy(part) for part in parts if part]
+    for name in names:
+        _check_length(name, role)
+    return list(dict.fromkeys(filter(None, names)))
+
+
+def cut(text: str, separator: str | None) -> list[str]:
+    """Return the parts of a text; `Robert Downey, Jr.` is one, also where commas separate."""
+    if not separator or separator not in text:
+        return [text]
+    parts: list[str] = []
+    for part in text.split(separator):
+        if separator == "," and parts and _SUFFIX.fullmatch(part):
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part)
+    return parts
+
+
+def entries(
+    value: Any,
+    role: str,
+    *,
+    separator: str | None = None,
+    is_list: bool = False,
+    lookup: Lookup = ANY,
+    nulls: frozenset[str] = frozenset(),
+) -> list[Entry]:
+    """Return the distinct values of a cell: of a list, of one written as text, or cut.
+
+    They are those of `all_entries` without repeated ones, empty ones and words for nothing.
+
+    Args:
+        is_list: whether most cells of the column are lists, so that `{drama,crime}` is one too.
+        nulls: words for nothing, which are no values.
+
+    Raises:
+        CellError: a list breaks off, holds objects without a name, or a value is too long.
+    """
+    kept: dict[Entry, None] = {}
+    for one in all_entries(value, role, separator=separator, is_list=is_list, lookup=lookup):
+        if one.name and not is_nothing(one.name, nulls):
+            _check_length(one.name, role)
+            kept[one] = None
+    return list(kept)
+
+
+def all_entries(
+    value: Any,
+    role: str,
+    *,
+    separator: str | None = None,
+    is_list: bool = False,
+    lookup: Lookup = ANY,
+) -> list[Entry]:
+    """Return the values of a cell in their order, those that stand beside ids in another cell."""
+    value = decoded(value, role)
+    read = written(value, role, is_list=is_list) if isinstance(value, str) else value
+    if isinstance(read, str):
+        text = parse_text(plain_text(read), role)
+        found = [Entry(part) for part in cut(text, separator)] if text else []
+    else:
+        found = list(_named(read, role, lookup, 0))
+    return [Entry(one_line(tidy(one.name)), one.id) for one in found]
+
+
+def looks_written(text: str) -> bool:
+    """Return whether a text is a list or an object beyond doubt: brackets around quotes."""
+    text = text.strip()
+    found = _BEGIN.match(text)
+    return found is not None and bool(_CERTAIN.match(text, found.end() - 1))
+
+
+def may_be_written(text: str) -> bool:
+    """Return whether a text stands in brackets; `{drama,crime}` does, and so does `[REC]`."""
+    text = text.strip()
+    return text[:1] in ("[", "{") and text[-1:] == _CLOSING[text[0]]
+
+
+def written(text: str, role: str, *, is_list: bool = False) -> Any:
+    """Return what a text that is a list or an object holds; another text as it is.
+
+    Raises:
+        CellError: a list begins and does not end.
+    """
+    if not looks_written(text) and not (is_list and may_be_written(text)):
+        return text
+    try:
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        pass
+    tokens = list(_tokens(text.strip()))
+    try:
+        value, end = _value(tokens, 0, 0)
+    except IndexError:
+        raise CellError(f"{role} holds a list that does not end", text[:80]) from None
+    return value if end == len(tokens) else text
+
+
+_Token = tuple[str, str]
+"""A mark, `text`, `bare` or `key`, and what it holds."""
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    begin = _BEGIN.match(text)
+    position = begin.end() - 1 if begin else 0
+    while found := _TOKEN.match(text, position):
+        position = found.end()
+        kind = found.lastgroup or ""
+        held = found[kind]
+        if kind == "mark":
+            yield held, held
+        elif kind in ("double", "single"):
+            yield "text", _unescaped(held.replace('""', '"') if kind == "double" else held)
+        else:
+            yield kind, held.strip()
+
+
+def _value(tokens: list[_Token], at: int, depth: int) -> tuple[Any, int]:
+    """Return the value that begins at a token, and the position behind it."""
+    kind, held = tokens[at]
+    if kind not in _CLOSING:
+        return (_bare(held) if kind == "bare" else held), at + 1
+    if depth > _DEPTH:
+        raise CellError("a list is nested too deeply", held)
+    values: list[Any] = []
+    pairs: dict[str, Any] = {}
+    at += 1
+    while tokens[at][0] != _CLOSING[kind]:
+        if tokens[at][0] in (",", "key") or tokens[at][0] in _CLOSING.values():
+            at += 1
+            continue
+        one, at = _value(tokens, at, depth + 1)
+        if tokens[at][0] == "key" and kind != "[":
+            pairs[str(one)], at = _value(tokens, at + 1, depth + 1)
+        elif tokens[at - 1][0] == "bare" and kind == "{" and isinstance(one, str) and ": " in one:
+            key, _, rest = one.partition(": ")
+            pairs[key] = _bare(rest)
+            values.append(one)
+        else:
+            values.append(one)
+    # `{Star Wars: A New Hope, Alien}` is a list whose values hold colons.
+    return (pairs if pairs and (not values or len(pairs) == len(values)) else values), at + 1
+
+
+def _bare(text: str) -> Any:
+    if text.casefold() in ("none", "null", "nan", "na", "undefined"):
+        return None
+    if text in ("True", "true", "False", "false"):
+        return text in ("True", "true")
+    if text.startswith("dtype="):
+        return None
+    if _WHOLE.fullmatch(text):  # `007` is a code
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _unescaped(text: str) -> str:
+    def letter(found: re.Match[str]) -> str:
+        code = found[1] or found[2]
+        return chr(int(code, 16)) if code else _LETTERS.get(found[3], found[3])
+
+    return _ESCAPE.sub(letter, text) if "\\" in text else text
+
+
+def _named(value: Any, role: str, lookup: Lookup, depth: int) -> Iterator[Entry]:
+    """Yield the names in a list, an object or one value, however they are nested."""
+    if value is None or isinstance(value, bool) or depth > _DEPTH:
+        return
+    if isinstance(value, list | tuple):
+        for one in value:
+            yield from _named(one, role, lookup, depth + 1)
+    elif isinstance(value, Mapping):
+        yield from _of_object(value, role, lookup, depth)
+    elif text := _plain(value, role):
+        yield Entry(text)
+
+
+def _of_object(held: Mapping[str, Any], role: str, lookup: Lookup, depth: int) -> Iterator[Entry]:
+    nested = [one for one in held.values() if isinstance(one, list | tuple | Mapping)]
+    unlike = any(_scalar(held.get(key), role) != wanted for key, wanted in lookup.where.items())
+    if unlike and not nested:
+        return
+    low = {key.casefold(): key for key in map(str, held)}
+    named = (lookup.name,) if lookup.name else NAME_KEYS
+    key = next((low[name.casefold()] for name in named if name.casefold() in low), None)
+    if key is not None:
+        name = held[key]
+        if isinstance(name, list | tuple | Mapping):
+            yield from _named(name, role, lookup, depth + 1)
+        elif text := _plain(name, role):
+            yield Entry(text, _plain(held.get(lookup.id), role) if lookup.id else "")
+        return
+    values = list(held.values())
+    if nested:
+        for one in nested:
+            yield from _named(one, role, lookup, depth + 1)
+    elif lookup.name or low.keys() & set(ID_KEYS):
+        wanted = lookup.name or "name"
+        raise CellError(f"{role} holds objects without the key {wanted}", ", ".join(low.values()))
+    elif all(isinstance(one, str) for one in values):
+        yield from map(Entry, values)  # {"/m/07s9rl0": "Drama"}
+    else:
+        yield from (Entry(str(one)) for one, weight in held.items() if weight)  # {"Indie": 542}
+
+
+def _scalar(value: Any, role: str) -> str:
+    return "" if isinstance(value, list | tuple | Mapping) else _plain(value, role)
+
+
+def _plain(value: Any, role: str) -> str:
+    if isinstance(value, float) and (math.isnan(value) or value.is_integer()):
+        value = None if math.isnan(value) else int(value)
+    return "" if value is None else parse_text(value, role) or ""
+
+
+def _check_length(name: str, role: str) -> None:
+    if len(name) > MAX_ID:
+        raise CellError(f"a value of {role} is longer than {MAX_ID} characters", name[:80])

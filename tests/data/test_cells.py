@@ -1,0 +1,226 @@
+"""Cells as people have them: lists as text, markup, words for nothing, numbers, times."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from kgrec.data.cells.lists import Entry, Lookup, cut, entries
+from kgrec.data.cells.markup import one_line, plain_text
+from kgrec.data.cells.numbers import decimal_mark, read_number
+from kgrec.data.cells.times import DAY_FIRST, DIGITS, MONTH_FIRST, parse_moment, time_form
+from kgrec.data.cells.values import CellError, is_nothing, null_words, parse_id
+
+LISTS = {
+    '[{"id": 4, "name": "Jazz"}, {"id": 9, "name": "Folk"}]': ["Jazz", "Folk"],
+    "[{'id': 4, 'name': \"Rock 'n' Roll\"}]": ["Rock 'n' Roll"],
+    "['Jazz', 'Folk']": ["Jazz", "Folk"],
+    "{'Jazz', 'Folk'}": ["Jazz", "Folk"],
+    "('Jazz', 'Folk')": ["Jazz", "Folk"],
+    "frozenset({'Jazz'})": ["Jazz"],
+    "array(['Jazz', 'Folk'], dtype=object)": ["Jazz", "Folk"],
+    "['Jazz' 'Folk']": ["Jazz", "Folk"],
+    "[u'Jazz', None, u'Folk', nan]": ["Jazz", "Folk"],
+    '{Jazz,"Hip Hop",NULL}': ["Jazz", "Hip Hop"],
+    "{{Jazz,Folk},{Blues,Soul}}": ["Jazz", "Folk", "Blues", "Soul"],
+    'c("Jazz", "Folk")': ["Jazz", "Folk"],
+    '[["Jazz", ["Folk"]], []]': ["Jazz", "Folk"],
+    '{"/m/03_d0": "Jazz", "/m/02w4v": "Folk"}': ["Jazz", "Folk"],
+    "{'Jazz': 542, 'Folk': 0}": ["Jazz"],
+    '{"genre": [{"title": "Jazz"}]}': ["Jazz"],
+    "{1: 'Jazz', 2: 'Folk'}": ["Jazz", "Folk"],
+    "[Jazz, Hip Hop]": ["Jazz", "Hip Hop"],
+    '["She said \\"yes\\"", "a\\u00e9"]': ['She said "yes"', "aé"],
+    "[]": [],
+    "[None]": [],
+    "[1, 2.0]": ["1", "2"],
+    "Jazz": ["Jazz"],
+    "Jazz (live)": ["Jazz (live)"],
+}
+
+
+@pytest.mark.parametrize("text", list(LISTS))
+def test_lists_written_as_text_are_lists(text: str) -> None:
+    assert [one.name for one in entries(text, "genres", is_list=True)] == LISTS[text]
+
+
+def test_brackets_alone_make_no_list() -> None:
+    assert entries("[REC]", "title") == [Entry("[REC]")]
+    assert entries("{drama,crime}", "genres") == [Entry("{drama,crime}")]
+
+
+def test_values_that_are_lists_already_are_read_the_same() -> None:
+    people = [{"job": "Director", "name": "Ann", "id": 3.0}, {"job": "Writer", "name": "Bob"}]
+    assert entries(people, "crew") == [Entry("Ann"), Entry("Bob")]
+    lookup = Lookup(id="id", where={"job": "Director"})
+    assert entries(people, "crew", lookup=lookup) == [Entry("Ann", "3")]
+    assert entries(repr(people), "crew", lookup=lookup) == [Entry("Ann", "3")]
+
+
+@pytest.mark.parametrize(
+    "text", ['[{"id": 4, "na', "['Jazz', 'Fo", '[{"id": 4}]', "[" * 50_000 + '"']
+)
+def test_a_list_of_no_use_is_refused(text: str) -> None:
+    with pytest.raises(CellError, match=r"genres|nested"):
+        entries(text, "genres", is_list=True)
+
+
+@pytest.mark.parametrize("part", ["['a", '["', "[{'a': ", '{"a":', "a'b", '"a""'])
+def test_hostile_lists_take_no_longer_than_their_length(part: str) -> None:
+    begun = time.perf_counter()
+    with pytest.raises(CellError):
+        entries("['" + part * 30_000, "genres")
+    assert time.perf_counter() - begun < 5
+
+
+def test_commas_inside_names_do_not_cut() -> None:
+    assert cut("Robert Downey, Jr., Ann Lee", ",") == ["Robert Downey, Jr.", " Ann Lee"]
+    assert cut("Henry Gates, III", ",") == ["Henry Gates, III"]
+
+
+MARKUP = {
+    "<p>By <b>Ann Lee</b> &amp; Bob.<br />In <a href='http://x'>Rome</a>.</p>": (
+        "By Ann Lee & Bob.\nIn Rome."
+    ),
+    "<p>One</p><p>Two</p>": "One\n\nTwo",
+    "<ul><li>One</li><li>Two</li></ul>": "- One\n- Two",
+    "&lt;p&gt;Twice &amp;amp; escaped&lt;/p&gt;": "Twice & escaped",
+    "[b]Bold[/b] and [url=http://x]linked[/url]": "Bold and linked",
+    "<script>steal()</script>Text<!-- note --><style>p {}</style>": "Text",
+    "<table><tr><td>a</td><td>b</td></tr></table>": "a b",
+    "Les Mis&eacute;rables &#169;": "Les Misérables ©",
+    "a < b & c > d": "a < b & c > d",
+    "I <3 you, x <unknown> y": "I <3 you, x <unknown> y",
+    "if x<b and c>d": "if x<b and c>d",
+    "[REC] at AT&T": "[REC] at AT&T",
+}
+
+
+@pytest.mark.parametrize("text", list(MARKUP))
+def test_markup_becomes_text_with_its_structure(text: str) -> None:
+    assert plain_text(text) == MARKUP[text]
+    assert plain_text(plain_text(text)) == MARKUP[text]
+
+
+def test_names_stay_on_one_line() -> None:
+    assert one_line("<i>Tom</i><br>&amp; Jerry") == "Tom & Jerry"
+
+
+@pytest.mark.parametrize(
+    "part", ["<!--", "<a ", '<b "', "<b '", "<script>", "</b", "<b x=", "&#", "<b>"]
+)
+def test_hostile_markup_takes_no_longer_than_its_length(part: str) -> None:
+    begun = time.perf_counter()
+    plain_text("<p>" + part * 50_000)
+    assert time.perf_counter() - begun < 5
+
+
+def test_words_for_nothing_are_nothing() -> None:
+    words = null_words(None)
+    for text in ("N/A", "nan", "None", " - ", "?", "[]", "(no genres listed)", "(No tags given)"):
+        assert is_nothing(text, words), text
+    for text in ("Nan Goldin", "None But the Brave", "", None, 0, "(no country)"):
+        assert not is_nothing(text, words), text
+    assert not is_nothing("None", null_words(()))
+    assert is_nothing("k.A.", null_words(("k.a.",)))
+
+
+NUMBERS = {
+    "$1,299.00": 1299.0,
+    "1.299,00 €": 1299.0,
+    "USD 12.5": 12.5,
+    "£3,000": 3000.0,
+    "12,5": 12.5,
+    "1 234 567": 1_234_567.0,
+    "1'234.5": 1234.5,
+    "12,34,567": 1_234_567.0,
+    "1,234,567.89": 1_234_567.89,
+    "85 %": 85.0,
+    "10,000+": 10_000.0,
+    "$380M": 380e6,
+    "3.5k": 3500.0,
+    "-$4.50": -4.5,
+    "4.0 out of 5 stars": 4.0,
+}
+
+
+@pytest.mark.parametrize("text", list(NUMBERS))
+def test_numbers_are_read_as_people_write_them(text: str) -> None:
+    assert read_number(text, "price") == pytest.approx(NUMBERS[text])
+
+
+def test_the_column_decides_what_one_mark_is() -> None:
+    assert decimal_mark(["3,5", "4,0", "1.234"]) == ","
+    assert decimal_mark(["1,234.5", "2,000"]) == "."
+    assert read_number("1.234", "price", decimal=",") == 1234
+    assert read_number("1.234", "price") == 1.234
+    assert read_number("1,234", "price") == 1234
+    assert read_number("1,234", "price", decimal=",") == 1.234
+
+
+@pytest.mark.parametrize("text", ["12-34", "+1 555 12", "1.2.3.4", "three", "12 apples", "1,2,3"])
+def test_other_words_are_no_numbers(text: str) -> None:
+    with pytest.raises(CellError):
+        read_number(text, "price")
+
+
+def moment(text: object, form: str | None = None) -> datetime:
+    return datetime.fromtimestamp(parse_moment(text, "at", form) / 1000, UTC)
+
+
+DATES = {
+    "11/13/2019 9:05:58 AM": datetime(2019, 11, 13, 9, 5, 58, tzinfo=UTC),
+    "11/13/2019 12:05 pm": datetime(2019, 11, 13, 12, 5, tzinfo=UTC),
+    "Dec 31, 2015": datetime(2015, 12, 31, tzinfo=UTC),
+    "December 31st, 2015 at 10:30": datetime(2015, 12, 31, 10, 30, tzinfo=UTC),
+    "31 décembre 2015": datetime(2015, 12, 31, tzinfo=UTC),
+    "3. März 2015": datetime(2015, 3, 3, tzinfo=UTC),
+    "31.12.2015": datetime(2015, 12, 31, tzinfo=UTC),
+    "5.6.2015": datetime(2015, 6, 5, tzinfo=UTC),
+    "09 13, 2009": datetime(2009, 9, 13, tzinfo=UTC),
+    "2015/12/31 23:59": datetime(2015, 12, 31, 23, 59, tzinfo=UTC),
+    "31-Dec-15": datetime(2015, 12, 31, tzinfo=UTC),
+    "Thu, 16 Jul 2020 09:50:44 GMT": datetime(2020, 7, 16, 9, 50, 44, tzinfo=UTC),
+    "Thu Jul 16 09:50:44 +0200 2020": datetime(2020, 7, 16, 7, 50, 44, tzinfo=UTC),
+    "2019-10-01 00:00:07 UTC": datetime(2019, 10, 1, 0, 0, 7, tzinfo=UTC),
+    "2019-10-01T02:00:00.250+02:00": datetime(2019, 10, 1, 0, 0, 0, 250_000, tzinfo=UTC),
+    "May 2016": datetime(2016, 5, 1, tzinfo=UTC),
+    "2016-05": datetime(2016, 5, 1, tzinfo=UTC),
+}
+
+
+@pytest.mark.parametrize("text", list(DATES))
+def test_dates_are_read_in_every_usual_form(text: str) -> None:
+    assert moment(text) == DATES[text]
+
+
+def test_a_column_decides_which_part_is_the_day() -> None:
+    assert time_form(["05/06/2019", "25/06/2019"]) == DAY_FIRST
+    assert time_form(["05/06/2019", "06/25/2019"]) == MONTH_FIRST
+    assert time_form(["05/06/2019"]) is None
+    assert moment("05/06/2019", DAY_FIRST) == datetime(2019, 6, 5, tzinfo=UTC)
+    assert moment("05/06/2019") == datetime(2019, 5, 6, tzinfo=UTC)
+
+
+def test_digits_that_are_dates_are_dates() -> None:
+    assert time_form(["20230115", "20221231"]) == time_form(["1993", 2001]) == DIGITS
+    assert time_form(["20230115", "881250949", "881250950"]) is None
+    assert moment("20230115", DIGITS) == datetime(2023, 1, 15, tzinfo=UTC)
+    assert moment(1993, DIGITS) == datetime(1993, 1, 1, tzinfo=UTC)
+    assert moment("20230115093000", DIGITS) == datetime(2023, 1, 15, 9, 30, tzinfo=UTC)
+
+
+def test_a_form_that_is_given_is_used() -> None:
+    assert moment("15h30 05.06.19", "%Hh%M %d.%m.%y") == datetime(2019, 6, 5, 15, 30, tzinfo=UTC)
+    with pytest.raises(CellError, match="%Y"):
+        parse_moment("5 June", "at", "%Y")
+    with pytest.raises(CellError, match="give at_format"):
+        parse_moment("the day before", "at")
+
+
+def test_whole_floats_are_ids_again_where_the_column_was_whole() -> None:
+    assert parse_id("12.0", "item_id", whole=True) == "12"
+    assert parse_id("12.0", "item_id") == "12.0"
+    assert parse_id("12.50", "item_id", whole=True) == "12.50"

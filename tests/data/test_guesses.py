@@ -1,0 +1,216 @@
+"""What a file is guessed to be: by its whole content, in every format, with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from formats import FORMATS, write_rows
+
+from kgrec.data.guess_file import FileGuess, guess_file
+from kgrec.data.plan import ColumnGuess
+from kgrec.data.tables import open_table
+from kgrec.errors import DataError
+from kgrec.schema import load_schema
+
+SCHEMA = load_schema()
+
+
+def guessed(path: Path, rows: Sequence[dict[str, Any]], **options: Any) -> FileGuess:
+    return guess_file(write_rows(path, rows), SCHEMA.domain("movies"), SCHEMA.core, **options)
+
+
+def by_column(found: FileGuess) -> dict[str, ColumnGuess]:
+    return {one.column: one for one in found.plan.guesses()}
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_every_guess_has_a_reason(tmp_path: Path, ending: str) -> None:
+    rows = [
+        {"movieId": n, "title": f"Film {n}", "genres": "Jazz|War", "year": 1990 + n, "x": ""}
+        for n in range(5)
+    ]
+    found = guessed(tmp_path / f"t.{ending}", rows)
+    assert (found.kind, found.reason) == ("catalog", "movieId are items")
+    columns = by_column(found)
+    assert columns["movieId"].reason == "called movieId"
+    assert columns["genres"].reason == "movies calls HAS_GENRE so"
+    assert columns["year"].reason == "year is a property of the domain"
+    assert {one.how for one in columns.values()} == {"guessed", ""}
+
+
+KINDS = {
+    "interactions": {"userId": "1", "movieId": "2", "rating": 4},
+    "users": {"user_id": "1", "age": 30},
+    "catalog": {"movie_id": "1", "title": "Alien"},
+    "relations": {"head": "1", "tail": "2", "relation": "SEQUEL_OF"},
+}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_kind_of_a_file_is_guessed(tmp_path: Path, kind: str) -> None:
+    assert guessed(tmp_path / "t.csv", [KINDS[kind]]).kind == kind
+
+
+def test_a_file_without_a_key_is_no_guess(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no column is called like an id"):
+        guessed(tmp_path / "t.csv", [{"a": 1, "b": 2}])
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_the_whole_file_decides_and_not_its_beginning(tmp_path: Path, ending: str) -> None:
+    rows = [
+        {
+            "movie_id": str(n),
+            "title": f"Film {n}",
+            "director": f"Ann {n}" if n < 400 else f"Ann {n - 1}, Ann {n - 400}",
+        }
+        for n in range(1_000)
+    ]
+    assert by_column(guessed(tmp_path / f"t.{ending}", rows))["director"].becomes == (
+        "DIRECTED_BY → Person split at ','"
+    )
+
+
+SEPARATORS = {
+    "last, first": (["Lee, Ann", "Ray, Bob", "Orr, Cy"], None),
+    "one each, with a suffix": (["Ann Lee, Jr.", "Bob Ray", "Cy Orr"], None),
+    "full names": (["Ann Lee, Bob Ray", "Cy Orr", "Ann Lee"], ","),
+    "three names": (["Cher, Prince, Sting", "Madonna"], ","),
+    "pipes": (["Lee, Ann|Ray, Bob", "Orr, Cy"], "|"),
+    "semicolons": (["Lee, Ann; Ray, Bob", "Orr, Cy; Lee, Ann"], ";"),
+    "escapes": (["Lee &amp; Sons", "Ray &amp; Orr"], None),
+    "lines": (["Ann Lee\nBob Ray", "Cy Orr"], "\n"),
+    "one in twenty": (["Ann Lee, Bob Ray", *(["Ann Lee", "Bob Ray"] * 10)], ","),
+}
+
+
+@pytest.mark.parametrize("name", list(SEPARATORS))
+@pytest.mark.parametrize("ending", FORMATS)
+def test_what_most_cells_hold_separates_names(tmp_path: Path, name: str, ending: str) -> None:
+    cells, separator = SEPARATORS[name]
+    rows = [{"movie_id": str(n), "title": "T", "director": one} for n, one in enumerate(cells)]
+    plan = guessed(tmp_path / f"t.{ending}", rows).plan
+    assert [one.separator for one in plan.relations] == [separator]
+
+
+PLACES = {
+    "cities": (["Paris, France", "Rome, Italy", "Oslo, Norway"], None),
+    "lists": (["Paris, Rome", "Rome, Oslo", "Paris"], ","),
+    "one cell": (["Paris, Rome"], ","),
+}
+
+
+@pytest.mark.parametrize("name", list(PLACES))
+def test_what_is_no_person_may_hold_commas_too(tmp_path: Path, name: str) -> None:
+    cells, separator = PLACES[name]
+    rows = [{"movie_id": str(n), "title": "T", "setting": one} for n, one in enumerate(cells)]
+    plan = guessed(tmp_path / "t.csv", rows).plan
+    assert [one.separator for one in plan.relations] == [separator]
+    unsplit = by_column(guessed(tmp_path / "t.csv", rows))["setting"].reason
+    assert ("hold ',' and are not cut there; SET_IN=setting:, cuts them" in unsplit) == (
+        separator is None
+    )
+
+
+def test_a_name_that_differs_in_the_rows_of_an_item_is_no_title(tmp_path: Path) -> None:
+    rows = [{"id": str(n // 3), "name": f"Person {n}", "role": "ACTOR"} for n in range(9)]
+    found = guessed(tmp_path / "t.csv", rows)
+    assert found.plan.column("title") is None
+    assert by_column(found)["name"].reason == "is no title, since rows of one item differ in it"
+
+
+def test_keys_that_come_late_are_columns(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"movie_id": str(n), "title": "T"} for n in range(250)]
+    rows.append({"movie_id": "x", "title": "T", "genres": ["War"], "colour": "red"})
+    found = guessed(tmp_path / "t.jsonl", rows)
+    columns = by_column(found)
+    assert columns["genres"].becomes == "HAS_GENRE → Genre, lists"
+    assert columns["colour"].reason == "not in the first 200 rows"
+
+
+def test_columns_of_interactions_that_look_like_something_are_named(tmp_path: Path) -> None:
+    rows = [
+        {
+            "user_id": "1",
+            "item_id": str(n),
+            "grades": n % 5 + 1,
+            "ts": 881250949 + n,
+            "d": "2019-01-01",
+        }
+        for n in range(20)
+    ]
+    columns = by_column(guessed(tmp_path / "t.csv", rows))
+    assert columns["grades"].reason == (
+        "looks like a rating (1 to 5) and is not used: --column value=grades"
+    )
+    assert columns["d"].reason == "looks like a time and is not used: --column at=d"
+
+
+def test_columns_of_items_that_look_like_something_are_named(tmp_path: Path) -> None:
+    rows = [
+        {
+            "movie_id": str(n),
+            "title": "T",
+            "list_price": f"${n}.99",
+            "avg_rating": n / 2,
+            "imdb_id": f"tt{n:07}",
+            "added": f"2019-01-{n + 1:02}",
+        }
+        for n in range(9)
+    ]
+    columns = by_column(guessed(tmp_path / "t.csv", rows))
+    assert "looks like a price" in columns["list_price"].reason
+    assert "looks like a rating of the item" in columns["avg_rating"].reason
+    assert "looks like an id of something else" in columns["imdb_id"].reason
+    assert "looks like a date" in columns["added"].reason
+
+
+def test_ratings_and_times_go_by_many_names(tmp_path: Path) -> None:
+    amazon = {"reviewerID": "A", "asin": "1", "overall": 1.0, "unixReviewTime": 1252800000}
+    rows = [amazon | {"overall": n % 5 + 1.0, "reviewTime": "09 13, 2009"} for n in range(9)]
+    plan = guessed(tmp_path / "t.jsonl", rows).plan
+    assert {role: one.column for role, one in plan.roles.items()} == {
+        "user_id": "reviewerID",
+        "item_id": "asin",
+        "value": "overall",
+        "at": "unixReviewTime",
+    }
+    assert plan.interaction == "rating"
+    rows = [{"user": "1", "item": str(n), "Star-Rating-Given": n % 5 + 1} for n in range(9)]
+    found = guessed(tmp_path / "u.csv", rows)
+    assert found.plan.column("value") == "Star-Rating-Given"
+    assert by_column(found)["Star-Rating-Given"].reason == (
+        "its name and its values, 1 to 5, are a rating's"
+    )
+
+
+def test_times_are_judged_before_anything_is_loaded(tmp_path: Path) -> None:
+    def reason(values: Sequence[Any]) -> str:
+        rows = [{"user_id": "1", "item_id": "2", "time": value} for value in values]
+        return by_column(guessed(tmp_path / "t.csv", rows))["time"].reason
+
+    assert "the digits are dates" in reason([20230115, 20230116])
+    assert "before 1980" in reason([14, 250, 1600])
+    assert "the month first" in reason(["5/6/2019"])
+    assert "the day first" in reason(["25/6/2019", "5/6/2019"])
+
+
+def test_events_that_are_no_kinds_are_listed(tmp_path: Path) -> None:
+    names = ["addtocart", "View", "teleport", "teleport", "zoom"]
+    rows = [{"user_id": "1", "item_id": "2", "event": name} for name in names]
+    reason = by_column(guessed(tmp_path / "t.csv", rows))["event"].reason
+    assert "set aside: teleport, zoom;" in reason
+
+
+def test_memory_stays_bounded_over_long_files(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    write_rows(path, [{"id": n, "title": "x" * 30_000} for n in range(1_500)])
+    table = open_table(path).surveyed()
+    assert max(len(row["title"]) for row in table.sample) == 4_000
+    write_rows(path, [{"id": n, "title": "x"} for n in range(30_000)])
+    table = open_table(path).surveyed()
+    assert 4_000 < len(table.sample) <= 8_192
+    assert table.sample[-1]["id"] > 29_900
