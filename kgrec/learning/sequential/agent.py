@@ -22,13 +22,8 @@ from kgrec.metrics.validation import Objective
 from kgrec.model.folding.formulas import SequenceFormula
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
-<<<<<<< HEAD
 from kgrec.model.sequence_reader import SequenceReader
 from kgrec.model.tokens import ReaderSettings, Tokens, squashed
-from kgrec.schema import load_schema
-=======
-from kgrec.model.sequence_reader import ReaderSettings, SequenceReader, Tokens, squashed
->>>>>>> b389a88 (Read cells as people write them, and guess what a file holds from all of it)
 from kgrec.training.loop import Schedule, seeded, train
 from kgrec.training.losses import LossConfig, ranking_loss, softmax_loss
 from kgrec.training.workers import Workers
