@@ -43,6 +43,8 @@ def phrases_at(view: TextView, token: Token) -> Iterator[Mention]:
             continue
         mention = view.mention(head.i)
         if mention is not None:
+            if mention.type in view.reading.phrases:  # a phrase that the catalogue knows
+                yield mention
             continue
         start = _start(view, head)
         lemma = head.lemma_.lower()
