@@ -104,7 +104,8 @@ class RowParser:
         if title is not None and not (self.source.nulls and self._is_null(title)):
             title = tidy(one_line(title))
             properties["title"] = display_title(title) if self.source.move_article else title
-        text = _spared(parse_text, report, self._cell(cells, "description"), "description")
+        cell = _paragraphs(self._cell(cells, "description"))
+        text = _spared(parse_text, report, cell, "description")
         if text is not None and not self._is_null(text) and (text := plain_text(text)):
             properties["description"] = text
         facts, sources = self._facts(item_id, cells, report)
@@ -320,6 +321,13 @@ def _year(cell: Any) -> Any:
         return cell.year
     found = _YEARS.findall(cell) if isinstance(cell, str) and not cell.strip().isdigit() else []
     return found[0] if len(found) == 1 else cell
+
+
+def _paragraphs(cell: Any) -> Any:
+    """Return a list of texts as the paragraphs of one; other cells as they are."""
+    if isinstance(cell, list | tuple) and all(isinstance(one, str) for one in cell):
+        return "\n\n".join(filter(None, map(str.strip, cell)))
+    return cell
 
 
 def _place(cell: Any, role: str) -> str:

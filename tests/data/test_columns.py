@@ -103,6 +103,17 @@ def test_stars_are_a_rating_whatever_a_shop_calls_them(tmp_path: Path) -> None:
     assert plan.unused == ()
 
 
+def test_a_list_of_texts_is_a_description_of_paragraphs(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"asin": "a", "title": "A", "description": ["One. ", "", "Two."]}\n', "utf-8")
+    source = Source(kind="catalog", path=path)
+    table, domain = open_table(path, source.layout), SCHEMA.domain("shop")
+    plan = plan_columns(table, source, domain, SCHEMA.core)
+    [(_, cells)] = table.rows(lambda *_: None)
+    item = RowParser(plan, source, domain, SCHEMA.core).item(cells, lambda *_: None)
+    assert item.properties["description"] == "One.\n\nTwo."
+
+
 def test_a_date_gives_the_year_that_is_wanted_of_it(tmp_path: Path) -> None:
     text = 'movie_id,title,release_date\n1,A,2010-11-21\n2,B,"May 1, 2014"\n3,C,1990.0\n4,D,soon\n'
     _, parser, rows = planned(tmp_path, text, kind="catalog")
