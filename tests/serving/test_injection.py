@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, get_type_hints
 from urllib.parse import quote
 
 import httpx
 import pytest
+import typer
+from described import Described, Slot
 from planted import item_id, user_id
 
+from kgrec.cli import main
+from kgrec.cli.app import COMMANDS
+from kgrec.data.records import entity_id
 from kgrec.graph.store import GraphStore
+from kgrec.schema import load_schema
+from kgrec.serving.interactions import InteractionRow
 
 CORPUS = (
     "' OR 1=1 //",
@@ -45,6 +56,34 @@ CORPUS = (
     "NaN",
     "a" * 500,
 )
+
+
+SCRATCH = "scratch"
+"""What writing operations change and remove, beside what has the name of a text."""
+LIKED = {"user_id": SCRATCH, "item_id": SCRATCH, "kind": "like"}
+OF_PROCESSES = {"Revision", "Run", "Model"}
+
+
+def contents(store: GraphStore) -> tuple[dict[str, Any], Counter[str]]:
+    """Return every node by its id and every relation, with all that they hold."""
+    nodes, edges = {}, Counter[str]()
+    key = "coalesce({0}.item_id, {0}.user_id, {0}.entity_id, '')"
+    found = "MATCH (n) RETURN labels(n) AS labels, properties(n) AS known"
+    for row in store.query(found, limit=100_000).rows:
+        labels = sorted(row["labels"])
+        if OF_PROCESSES.isdisjoint(labels):
+            name = next((row["known"][one] for one in IDS if one in row["known"]), "")
+            nodes[f"{labels}{name}"] = json.dumps(
+                [labels, row["known"]], sort_keys=True, default=str
+            )
+    ends = f"{key.format('a')} AS a, type(r) AS type, {key.format('b')} AS b"
+    found = f"MATCH (a)-[r]->(b) RETURN {ends}, properties(r) AS known"
+    for row in store.query(found, limit=100_000).rows:
+        edges[json.dumps(row, sort_keys=True, default=str)] += 1
+    return nodes, edges
+
+
+IDS = ("item_id", "user_id", "entity_id")
 
 
 def census(store: GraphStore) -> dict[str, Any]:
@@ -115,3 +154,148 @@ def test_a_user_of_such_a_name_is_that_user_and_nobody_else(
     assert api.get(f"{path}/history").json()["items"][0]["item_id"] == item_id(2)
     assert api.delete(path).status_code == 204
     assert census(store) == before
+
+
+def described(api: httpx.Client) -> Described:
+    """Return the API's own description, with values that name what is there."""
+    usual = {
+        "user_id": user_id(1),
+        "item_id": item_id(1),
+        "entity_id": entity_id("Genre", "Drama"),
+        "kind": "item",
+        "node_id": item_id(1),
+        "name": "items_of_entity",
+        "from": f"item:{item_id(1)}",
+        "to": f"item:{item_id(2)}",
+        "history": [item_id(1), item_id(2)],
+    }
+    scratch = {**usual, "user_id": SCRATCH, "item_id": SCRATCH, "title": "Scratch", "kind": "like"}
+    domain = load_schema().domain("movies")
+    columns = {name for one in domain.relations.values() for name in one.columns}
+    text = {"type": "string"}
+    item = dict.fromkeys(("item_id", "title", "description", *domain.item_properties), text)
+    item |= dict.fromkeys((*columns, "available", "available_from", "expires_at"), text)
+    fields = {"type": "object", "properties": item, "additionalProperties": True}
+    row = InteractionRow.model_json_schema()
+    rows = {
+        "/v1/items": {"type": "array", "items": fields},
+        "/v1/items/{item_id}": fields,
+        "/v1/interactions": {"type": "array", "items": row},
+    }
+    return Described(api.get("/openapi.json").json(), usual, scratch, rows)
+
+
+def test_the_description_leads_to_every_string(api: httpx.Client) -> None:
+    found = {str(slot) for slot in described(api).slots()}
+    assert {
+        "get /v1/users/{user_id}/recommendations query filter",
+        "get /v1/users/{user_id}/recommendations query device",
+        "get /v1/users/{user_id}/recommendations query cursor",
+        "get /v1/users/{user_id}/recommendations/{item_id}/explanation query request_id",
+        "post /v1/recommendations body history.0",
+        "post /v1/recommendations body properties.*",
+        "post /v1/recommendations body events.0.item_id",
+        "post /v1/feedback body scenario",
+        "post /v1/feedback header idempotency-key",
+        "post /v1/interactions lines 0.device",
+        "post /v1/items body 0.genres",
+        "post /v1/items query source",
+        "patch /v1/items/{item_id} body director",
+        "post /v1/cypher body statement",
+        "post /v1/cypher body parameters.*",
+        "post /v1/queries/{name} body parameters.*",
+        "get /v1/nodes/{kind}/{node_id}/neighbours query relation",
+    } <= found
+    assert len(found) > 120
+
+
+def attempts(
+    api: httpx.Client, number: int, text: str
+) -> Iterator[tuple[Slot | str, httpx.Response]]:
+    """Send a text to a quarter of all places, each text to another, and to every query."""
+    where = described(api)
+    for place, slot in enumerate(where.slots()):
+        if place % 4 == number % 4:
+            if not where.reads(slot):  # one before may have removed it
+                api.post("/v1/items", json={"item_id": SCRATCH, "title": "Scratch"})
+                api.post("/v1/feedback", json=LIKED).raise_for_status()
+            yield slot, where.send(api, slot, text)
+    for query in api.get("/v1/queries").json()["items"]:
+        for parameter in query["parameters"]:
+            name = f"/v1/queries/{query['name']}"
+            given = {"parameters": {parameter["name"]: text}}
+            yield f"{name} {parameter['name']}", api.post(name, json=given)
+
+
+@pytest.mark.parametrize("number", range(len(CORPUS)))
+def test_no_string_that_the_api_accepts_changes_what_it_does_not_name(
+    api: httpx.Client, store: GraphStore, number: int
+) -> None:
+    text, (nodes, edges) = CORPUS[number], contents(store)
+    domain, kinds = load_schema().domain("movies"), ("User", "Item", "Entity")
+    for place, answer in attempts(api, number, text):
+        assert answer.status_code < 500, (str(place), text, answer.text)
+        assert "set-cookie" not in answer.headers
+        assert "root:" not in answer.text
+    after, links = contents(store)
+    assert {each: after.get(each) for each in nodes} == nodes
+    assert not edges - links
+    made = [json.loads(after[each]) for each in after.keys() - nodes.keys()]
+    for labels, known in made:
+        assert set(labels) <= {*kinds, domain.item_label, *domain.entity_types}, (labels, known)
+        assert not known.keys() & {"admin", text}, (labels, known)
+    for edge in links - edges:
+        end = json.loads(edge)
+        assert {end["a"], end["b"]} & {known.get(one) for _, known in made for one in IDS}, edge
+    for one in IDS:  # what was made goes again
+        gone = [known[one] for _, known in made if one in known]
+        forget = f"UNWIND $gone AS id MATCH (n {{{one}: id}}) DETACH DELETE n"
+        store.query(forget, {"gone": gone}, writing=True)
+    assert contents(store) == (nodes, edges)
+
+
+def strings_of(command: str) -> list[str]:
+    """Return the options of a command that are strings, and "" for each such argument."""
+    module, _, name = COMMANDS[command][0].partition(":")
+    app = getattr(importlib.import_module(module), name)
+    hints = get_type_hints(app.registered_commands[0].callback)
+    strings = {name for name, hint in hints.items() if "str" in str(hint)}
+    given: Any = typer.main.get_command(app)
+    options = [each.opts[-1] for each in given.params if each.name in strings]
+    return [each if each.startswith("-") else "" for each in options]
+
+
+@pytest.mark.parametrize(("command", "usual"), [("recommend", 1), ("explain", 2)])
+def test_no_string_of_a_command_changes_the_graph(
+    command: str,
+    usual: int,
+    api: httpx.Client,
+    store: GraphStore,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("KGREC_GRAPH_URI", "KGREC_GRAPH_USER", "KGREC_GRAPH_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KGREC_HOME", str(home))
+    named, before = [user_id(1), item_id(1)][:usual], contents(store)
+    strings = strings_of(command)
+    assert len(strings) >= 3
+    runs, place = 0, 0
+    for number, option in enumerate(strings):
+        place += not option
+        for text in CORPUS[number % 8 :: 8]:
+            given = list(named)
+            if option:
+                given += [option, text]
+            else:
+                given[place - 1] = text
+            with pytest.raises(SystemExit) as left:
+                main([command, *given, "--json"])
+            shown = capsys.readouterr()
+            assert (left.value.code or 0) in (0, 2, 3, 4, 5), (option, text, shown.err)
+            assert "Traceback" not in shown.err
+            assert "root:" not in shown.out
+            runs += 1
+    assert runs >= 3 * len(strings)
+    assert contents(store) == before
