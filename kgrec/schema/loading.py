@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from kgrec.config import load_toml, parse_config
+from kgrec.config import FrozenModel, load_toml, parse_config
 from kgrec.errors import SchemaError
 from kgrec.schema.checks import Fault, advice_on, faults_of, places
-from kgrec.schema.domain import Core, Domain, Relation
+from kgrec.schema.domain import Core, Domain, Reading, Relation, Rule
 from kgrec.schema.pieces import completed
 
 
@@ -38,17 +39,40 @@ def examine_domain(path: Path, core: Core) -> tuple[Domain | None, list[Fault]]:
         domain = Domain.model_validate(values)
     except ValidationError as error:
         return None, [
-            Fault(tuple(one["loc"]), _words(one["type"], one["msg"]), _given(one))
+            Fault(tuple(one["loc"]), _words(one["type"], one["msg"]), _given(one), _near(one))
             for one in error.errors(include_url=False)
         ]
     domain = _normalised(domain, core)
-    found = list(faults_of(domain, core))
-    return domain, found or list(advice_on(domain))
+    found = list(faults_of(domain, core)) or list(advice_on(domain))
+    own = load_toml(path).get("rules", [])
+    return domain, [_in_file(fault, len(domain.rules) - len(own)) for fault in found]
+
+
+def _in_file(fault: Fault, before: int) -> Fault:
+    """Count rules as the file does, behind those of the pieces that it uses."""
+    if fault.key[0] != "rules" or len(fault.key) < 2 or int(fault.key[1]) < before:
+        return fault
+    return fault._replace(key=("rules", int(fault.key[1]) - before, *fault.key[2:]))
 
 
 def _words(kind: str, message: str) -> str:
     words = {"missing": "the key is missing", "extra_forbidden": "there is no such key"}
     return words.get(kind, message)
+
+
+def _near(error: object) -> str:
+    """Return which key an unknown one may be meant for."""
+    if not isinstance(error, dict) or error["type"] != "extra_forbidden":
+        return ""
+    models: dict[str, type[FrozenModel]] = {
+        "rules": Rule,
+        "relations": Relation,
+        "reading": Reading,
+    }
+    known = [*models.get(str(error["loc"][0]), Domain).model_fields]
+    near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Known: {', '.join(known)}."
 
 
 def _given(error: object) -> object:

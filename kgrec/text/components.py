@@ -30,8 +30,8 @@ FACTS = "kgrec_facts"
 
 Row = list[Any]
 """relation, type and name of the tail, confidence, extractor, start, end (characters of the
-evidence), type and name of the head. The type of an item is empty, and the name of the item whose
-text it is."""
+evidence), type and name of the head, number of the rule in the domain. The type of an item is
+empty, and the name of the item whose text it is; the number is -1 where no rule found it."""
 
 
 class KnownNames:
@@ -92,9 +92,10 @@ class FactComponent:
         namer = Namer(view, self._surnames, self._people)
         best: dict[tuple[str, ...], Row] = {}
         sentences = self._trigger_sentences(view)
-        ordered = sorted(self._domain.rules, key=lambda rule: rule.beside)
-        for rule in ordered:
-            for row, sentence in self._apply(rule, view, namer):
+        ordered = sorted(enumerate(self._domain.rules), key=lambda numbered: numbered[1].beside)
+        for number, rule in ordered:
+            for found, sentence in self._apply(rule, view, namer):
+                row = [*found, number]
                 if rule.beside and (rule.relation, sentence) not in sentences:
                     continue
                 if not rule.beside:
@@ -141,7 +142,7 @@ class FactComponent:
                 span = view.doc[start:end]
                 if label == kind and describes_item(view, span.root):
                     place = (span.start_char, span.end_char)
-                    yield [relation, kind, span.text, 0.7, "known", *place, "", ""]
+                    yield [relation, kind, span.text, 0.7, "known", *place, "", "", -1]
 
 
 @Language.factory("kgrec_known")

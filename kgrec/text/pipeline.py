@@ -36,6 +36,7 @@ class TextFact:
         evidence: the span that states it, `text[start:end]`.
         source: the property of the item that holds the text.
         head_type, head_name: the entity that the relation leads from; empty for the item itself.
+        rule: number of the rule in the domain, from 0; None where a known name was found.
     """
 
     item_id: str
@@ -50,6 +51,7 @@ class TextFact:
     source: str = "description"
     head_type: str = ""
     head_name: str = ""
+    rule: int | None = None
 
 
 logger = logging.getLogger(__name__)
@@ -183,7 +185,7 @@ def _join_words(nlp: Language, reading: Reading) -> None:
 
 def _facts(item: ItemText, doc: Doc) -> Iterator[TextFact]:
     for row in doc.user_data[components.FACTS]:
-        relation, kind, name, confidence, extractor, start, end, head_type, head_name = row
+        relation, kind, name, confidence, extractor, start, end, head_type, head_name, rule = row
         yield TextFact(
             item_id=item.item_id,
             relation=relation,
@@ -196,4 +198,5 @@ def _facts(item: ItemText, doc: Doc) -> Iterator[TextFact]:
             end=end,
             head_type=head_type,
             head_name=head_name,
+            rule=rule if rule >= 0 else None,
         )
