@@ -15,7 +15,8 @@ from kgrec.errors import ConfigError, DataError
 from kgrec.graph import open_graph
 
 if TYPE_CHECKING:
-    from kgrec.stages.ingest import IngestSummary, PreparedSource
+    from kgrec.stages.ingest import IngestSummary
+    from kgrec.stages.loading.table import PreparedSource
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -169,7 +170,7 @@ def described(done: IngestSummary) -> str:
         "created": done.created,
         "updated": done.updated,
         "unchanged": done.unchanged,
-        "repeated in the file": done.repeated,
+        "joined" if done.kind in ("catalog", "entities") else "repeated in the file": done.repeated,
         "set aside": done.rejected,
         "users created": done.users,
         "items created": done.items,

@@ -96,9 +96,13 @@ class RowParser:
         known = {**usual, **{kind: kind for kind in self.core.interactions}}
         return {name: EventKind(kind=kind) for name, kind in known.items()} | self.source.events
 
+    def item_id(self, cells: Mapping[str, Any]) -> str:
+        """Return the id of an item's row; raises CellError when it has none."""
+        return self._item_id(self._cell(cells, "item_id"), "item_id")
+
     def item(self, cells: Mapping[str, Any], report: Report) -> ItemRecord:
         """Return the item of a row; raises CellError when it has no id."""
-        item_id = self._item_id(self._cell(cells, "item_id"), "item_id")
+        item_id = self.item_id(cells)
         properties = self._properties(cells, report)
         title = _spared(parse_text, report, self._cell(cells, "title"), "title")
         if title is not None and not (self.source.nulls and self._is_null(title)):
@@ -301,6 +305,8 @@ class RowParser:
             return self.plan.interaction, 1.0
         cell = self._cell(cells, "kind")
         name = (parse_text(cell, "kind") or self.plan.interaction).casefold()
+        if name not in self._events and self._is_null(cell):
+            name = self.plan.interaction
         found = self._events.get(name)
         if found is None:
             raise CellError(f"kind is none of {', '.join(sorted(self.core.interactions))}", cell)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from kgrec.schema import NodeKind
 
@@ -37,6 +37,10 @@ class UserRecord:
 
     user_id: str
     properties: Mapping[str, Value] = field(default_factory=dict)
+
+    def joined(self, later: UserRecord) -> UserRecord | None:
+        """Return None, since a later row adds nothing to a user."""
+        return None
 
 
 class Node(NamedTuple):
@@ -126,6 +130,13 @@ class EntityRecord:
     links: tuple[LinkRecord, ...] = ()
     sources: frozenset[str] = frozenset()
 
+    def joined(self, later: EntityRecord) -> EntityRecord | None:
+        """Return the entity with what a later row adds; None where that is nothing."""
+        links = _added(self.links, later.links)
+        if links is None:
+            return None
+        return replace(self, links=links, sources=self.sources | later.sources)
+
 
 @dataclass(frozen=True, slots=True)
 class ItemRecord:
@@ -142,6 +153,24 @@ class ItemRecord:
     properties: Mapping[str, Value] = field(default_factory=dict)
     facts: tuple[FactRecord, ...] = ()
     sources: frozenset[str] = frozenset()
+
+    def joined(self, later: ItemRecord) -> ItemRecord | None:
+        """Return the item with the facts that a later row adds; None where it adds none.
+
+        Of a property the first row counts.
+        """
+        facts = _added(self.facts, later.facts)
+        if facts is None:
+            return None
+        return replace(self, facts=facts, sources=self.sources | later.sources)
+
+
+EdgeT = TypeVar("EdgeT", FactRecord, LinkRecord)
+
+
+def _added(before: tuple[EdgeT, ...], later: tuple[EdgeT, ...]) -> tuple[EdgeT, ...] | None:
+    new = tuple(one for one in later if one not in before)
+    return before + new if new else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,47 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 from kgrec.config import FrozenModel
-from kgrec.data.cells.values import CellError
 from kgrec.data.columns import plan_columns
 from kgrec.data.guess_file import STEP
 from kgrec.data.guesses import snake
-from kgrec.data.parsing import Report, RowParser
-from kgrec.data.plan import ColumnPlan
 from kgrec.data.public import dataset_table
-from kgrec.data.records import (
-    EntityRecord,
-    InteractionRecord,
-    ItemRecord,
-    LinkRecord,
-    UserRecord,
-)
 from kgrec.data.rejects import Rejects
 from kgrec.data.sources import Kind, Source
-from kgrec.data.spool import InteractionSpool, LinkSpool
-from kgrec.data.tables import Table, fingerprint, open_table
+from kgrec.data.tables import fingerprint, open_table
 from kgrec.errors import DataError
 from kgrec.graph.setup import ensure_schema
 from kgrec.graph.store import GraphStore
-from kgrec.progress import SILENT, Progress, Task
-from kgrec.schema import Domain, load_schema
-from kgrec.stages.loading.facts import Tally, batched
-from kgrec.stages.loading.interactions import InteractionLoader, LinkLoader
-from kgrec.stages.loading.items import (
-    ENTITIES_A_BATCH,
-    ITEMS_A_BATCH,
-    USERS_A_BATCH,
-    EntityLoader,
-    ItemLoader,
-    UserLoader,
-)
+from kgrec.progress import SILENT, Progress
+from kgrec.schema import load_schema
+from kgrec.stages.loading.facts import Tally
+from kgrec.stages.loading.table import PreparedSource, TableLoad
 
 _MOST_REASONS = 10
 _LATER = (
@@ -63,8 +41,6 @@ _LATER = (
     "namespace",
     "whole_ids",
 )
-RecordT = TypeVar("RecordT", ItemRecord, UserRecord, EntityRecord)
-RowT = TypeVar("RowT", InteractionRecord, LinkRecord)
 
 
 class IngestSummary(FrozenModel):
@@ -114,16 +90,6 @@ class IngestSummary(FrozenModel):
         return any((*counts, self.facts, self.links, self.withdrawn))
 
 
-@dataclass(frozen=True)
-class PreparedSource:
-    """A source whose table was looked at, with what becomes of its columns."""
-
-    source: Source
-    domain: Domain
-    table: Table
-    plan: ColumnPlan
-
-
 def prepare(
     source: Source, domain: str, *, cache: Path, progress: Progress = SILENT
 ) -> PreparedSource:
@@ -166,7 +132,7 @@ def ingest(
     ensure_schema(store)
     finished = _start(store, run_id)
     with Rejects(home / "rejects" / f"{run_id}.jsonl") as rejects:
-        load = _Load(store, prepared, run_id, rejects, found.lines, progress)
+        load = TableLoad(store, prepared, run_id, rejects, found.lines, progress)
         tally = load.run()
     if tally.created + tally.updated + tally.unchanged == 0:
         raise _nothing_usable(path, rejects)
@@ -176,154 +142,6 @@ def ingest(
     if summary.changed or not finished:
         _finish(store, summary)
     return summary
-
-
-class _Load:
-    """The load of one table."""
-
-    def __init__(
-        self,
-        store: GraphStore,
-        prepared: PreparedSource,
-        run_id: str,
-        rejects: Rejects,
-        lines: int,
-        progress: Progress,
-    ) -> None:
-        self.store = store
-        self.table = prepared.table
-        self.source = prepared.source
-        self.item_type = prepared.domain.item_label
-        self.run_id = run_id
-        self.rejects = rejects
-        self.lines = lines if self.table.layout.format != "parquet" else None
-        self.progress = progress
-        self.read = 0
-        keys = {"catalog": "item_id", "users": "user_id"}
-        self.key = keys.get(self.source.kind, "entity_id")
-        self.domain = prepared.domain
-        self.core = load_schema().core
-        self.parser = RowParser(prepared.plan, prepared.source, self.domain, self.core)
-
-    def run(self) -> Tally:
-        tally = {
-            "catalog": self._items,
-            "users": self._users,
-            "interactions": self._interactions,
-            "entities": self._entities,
-            "relations": self._links,
-        }[self.source.kind]()
-        tally.rows = self.read
-        return tally
-
-    def _set_unreadable_aside(self, line: int, value: object, reason: str) -> None:
-        self.read += 1
-        self._set_aside(line, value, reason)
-
-    def _set_aside(self, line: int, value: object, reason: str) -> None:
-        self.rejects.add(str(self.table.path), line, value, reason)
-
-    def _set_cell_aside(self, line: int, value: object, reason: str) -> None:
-        self.rejects.add(str(self.table.path), line, value, reason, cell=True)
-
-    def _items(self) -> Tally:
-        loader = ItemLoader(self.store, self.item_type, self.run_id, self._set_aside)
-        return self._load(self.parser.item, lambda one: one.item_id, loader.write, ITEMS_A_BATCH)
-
-    def _users(self) -> Tally:
-        loader = UserLoader(self.store)
-        return self._load(self.parser.user, lambda one: one.user_id, loader.write, USERS_A_BATCH)
-
-    def _entities(self) -> Tally:
-        loader = EntityLoader(self.store, self.run_id)
-        return self._load(
-            self.parser.entity, lambda one: one.node.id, loader.write, ENTITIES_A_BATCH
-        )
-
-    def _load(
-        self,
-        parse: Callable[[dict[str, Any], Report], RecordT],
-        key: Callable[[RecordT], str],
-        write: Callable[[list[tuple[int, RecordT]]], Tally],
-        size: int,
-    ) -> Tally:
-        tally = Tally()
-        with self.progress.task(f"load {self.source.title}", self.lines) as task:
-            for batch in batched(self._records(task, parse, key), size):
-                tally.add(write(batch))
-        return tally
-
-    def _interactions(self) -> Tally:
-        tally, title = Tally(), self.source.title
-        loader = InteractionLoader(
-            self.store, self.item_type, self.source.create_items, self._set_aside
-        )
-        with InteractionSpool() as spool:
-            with self.progress.task(f"read {title}", self.lines) as task:
-                spool.add(self._parsed(task, self.parser.interaction))
-            distinct = len(spool)
-            tally.repeated = spool.received - distinct
-            with self.progress.task(f"load {title}", distinct) as task:
-                for part in loader.write(spool.by_user()):
-                    tally.add(part)
-                    task.advance(part.created + part.updated + part.unchanged)
-        return tally
-
-    def _records(
-        self,
-        task: Task,
-        parse: Callable[[dict[str, Any], Report], RecordT],
-        key: Callable[[RecordT], str],
-    ) -> Iterator[tuple[int, RecordT]]:
-        seen: dict[str, int] = {}
-        for line, cells in self._rows(task):
-            try:
-                record = parse(cells, partial(self._set_cell_aside, line))
-            except CellError as error:
-                self._set_aside(line, error.value, error.reason)
-                continue
-            identifier = key(record)
-            if seen.setdefault(identifier, line) == line:
-                yield line, record
-            else:
-                reason = f"{self.key} stands in the file before; the first row counts"
-                self._set_aside(line, identifier, reason)
-
-    def _links(self) -> Tally:
-        tally, title = Tally(), self.source.title
-        names = [self.source.relation] if self.source.relation else list(self.domain.relations)
-        ends = dict.fromkeys(self.core.ends_of(self.domain.relations[name]) for name in names)
-        loader = LinkLoader(self.store, self.item_type, self.run_id, tuple(ends), self._set_aside)
-        with LinkSpool() as spool:
-            with self.progress.task(f"read {title}", self.lines) as task:
-                spool.add(self._parsed(task, self.parser.link))
-            distinct = len(spool)
-            tally.repeated = spool.received - distinct
-            with self.progress.task(f"load {title}", distinct) as task:
-                for part in loader.write(spool):
-                    tally.add(part)
-                    task.advance(part.created + part.updated + part.unchanged)
-        return tally
-
-    def _parsed(
-        self, task: Task, parse: Callable[[dict[str, Any]], RowT]
-    ) -> Iterator[tuple[int, RowT]]:
-        for line, cells in self._rows(task):
-            try:
-                one = parse(cells)
-            except CellError as error:
-                self._set_aside(line, error.value, error.reason)
-            else:
-                yield line, one
-
-    def _rows(self, task: Task) -> Iterator[tuple[int, dict[str, Any]]]:
-        before = 0
-        for line, cells in self.table.rows(self._set_unreadable_aside):
-            self.read += 1
-            if line - before >= 1000:
-                task.advance(line - before)
-                before = line
-            yield line, cells
 
 
 def _run_id(prepared: PreparedSource, digest: str) -> str:

@@ -13,7 +13,8 @@ from kgrec.data.sources import Source
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import load_schema
-from kgrec.stages.ingest import PreparedSource, ingest, prepare
+from kgrec.stages.ingest import ingest, prepare
+from kgrec.stages.loading.table import PreparedSource
 from kgrec.stages.pipeline import Pipeline, Stage
 
 

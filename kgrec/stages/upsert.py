@@ -114,6 +114,7 @@ class _Upsert:
         sample = tuple(dict(cells) for _, cells in rows[:_SAMPLE])
         table = Table(_FILE, TableFormat(format="jsonl"), columns, sample)
         self.store, self.domain, self.rows, self.clearing = store, domain, rows, clearing
+        self.source = source
         self.plan: ColumnPlan = plan_columns(table, source, domain, core)
         self.parser = RowParser(self.plan, source, domain, core)
         self.rejects: list[RejectedCell] = []
@@ -121,7 +122,9 @@ class _Upsert:
     def run(self) -> Upserted:
         records = self._records()
         tally, run_id = Tally(rows=len(self.rows)), _run_id(self.rows)
-        loader = ItemLoader(self.store, self.domain.item_label, run_id, self._refuse)
+        loader = ItemLoader(
+            self.store, self.domain.item_label, run_id, self._refuse, source=self.source.title
+        )
         began = datetime.now(UTC)
         for batch in batched(records, ITEMS_A_BATCH):
             tally.add(loader.write(batch))
@@ -140,8 +143,13 @@ class _Upsert:
                 self._refuse(line, error.value, error.reason)
                 continue
             if record.item_id in found:
-                reason = "item_id stands in the rows before; the first row counts"
-                self._refuse(line, record.item_id, reason)
+                first, before = found[record.item_id]
+                joined = before.joined(record)
+                if joined is None:
+                    reason = "item_id stands in the rows before; the first row counts"
+                    self._refuse(line, record.item_id, reason)
+                else:
+                    found[record.item_id] = first, joined
                 continue
             found[record.item_id] = line, self._cleared(record, cells) if self.clearing else record
         return list(found.values())

@@ -270,7 +270,8 @@ def _named(value: Any, role: str, lookup: Lookup, depth: int) -> Iterator[Entry]
 def _of_object(held: Mapping[str, Any], role: str, lookup: Lookup, depth: int) -> Iterator[Entry]:
     nested = [one for one in held.values() if isinstance(one, list | tuple | Mapping)]
     unlike = any(_scalar(held.get(key), role) != wanted for key, wanted in lookup.where.items())
-    if unlike and not nested:
+    if unlike:
+        yield from (entry for one in nested for entry in _named(one, role, lookup, depth + 1))
         return
     low = {key.casefold(): key for key in map(str, held)}
     named = (lookup.name,) if lookup.name else NAME_KEYS
@@ -278,7 +279,7 @@ def _of_object(held: Mapping[str, Any], role: str, lookup: Lookup, depth: int) -
     if key is not None:
         name = held[key]
         if isinstance(name, list | tuple | Mapping):
-            yield from _named(name, role, lookup, depth + 1)
+            yield from _named(name, role, Lookup(id=lookup.id), depth + 1)
         elif text := _plain(name, role):
             yield Entry(text, _plain(held.get(lookup.id), role) if lookup.id else "")
         return

@@ -26,7 +26,8 @@ class Tally:
     Attributes:
         rows: all rows of the file, whatever became of them.
         created, updated, unchanged: items, users, entities, interactions or links.
-        repeated: interactions that stand in the file more than once; the last one counts.
+        repeated: interactions that stand in the file more than once, of which the last one counts;
+            rows of items and entities whose facts were joined with those of a row before.
         users, items: created because interactions name them.
         entities: created because facts or links name them.
         facts, links: created or changed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kgrec.data.records import EntityRecord, ItemRecord, UserRecord, Value
@@ -19,6 +19,8 @@ from kgrec.stages.loading.facts import (
 
 ITEMS_A_BATCH = 2_000
 OF_ANOTHER_DOMAIN = "the id belongs to an item of another domain"
+ORIGINS = "origins"
+"""The property of an item that names the source of each other one, as `title=films`."""
 
 Refuse = Callable[[int, object, str], None]
 """Called with the line, the value and the reason of a record that cannot be written."""
@@ -38,12 +40,18 @@ class ItemLoader:
         item_type: the item label of the domain.
         run_id: the run whose facts these are.
         refuse: called for each record that cannot be written.
+        source: what the table is called; each property of an item names the source that gave it.
+        guessed: properties whose columns were guessed; they replace none of another source.
+        spare: called for each property that is left as another source gave it.
     """
 
     store: GraphStore
     item_type: str
     run_id: str
     refuse: Refuse
+    source: str
+    guessed: frozenset[str] = frozenset()
+    spare: Refuse = lambda line, value, reason: None
 
     def write(self, batch: Sequence[tuple[int, ItemRecord]]) -> Tally:
         """Write items with distinct ids in one transaction; unchanged ones are not written.
@@ -52,8 +60,12 @@ class ItemLoader:
             batch: line and item.
         """
         names = sorted({name for _, item in batch for name in item.properties})
-        known = self._known([item.item_id for _, item in batch], names)
-        items = [item for line, item in batch if self._is_writable(line, item, known)]
+        known = self._known([item.item_id for _, item in batch], [*names, ORIGINS])
+        items = [
+            self._own(line, item, known.get(item.item_id))
+            for line, item in batch
+            if self._is_writable(line, item, known)
+        ]
         facts = [fact.link for item in items for fact in item.facts]
         withdraw: dict[Head, frozenset[str]] = {
             ("item", item.item_id): item.sources for item in items if item.item_id in known
@@ -66,7 +78,7 @@ class ItemLoader:
         touched = {item.item_id for item in changed} | {item for _, item in changes.heads}
         tally.updated = len(touched - set(new))
         tally.unchanged = len(items) - tally.created - tally.updated
-        steps = [*self._item_steps(new, changed), *changes.steps]
+        steps = [*self._item_steps(new, changed, values), *changes.steps]
         if changes.losing:
             # A withdrawn fact may have replaced one that the text states as well: read it again.
             losing = sorted(item for _, item in changes.losing)
@@ -93,10 +105,39 @@ class ItemLoader:
             return False
         return True
 
-    def _item_steps(self, new: Sequence[str], changed: Sequence[ItemRecord]) -> list[Step]:
-        rows = [
-            {"item_id": item.item_id, "properties": sendable(item.properties)} for item in changed
-        ]
+    def _own(self, line: int, item: ItemRecord, known: _Known | None) -> ItemRecord:
+        """Return an item without guessed properties that another source gave otherwise."""
+        if known is None or not self.guessed & item.properties.keys():
+            return item
+        origins = _origins(known.properties)
+        kept = {
+            name
+            for name in self.guessed & item.properties.keys()
+            if origins.get(name, self.source) != self.source
+            and differs({name: item.properties[name]}, known.properties)
+        }
+        for name in sorted(kept):
+            reason = (
+                f"the {name} that {origins[name]} gave is kept, as this column is guessed; "
+                f"--column {name}=COLUMN replaces it"
+            )
+            self.spare(line, item.properties[name], reason)
+        left = {name: value for name, value in item.properties.items() if name not in kept}
+        return replace(item, properties=left) if kept else item
+
+    def _item_steps(
+        self,
+        new: Sequence[str],
+        changed: Sequence[ItemRecord],
+        values: Mapping[str, Mapping[str, Any]],
+    ) -> list[Step]:
+        rows = []
+        for item in changed:
+            origins = _origins(values.get(item.item_id, {}))
+            origins |= dict.fromkeys(item.properties, self.source)
+            named = sorted(f"{name}={source}" for name, source in origins.items())
+            properties = {**sendable(item.properties), ORIGINS: named}
+            rows.append({"item_id": item.item_id, "properties": properties})
         steps: list[Step] = []
         if new:
             steps.append(("ingest/create_items", {"item_type": self.item_type}, {"items": new}))
@@ -106,6 +147,12 @@ class ItemLoader:
         if hidden:
             steps.append(("recommend/delete_recommended_items", {}, {"items": hidden}))
         return steps
+
+
+def _origins(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Return the sources of an item's properties, by property."""
+    pairs = (one.partition("=") for one in properties.get(ORIGINS) or ())
+    return {name: source for name, _, source in pairs}
 
 
 def differs(properties: Mapping[str, Value], known: Mapping[str, Any] | None) -> bool:
