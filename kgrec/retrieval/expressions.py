@@ -180,5 +180,5 @@ class _Parser:
         raise ConfigError(
             f"not a filter: at character {place + 1}, {what}",
             value=self.text,
-            remedy="Write KEY=VALUE, such as genre=Comedy and (year>=1990 or not director=X).",
+            remedy="Write KEY=VALUE, and more as in A=x and (B>=1990 or not C=y).",
         )

@@ -115,6 +115,11 @@ class LiveModels:
             raise _nothing_live()
         return rows[0]
 
+    def latest(self) -> LiveModel | None:
+        """Return the model that is in memory, without reading the graph; None where none is."""
+        with self._lock:
+            return self._current
+
     def current(self) -> LiveModel:
         """Return the live model, or the one before it while another thread loads that.
 

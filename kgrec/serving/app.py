@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from kgrec.config import Settings, load_settings
+from kgrec.errors import ConfigError
+from kgrec.schema import Domain, load_schema
 from kgrec.serving import (
     cypher,
     entities,
@@ -70,9 +72,15 @@ async def readyz(request: Request) -> Readiness:
 def get_model(engine: CurrentEngine) -> Model:
     """Return the live model and its stored record."""
     live = engine.recommender.live.current()
+    domain = _domain(live.selection.domain)
+    words = {}
+    if domain is not None:
+        words = {"domain": domain.name, "item_word": domain.item_word, "item_plural": domain.plural}
     return Model(
         engine=engine.store.info().engine,
         model_id=live.model_id,
+        **words,
+        filter_example=[] if domain is None else list(domain.examples.get("filter", ())),
         created_at=live.record.created_at,
         agents=live.record.shares,
         failed=live.record.failed,
@@ -81,6 +89,13 @@ def get_model(engine: CurrentEngine) -> Model:
         items=live.record.items,
         vocabulary_hash=live.record.vocabulary,
     )
+
+
+def _domain(name: str | None) -> Domain | None:
+    """Return a domain by its name, None where its file is no longer there."""
+    with suppress(ConfigError):
+        return None if name is None else load_schema().domain(name)
+    return None
 
 
 _STATIC = Path(__file__).resolve().parent / "static"
@@ -197,7 +212,7 @@ def create_app(
     add_page(app)
     paths = ApiPaths(lambda: _operations(routers))
     add_handlers(app, service.look_again, paths.methods)
-    _describe_problems(app)
+    _describe(app, service)
     app.add_middleware(Limits, config=config)
     app.add_middleware(Authentication, keys=keys)
     if not keys:
@@ -219,12 +234,18 @@ def _operations(routers: Iterable[APIRouter]) -> dict[str, dict[str, APIRoute]]:
     return found
 
 
-def _describe_problems(app: FastAPI) -> None:
-    """Have the description name the media type that errors really have, and hold examples."""
+def _describe(app: FastAPI, service: Service) -> None:
+    """Have the description name the media type that errors really have, and hold examples.
+
+    The examples are in the words of the domain that is served, from when a model is loaded.
+    """
     build = app.openapi
+    described_for: list[str | None] = []
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
+        name = service.domain()
+        if app.openapi_schema is None or described_for != [name]:
+            app.openapi_schema = None
             described = build()
             for path in described["paths"].values():
                 for operation in path.values():
@@ -232,7 +253,8 @@ def _describe_problems(app: FastAPI) -> None:
                         content = answer.get("content", {})
                         if status >= "400" and "application/json" in content:
                             content[MEDIA_TYPE] = content.pop("application/json")
-            add_examples(described)
+            add_examples(described, _domain(name))
+            described_for[:] = [name]
         assert app.openapi_schema is not None  # noqa: S101 - build() keeps what it made
         return app.openapi_schema
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kgrec.data.records import entity_id
+from kgrec.schema import Domain
 from kgrec.serving.problems import MEDIA_TYPE
 
 _DEEPEST = 8
@@ -81,8 +83,12 @@ _OF_PROBLEMS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def add_examples(described: dict[str, Any]) -> None:
-    """Add an example to each parameter, body and answer of an OpenAPI document that has none."""
+def add_examples(described: dict[str, Any], domain: Domain | None = None) -> None:
+    """Add an example to each parameter, body and answer of an OpenAPI document that has none.
+
+    Args:
+        domain: what the examples are of; films where it is absent or has no examples.
+    """
     schemas = described.get("components", {}).get("schemas", {})
     for operation in _operations(described):
         for parameter in operation.get("parameters", ()):
@@ -94,6 +100,58 @@ def add_examples(described: dict[str, Any]) -> None:
             problem = answer.get("content", {}).get(MEDIA_TYPE)
             if problem is not None:
                 problem["example"] = _problem(status, problem.get("example", {}))
+
+    if domain is not None and domain.examples:
+        _put_in_words_of(domain, described)
+
+
+def _put_in_words_of(domain: Domain, described: dict[str, Any]) -> None:
+    """Exchange the films of the examples for what a domain names in their place."""
+    known = domain.examples
+    relation = domain.relations[known["relation"]]
+    title, name, kind = known["title"], known["entity"], known["entity_type"]
+    stated = relation.sentence(title, name)
+    filters = known["filter"]
+    column = relation.columns[0] if relation.columns else known["relation"].lower()
+    exchanged = {
+        "Star Wars (1977)": title,
+        "George Lucas": name,
+        "person:george-lucas": entity_id(kind, name),
+        "DIRECTED_BY": known["relation"],
+        "Person": kind,
+        "Movie": domain.item_label,
+        "genre=Comedy": filters[0],
+        "year>=1990": filters[-1],
+        "star": title.split()[-1].lower(),
+        "directed by George Lucas": stated,
+        "directed by George Lucas, as Star Wars (1977) is": stated,
+        "{item} was directed by {entity}": relation.meaning.rstrip("."),
+        "Recommended because of Star Wars (1977), by the same director.": stated,
+        "Aftersun": title,
+        "year": None,
+        "genres": None,
+        "director": column,
+        "Charlotte Wells": name,
+    }
+    described |= _exchange(described, exchanged, inside=False)
+
+
+def _exchange(part: Any, table: Mapping[str, str | None], *, inside: bool) -> Any:
+    """Return a part of the description with strings, and keys, of its examples exchanged."""
+    if isinstance(part, str):
+        return (table.get(part) or part) if inside else part
+    if isinstance(part, list):
+        return [_exchange(one, table, inside=inside) for one in part]
+    if not isinstance(part, dict):
+        return part
+    new = inside and "Aftersun" in part.values()
+    found: dict[str, Any] = {}
+    for key, value in part.items():
+        name = table.get(key, key) if new and key != "title" else key
+        if name is not None:
+            held = inside or key in ("example", "examples")
+            found[name] = _exchange(value, table, inside=held)
+    return found
 
 
 def _operations(described: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -62,7 +62,8 @@ class _Tools:
         history: HistoryArgument = None,
         k: K = 10,
         filters: Annotated[
-            list[str] | None, Field(description="Such as `genre=Comedy` or `year>=1990`.")
+            list[str] | None,
+            Field(description="`KEY=VALUE` or `KEY>=NUMBER`, of properties and relations."),
         ] = None,
     ) -> dict[str, Any]:
         """Recommend items to a user, or to anybody with a history, with reasons and scores."""

@@ -100,9 +100,9 @@ Filters = Annotated[
     Query(
         alias="filter",
         max_length=10,
-        description="Conditions that all must hold, such as `genre=Comedy|Drama`,"
-        " `year=1990..1999`, `directed_by.country=France`, or expressions of them with `and`,"
-        " `or`, `not` and parentheses.",
+        description="Conditions that all must hold: `KEY=VALUE|OTHER`, `KEY=LEAST..MOST`,"
+        " `RELATION.KEY=VALUE`, or expressions of them with `and`, `or`, `not` and parentheses."
+        " Keys are properties and relations of the domain.",
     ),
 ]
 RequestToken = Annotated[

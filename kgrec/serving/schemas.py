@@ -191,6 +191,10 @@ class Model(Answer):
 
     engine: str = Field(examples=["arcadedb"])
     model_id: str
+    domain: str = Field(default="", description="What its items are of.", examples=["movies"])
+    item_word: str = Field(default="item", description="What one item is called.")
+    item_plural: str = Field(default="items", description="What several items are called.")
+    filter_example: list[str] = Field(default=[], description="Filters of this domain.")
     agents: dict[str, float] = Field(
         description="Share of each agent.", examples=[{"linear": 0.6, "semantic": 0.4}]
     )

@@ -168,6 +168,15 @@ class Service:
         with _held(leases) as engine:
             yield engine
 
+    def domain(self) -> str | None:
+        """Return the domain of the model that answers, None before one does; never waits."""
+        lease = self.lease_opened()
+        if lease is None:
+            return None
+        with lease as engine:
+            live = engine.recommender.live.latest()
+        return None if live is None else live.selection.domain
+
     def lease_opened(self) -> AbstractContextManager[Engine] | None:
         """Return a lease on the engine where that takes no time, else None; never waits."""
         if not self._lock.acquire(blocking=False):

@@ -81,7 +81,7 @@ class AnonymousRequest(_VisitorRequest):
 
     k: int = Field(default=10, ge=1, le=MAX_K, strict=True)
     filters: list[Condition] = Field(
-        default=[], max_length=10, description="Conditions that all must hold, as `genre=Comedy`."
+        default=[], max_length=10, description="Conditions that all must hold: `KEY=VALUE`."
     )
     diversity: float = Field(default=0.0, ge=0, le=1, strict=True)
     diversity_by: Likeness = Field(

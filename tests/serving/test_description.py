@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from kgrec.config import Settings
+from kgrec.schema import load_schema
 from kgrec.serving.app import create_app
 from kgrec.serving.examples import add_examples
 
@@ -45,6 +47,24 @@ def test_everything_has_a_valid_example(described: dict[str, Any]) -> None:
             media += answer.get("content", {}).values()
         for one in media:
             check(described, one["schema"], one["example"], name)
+
+
+@pytest.mark.parametrize("name", ["shop", "books", "jobs"])
+def test_examples_are_of_the_domain_that_is_served(
+    tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    home: Path = tmp_path_factory.mktemp("home")
+    plain = create_app(Settings(home=home, graph_uri=None)).openapi()
+    domain = load_schema().domain(name)
+    add_examples(plain, domain)
+    test_everything_has_a_valid_example(plain)
+    recommend = plain["paths"]["/v1/users/{user_id}/recommendations"]["get"]
+    example = recommend["responses"]["200"]["content"]["application/json"]["example"]
+    assert example["items"][0]["title"] == domain.examples["title"]
+    text = json.dumps(plain)
+    for word in ("Comedy", "Star Wars", "George Lucas", "DIRECTED_BY", '"Movie"', "Aftersun"):
+        assert word not in text, word
+    assert domain.examples["filter"][0] in text
 
 
 def test_examples_are_whole_and_say_something(described: dict[str, Any]) -> None:

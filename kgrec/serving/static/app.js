@@ -172,7 +172,8 @@ async function nameModel() {
   try {
     const model = await api.model();
     place.classList.remove("bad");
-    place.textContent = `model ${model.model_id} · ${model.items} items`;
+    place.textContent = `model ${model.model_id} · ${model.items} ${model.item_plural}`;
+    recommendations.speak(model);
   } catch (error) {
     place.classList.toggle("bad", error.status !== 401);
     place.textContent = error.status === 401 ? "" : `not ready: ${error.what}`;

@@ -9,11 +9,11 @@ const WHY_FALLBACK = {
   profile: "There is no history yet, so these are scored by the properties and the entities that this user declares.",
 };
 
-const whyNothing = (found, filtered) => {
+const whyNothing = (found, filtered, word) => {
   const known = found.fallback ? "" : " the model knows and that";
-  if (filtered) return `No item that${known} this user has not seen passes the filter. Loosen it.`;
-  if (found.fallback) return "There is no item left that anybody has interacted with.";
-  return "Every item that the model knows has been seen.";
+  if (filtered) return `No ${word} that${known} this user has not seen passes the filter. Loosen it.`;
+  if (found.fallback) return `There is no ${word} left that anybody has interacted with.`;
+  return `Every ${word} that the model knows has been seen.`;
 };
 
 export class Recommendations {
@@ -25,8 +25,9 @@ export class Recommendations {
     this.turn = 0; // number of the latest request; responses of earlier ones are discarded
     this.requestId = null; // of the list that is shown
     this.before = new Map(); // item id to rank, in the list before the last reaction
+    this.word = "item"; // what the domain calls one, once the model is known
     this.diversity = h("input", { type: "range", id: "variety", min: "0", max: "1", step: "0.1", value: "0" });
-    this.filter = h("input", { type: "text", id: "filter", placeholder: "genre=Comedy, year>=1990", autocomplete: "off", spellcheck: "false" });
+    this.filter = h("input", { type: "text", id: "filter", placeholder: "KEY=VALUE", autocomplete: "off", spellcheck: "false" });
     this.knobs = h("form", { class: "knobs", onsubmit: (event) => event.preventDefault() },
       h("label", { for: "filter" }, "Only", this.filter),
       h("label", { for: "variety" }, "Variety", this.diversity));
@@ -37,6 +38,12 @@ export class Recommendations {
     this.knobs.hidden = true;
     this.diversity.addEventListener("change", () => this.again?.());
     this.filter.addEventListener("change", () => this.again?.());
+  }
+
+  /** Use the words of the domain that the model is of. */
+  speak(model) {
+    this.word = model.item_word;
+    if (model.filter_example.length) this.filter.placeholder = model.filter_example.join(", ");
   }
 
   welcome() {
@@ -92,7 +99,7 @@ export class Recommendations {
     if (found.fallback) {
       parts.push(h("div", { class: "fallback", role: "note" }, h("strong", {}, found.fallback === "profile" ? "By profile. " : "Not personal. "), WHY_FALLBACK[found.fallback] ?? found.fallback));
     } else parts.push(this.legend(found));
-    if (!found.items.length) parts.push(h("p", { class: "empty" }, whyNothing(found, filter.length > 0)));
+    if (!found.items.length) parts.push(h("p", { class: "empty" }, whyNothing(found, filter.length > 0, this.word)));
     parts.push(h("ol", {}, found.items.map((one) => this.card(userId, one, top, found.fallback))));
     const focused = this.focused();
     fill(this.list, parts);
