@@ -117,7 +117,7 @@ def _movielens() -> WildTable:
     films = each(
         lambda i: {
             "movieId": i + 1,
-            "title": f"{title(i)} ({1980 + i})",
+            "title": f"{title(i).removeprefix('The ')}, The ({1980 + i})",
             "genres": "|".join(["Comedy", "Romance"] if half(i) else ["Crime", "Drama"]),
         }
     )

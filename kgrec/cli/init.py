@@ -128,8 +128,8 @@ def _show(proposal: Proposal) -> None:
             line = f"  {guess.what} {guess.value}: {guess.why}"
             out.print(line, markup=False, highlight=False, soft_wrap=True)
         table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2))
-        for column, becomes, *_ in one.plan.described():
-            table.add_row("", column, becomes)
+        for each in one.plan.guesses():
+            table.add_row("", each.column, each.becomes, each.reason)
         out.print(table, markup=False, highlight=False)
     for left in proposal.left_out:
         line = f"{left.path}: left out, for {left.why}"
@@ -146,10 +146,7 @@ def _as_object(proposal: Proposal, pipeline: Path, domain: str) -> dict[str, Any
             {
                 "file": str(one.file.path),
                 "kind": one.kind,
-                "columns": [
-                    {"column": column, "becomes": becomes}
-                    for column, becomes, *_ in one.plan.described()
-                ],
+                "columns": [each.model_dump(exclude={"how"}) for each in one.plan.guesses()],
                 "guesses": [vars(guess) for guess in one.guesses],
             }
             for one in proposal.sources

@@ -184,5 +184,28 @@ def test_nobody_is_asked_where_nobody_answers(tmp_path: Path, command: Command) 
     assert "--yes" in error
 
 
+def test_articles_behind_titles_and_tags_of_users_are_noticed(
+    tmp_path: Path, command: Command
+) -> None:
+    put(tmp_path / "data", "MovieLens latest")
+    tags = "userId,movieId,tag,timestamp\n" + "".join(f"1,{n},good,9{n}\n" for n in range(1, 20))
+    (tmp_path / "data" / "tags.csv").write_text(tags, encoding="utf-8")
+    links = "movieId,imdbId,tmdbId\n" + "".join(f"{n},{n},{n}\n" for n in range(1, 20))
+    (tmp_path / "data" / "links.csv").write_text(links, encoding="utf-8")
+    friends = "userID,friendID\n" + "".join(f"{n % 3},{n}\n" for n in range(1, 20))
+    (tmp_path / "data" / "user_friends.csv").write_text(friends, encoding="utf-8")
+    code, out, _ = command("init", tmp_path / "data", "--json", "--out", tmp_path)
+    assert code == 0
+    found = json.loads(out)
+    assert [one["path"] for one in found["left_out"]] == [
+        "links.csv",
+        "tags.csv",
+        "user_friends.csv",
+    ]
+    assert "one value a row" in found["left_out"][1]["why"]
+    pipeline = load_pipeline(tmp_path / "pipeline.toml")
+    assert [source.move_article for source in pipeline.sources] == [True, False]
+
+
 def test_halves_are_found_again() -> None:
     assert sum(half(item) == user % 2 for user, item in PAIRS) / len(PAIRS) > 0.85

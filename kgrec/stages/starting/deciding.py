@@ -8,9 +8,9 @@ from typing import Any
 
 from kgrec.config import parse_config
 from kgrec.data.columns import plan_columns
-from kgrec.data.guesses import snake
+from kgrec.data.guesses import EVENTS, snake
 from kgrec.data.plan import ColumnPlan
-from kgrec.data.records import folded
+from kgrec.data.records import display_title, folded
 from kgrec.data.sources import Kind, Source
 from kgrec.errors import KGRecError
 from kgrec.schema import Domain, load_schema
@@ -20,6 +20,7 @@ from kgrec.stages.starting.naming import words_in, words_of
 _LEAST_SCORE = 5
 _KNOWN_ITEMS = 0.9
 _MOST_IMPLICIT = 0.3
+_MOVED = 0.01
 _KINDS_BY_WORD = {
     "purchase": ("purchase", "transaction", "order", "invoice", "sale", "bought", "basket"),
     "play": ("play", "listen", "scrobble", "stream", "user_artists"),
@@ -97,7 +98,7 @@ def kind_of(file: LookedAt, domain: Domain) -> tuple[Kind, ColumnPlan, str] | Le
             return LeftOut(file.path.name, why)
         return "catalog", items, f"{items.roles['item_id'].column} names {domain.plural}"
     users = planned(file, "users", domain)
-    if users is not None and users.properties:
+    if users is not None and users.properties and file.values[users.roles["user_id"].column].unique:
         return "users", users, f"{users.roles['user_id'].column} is a user, and nothing an item"
     columns = ", ".join(file.columns[:8])
     return LeftOut(file.path.name, f"no column looks like an id of items or users ({columns})")
@@ -173,6 +174,7 @@ def sources_of(
     catalogs = [one for one in found if one.kind == "catalog"]
     done = [one for one in found if one.kind == "interactions"]
     catalogs = [_with_key(one, done, domain) for one in catalogs]
+    catalogs = [_with_article(one) for one in catalogs]
     users = [one for one in found if one.kind == "users"]
     done = [_with_kind(_with_items(one, catalogs, domain), domain) for one in done]
     return [*catalogs, *users, *done], left
@@ -201,6 +203,18 @@ def _with_key(
     why = f"{hits[best]:,} of the ids of interactions stand in it, {hits[key]:,} in {key}"
     guesses = (*catalog.guesses, Guess("item_id", best, why))
     return replace(catalog, plan=plan, settings=settings, guesses=guesses)
+
+
+def _with_article(catalog: GuessedSource) -> GuessedSource:
+    """Have articles put back where titles have them behind: `Godfather, The`."""
+    column = catalog.plan.column("title")
+    titles = catalog.file.values[column].counts if column is not None else {}
+    moved = [title for title in titles if display_title(title) != title]
+    if len(moved) < max(2, _MOVED * len(titles)):
+        return catalog
+    guess = Guess("move_article", "true", f"{len(moved):,} titles are like {moved[0]}")
+    settings = {**catalog.settings, "move_article": True}
+    return replace(catalog, settings=settings, guesses=(*catalog.guesses, guess))
 
 
 def _forms(values: Values) -> set[str]:
@@ -240,15 +254,15 @@ def _with_kind(done: GuessedSource, domain: Domain) -> GuessedSource:
     value = plan.column("value")
     by_name = _kind_by_name(file)
     flag = next((one for one in plan.unused if _is_flag(one, file.values[one])), None)
-    mapping = "kinds" in Source.model_fields
     if (column := plan.column("kind")) is not None:
-        names = {name for name in file.values[column].counts if name.casefold() not in kinds}
-        if names and mapping:
+        known = {*kinds, *EVENTS}
+        names = {name for name in file.values[column].counts if name.casefold() not in known}
+        if names:
             mapped = {name: kind for name in sorted(names) if (kind := _event(name, kinds))}
             settings["kinds"] = mapped
             why = f"{column} holds {', '.join(sorted(file.values[column].counts)[:6])}"
             guesses.append(Guess("kinds", ", ".join(f"{k} = {v}" for k, v in mapped.items()), why))
-    elif flag is not None and value is None and mapping:
+    elif flag is not None and value is None:
         settings["columns"] = {**settings.get("columns", {}), "kind": flag}
         settings["kinds"] = {v: _FLAGS[v.casefold()] for v in sorted(file.values[flag].counts)}
         why = f"{flag} holds {', '.join(sorted(file.values[flag].counts))}"
@@ -305,7 +319,8 @@ def _is_flag(column: str, values: Values) -> bool:
 
 _EVENTS: Mapping[str, tuple[str, ...]] = {
     "purchase": ("purchase", "transaction", "buy", "order", "checkout"),
-    "like": ("like", "bookmark", "follow", "favo", "share", "save", "comment", "cart", "wish"),
+    "cart": ("cart", "basket"),
+    "like": ("like", "bookmark", "follow", "favo", "share", "save", "comment", "wish"),
     "dislike": ("dislike", "unlike", "hide", "report"),
     "skip": ("skip", "dismiss"),
     "click": ("click", "tap", "open"),

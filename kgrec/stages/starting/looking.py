@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kgrec.data.guess_file import STEP
 from kgrec.data.tables import Table, TableFormat, open_table
 from kgrec.errors import DataError
 from kgrec.progress import SILENT, Progress
@@ -21,6 +22,8 @@ SUFFIXES = frozenset(
 _ROWS = 100_000
 _MOST_VALUES = 50_000
 _BLOCK = 1 << 20
+_LARGE = 50_000_000
+"""Bytes of a file of which not every row is looked at."""
 
 
 @dataclass
@@ -113,7 +116,8 @@ def look_at(path: Path, progress: Progress = SILENT) -> LookedAt:
         DataError: it is no table, or has no names of columns.
     """
     encoding, notes = _encoding(path)
-    table = open_table(path, TableFormat(encoding=encoding))
+    step = 1 if path.stat().st_size < _LARGE else STEP
+    table = open_table(path, TableFormat(encoding=encoding)).surveyed(step=step)
     values = {column: Values() for column in table.columns}
     rows = 0
     with progress.task(f"look at {path.name}") as task:

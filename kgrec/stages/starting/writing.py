@@ -108,6 +108,11 @@ def _source(one: GuessedSource, folder: Path, domain: Domain) -> Iterator[str]:
     for name, value in settings.items():
         why = [guess.why for guess in one.guesses if guess.what == name]
         yield _noted(f"{name} = {_toml(value)}", why[0] if why else "")
+    for each in plan.guesses():
+        if each.reason and each.becomes == "not used":
+            yield from _comment(f"{each.column}: {each.reason}.")
+    if plan.remarks.get(""):
+        yield from _comment(f"{plan.remarks['']}.")
     if plan.unused:
         rest = ", ".join(plan.unused)
         yield from _comment(f"Not used: {rest}")
@@ -116,13 +121,15 @@ def _source(one: GuessedSource, folder: Path, domain: Domain) -> Iterator[str]:
             yield from _comment(f"properties = {example} would keep such a column as a property.")
 
 
-def _relations(one: GuessedSource) -> dict[str, str]:
-    """Return the relations of a source that one column each holds; others are found again."""
+def _relations(one: GuessedSource) -> dict[str, Any]:
+    """Return the relations of a source, but those that only a guess can name: found again."""
     found: dict[str, list[str]] = {}
+    whole = {column.relation for column in one.plan.relations if column.entity or column.key}
     for column in one.plan.relations:
-        text = column.column + (f":{column.separator}" if column.separator else "")
-        found.setdefault(column.relation, []).append(text)
-    return {relation: texts[0] for relation, texts in found.items() if len(texts) == 1}
+        if column.relation not in whole:
+            text = column.column + (f":{column.separator}" if column.separator else "")
+            found.setdefault(column.relation, []).append(text)
+    return {relation: texts[0] if len(texts) == 1 else texts for relation, texts in found.items()}
 
 
 def _training(proposal: Proposal) -> Iterator[str]:
@@ -147,7 +154,7 @@ def _middle(limits: tuple[float, float]) -> float:
 
 
 def _noted(line: str, note: str) -> str:
-    return f"{line.ljust(36)}# {note}" if note else line
+    return f"{f'{line} '.ljust(36)}# {note}" if note else line
 
 
 def _comment(text: str) -> Iterator[str]:
