@@ -24,7 +24,7 @@ _KIND_OF_VALUE = {
 _RATING_WORDS = frozenset({"rating", "rated", "score", "stars", "star", "overall", "grade", "mark"})
 _PRICE_WORDS = frozenset({"price", "cost", "amount", "revenue", "budget", "fee", "msrp"})
 _TIME_WORDS = frozenset({"time", "date", "timestamp", "at", "on", "day", "datetime", "unix", "ts"})
-_ID_WORDS = frozenset({"id", "key", "code", "uuid", "isbn", "asin", "sku"})
+_ID_WORDS = frozenset({"id", "ids", "key", "code", "uuid", "isbn", "asin", "sku"})
 EVENTS = {
     **dict.fromkeys(("pv", "pageview", "page_view", "viewed", "impression", "detail"), "view"),
     **dict.fromkeys(("clicked", "clk", "open"), "click"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from spacy.tokens import Doc, Span, Token
@@ -111,7 +111,7 @@ def find_mentions(
         *(Mention(s.start, s.end, s.label_, Origin.KNOWN) for s in known if _plausible(s)),
         *_titles(doc, reading),
         *_patterns(doc, reading),
-        *_recognised(doc, reading),
+        *(_without_ampersand(doc, m) for m in _recognised(doc, reading)),
         *_runs(doc, reading),
     ]
     # The origin decides only between mentions of the same length: the longest one is nearly
@@ -130,6 +130,14 @@ def find_mentions(
             kept.append(mention)
             covered[mention.start : mention.end] = [True] * len(mention)
     return tuple(sorted(kept, key=lambda m: m.start))
+
+
+def _without_ampersand(doc: Doc, mention: Mention) -> Mention:
+    """Return a name without the `&` that joins it to what follows: "by Ann Lee & starring"."""
+    end = mention.end
+    while end - mention.start > 1 and doc[end - 1].text == "&":
+        end -= 1
+    return mention if end == mention.end else replace(mention, end=end)
 
 
 def title_forms(title: str) -> tuple[str, ...]:

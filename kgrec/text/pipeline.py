@@ -56,7 +56,7 @@ class TextFact:
 
 logger = logging.getLogger(__name__)
 
-VERSION = "2"
+VERSION = "3"
 """Incremented when the components find other facts in the same text, so that it is read again."""
 
 
@@ -108,19 +108,75 @@ class Extractor:
     ) -> Iterator[tuple[ItemText, list[TextFact]]]:
         """Read texts in a stream and yield each with its facts, in the order they came.
 
+        A text that is longer than `PIECE` is read in pieces, so that a book takes the memory of a
+        page. Of a fact that several pieces state the most confident one is kept.
+
         Args:
             n_process: processes that parse; 1 parses in this one.
         """
         texts, again = tee(texts)
-        docs = (self._doc(item) for item in again)
-        parsed = self._nlp.pipe(docs, n_process=n_process, batch_size=batch_size)
-        for item, doc in zip(texts, parsed, strict=True):
-            yield item, list(_facts(item, doc))
+        docs = (self._doc(item, *piece) for item in again for piece in pieces(item.text))
+        parsed = self._parsed(docs, n_process, batch_size)
+        for item in texts:
+            parts = list(pieces(item.text))
+            if len(parts) == 1:
+                yield item, list(_facts(item, next(parsed), 0))
+                continue
+            found = (fact for start, _ in parts for fact in _facts(item, next(parsed), start))
+            yield item, _most_confident(found)
 
-    def _doc(self, item: ItemText) -> Doc:
-        doc = self._nlp.make_doc(item.text[: self._nlp.max_length])
+    def _parsed(self, docs: Iterator[Doc], n_process: int, batch_size: int) -> Iterator[Doc]:
+        if n_process > 1:
+            yield from self._nlp.pipe(docs, n_process=n_process, batch_size=batch_size)
+            return
+        for batch in _batches(docs, batch_size):
+            yield from self._nlp.pipe(batch, batch_size=batch_size)
+
+    def _doc(self, item: ItemText, start: int, end: int) -> Doc:
+        doc = self._nlp.make_doc(item.text[start:end])
         doc.user_data[components.TITLE] = item.title
         return doc
+
+
+PIECE = 4_000
+"""Characters of a text that are parsed at once, about seven hundred words."""
+_AT_ONCE = 24_000
+"""Characters of a batch: a parser takes memory by its length."""
+_ENDS = ("\n\n", "\n", ". ", "! ", "? ", " ")
+
+
+def pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of the pieces of a text, cut behind a paragraph, a line or a sentence."""
+    start = 0
+    while len(text) - start > PIECE:
+        least, most = start + PIECE // 2, start + PIECE
+        cuts = (text.rfind(end, least, most) + len(end) for end in _ENDS if end in text[least:most])
+        end = next(cuts, most)
+        yield start, end
+        start = end
+    yield start, len(text)
+
+
+def _batches(docs: Iterator[Doc], most: int) -> Iterator[list[Doc]]:
+    batch: list[Doc] = []
+    length = 0
+    for doc in docs:
+        batch.append(doc)
+        length += len(doc.text)
+        if len(batch) == most or length >= _AT_ONCE:
+            yield batch
+            batch, length = [], 0
+    if batch:
+        yield batch
+
+
+def _most_confident(facts: Iterable[TextFact]) -> list[TextFact]:
+    kept: dict[tuple[str, ...], TextFact] = {}
+    for one in facts:
+        key = (one.relation, one.entity_type, one.entity_name, one.head_type, one.head_name)
+        if key not in kept or one.confidence > kept[key].confidence:
+            kept[key] = one
+    return list(kept.values())
 
 
 def build_pipeline(
@@ -183,7 +239,8 @@ def _join_words(nlp: Language, reading: Reading) -> None:
                     ruler.add([[{"ORTH": text}]], {"LEMMA": lemma})
 
 
-def _facts(item: ItemText, doc: Doc) -> Iterator[TextFact]:
+def _facts(item: ItemText, doc: Doc, offset: int) -> Iterator[TextFact]:
+    """Yield the facts of a doc that begins at an offset of the text."""
     for row in doc.user_data[components.FACTS]:
         relation, kind, name, confidence, extractor, start, end, head_type, head_name, rule = row
         yield TextFact(
@@ -194,8 +251,8 @@ def _facts(item: ItemText, doc: Doc) -> Iterator[TextFact]:
             confidence=confidence,
             extractor=extractor,
             evidence=doc.text[start:end],
-            start=start,
-            end=end,
+            start=offset + start,
+            end=offset + end,
             head_type=head_type,
             head_name=head_name,
             rule=rule if rule >= 0 else None,

@@ -231,3 +231,26 @@ def test_a_title_of_several_items_is_told_apart_by_its_year(
     assert links_of(empty_store, "item", "c").keys() == {("REMAKE_OF", "a")}
     assert links_of(empty_store, "item", "d") == {}
     assert links_of(empty_store, "item", "b").keys() == {("REMAKE_OF", "a")}
+
+
+def test_markup_and_plain_text_state_the_same_with_evidence_in_words(
+    empty_store: GraphStore, movies: Domain, tmp_path: Path
+) -> None:
+    path = tmp_path / "films.csv"
+    path.write_text(
+        "movie_id,title,description\n"
+        '1,Alpha,"<p>A drama directed by <b>Ada Example</b> &amp; starring <i>Bob Sample</i>.'
+        '<br />Set in <a href=""http://x.example"">Paris</a>.</p>"\n'
+        '2,Beta,"A drama directed by Ada Example and starring Bob Sample. Set in Paris."\n',
+        encoding="utf-8",
+    )
+    source = Source(kind="catalog", path=path)
+    ingest(empty_store, prepare(source, "movies", cache=tmp_path), home=tmp_path)
+    extract(empty_store, movies)
+    one, two = facts_of(empty_store, "1"), facts_of(empty_store, "2")
+    assert (
+        one.keys()
+        == two.keys()
+        >= {("DIRECTED_BY", "Person:ada example"), ("SET_IN", "Place:paris")}
+    )
+    assert not [evidence for _, _, evidence in one.values() if set("<>&") & set(evidence)]

@@ -12,7 +12,15 @@ from kgrec.schema import Domain, load_domain, load_schema
 from kgrec.schema.domain import FactRole, LinkRole
 from kgrec.text.entity_names import surnames
 from kgrec.text.mentions import title_forms
-from kgrec.text.pipeline import Extractor, ItemText, TextFact, build_pipeline, extractor_version
+from kgrec.text.pipeline import (
+    PIECE,
+    Extractor,
+    ItemText,
+    TextFact,
+    build_pipeline,
+    extractor_version,
+    pieces,
+)
 from kgrec.text.roles import LINK_ROLES, ROLES
 
 
@@ -294,3 +302,31 @@ def test_a_rule_must_fit_the_ends_of_its_relation(tmp_path: Path, tail: str, mes
     path.write_text(_KINDS + tail)
     with pytest.raises(SchemaError, match=message):
         load_domain(path, load_schema().core)
+
+
+def test_a_long_text_is_read_in_pieces_with_the_same_offsets(extractor: Extractor) -> None:
+    filler = "The painters lose everything and find each other again. " * 300
+    text = f"{filler}\n\nIt was directed by Ada Example and is set in Paris.\n\n{filler}"
+    found = facts(extractor, "Alpha", text)
+    assert ("DIRECTED_BY", "Ada Example") in pairs(found)
+    assert ("SET_IN", "Paris") in pairs(found)
+    assert all(text[one.start : one.end] == one.evidence for one in found)
+
+
+@given(st.text(alphabet="ab .\n", max_size=30_000))
+@settings(max_examples=30, deadline=None)
+def test_pieces_are_the_whole_text(text: str) -> None:
+    parts = list(pieces(text))
+    assert "".join(text[start:end] for start, end in parts) == text
+    assert max(end - start for start, end in parts) <= PIECE
+
+
+def test_a_fact_that_several_pieces_state_is_one(extractor: Extractor) -> None:
+    text = "It was directed by Ada Example. The painters find each other again. " * 200
+    found = [one for one in facts(extractor, "Alpha", text) if one.relation == "DIRECTED_BY"]
+    assert [(one.entity_name, one.start < 100) for one in found] == [("Ada Example", True)]
+
+
+def test_an_ampersand_ends_a_name(extractor: Extractor) -> None:
+    found = facts(extractor, "Alpha", "A drama directed by Ada Example & starring Bob Sample.")
+    assert pairs(found) >= {("DIRECTED_BY", "Ada Example"), ("STARS", "Bob Sample")}

@@ -120,7 +120,7 @@ def time_form(values: Sequence[Any]) -> str | None:
     for text in texts:
         found = _WRITTEN[0].fullmatch(text)
         if found and len(found["a"]) <= 2:
-            first += int(found["a"]) > 12
+            first += int(found["a"]) > 12 and found["mark"] != "."
             second += int(found["b"]) > 12
     if first or second:
         return DAY_FIRST if first > second else MONTH_FIRST
