@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from kgrec.data.dataset import Dataset, Interactions
+from kgrec.data.dataset import Dataset, IntArray, Interactions
 from kgrec.data.vocabulary import Vocabulary
 
 
@@ -36,12 +37,17 @@ def alone(data: Dataset, rows: list[int], prefix: str = "") -> Dataset:
     )
 
 
-def without(data: Dataset, rows: list[int]) -> Dataset:
-    """Return a data set without some items, and without what is known of them."""
+def without(data: Dataset, rows: Sequence[int] | IntArray) -> Dataset:
+    """Return a data set without some items, and without what is known of them.
+
+    Where items are linked to items, links between entities alone stay.
+    """
     kept = np.setdiff1d(np.arange(data.num_items), rows)
     place = np.full(data.num_items, -1, dtype=np.int64)
     place[kept] = np.arange(len(kept))
-    facts, done = data.facts, data.interactions
+    facts, done, links = data.facts, data.interactions, data.links
+    if len(links.of("item", "item")):
+        links = links.of("entity", "entity")
     of_kept = place[facts.item] >= 0
     done = done.take(place[done.item] >= 0)
     return replace(
@@ -56,4 +62,5 @@ def without(data: Dataset, rows: list[int]) -> Dataset:
             confidence=facts.confidence[of_kept],
         ),
         item_texts=tuple(data.item_texts[row] for row in kept) if data.item_texts else (),
+        links=links,
     )

@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 from planted import Planted, planted, user_id
+from started import started
 
 from kgrec.errors import EXTRAS
 from kgrec.graph.store import GraphStore
@@ -65,22 +66,11 @@ def live(store: GraphStore, home: Path) -> Planted:
 
 @pytest.fixture
 def server(live: Planted, home: Path, tmp_path: Path) -> Iterator[str]:
-    with subprocess.Popen(
-        [sys.executable, "-m", "kgrec", "serve", "--port", "0"],
-        env=environment(tmp_path, home),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
-        if not found:
-            process.kill()
-            pytest.fail(process.stderr.read())
-        yield found[0]
+    with started(environment=environment(tmp_path, home), errors=True) as (url, process):
+        yield url
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+        assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
 
 
@@ -168,7 +158,8 @@ def test_the_server_imports_no_more_than_it_answers_with() -> None:
     ours = {name.lstrip("_") for name in packages} - set(sys.stdlib_module_names)
     # The driver imports pyarrow and pandas where they are; they come with another extra.
     assert ours - EXPECTED - {"pyarrow", "pandas", "dateutil", "six"} - _private(packages) == set()
-    assert sum(name.startswith("kgrec.") for name in found) < 150
+    # 150 until the readers of cells and of domain files became modules of their own.
+    assert sum(name.startswith("kgrec.") for name in found) < 175
     for name in ("kgrec.learning", "kgrec.training", "kgrec.text.pipeline", "kgrec.text.encoder"):
         assert name not in found
 

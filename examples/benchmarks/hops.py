@@ -21,6 +21,7 @@ files. Settings are chosen on the validation part; figures are of the test part.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,6 @@ from linear_forms import read_films
 from kgrec.data.atomic import SplitDataset, read_folder, read_whole
 from kgrec.data.dataset import Dataset, Interactions, Links, LinkType
 from kgrec.data.protocols import ProtocolConfig, hold_out
-from kgrec.data.vocabulary import Vocabulary
 from kgrec.evaluation.protocol import HeldOutTargets, evaluate_ranking
 from kgrec.learning.agent import FitContext
 from kgrec.learning.fit_team import fit_team
@@ -44,6 +44,9 @@ from kgrec.metrics.ranking import Values
 from kgrec.model.kernel import Kernel
 from kgrec.model.profile import Profile
 from kgrec.model.team import Team
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+from newcomers import without
 
 KS = (10, 20)
 SEED = 2024
@@ -70,25 +73,7 @@ def frequent(data: SplitDataset, least: int) -> SplitDataset:
     train = data.train
     taken = train.interactions.concat(data.valid, data.test)
     count = np.bincount(taken.item, minlength=train.num_items)
-    kept = np.flatnonzero(count >= least)
-    place = np.full(train.num_items, -1, dtype=np.int64)
-    place[kept] = np.arange(len(kept))
-    taken = taken.take(place[taken.item] >= 0)
-    facts = train.facts
-    rows = np.flatnonzero(place[facts.item] >= 0)
-    facts = replace(
-        facts,
-        item=place[facts.item[rows]],
-        relation=facts.relation[rows],
-        entity=facts.entity[rows],
-        confidence=facts.confidence[rows],
-    )
-    dataset = replace(
-        train,
-        items=Vocabulary(train.items.take(kept)),
-        interactions=replace(taken, item=place[taken.item]),
-        facts=facts,
-    )
+    dataset = without(replace(train, interactions=taken), np.flatnonzero(count < least))
     none = Interactions.empty()
     return SplitDataset(data.name, dataset, none, none)
 

@@ -13,34 +13,16 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import re
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import psutil
 
-SERVE = [sys.executable, "-m", "kgrec", "serve", "--port", "0"]
-
-
-@contextmanager
-def served(workers: int) -> Iterator[tuple[psutil.Process, str, int]]:
-    """Run the server; yields its process, host and port."""
-    with subprocess.Popen(
-        [*SERVE, "--workers", str(workers)], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        found = re.search(r"http://([\d.]+):(\d+)", process.stdout.readline())
-        if not found:
-            raise SystemExit("memory: the server did not start")
-        try:
-            yield psutil.Process(process.pid), found[1], int(found[2])
-        finally:
-            process.terminate()
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+from started import started
 
 
 def get(host: str, port: int, path: str) -> Any:
@@ -68,11 +50,13 @@ def load(host: str, port: int, number: int) -> None:
 
 def measure(workers: int, requests: int) -> dict[str, float]:
     """Return megabytes (10^6 bytes) of the server: PSS in all, USS of each worker in the mean."""
-    with served(workers) as (process, host, port):
-        load(host, port, requests * workers)
+    with started("--workers", str(workers)) as (url, running):
+        place, process = urlsplit(url), psutil.Process(running.pid)
+        load(str(place.hostname), int(place.port or 80), requests * workers)
         time.sleep(2.0)
         each = [one for one in process.children() if one.name() == process.name()]
-        answering = each or [process]
+        folding = [one for one in each if "--follow" in one.cmdline()]
+        answering = [one for one in each if one not in folding] or [process]
         everything = [process, *each]
         full = {one.pid: one.memory_full_info() for one in everything}
         uss = [full[one.pid].uss for one in answering]
@@ -81,6 +65,7 @@ def measure(workers: int, requests: int) -> dict[str, float]:
             "pss": sum(info.pss for info in full.values()) / 1e6,
             "uss_each": sum(uss) / len(uss) / 1e6,
             "rss": sum(info.rss for info in full.values()) / 1e6,
+            "folding": sum(full[one.pid].pss for one in folding) / 1e6,
         }
 
 

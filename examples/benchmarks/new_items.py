@@ -19,14 +19,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +31,9 @@ import numpy as np
 from kgrec.client import Client
 from kgrec.config import load_settings
 from kgrec.data.atomic import SplitDataset
-from kgrec.data.dataset import Dataset
 from kgrec.data.protocols import ProtocolConfig
 from kgrec.data.records import TABLE
 from kgrec.data.selection import Selection
-from kgrec.data.vocabulary import Vocabulary
 from kgrec.evaluation.held_out import DataConfig, read_split
 from kgrec.evaluation.measure import HeldOutQueries, measure
 from kgrec.graph import open_graph
@@ -61,6 +54,10 @@ from kgrec.schema import load_schema
 from kgrec.stages.publish import publish
 from kgrec.stages.upsert import upsert_items
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+from newcomers import without
+from started import started
+
 K = 10
 COLUMNS = {
     "HAS_GENRE": "genres",
@@ -75,32 +72,6 @@ def split_of(store: GraphStore, seed: int) -> SplitDataset:
     """Return the graph with the interactions of a tenth of the items held out."""
     config = DataConfig(graph=Selection(domain="movies"), protocol=ProtocolConfig(name="cold-item"))
     return read_split(config, seed=seed, store=store)
-
-
-def without(data: Dataset, rows: np.ndarray[Any, np.dtype[np.int64]]) -> Dataset:
-    """Return a data set that does not know some items."""
-    kept = np.setdiff1d(np.arange(data.num_items), rows)
-    place = np.full(data.num_items, -1, dtype=np.int64)
-    place[kept] = np.arange(len(kept))
-    facts, links, done = data.facts, data.links, data.interactions
-    known = place[facts.item] >= 0
-    if len(links.of("item", "item")):
-        links = links.of("entity", "entity")
-    done = done.take(place[done.item] >= 0)
-    return replace(
-        data,
-        items=Vocabulary(data.items.take(kept)),
-        interactions=replace(done, item=place[done.item]),
-        facts=replace(
-            facts,
-            item=place[facts.item[known]],
-            relation=facts.relation[known],
-            entity=facts.entity[known],
-            confidence=facts.confidence[known],
-        ),
-        item_texts=tuple(data.item_texts[row] for row in kept.tolist()),
-        links=links,
-    )
 
 
 def prepare(out: Path, agents: tuple[str, ...], seed: int) -> None:
@@ -198,22 +169,6 @@ def hold_back(out: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-@contextmanager
-def server(workers: int = 1) -> Iterator[str]:
-    """Run `kgrec serve` on a free port; yields its address."""
-    command = [sys.executable, "-m", "kgrec", "serve", "--port", "0", "--workers", str(workers)]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        found = re.search(r"http://[\d.]+:\d+", process.stdout.readline())
-        assert found is not None
-        try:
-            yield found[0]
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
 def known(client: Client, item_id: str) -> bool:
     """Tell whether the live model speaks of an item."""
     return client.similar(item_id, k=1).fallback is None
@@ -223,7 +178,7 @@ def measure_posted(out: Path) -> None:
     """Post the held-out items, and measure the lists of the users who liked them."""
     about = json.loads((out / "split.json").read_text())
     rows = hold_back(out, about)
-    with server() as url, Client(url, timeout=60) as client:
+    with started() as (url, _), Client(url, timeout=60) as client:
         time.sleep(30)  # until the process beside the server has loaded what reads texts
         begun = time.perf_counter()
         for first in range(0, len(rows), 100):
@@ -266,7 +221,7 @@ def post_text(title: str, text: str, runs: int, wait: float) -> None:
     with open_graph(load_settings()) as store:
         users = [user for page in user_pages(store) for user in page["ids"]][:200]
     places: dict[str, int] = {}
-    with server() as url, Client(url, timeout=60) as client:
+    with started() as (url, _), Client(url, timeout=60) as client:
         time.sleep(wait)
         for number in range(runs):
             name = f"text {time.time_ns()}"

@@ -32,6 +32,9 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+from started import started
+
 ALONE = 200
 FIRST = 300
 CONNECTIONS = 64
@@ -228,22 +231,9 @@ def server(options: argparse.Namespace) -> Iterator[tuple[str, subprocess.Popen[
     if options.url:
         yield options.url, None
         return
-    words = ["serve", "--port", "0"]
-    if options.workers > 1:
-        words += ["--workers", str(options.workers)]
-    command = [sys.executable, "-m", "kgrec", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if place := re.search(r"http://\S+?(?=/)\S*:\d+|http://[\d.]+:\d+", line):
-                yield place[0], process
-                break
-        else:
-            raise SystemExit("kgrec serve did not start")
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    words = ["--workers", str(options.workers)] if options.workers > 1 else []
+    with started(*words) as served:
+        yield served
 
 
 def main() -> None:

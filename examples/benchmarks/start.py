@@ -12,39 +12,34 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
-import re
 import statistics
-import subprocess
 import sys
 import time
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
 from kgrec.config import load_settings
 from kgrec.graph.embedded import keep_running, stop
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+from started import started
+
 
 def start(workers: int) -> tuple[float, float]:
     """Start the server once; return seconds until it was ready, and processor seconds."""
-    command = [sys.executable, "-m", "kgrec", "serve", "--port", "0", "--workers", str(workers)]
     begun = time.perf_counter()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-    ) as process:
-        assert process.stdout is not None
-        found = re.search(r"http://([\d.]+):(\d+)", process.stdout.readline())
-        if not found:
-            raise SystemExit("start: the server did not start")
+    with started("--workers", str(workers)) as (url, process):
+        place = urlsplit(url)
         while True:
-            connection = http.client.HTTPConnection(found[1], int(found[2]), timeout=60)
+            connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
             connection.request("GET", "/readyz")
             if connection.getresponse().status == 200:
                 break
             time.sleep(0.02)
         wall = time.perf_counter() - begun
         used = psutil.Process(process.pid).cpu_times()
-        process.terminate()
     return wall, used.user + used.system
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ import httpx
 import psutil
 import pytest
 from planted import user_id
-from test_serve_command import COMMAND, _clean
+from started import started
 
 from kgrec.model.team import Team
 
@@ -25,19 +23,10 @@ WAIT_S = 120.0  # of a machine that does much else; a quiet one needs a second
 @pytest.fixture(scope="module")
 def serving(team: Team, home: Path) -> Iterator[tuple[psutil.Process, str]]:
     """Two workers and the process that folds; yields the parent and the address."""
-    environment = {**_clean(), "KGREC_HOME": str(home), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        [*COMMAND, "--port", "0", "--workers", "2"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
-        assert found
-        yield psutil.Process(process.pid), found[0]
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KGREC_")}
+    environment = {**kept, "KGREC_HOME": str(home)}
+    with started("--workers", "2", environment=environment) as (url, process):
+        yield psutil.Process(process.pid), url
 
 
 def folding(parent: psutil.Process) -> psutil.Process | None:

@@ -14,44 +14,30 @@ from pathlib import Path
 
 import httpx
 import psutil
+from started import COMMAND, started
 
 from kgrec.model.team import Team
 
-COMMAND = (sys.executable, "-c", "from kgrec.cli import main; main()", "serve")
-
 
 def run(*options: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**_clean(), "KGREC_HOME": str(home), **variables}
     return subprocess.run(
-        [*COMMAND, *options], env=environment, capture_output=True, text=True, timeout=60
+        [*COMMAND, *options],
+        env={**_own(home), **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
-def _clean() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("KGREC_")}
-
-
-def _listen_to_interrupts() -> None:
-    """Undo that a test run in the background ignores SIGINT, and so do all that it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _own(home: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KGREC_")}
+    return {**kept, "KGREC_HOME": str(home)}
 
 
 def test_it_serves_until_it_is_told_to_end(team: Team, home: Path) -> None:
-    environment = {**_clean(), "KGREC_HOME": str(home), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        [*COMMAND, "--port", "0"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=_listen_to_interrupts,
-    ) as process:
-        assert process.stdout is not None
+    with started(environment=_own(home), errors=True) as (url, process):
         assert process.stderr is not None
-        first = process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", first)
-        assert found, first
-        ready = httpx.get(f"{found[0]}/v1/model", timeout=30).json()
+        ready = httpx.get(f"{url}/v1/model", timeout=30).json()
         assert ready["model_id"] == "serving"
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
@@ -60,19 +46,9 @@ def test_it_serves_until_it_is_told_to_end(team: Team, home: Path) -> None:
 
 def test_without_a_model_it_serves_and_says_what_is_missing() -> None:
     with tempfile.TemporaryDirectory(prefix="kgrec-own-") as folder:
-        environment = {**_clean(), "KGREC_HOME": folder, "PYTHONUNBUFFERED": "1"}
-        with subprocess.Popen(
-            [*COMMAND, "--port", "0"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
+        with started(environment=_own(Path(folder)), errors=True) as (url, process):
             assert process.stderr is not None
-            found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
-            assert found
-            assert httpx.get(f"{found[0]}/v1/items?q=star", timeout=30).json()["items"] == []
+            assert httpx.get(f"{url}/v1/items?q=star", timeout=30).json()["items"] == []
             process.send_signal(signal.SIGTERM)
             process.wait(30)
             told = process.stderr.read()
@@ -116,20 +92,9 @@ def test_without_a_graph_it_does_not_start(home: Path) -> None:
 
 
 def test_several_workers_answer_and_one_that_is_killed_comes_back(team: Team, home: Path) -> None:
-    environment = {**_clean(), "KGREC_HOME": str(home), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        [*COMMAND, "--port", "0", "--workers", "2"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=_listen_to_interrupts,
-    ) as process:
-        assert process.stdout is not None
+    with started("--workers", "2", environment=_own(home), errors=True) as (url, process):
         assert process.stderr is not None
-        found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
-        assert found
-        with httpx.Client(base_url=found[0], timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=60) as client:
             assert client.get("/v1/model").json()["model_id"] == "serving"
         workers = _workers(process.pid)
         assert len(workers) == 2
@@ -138,10 +103,10 @@ def test_several_workers_answer_and_one_that_is_killed_comes_back(team: Team, ho
                 assert any(m.path.endswith("model.safetensors") for m in worker.memory_maps())
                 full = worker.memory_full_info()
                 assert full.uss < full.rss / 2
-        before = _answered(found[0])
+        before = _answered(url)
         for _ in range(20):  # each over a connection of its own, so that either may answer
-            assert httpx.get(f"{found[0]}/v1/queries", timeout=60).status_code == 200
-        assert {_answered(found[0]) for _ in range(6)} == {before + 20}
+            assert httpx.get(f"{url}/v1/queries", timeout=60).status_code == 200
+        assert {_answered(url) for _ in range(6)} == {before + 20}
         workers[0].kill()
         workers[0].wait(30)
         deadline = time.monotonic() + 60
@@ -149,7 +114,7 @@ def test_several_workers_answer_and_one_that_is_killed_comes_back(team: Team, ho
             time.sleep(0.1)
         assert len(_workers(process.pid)) == 2
         for _ in range(4):
-            answer = httpx.get(f"{found[0]}/v1/model", timeout=60)
+            answer = httpx.get(f"{url}/v1/model", timeout=60)
             assert answer.json()["model_id"] == "serving"
         process.send_signal(signal.SIGTERM)
         process.wait(60)
