@@ -28,6 +28,7 @@ from kgrec.explain.sentences import (
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.continuation import history_then
 from kgrec.retrieval.declared import NOTHING, declared_reasons
+from kgrec.retrieval.finding.finder import find
 from kgrec.retrieval.history import Event, History, as_history, current_time
 from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
@@ -164,24 +165,33 @@ class Explainer:
         return self._explained(query, changed, item_id, begun, counterfactual)
 
     def find_item(self, text: str) -> str:
-        """Return the id of an item by its id, its title, or the beginning of its title.
+        """Return the id of an item by its id, its title, or words of its title.
+
+        A title may be unfinished or have an error of one letter, where one item is meant by it.
 
         Raises:
             NotFoundError: none is meant, or several may be.
         """
         if self.recommender.titles([text]):
             return text
-        found = self.store.read("explain/find_items", title=text.strip().lower(), limit=6)
-        if not found:
-            raise NotFoundError(
-                "there is no such item", value=text, remedy="Give an id or a title."
-            )
-        exact = [row for row in found if row["title"].lower() == text.strip().lower()]
-        chosen = exact or found
+        matches = find(self.store, "item", text, self.recommender.resident)
+        held = [one for one in matches if one.found.held]
+        levels = (
+            [one for one in held if one.name.casefold() == text.strip().casefold()],
+            [one for one in held if one.found.same],
+            [one for one in held if one.found.begins],
+            [one for one in held if one.found.near],
+            held,
+        )
+        chosen = next(filter(None, levels), [])
+        if not chosen:
+            near = ", ".join(one.name for one in matches[:3])
+            remedy = f"Did you mean {near}?" if near else "Give an id or a title."
+            raise NotFoundError("there is no such item", value=text, remedy=remedy)
         if len(chosen) > 1:
-            several = ", ".join(f"{row['title']} ({row['item_id']})" for row in chosen[:5])
+            several = ", ".join(f"{one.name} ({one.id})" for one in chosen[:5])
             raise NotFoundError("several items may be meant", value=text, remedy=several)
-        return str(chosen[0]["item_id"])
+        return chosen[0].id
 
     def _explained(
         self,

@@ -47,6 +47,11 @@ class Resident:
         thread.start()
         return kept if current else None
 
+    def before(self) -> Snapshot | None:
+        """Return the catalogue in memory, of whichever revision."""
+        with self._lock:
+            return self._kept
+
     def hits_and_misses(self) -> tuple[int, int]:
         """Return how often the catalogue in memory was that of the revision, and how often not."""
         with self._lock:

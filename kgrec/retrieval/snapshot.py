@@ -29,37 +29,12 @@ from kgrec.model.histories import runs
 from kgrec.retrieval.availability import NONE, Restrictions, read_restrictions
 from kgrec.retrieval.knowledge_path import PathNode
 from kgrec.retrieval.neighbourhood import Edge, Place
+from kgrec.retrieval.nodes import Nodes
 from kgrec.schema import NodeKind, load_schema
 
 MOST_TIES = 3_000_000
 """Of a graph with more facts and links than these, paths are read from the graph itself."""
 _KINDS: tuple[NodeKind, ...] = ("item", "entity")
-
-
-@dataclass(frozen=True, eq=False)
-class Nodes:
-    """The nodes of one kind, in the order of their rows.
-
-    Attributes:
-        ids, names, types: of each node, [N].
-        row: row by id.
-    """
-
-    ids: list[str] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    types: list[str] = field(default_factory=list)
-    row: dict[str, int] = field(default_factory=dict)
-
-    def add(self, ids: Sequence[str], names: Sequence[str], types: Sequence[str]) -> None:
-        """Append nodes."""
-        self.row.update(zip(ids, range(len(self.ids), len(self.ids) + len(ids)), strict=True))
-        self.ids.extend(ids)
-        self.names.extend(names)
-        self.types.extend(types)
-
-    def rows(self, ids: Iterable[str]) -> IntArray:
-        """Return rows by id, int64; -1 for an unknown one."""
-        return np.array([self.row.get(each, -1) for each in ids], dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +93,9 @@ class Snapshot:
     _edges: dict[tuple[Place, NodeKind], list[Edge]] = field(default_factory=dict)
 
     def warm_up(self) -> None:
-        """Compute once what the search for paths reads, so that forked workers share it."""
+        """Compute once what searches for names and paths read, so that forked workers share it."""
+        for nodes in self.nodes.values():
+            _ = nodes.index
         if self.ties:
             _ = self.entity_degrees, self.entity_order, self.links_of_items, self.items_near_links
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,16 +10,17 @@ from kgrec.data.availability import AVAILABILITY, is_available
 from kgrec.errors import NotFoundError
 from kgrec.graph.statements import plain
 from kgrec.graph.store import GraphStore
+from kgrec.retrieval.finding.finder import Match, find
 from kgrec.schema import load_schema
 from kgrec.serving import parameters as cursors
 from kgrec.serving.schemas import HistoryEntry, Item, ItemFact, ItemSummary, Page, User, Value
+from kgrec.serving.service import Engine
 
 _LATEST = 2**53
 """Milliseconds; after every time there is."""
 _MAX_FACTS = 500
 _MAX_OFFSET = 1000
 """A search goes no further: beyond it a reader is better served by more words."""
-_WORD = re.compile(r"\w+")
 
 
 def find_users(store: GraphStore, prefix: str, limit: int, cursor: str | None) -> Page[User]:
@@ -60,35 +60,36 @@ def read_history(
     return Page[HistoryEntry](items=[_entry(row) for row in rows[:limit]], next=following)
 
 
-def find_items(store: GraphStore, words: str, limit: int, cursor: str | None) -> Page[ItemSummary]:
-    """List items whose title holds the words, the best match first; all items without words."""
-    terms = _WORD.findall(words.lower())
-    if not terms:
+def find_items(engine: Engine, words: str, limit: int, cursor: str | None) -> Page[ItemSummary]:
+    """List items by words of their titles, the best match first; all items without words."""
+    store = engine.store
+    if not words.strip():
         (after,) = cursors.decode(cursor, [""])
         rows = store.read("serving/items", after=after, limit=limit + 1)
         position: list[str | int] = [rows[limit - 1]["item_id"]] if len(rows) > limit else []
     else:
-        (reached_before,) = cursors.decode(cursor, [0])
-        skip = max(int(reached_before), 0)
-        rows = _search(store, terms, skip, limit + 1)
-        reached = skip + limit
-        position = [reached] if len(rows) > limit and reached < _MAX_OFFSET else []
+        matches = find(store, "item", words, engine.recommender.resident)
+        chosen, position = page_of(matches, limit, cursor)
+        found = {row["item_id"]: row for row in _summaries(store, [one.id for one in chosen])}
+        rows = [found[one.id] for one in chosen if one.id in found]
     following = cursors.encode(position) if position else None
-    found = [ItemSummary.model_validate(row) for row in rows[:limit]]
-    return Page[ItemSummary](items=found, next=following)
+    items = [ItemSummary.model_validate(row) for row in rows[:limit]]
+    return Page[ItemSummary](items=items, next=following)
 
 
-def _search(store: GraphStore, terms: Sequence[str], skip: int, limit: int) -> list[dict[str, Any]]:
-    # The last word may not be finished yet: whoever types sees matches at each letter.
-    begun = [*terms, f"{terms[-1]}*"]
-    return store.read(
-        "serving/search_items",
-        index=store.dialect.fulltext_index("fulltext_items"),
-        query=" ".join(begun),
-        terms=list(terms),
-        skip=min(skip, _MAX_OFFSET),
-        limit=limit,
-    )
+def page_of(
+    matches: Sequence[Match], limit: int, cursor: str | None
+) -> tuple[Sequence[Match], list[str | int]]:
+    """Return a page of what a search found, and where the next begins; nothing at the end."""
+    (reached_before,) = cursors.decode(cursor, [0])
+    skip = min(max(int(reached_before), 0), _MAX_OFFSET)
+    reached = skip + limit
+    more = len(matches) > reached and reached < _MAX_OFFSET
+    return matches[skip:reached], [reached] if more else []
+
+
+def _summaries(store: GraphStore, ids: list[str]) -> list[dict[str, Any]]:
+    return store.read("serving/item_summaries", ids=ids) if ids else []
 
 
 def read_item(store: GraphStore, item_id: str) -> Item:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -12,23 +11,20 @@ from pydantic import AfterValidator
 from kgrec.data.records import MAX_ID
 from kgrec.errors import NotFoundError
 from kgrec.graph.pages import type_of
-from kgrec.graph.store import GraphStore
+from kgrec.retrieval.finding.finder import find
 from kgrec.schema import load_schema
 from kgrec.serving import parameters as cursors
+from kgrec.serving.catalogue import page_of
 from kgrec.serving.config import MAX_PAGE
 from kgrec.serving.graph_answers import EntityDetails, EntitySummary
 from kgrec.serving.parameters import Cursor
 from kgrec.serving.schemas import Page, without_controls
 from kgrec.serving.security import Role, require
-from kgrec.serving.service import CurrentEngine
+from kgrec.serving.service import CurrentEngine, Engine
 
 router = APIRouter(
     prefix="/v1/entities", tags=["graph"], dependencies=[Depends(require(Role.READ))]
 )
-
-_MAX_OFFSET = 1000
-"""A search goes no further: beyond it a reader is better served by more words."""
-_WORD = re.compile(r"\w+")
 
 EntityId = Annotated[
     str,
@@ -47,8 +43,8 @@ def list_entities(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: Cursor = None,
 ) -> Page[EntitySummary]:
-    """Find entities by words of their names; the last word may be unfinished."""
-    return find_entities(engine.store, q, type, limit, cursor)
+    """Find entities by words of their names, as items are found by their titles."""
+    return find_entities(engine, q, type, limit, cursor)
 
 
 @router.get("/{entity_id:id}")
@@ -68,41 +64,22 @@ def get_entity(engine: CurrentEngine, entity_id: EntityId) -> EntityDetails:
 
 
 def find_entities(
-    store: GraphStore, words: str, kind: str, limit: int, cursor: str | None
+    engine: Engine, words: str, kind: str, limit: int, cursor: str | None
 ) -> Page[EntitySummary]:
-    """List entities whose name holds the words, the best match first; all of them without words.
+    """List entities by words of their names, the best match first; all of them without words.
 
     Args:
         kind: a type that they must have, "" for any.
     """
-    terms = _WORD.findall(words.lower())
-    if terms:
-        return _found(store, terms, kind, limit, cursor)
+    if words.strip():
+        matches = find(engine.store, "entity", words, engine.recommender.resident, kind)
+        chosen, position = page_of(matches, limit, cursor)
+        found = [EntitySummary(entity_id=one.id, name=one.name, type=one.type) for one in chosen]
+        return Page[EntitySummary](items=found, next=cursors.encode(position) if position else None)
     (after,) = cursors.decode(cursor, [""])
-    rows = store.read("serving/entities", type=kind, after=after, limit=limit + 1)
+    rows = engine.store.read("serving/entities", type=kind, after=after, limit=limit + 1)
     following = cursors.encode([rows[limit - 1]["entity_id"]]) if len(rows) > limit else None
     return Page[EntitySummary](items=_summaries(rows[:limit]), next=following)
-
-
-def _found(
-    store: GraphStore, terms: Sequence[str], kind: str, limit: int, cursor: str | None
-) -> Page[EntitySummary]:
-    (reached_before,) = cursors.decode(cursor, [0])
-    skip = min(max(int(reached_before), 0), _MAX_OFFSET)
-    rows = store.read(
-        "serving/search_entities",
-        index=store.dialect.fulltext_index("fulltext_entities"),
-        query=" ".join([*terms, f"{terms[-1]}*"]),
-        terms=list(terms),
-        type=kind,
-        skip=skip,
-        limit=limit + 1,
-    )
-    reached = skip + limit
-    more = len(rows) > limit and reached < _MAX_OFFSET
-    return Page[EntitySummary](
-        items=_summaries(rows[:limit]), next=cursors.encode([reached]) if more else None
-    )
 
 
 def _summaries(rows: Sequence[dict[str, Any]]) -> list[EntitySummary]:

@@ -61,8 +61,12 @@ def list_items(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: Cursor = None,
 ) -> Page[ItemSummary]:
-    """Find items by words of their titles; the last word may be unfinished."""
-    return catalogue.find_items(engine.store, q, limit, cursor)
+    """Find items by words of their titles, the best match first.
+
+    The last word may be unfinished, and a word may have an error of one letter. Case, accents,
+    apostrophes and other signs make no difference; signs alone find nothing.
+    """
+    return catalogue.find_items(engine, q, limit, cursor)
 
 
 @router.post(

@@ -107,8 +107,8 @@ class _Tools:
         """Find items by words of their titles, or entities by words of their names."""
         with self._engine() as engine:
             if kind == "entity":
-                return _plain(find_entities(engine.store, words, "", limit, None))
-            return _plain(find_items(engine.store, words, limit, None))
+                return _plain(find_entities(engine, words, "", limit, None))
+            return _plain(find_items(engine, words, limit, None))
 
     def query(
         self,

@@ -26,6 +26,7 @@ from kgrec.graph import open_graph
 from kgrec.graph.address import Login
 from kgrec.graph.setup import clear_graph, count_graph, ensure_schema, ensure_vector_index
 from kgrec.graph.store import GraphStore, StoreConfig
+from kgrec.retrieval.finding.finder import find
 from kgrec.schema import load_schema
 
 AT = datetime(1997, 12, 4, 15, 55, 49, 500_000, tzinfo=UTC)
@@ -234,16 +235,12 @@ def test_titles_are_found_by_their_words(graph: GraphStore) -> None:
         {"item_id": "2", "title": "Toy Story (1995)"},
         {"item_id": "3"},
     )
-    index = graph.dialect.fulltext_index("fulltext_items")
 
-    def found(*words: str) -> list[str]:
-        rows = graph.read(
-            "serving/search_items", index=index, query=" ".join(words), terms=words, skip=0, limit=9
-        )
-        return [row["item_id"] for row in rows]
+    def found(words: str) -> list[str]:
+        return [one.id for one in find(graph, "item", words, None)]
 
     eventually(lambda: found("matrix") == ["1"])
-    assert found("story", "matrix") in (["1", "2"], ["2", "1"])
+    assert found("story matrix") in (["1", "2"], ["2", "1"])
     assert found("nothing") == []
 
 

@@ -147,6 +147,12 @@ def test_items_are_found_by_words_and_by_unfinished_words(api: httpx.Client) -> 
     assert len(begun["items"]) == 5
     assert len(walk(api, "/v1/items", q="fil", limit=50)) == 160
     assert get(api, "/v1/items", q="zebra")["items"] == []
+    for wrong in ("Flim 042", "Film042", "film·042", "fiilm 042", "042 film"):
+        assert get(api, "/v1/items", q=wrong)["items"][0]["item_id"] == item_id(42)
+    for signs in ("!!!", "?", "♥ …", "'", "·"):
+        assert get(api, "/v1/items", q=signs) == {"items": [], "next": None}
+        assert get(api, "/v1/entities", q=signs) == {"items": [], "next": None}
+    assert [one["name"] for one in get(api, "/v1/entities", q="Comdey")["items"]] == ["Comedy"]
     for signs in ('"', "AND OR (", "film~*?", "title:film", "\\", "a/b", "+-!{}[]^"):
         get(api, "/v1/items", q=signs)
 

@@ -1,0 +1,1 @@
+"""Finding items and entities by their names."""
