@@ -59,6 +59,8 @@ class Kernel:
         counted: the spread of scores is over so many items, the first; None means all. Items that
             were folded in after the training are not counted, so that they change the score of no
             other item.
+        counted_as: the sparse rows that the spread is over, CSR float32 [I, num_counted], where
+            trained items have others by now; None means those of `rows`.
         inductive: computes the parts of items that came after the training; None of an agent that
             cannot. It is stored beside the kernel (`kgrec.model.folding`), not read with it.
     """
@@ -74,6 +76,7 @@ class Kernel:
     notes: Mapping[str, Any] = field(default_factory=dict)
     reads: Mapping[Part, tuple[Source, ...]] = field(default_factory=dict)
     counted: int | None = None
+    counted_as: sp.csr_matrix | None = None
     inductive: Inductive | None = None
 
     def __post_init__(self) -> None:
@@ -97,8 +100,8 @@ class Kernel:
     @cached_property
     def counted_rows(self) -> sp.csr_matrix | None:
         """The sparse rows to the items that are counted, CSR float32 [I, num_counted]."""
-        if self.rows is None or self.counted is None:
-            return self.rows
+        if self.counted_as is not None or self.rows is None or self.counted is None:
+            return self.rows if self.counted_as is None else self.counted_as
         return sp.csr_matrix(self.rows[:, : self.counted])
 
     def weights(self, histories: Histories) -> FloatArray:
@@ -257,6 +260,7 @@ class Kernel:
             rows=None if self.rows is None else sp.csr_matrix(self.rows[:, candidates]),
             prior=None if self.prior is None else self.prior[candidates],
             counted=None,
+            counted_as=None,
         )
 
     def similarity(

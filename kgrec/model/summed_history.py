@@ -89,8 +89,17 @@ class SummedHistory:
         query = np.ones(1) if self.query is None else np.append(self.query, 1.0)
         square, mean = float(query @ kernel.second_moment @ query), 0.0
         if self.rows is not None:
-            square += float(np.square(self.rows[:count]).sum())
+            square += float(np.square(self._counted(count)).sum())
             crossed = self.values @ kernel.rows_with_centred[self.items]
             square += 2.0 * float(crossed @ query)
             mean = float(self.values @ kernel.row_sums[self.items]) / count
         return math.sqrt(max(square / count - mean**2, 0.0))
+
+    def _counted(self, count: int) -> Floats:
+        """Return the weighted sum of the sparse rows that the spread is over, [count]."""
+        kernel = self.kernel
+        if kernel.counted_as is None and self.rows is not None:
+            return self.rows[:count]
+        assert kernel.counted_as is not None  # noqa: S101 - the caller looked at the rows
+        owner, column, weight = entries_of(kernel.counted_as, self.items)
+        return np.bincount(column, self.values[owner] * weight, minlength=count)

@@ -95,8 +95,9 @@ def _extended(trained: Kernel, rows: FoldedRows, places: IntArray, changed: Fold
         "rows_with_centred": np.vstack([products, np.asarray(given @ centred)]),
         "row_sums": np.concatenate([sums, more]),
     }
-    if own is not None:
-        known["counted_rows"] = sp.csr_matrix(sp.vstack([own, given]), dtype=np.float32)
+    if own is not None and len(places):
+        whole = sp.csr_matrix(sp.vstack([own, given]), dtype=np.float32)
+        wide = replace(wide, counted_as=whole)
     wide.__dict__.update(known)
     return wide
 
