@@ -102,4 +102,5 @@ class SummedHistory:
             return self.rows[:count]
         assert kernel.counted_as is not None  # noqa: S101 - the caller looked at the rows
         owner, column, weight = entries_of(kernel.counted_as, self.items)
-        return np.bincount(column, self.values[owner] * weight, minlength=count)
+        summed = np.bincount(column, self.values[owner] * weight, minlength=count)
+        return np.asarray(summed, dtype=np.float64)
