@@ -198,7 +198,7 @@ def _start_supervisor(place: GraphHome, config: ServerConfig) -> None:
 
 def _wait_until_ready(place: GraphHome, config: ServerConfig) -> ServerState:
     deadline = time.monotonic() + config.ready_timeout
-    started = False
+    started, missing = False, ""
     while time.monotonic() < deadline:
         if not is_held(place.supervisor_lock):
             if started:
@@ -206,13 +206,18 @@ def _wait_until_ready(place: GraphHome, config: ServerConfig) -> ServerState:
             _start_supervisor(place, config)  # there was none, or it was just killed
             started = True
         state = place.read_state()
-        if _answers(state) and is_ready(_address(place, config, state)):
+        if state is None:
+            missing = "its supervisor has not recorded it"
+        elif not _answers(state):
+            missing = f"nothing listens at port {state.bolt_port} or {state.http_port}"
+        elif is_ready(_address(place, config, state)):
             return state
+        else:
+            missing = "it listens, but has not opened its database"
         time.sleep(0.05)
     _stop_server(place, config)
-    raise _not_started(
-        place, f"the embedded graph database was not ready after {config.ready_timeout:g} seconds"
-    )
+    late = f"was not ready after {config.ready_timeout:g} seconds"
+    raise _not_started(place, f"the embedded graph database {late}: {missing}")
 
 
 def _not_started(place: GraphHome, what: str) -> GraphUnavailableError:

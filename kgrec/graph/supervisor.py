@@ -78,6 +78,7 @@ class Supervisor:
             while server.poll() is None:
                 if self._stopping or self._deserted():
                     return False
+                self._keep_record(server.pid)
                 listened = listened or is_listening(self._http_port)
                 with suppress(subprocess.TimeoutExpired):  # its end is noticed within 50 ms
                     server.wait(_PAUSE)
@@ -111,9 +112,18 @@ class Supervisor:
             self._maker = subprocess.Popen(module, stdin=subprocess.DEVNULL)
 
     def _record(self, pid: int) -> None:
-        state = ServerState(pid, os.getpid(), self._bolt_port, self._http_port)
-        self._home.write_state(state)
+        self._home.write_state(self._state(pid))
         write_ports(self._home, self._bolt_port, self._http_port)
+
+    def _keep_record(self, pid: int) -> None:
+        """Record the server again where that was lost: who waits for it would wait in vain."""
+        state = self._state(pid)
+        if self._home.read_state() != state:
+            with suppress(OSError):  # a full disk ends no server that runs
+                self._home.write_state(state)
+
+    def _state(self, pid: int) -> ServerState:
+        return ServerState(pid, os.getpid(), self._bolt_port, self._http_port)
 
     def _deserted(self) -> bool:
         """Tell whether no user has come back for a while; who leaves as usual ends the server."""

@@ -103,7 +103,7 @@ class Query:
     def _score(self) -> Scored:
         base = self.scorer.scores(with_priors=self.with_priors)[self.candidates]
         scores, reordered = self.scorer.rank(self.candidates, base, with_priors=self.with_priors)
-        order = np.argsort(-scores, kind="stable")
+        order = falling(scores)
         return Scored(self.candidates[order], scores[order], reordered[order])
 
     def contributions(self, positions: Sequence[int] | IntArray) -> Contributions:
@@ -192,6 +192,18 @@ class Query:
                 scorer = self.live.team.scorer(history.histories, self.knobs.moment)
             return replace(self, history=history, scorer=scorer, candidates=candidates, recent=None)
         return replace(self, candidates=candidates, recent=None)
+
+
+def falling(scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the order of falling scores, [C]; equal ones stay in theirs.
+
+    A stable sort takes four times as long as one that is not, and hardly any scores are equal.
+    """
+    order = np.argsort(-scores)
+    known = scores[order]
+    if np.any(known[1:] == known[:-1]):
+        return np.argsort(-scores, kind="stable")
+    return order
 
 
 def request_id(

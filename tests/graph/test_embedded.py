@@ -238,6 +238,22 @@ def test_a_stale_state_file_harms_nobody(own: Path) -> None:
         assert keys_of(store) == ["m"]
 
 
+@pytest.mark.parametrize("left", [None, "{", '{"pid": 1}'])
+def test_a_lost_record_of_a_running_server_is_written_again(own: Path, left: str | None) -> None:
+    with open_graph(opened(own)) as store:
+        put(store, "m")
+        known, file = state_of(own), GraphHome.below(own).state_file
+        if left is None:
+            file.unlink()
+        else:
+            file.write_text(left, encoding="utf-8")
+        begun = time.monotonic()
+        with open_graph(opened(own)) as other:
+            assert keys_of(other) == ["m"]
+        assert time.monotonic() - begun < 20
+        assert state_of(own) == known
+
+
 def test_lost_passwords_are_made_anew(own: Path) -> None:
     with open_graph(opened(own)) as store:
         put(store, "m")
