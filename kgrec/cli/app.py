@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "recommend": ("kgrec.cli.recommend:app", "Recommend items to a user."),
     "explain": ("kgrec.cli.explain:app", "Explain why an item is recommended to a user."),
     "serve": ("kgrec.cli.serve:app", "Serve the HTTP API and the explorer page."),
+    "user": ("kgrec.cli.user:app", "Export or erase what is kept of one user."),
     "keys": ("kgrec.cli.keys:app", "Create, list, rotate or revoke keys of the HTTP API."),
     "mcp": ("kgrec.cli.mcp:app", "Serve tools for language models (Model Context Protocol)."),
     "evaluate": ("kgrec.cli.evaluate:app", "Measure the agents on files; needs no database."),

@@ -186,6 +186,10 @@ class Dialect(ABC):
         """Drop an index, which must exist."""
 
     @abstractmethod
+    def forget_deleted(self, store: StatementRunner, label: str, key: str) -> None:
+        """Rewrite the index of the keys of a label where it would keep those that are deleted."""
+
+    @abstractmethod
     def vector_dimensions(self, store: StatementRunner, key: str) -> int | None:
         """Return the length of the vectors of an index, None where there is no such index."""
 
@@ -250,6 +254,9 @@ class Neo4jDialect(Dialect):
     def drop_index(self, store: StatementRunner, key: str) -> None:
         store.write("setup/drop_index", {"index": key})
 
+    def forget_deleted(self, store: StatementRunner, label: str, key: str) -> None:
+        """Do nothing: its tree takes a key out."""
+
     def create_property_index(
         self, store: StatementRunner, label: str, name: str, kind: str
     ) -> None:
@@ -291,6 +298,13 @@ class ArcadeDialect(Dialect):
     def drop_index(self, store: StatementRunner, key: str) -> None:
         with store.sole_writer():
             run_sql(store.address, f"DROP INDEX `{self.index_name(key)}`")
+
+    def forget_deleted(self, store: StatementRunner, label: str, key: str) -> None:
+        with store.sole_writer():  # an LSM tree marks what is deleted, and writes on
+            run_sql(store.address, f"DROP INDEX `{label}[{key}]`")
+            run_sql(store.address, f"CREATE PROPERTY {label}.{key} IF NOT EXISTS STRING")
+            index = f"CREATE INDEX IF NOT EXISTS ON {label} ({key}) UNIQUE NULL_STRATEGY SKIP"
+            run_sql(store.address, index)
 
     def create_property_index(
         self, store: StatementRunner, label: str, name: str, kind: str
