@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from kgrec.graph.pages import user_pages
 from kgrec.graph.store import GraphStore
 from kgrec.graph.training_data import read_dataset
 from kgrec.retrieval.recommender import Recommender
+from kgrec.schema import load_schema
 from kgrec.stages.pipeline import load_pipeline
 from kgrec.stages.run import run_pipeline
 
@@ -205,6 +207,49 @@ def test_articles_behind_titles_and_tags_of_users_are_noticed(
     assert "one value a row" in found["left_out"][1]["why"]
     pipeline = load_pipeline(tmp_path / "pipeline.toml")
     assert [source.move_article for source in pipeline.sources] == [True, False]
+
+
+def test_mind_is_read_as_the_docs_have_it_edited(
+    empty_store: GraphStore, home: Path, tmp_path: Path
+) -> None:
+    put(tmp_path, "MIND")
+    docs = (Path(__file__).resolve().parents[2] / "docs" / "domains.md").read_text("utf-8")
+    part = docs.split("### MIND")[1]
+    line, pipeline = part.split("```\n")[1], part.split("```toml\n")[1].split("```")[0]
+    subprocess.run(["sh", "-c", line], cwd=tmp_path, check=True)
+    (tmp_path / "mind.toml").write_text(pipeline, encoding="utf-8")
+    loaded = load_pipeline(tmp_path / "mind.toml", ['train.agents=["linear"]'])
+    results = run_pipeline(empty_store, loaded, ("ingest", "train", "publish"), home=home)
+    assert [result.detail.get("rejected", 0) for result in results[:2]] == [0, 0]
+    recommender = Recommender(empty_store, home / "models")
+    answer = recommender.recommend("U0", 5)
+    assert all(one.reasons and one.title for one in answer.items)
+    assert len(answer.items) == 5
+
+
+def test_the_domain_of_the_docs_is_sound(tmp_path: Path, command: Command) -> None:
+    docs = (Path(__file__).resolve().parents[2] / "docs" / "domains.md").read_text("utf-8")
+    path = tmp_path / "wines.toml"
+    path.write_text(docs.split("```toml\n")[-1].split("```")[0], encoding="utf-8")
+    code, text, _ = command("schema", "check", path, "--json")
+    assert (code, json.loads(text)["faults"]) == (0, [])
+    sentence = "A red blend from Porto."
+    code, text, _ = command("extract", "--domain", path, "--dry-run", "--json", "--text", sentence)
+    assert code == 0
+    assert [fact["name"] for fact in json.loads(text)["facts"]] == ["Porto"]
+
+
+def test_the_docs_name_every_data_set_and_domain() -> None:
+    docs = (Path(__file__).resolve().parents[2] / "docs" / "domains.md").read_text("utf-8")
+    for name, wild in WILD.items():
+        [row] = [line for line in docs.splitlines() if line.startswith(f"| {name} |")]
+        assert row.endswith("| nothing |") == (not wild.edits)
+        assert all(relation in row for relation in wild.facts if not wild.edits)
+    for domain in load_schema().domains.values():
+        [row] = [line for line in docs.splitlines() if line.startswith(f"| `{domain.name}` |")]
+        cells = [cell.strip() for cell in row.split("|")]
+        assert cells[3].split(", ") == list(domain.item_properties)
+        assert set(cells[4].split(", ")) == set(domain.facts)
 
 
 def test_halves_are_found_again() -> None:
