@@ -31,9 +31,11 @@ import numpy as np
 from kgrec.client import Client
 from kgrec.config import load_settings
 from kgrec.data.atomic import SplitDataset
+from kgrec.data.dataset import Dataset, Interactions
 from kgrec.data.protocols import ProtocolConfig
 from kgrec.data.records import TABLE
 from kgrec.data.selection import Selection
+from kgrec.data.vocabulary import Vocabulary
 from kgrec.evaluation.held_out import DataConfig, read_split
 from kgrec.evaluation.measure import HeldOutQueries, measure
 from kgrec.graph import open_graph
@@ -49,6 +51,8 @@ from kgrec.graph.store import GraphStore
 from kgrec.graph.training_data import read_dataset
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.team_config import TeamConfig, encoder_of
+from kgrec.model.folding.extension import folded_team
+from kgrec.model.folding.files import load_folded
 from kgrec.model.storage import load_team, save_model
 from kgrec.schema import load_schema
 from kgrec.stages.publish import publish
@@ -206,8 +210,37 @@ def measure_posted(out: Path) -> None:
         "seconds_folded": folded,
     }
     print(json.dumps({"api": found}), flush=True)
+    print(json.dumps({"same team, in process": folded_offline(about)}), flush=True)
     if (out / "offline.json").exists():
         print((out / "offline.json").read_text())
+
+
+def folded_offline(about: dict[str, Any]) -> dict[str, float]:
+    """Measure the live team with the items folded into it, by the code that measures `offline`.
+
+    What differs from the lists of the API is then the API; what differs from `offline` is which
+    items the team knew when it was chosen and trained.
+    """
+    settings = load_settings()
+    with open_graph(settings) as store:
+        [row] = store.read("recommend/live_model")
+    folder = settings.home / "models" / row["model_id"]
+    cold = set(about["cold"])
+    every = load_folded(folder, row["folded"])
+    folded = every.only([each for each in every.ids if each in cold])
+    team = folded_team(load_team(folder), folded)
+    users = Vocabulary(sorted({*about["wanted"], *(user for user, _ in about["kept"])}))
+
+    def of(pairs: list[Any]) -> Interactions:
+        user, item = users.rows([each[0] for each in pairs]), team.items.rows([e[1] for e in pairs])
+        ones = np.ones(len(pairs), dtype=np.float32)
+        return Interactions(user, item, ones, np.zeros(len(pairs), dtype=np.int64))
+
+    wanted = of([(user, each) for user, items in about["wanted"].items() for each in items])
+    none = Interactions.empty()
+    data = SplitDataset("posted", Dataset(users, team.items, of(about["kept"])), none, wanted)
+    found = measure(team, HeldOutQueries(data, "train", (K,), None, about["seed"]))
+    return {name: one.mean for name, one in found.ranking.at[K].items()}
 
 
 TEXT = (
