@@ -54,6 +54,7 @@ from kgrec.learning.team_config import TeamConfig, encoder_of
 from kgrec.model.folding.extension import folded_team
 from kgrec.model.folding.files import load_folded
 from kgrec.model.storage import load_team, save_model
+from kgrec.model.team import Team
 from kgrec.schema import load_schema
 from kgrec.stages.publish import publish
 from kgrec.stages.upsert import upsert_items
@@ -118,12 +119,21 @@ def prepare(out: Path, agents: tuple[str, ...], seed: int) -> None:
                       "seconds": spent}}), flush=True)  # fmt: skip
     begun = time.perf_counter()
     whole = fit_team(data.train, data.valid, config, encode=encode)
-    found = measure(whole, queries)
-    figures = {name: one.mean for name, one in found.ranking.at[K].items()}
-    offline = {"figures": figures, "weights": whole.weights,
-               "seconds": time.perf_counter() - begun}  # fmt: skip
+    offline = {
+        "figures": figures_of(whole, queries),
+        "without the ranker": figures_of(replace(whole, ranker=None), queries),
+        "weights": whole.weights,
+        "ranker": whole.metrics["ranker"],
+        "seconds": time.perf_counter() - begun,
+    }
     (out / "offline.json").write_text(json.dumps(offline))
     print(json.dumps({"offline": offline}), flush=True)
+
+
+def figures_of(team: Team, queries: HeldOutQueries) -> dict[str, float]:
+    """Return the metrics of a team among all items."""
+    found = measure(team, queries)
+    return {name: one.mean for name, one in found.ranking.at[K].items()}
 
 
 def rows_of(store: GraphStore, items: list[str]) -> list[dict[str, Any]]:
@@ -239,8 +249,7 @@ def folded_offline(about: dict[str, Any]) -> dict[str, float]:
     wanted = of([(user, each) for user, items in about["wanted"].items() for each in items])
     none = Interactions.empty()
     data = SplitDataset("posted", Dataset(users, team.items, of(about["kept"])), none, wanted)
-    found = measure(team, HeldOutQueries(data, "train", (K,), None, about["seed"]))
-    return {name: one.mean for name, one in found.ranking.at[K].items()}
+    return figures_of(team, HeldOutQueries(data, "train", (K,), None, about["seed"]))
 
 
 TEXT = (
