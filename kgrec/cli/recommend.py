@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 
 import typer
@@ -15,8 +17,10 @@ from kgrec.cli.console import err, out, print_json, progress
 from kgrec.config import Settings, load_settings
 from kgrec.errors import ConfigError
 from kgrec.graph import open_graph
+from kgrec.schema import load_schema
 
 if TYPE_CHECKING:
+    from kgrec.graph.store import GraphStore
     from kgrec.retrieval.knobs import KnobOptions, Likeness
     from kgrec.retrieval.records import RecommendationList
 
@@ -67,6 +71,9 @@ def recommend(
     cursor: Annotated[
         str | None, typer.Option(help="`cursor` of a list, for its next page; knobs are its own.")
     ] = None,
+    shown: Annotated[
+        list[str] | None, typer.Option("--show", help="A property of the items to show: year.")
+    ] = None,
     everybody: Annotated[bool, typer.Option("--all", help="For every user.")] = False,
     write: Annotated[
         bool, typer.Option("--write", help="With --all: store them in the graph.")
@@ -85,6 +92,8 @@ def recommend(
     Example: kgrec recommend 42 --filter 'director.country=France and not (genre=War or year<1970)'
 
     Example: kgrec recommend 42 --calibration 0.5 --calibrate-by genre --quota director:1
+
+    Example: kgrec recommend c001 --filter 'brand=Salomon and price<=120' --show price
 
     Example: kgrec recommend 42 --novelty 0.3 --diversity 0.3 --diversity-by facts --exclude 50
     """
@@ -125,10 +134,17 @@ def recommend(
             found = recommender.recommend(
                 user, k, filters=knobs.filters, diversity=diversity, **more
             )
+        domain = recommender.live.current().selection.domain
+        properties = _properties(store, found, shown or ())
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        body = found.model_dump(mode="json")
+        if shown:
+            for item in body["items"]:
+                item["properties"] = properties.get(item["item_id"], {})
+        print_json(body)
     else:
-        _show(found, filtered=bool(filters))
+        word = "item" if domain is None else load_schema().domain(domain).item_word
+        _show(found, properties, shown or (), word, filtered=bool(filters))
 
 
 class _Knobs(NamedTuple):
@@ -167,16 +183,48 @@ def _for_all(settings: Settings, knobs: _Knobs, *, write: bool, as_json: bool) -
     )
 
 
-def _show(found: RecommendationList, *, filtered: bool) -> None:
+def _properties(
+    store: GraphStore, found: RecommendationList, names: Sequence[str]
+) -> dict[str, dict[str, object]]:
+    """Return some properties of the items of a list, by id; what an item lacks is left out."""
+    from kgrec.graph.pages import pages_of_items
+
+    if not names:
+        return {}
+    values: dict[str, dict[str, object]] = {}
+    ids = [item.item_id for item in found.items]
+    for page in pages_of_items(store, ids, properties=names):
+        for item_id, row in zip(page["ids"], page["values"], strict=True):
+            known = zip(names, row, strict=True)
+            values[item_id] = {name: value for name, value in known if value is not None}
+    if found.items and not any(values.values()):
+        raise ConfigError(
+            "no item of the list has such a property",
+            value=", ".join(names),
+            remedy="`kgrec schema show --domain NAME --json` lists those of a domain.",
+        )
+    return values
+
+
+def _show(
+    found: RecommendationList,
+    properties: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
+    shown: Sequence[str] = (),
+    word: str = "item",
+    *,
+    filtered: bool,
+) -> None:
     if found.fallback in _NOTES:
         err.print(_NOTES[found.fallback].format(user=found.user_id), markup=False)
     if not found.items:
-        out.print(_why_nothing(found, filtered=filtered), markup=False, highlight=False)
+        out.print(_why_nothing(found, word, filtered=filtered), markup=False, highlight=False)
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("", justify="right")
     table.add_column("id", justify="right", style="dim")
     table.add_column("title", style="bold")
+    for name in shown:
+        table.add_column(name)
     table.add_column("score", justify="right")
     table.add_column("because", overflow="fold")
     for item in found.items:
@@ -188,7 +236,10 @@ def _show(found: RecommendationList, *, filtered: bool) -> None:
             ]
         )
         score = f"{item.score:.3f}" if found.fallback is None else f"{item.score:g}"
-        table.add_row(str(item.rank), escape(item.item_id), escape(item.title), score, because)
+        held = properties.get(item.item_id, {})
+        more = [Text(str(held.get(name, ""))) for name in shown]
+        ids = (str(item.rank), escape(item.item_id), escape(item.title))
+        table.add_row(*ids, *more, score, because)
     out.print(table)
     shares = ", ".join(f"{agent} {share:.2f}" for agent, share in found.shares.items())
     out.print(
@@ -200,11 +251,12 @@ def _show(found: RecommendationList, *, filtered: bool) -> None:
     )
 
 
-def _why_nothing(found: RecommendationList, *, filtered: bool) -> str:
+def _why_nothing(found: RecommendationList, word: str = "item", *, filtered: bool) -> str:
     who = found.user_id
     if filtered:
         known = "" if found.fallback else "the model knows and that "
-        return f"No item that {known}{who} has not seen passes the filters."
+        return f"No {word} that {known}{who} has not seen passes the filters."
     if found.fallback is not None:
-        return f"Nobody has interacted with an item that {who} has not seen."
-    return "Every item that the model knows has been seen."
+        article = "an" if word[0] in "aeiou" else "a"
+        return f"Nobody has interacted with {article} {word} that {who} has not seen."
+    return f"Every {word} that the model knows has been seen."

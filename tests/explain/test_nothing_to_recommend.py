@@ -25,3 +25,11 @@ def test_the_case_is_named(
     )
     _show(found, filtered=filtered)
     assert says in capsys.readouterr().out
+
+
+def test_what_is_missing_is_called_by_the_word_of_the_domain(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = RecommendationList(items=(), model_id="m", vocabulary_hash="h", user_id="ann")
+    _show(found, word="book", filtered=False)
+    assert "Every book that the model knows" in capsys.readouterr().out

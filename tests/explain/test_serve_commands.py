@@ -65,6 +65,22 @@ def test_recommend(there: Planted, run: Run) -> None:
     assert [item["rank"] for item in json.loads(text)["items"]] == list(range(11, 21))
 
 
+def test_properties_of_the_items_are_shown(there: Planted, run: Run) -> None:
+    code, text, _ = run("recommend", user_id(1), "-k", "3", "--show", "year", "--json")
+    found = json.loads(text)
+    years = [item["properties"]["year"] for item in found["items"]]
+    assert code == 0
+    assert all(isinstance(year, int) for year in years)
+    code, text, _ = run("recommend", user_id(1), "-k", "3", "--show", "year")
+    assert code == 0
+    assert all(str(year) in text for year in years)
+    code, text, _ = run("recommend", user_id(1), "--filter", "genre=Nothing", "--show", "year")
+    assert (code, "No film that" in text) == (0, True)
+    code, _, error = run("recommend", user_id(1), "--show", "nothing")
+    assert code == 2
+    assert "no item of the list has such a property" in error
+
+
 def test_an_unknown_user_gets_popular_items_and_a_note(there: Planted, run: Run) -> None:
     code, text, error = run("recommend", "nobody")
     assert code == 0
