@@ -135,6 +135,18 @@ def _movielens() -> WildTable:
     )  # fmt: skip
 
 
+def _movielens_1m() -> WildTable:
+    films = "".join(
+        f"{i + 1}::{title(i)} é ({1980 + i})::{'Comedy|Romance' if half(i) else 'Crime|Drama'}\n"
+        for i in range(ITEMS)
+    )
+    ratings = "".join(
+        f"{u + 1}::{i + 1}::{stars(u, i)}::{978300760 + n}\n" for n, (u, i) in enumerate(PAIRS)
+    )
+    files = {"movies.dat": films.encode("latin-1"), "ratings.dat": ratings.encode()}
+    return WildTable("movies", files, ("HAS_GENRE",))
+
+
 def _last_fm() -> WildTable:
     artists = each(
         lambda i: {
@@ -442,6 +454,7 @@ def _airbnb() -> WildTable:
 
 WILD: dict[str, WildTable] = {
     "MovieLens latest": _movielens(),
+    "MovieLens 1M": _movielens_1m(),
     "Last.fm (HetRec 2011)": _last_fm(),
     "goodbooks-10k": _goodbooks(),
     "Book-Crossing": _book_crossing(),

@@ -131,6 +131,8 @@ def _show(proposal: Proposal) -> None:
         for each in one.plan.guesses():
             table.add_row("", each.column, each.becomes, each.reason)
         out.print(table, markup=False, highlight=False)
+    if not any(one.kind == "interactions" for one in proposal.sources):
+        out.print("No file holds what users did, so nothing can be trained yet.", markup=False)
     for left in proposal.left_out:
         line = f"{left.path}: left out, for {left.why}"
         out.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -209,6 +209,18 @@ def test_articles_behind_titles_and_tags_of_users_are_noticed(
     assert [source.move_article for source in pipeline.sources] == [True, False]
 
 
+def test_a_catalogue_alone_is_loaded_and_nothing_trained(tmp_path: Path, command: Command) -> None:
+    put(tmp_path / "data", "MovieLens 1M")
+    (tmp_path / "data" / "ratings.dat").unlink()
+    code, out, _ = command("init", tmp_path / "data", "--yes", "--out", tmp_path)
+    assert code == 0
+    assert "nothing can be trained yet" in out
+    pipeline = load_pipeline(tmp_path / "pipeline.toml")
+    assert pipeline.stages == ("ingest", "extract")
+    assert pipeline.sources[0].header == ("id", "title", "genres")
+    assert pipeline.sources[0].delimiter == "::"
+
+
 def test_mind_is_read_as_the_docs_have_it_edited(
     empty_store: GraphStore, home: Path, tmp_path: Path
 ) -> None:

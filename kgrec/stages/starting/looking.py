@@ -14,11 +14,28 @@ from kgrec.data.guess_file import STEP
 from kgrec.data.tables import Table, TableFormat, open_table
 from kgrec.errors import DataError
 from kgrec.progress import SILENT, Progress
+from kgrec.stages.starting.headless import guessed_names, wide_delimiter
 
 SUFFIXES = frozenset(
-    {".csv", ".tsv", ".tab", ".txt", ".dat", ".json", ".jsonl", ".ndjson", ".parquet", ".pq"}
+    [
+        ".csv",
+        ".tsv",
+        ".tab",
+        ".txt",
+        ".dat",
+        ".data",
+        ".inter",
+        ".item",
+        ".user",
+        ".json",
+        ".jsonl",
+        ".ndjson",
+        ".parquet",
+        ".pq",
+    ]
 )
 """How files end that are looked at in a folder; each may end in .gz as well."""
+_TEXTS = frozenset({".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ""})
 _ROWS = 100_000
 _MOST_VALUES = 50_000
 _BLOCK = 1 << 20
@@ -106,7 +123,14 @@ class LookedAt:
     def form(self) -> dict[str, Any]:
         """What a pipeline file must state of the form, since it is not found again by itself."""
         layout = self.table.layout
-        return {} if layout.encoding == "utf-8" else {"encoding": layout.encoding}
+        form: dict[str, Any] = {}
+        if layout.encoding != "utf-8":
+            form["encoding"] = layout.encoding
+        if layout.delimiter == "::":
+            form["delimiter"] = layout.delimiter
+        if layout.header:
+            form["header"] = list(layout.header)
+        return form
 
 
 def look_at(path: Path, progress: Progress = SILENT) -> LookedAt:
@@ -117,7 +141,17 @@ def look_at(path: Path, progress: Progress = SILENT) -> LookedAt:
     """
     encoding, notes = _encoding(path)
     step = 1 if path.stat().st_size < _LARGE else STEP
-    table = open_table(path, TableFormat(encoding=encoding)).surveyed(step=step)
+    text = _suffix(path) in _TEXTS and not path.name.endswith(".gz")
+    wide = wide_delimiter(path, encoding) if text else None
+    layout = TableFormat(encoding=encoding, delimiter=wide)
+    try:
+        table = open_table(path, layout).surveyed(step=step)
+    except DataError:
+        names = guessed_names(path, layout) if text else None
+        if names is None:
+            raise
+        table = open_table(path, layout.model_copy(update={"header": names})).surveyed(step=step)
+        notes += ("it has no line of names; these are by the values",)
     values = {column: Values() for column in table.columns}
     rows = 0
     with progress.task(f"look at {path.name}") as task:

@@ -27,12 +27,19 @@ def pipeline_text(proposal: Proposal, folder: Path, domain: str) -> str:
         domain: name of the domain, or path of its file.
     """
     files = ", ".join(dict.fromkeys(one.file.path.name for one in proposal.sources))
+    only = []
+    if not any(one.kind == "interactions" for one in proposal.sources):
+        only = [
+            '# No file holds what users did: add a source of kind "interactions", and remove this.',
+            'stages = ["ingest", "extract"]',
+        ]
     lines = [
         f"# What `kgrec init` made of {files}.",
         "# Every line may be changed. `kgrec run` on this file loads, reads, trains and publishes;",
         "# running it again does only what is left to do. Paths are relative to this file.",
         f"name = {_toml(proposal.name)}",
         _noted(f"domain = {_toml(domain)}", f"`kgrec schema show --domain {domain}`"),
+        *only,
         "",
     ]
     for guess in proposal.guesses:
