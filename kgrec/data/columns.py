@@ -58,7 +58,11 @@ def plan_columns(table: Table, source: Source, domain: Domain, core: Core) -> Co
     relations = relation_columns(table, source, domain, used)
     used |= {relation.column for relation in relations}
     used |= {relation.id for relation in relations if relation.id}
-    properties = _properties(table, source, domain, core, used)
+    properties = tuple(
+        role
+        for role in _properties(table, source, domain, core, used)
+        if not _is_doubted(role, table, remarks)
+    )
     used |= {role.column for role in properties}
     value = roles.get("value")
     unused = tuple(column for column in table.columns if column not in used)
@@ -91,6 +95,11 @@ def _roles(
             remarks[column] = "is no title, since rows of one item differ in it"
             free.remove(column)
             column = guesses.by_name(free, names)
+        values = [row.get(column) for row in table.sample] if column is not None else []
+        if column is not None and not source.at_format and (why := looks.doubt(role, None, values)):
+            remarks[column] = f"is called like {role}, but {why}"
+            free.remove(column)
+            column = None
         if column is not None:
             reason = f"called {column}"
         else:
@@ -175,6 +184,15 @@ def _properties(
                 remedy="Give it another one with --column NAME=COLUMN.",
             )
     return tuple(usable)
+
+
+def _is_doubted(role: ColumnRole, table: Table, remarks: dict[str, str]) -> bool:
+    """Return whether a guessed property does not fit its values, and note why."""
+    values = [row.get(role.column) for row in table.sample] if role.guessed else []
+    why = looks.doubt(role.becomes, role.type, values)
+    if why:
+        remarks[role.column] = f"is called like {role.becomes}, but {why}"
+    return bool(why)
 
 
 def _property(

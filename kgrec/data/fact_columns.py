@@ -164,7 +164,7 @@ class _Planner:
         for column in spec.names:
             guess = spec.separator is None
             one = self._column(relation, column, spec.separator or None, guess=guess)
-            flag = {"entity": column} if spec.one_hot else {}
+            flag = {"entity": self._label(relation, column)} if spec.one_hot else {}
             if spec.id:
                 flag["id_separator"] = looks.separator(self._values(spec.id)) or ""
             yield one.model_copy(update=options | flag)
@@ -186,7 +186,7 @@ class _Planner:
             prefix, _, name = snake(column).partition("_")
             relation = relation_of(prefix, self.source, self.domain) if name else None
             if relation is not None and relation not in self.source.relations:
-                found.append(self._flag(relation, column, column[len(prefix) + 1 :]))
+                found.append(self._flag(relation, column))
         if found:
             return found
         classes = [name for name, one in self.domain.facts.items() if {*one.columns} & _CLASSES]
@@ -195,13 +195,20 @@ class _Planner:
         beside = bool(positions) and positions[-1] - positions[0] == len(positions) - 1
         plain = [column for column in flags if not snake(column).startswith(("is_", "has_", "in_"))]
         if free and beside and len(plain) == len(flags) >= _LEAST_FLAGS:
-            return [self._flag(free[0], column, column) for column in flags]
+            return [self._flag(free[0], column) for column in flags]
         return []
 
-    def _flag(self, relation: str, column: str, entity: str) -> RelationColumn:
+    def _label(self, relation: str, column: str) -> str:
+        """Return the entity that a one-hot column is named after: `genre_Film_Noir`."""
+        prefix, _, name = snake(column).partition("_")
+        begins = name and relation_of(prefix, self.source, self.domain) == relation
+        text = column[len(prefix) + 1 :] if begins else column
+        return text.strip(" _.-").replace("_", " ")
+
+    def _flag(self, relation: str, column: str) -> RelationColumn:
         one = self._column(relation, column, None, guess=False)
         reason = "one of several columns of 0 and 1"
-        entity = entity.strip(" _.-").replace("_", " ")
+        entity = self._label(relation, column)
         return one.model_copy(update={"guessed": True, "entity": entity, "reason": reason})
 
     def _column(
@@ -219,7 +226,7 @@ class _Planner:
             separator=found,
             is_list=is_list,
             split_guessed=guess and found is not None,
-            entity=column if given_flag else "",
+            entity=self._label(relation, column) if given_flag else "",
         )
 
     def _values(self, column: str) -> list[Any]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kgrec.data.cells.lists import cut, looks_written, may_be_written
 from kgrec.data.cells.markup import one_line
 from kgrec.data.cells.numbers import are_numbers, decimal_mark
-from kgrec.data.cells.times import parse_time, time_form
+from kgrec.data.cells.times import parse_moment, parse_time, time_form, year_of
 from kgrec.data.cells.values import NULL_KEYS, CellError, is_nothing, null_words
 
 _SEPARATORS = ("|", ";", "\n", ",")
@@ -26,6 +26,8 @@ _LONG_NAME = 40
 _SECONDS = (1e8, 4e9)
 _FLAGS = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
 _MOST_RATINGS = 21
+_LEAST_TO_DOUBT = 20
+_MOST_KINDS = 50
 _NOTHING = null_words(None)
 
 
@@ -158,6 +160,40 @@ def unsplit(values: Sequence[Any], mark: str | None) -> Counter[str]:
         if isinstance(value, str) and not looks_written(value):
             counts.update(one for one in _SEPARATORS if one != mark and one in value)
     return counts
+
+
+def doubt(role: str, kind: str | None, values: Sequence[Any]) -> str:
+    """Return why most values cannot be what the name of their column makes of them, else nothing.
+
+    Args:
+        role: a role or a property; `kind` is the type of a property.
+    """
+    values = filled(values)
+    if len(values) < _LEAST_TO_DOUBT:
+        return ""
+    if role == "at":
+        return "" if _share(values, _may_be_time) > 0.5 else "is no time in most rows"
+    if role == "value" or kind in ("integer", "float"):
+        cells = [year_of(value) for value in values] if role == "year" else values
+        return "" if _share(cells, _may_be_number) > 0.5 else "is no number in most rows"
+    if role == "kind" and len({str(value).casefold() for value in values}) > _MOST_KINDS:
+        return f"holds more than {_MOST_KINDS} different values, which are no kinds"
+    return ""
+
+
+def _share(values: Sequence[Any], test: Callable[[Any], bool]) -> float:
+    return sum(map(test, values)) / len(values)
+
+
+def _may_be_time(value: Any) -> bool:
+    try:
+        return parse_moment(value, "") >= 0
+    except CellError:
+        return False
+
+
+def _may_be_number(value: Any) -> bool:
+    return not isinstance(value, list | dict | tuple) and are_numbers([value]) is not None
 
 
 def number_form(values: Sequence[Any]) -> str:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
 from functools import cached_property, partial
 from typing import Any
 
 from kgrec.data.availability import AVAILABILITY, parse_availability
-from kgrec.data.cells.lists import Entry, all_entries, entries
+from kgrec.data.cells.lists import Entry, all_entries, entries, written
 from kgrec.data.cells.markup import one_line, plain_text
 from kgrec.data.cells.numbers import read_number
 from kgrec.data.cells.properties import parse_property
-from kgrec.data.cells.times import parse_time
+from kgrec.data.cells.times import parse_time, year_of
 from kgrec.data.cells.values import (
     CellError,
     checked_value,
@@ -46,8 +44,6 @@ from kgrec.data.records import (
 from kgrec.data.selection import MAX_CONTEXT
 from kgrec.data.sources import EventKind, Source
 from kgrec.schema import Core, Domain
-
-_YEARS = re.compile(r"(?<![\d.])[12]\d{3}(?![\d.])")
 
 Report = Callable[[object, str], None]
 """Called with the value and the reason of a cell that is left out of its record."""
@@ -248,7 +244,7 @@ class RowParser:
                 value = _spared(parse_availability, report, cell, name, role.form)
             else:
                 parse = partial(parse_property, decimal=role.form or ".")
-                whole = _year(cell) if name == "year" else cell
+                whole = year_of(cell) if name == "year" else cell
                 value = _spared(parse, report, whole, name, role.type or "string")
             if value is not None:
                 properties[role.becomes] = value
@@ -321,18 +317,14 @@ class RowParser:
         return value
 
 
-def _year(cell: Any) -> Any:
-    """Return the year of a date that stands where a year is wanted; other cells as they are."""
-    if isinstance(cell, date):
-        return cell.year
-    found = _YEARS.findall(cell) if isinstance(cell, str) and not cell.strip().isdigit() else []
-    return found[0] if len(found) == 1 else cell
-
-
 def _paragraphs(cell: Any) -> Any:
-    """Return a list of texts as the paragraphs of one; other cells as they are."""
-    if isinstance(cell, list | tuple) and all(isinstance(one, str) for one in cell):
-        return "\n\n".join(filter(None, map(str.strip, cell)))
+    """Return a list of texts, or one written as text, as the paragraphs of one text."""
+    try:
+        read = written(cell, "description") if isinstance(cell, str) else cell
+    except CellError:  # prose may begin with a bracket
+        return cell
+    if isinstance(read, list | tuple) and all(isinstance(one, str) for one in read):
+        return "\n\n".join(filter(None, map(str.strip, read)))
     return cell
 
 

@@ -214,3 +214,20 @@ def test_memory_stays_bounded_over_long_files(tmp_path: Path) -> None:
     table = open_table(path).surveyed()
     assert 4_000 < len(table.sample) <= 8_192
     assert table.sample[-1]["id"] > 29_900
+
+
+def test_a_name_is_no_proof(tmp_path: Path) -> None:
+    rows = [
+        {"user_id": "u", "item_id": str(n), "rating": "PG-13", "time": "evening", "event": f"e{n}"}
+        for n in range(60)
+    ]
+    found = guessed(tmp_path / "t.csv", rows)
+    columns = by_column(found)
+    assert set(found.plan.roles) == {"user_id", "item_id"}
+    assert columns["rating"].reason == "is called like value, but is no number in most rows"
+    assert columns["time"].reason == "is called like at, but is no time in most rows"
+    assert "more than 50 different values" in columns["event"].reason
+    rows = [{"movie_id": str(n), "title": "T", "year": f"Season {n}"} for n in range(60)]
+    columns = by_column(guessed(tmp_path / "u.csv", rows))
+    assert columns["year"].becomes == "not used"
+    assert columns["year"].reason == "is called like year, but is no number in most rows"

@@ -487,3 +487,9 @@ relations = { DIRECTED_BY = { name = "director", id = "director_id" }, STARS = [
     code, shown, _ = command("run", tmp_path / "p.toml")
     assert code == 0, shown
     assert len(rows(empty_store, "MATCH (e:Person {name: 'Sam Lee'}) RETURN e.entity_id")) == 3
+
+
+def test_a_description_may_be_a_list_of_texts(load_rows: LoadRows, empty_store: GraphStore) -> None:
+    load_rows("catalog", films(description=["['One &amp; all.', 'Two.']", "[Chorus] sings"]))
+    found = rows(empty_store, "MATCH (i:Item) RETURN i.description ORDER BY i.item_id")
+    assert found == [["One & all.\n\nTwo."], ["[Chorus] sings"]]

@@ -21,6 +21,7 @@ FORMS = (DIGITS, DAY_FIRST, MONTH_FIRST)
 
 # Largest count of each unit that is still a time before the year 5138, coarsest first.
 _UNITS = ((1e11, 1000.0), (1e14, 1.0), (1e17, 1e-3), (1e20, 1e-6))
+_YEARS = re.compile(r"(?<![\d.])[12]\d{3}(?![\d.])")
 _1980 = 315_532_800_000
 _MONTHS = (
     "january jan januar janvier enero gennaio",
@@ -106,6 +107,14 @@ def parse_moment(value: Any, role: str, form: str | None = None) -> int:
         if abs(number) < limit:
             return _checked(round(number * factor), value, role)
     raise CellError(f"{role} is not a time of this world", value)
+
+
+def year_of(cell: Any) -> Any:
+    """Return the year of a date that stands where a year is wanted; other cells as they are."""
+    if isinstance(cell, date):
+        return cell.year
+    found = _YEARS.findall(cell) if isinstance(cell, str) and not cell.strip().isdigit() else []
+    return found[0] if len(found) == 1 else cell
 
 
 def time_form(values: Sequence[Any]) -> str | None:
