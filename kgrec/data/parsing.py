@@ -238,7 +238,9 @@ class RowParser:
         properties: dict[str, Value] = {}
         for role in self.plan.properties:
             cell, name = cells.get(role.column), role.becomes
-            if self._is_null(cell):
+            # What a user calls nothing is one of their answers: an occupation of none.
+            answer = self.source.kind == "users" and role.type == "string"
+            if not (answer and self.source.nulls is None) and self._is_null(cell):
                 continue
             if self.source.kind == "catalog" and name in AVAILABILITY:
                 value = _spared(parse_availability, report, cell, name, role.form)
