@@ -44,6 +44,10 @@ class DataError(KGRecError):
     status = 422
 
 
+class RetirementError(DataError):
+    """A complete source no longer holds more of what it held than may go."""
+
+
 class NotFoundError(KGRecError):
     """No such user, item, model or data set."""
 

@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from kgrec.cli import retired
 from kgrec.cli.app import report
 from kgrec.cli.console import out, print_json
 from kgrec.config import Settings, load_settings
@@ -170,6 +171,9 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+for _command in (retired.retired, retired.restore, retired.sweep):
+    app.command()(_command)
 
 
 @app.command()

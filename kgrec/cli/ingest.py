@@ -88,8 +88,22 @@ def ingest(
     move_article: Annotated[
         bool, typer.Option("--move-article", help="'Godfather, The' becomes 'The Godfather'.")
     ] = False,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete", help="The file holds all of its source: retire what it no longer holds."
+        ),
+    ] = False,
+    max_retired: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of a complete source that may be retired at once."),
+    ] = 0.2,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what the columns would become.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Only show what the columns would become, and what would be retired.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -97,6 +111,10 @@ def ingest(
 
     The same file twice changes nothing; a newer one adds and updates. Rows that cannot be used
     are set aside in a file, each with its line and the reason.
+
+    With --complete, items and interactions that an earlier file of the same name held and this one
+    does not are retired, with facts and values of emptied cells; `kgrec graph restore` brings them
+    back until `kgrec graph sweep`.
 
     A row of `relations` is an edge: a head and a tail, each an id, or the name of an entity.
 
@@ -107,6 +125,7 @@ def ingest(
     from kgrec.data.sources import Source
     from kgrec.stages.ingest import ingest as run
     from kgrec.stages.ingest import prepare
+    from kgrec.stages.retiring.complete import vanishing
 
     values: dict[str, Any] = {
         "kind": kind.value,
@@ -128,6 +147,8 @@ def ingest(
         "header": [name.strip() for name in header.split(",")] if header else None,
         "create_items": create_items,
         "move_article": move_article,
+        "complete": complete,
+        "max_retired": max_retired,
     }
     source = parse_config(Source, values, origin="options of kgrec ingest")
     settings = load_settings()
@@ -135,8 +156,15 @@ def ingest(
     if not as_json:
         show_columns(prepared)
     if dry_run:
+        plan = prepared.plan.model_dump(mode="json")
+        if complete:
+            with open_graph(settings) as store, progress(quiet=as_json) as bars:
+                gone = vanishing(store, prepared, progress=bars)
+            plan["retires"] = gone.model_dump(mode="json") | {"share": gone.share}
+            if not as_json:
+                out.print(f"Would retire {gone.described}.", markup=False, highlight=False)
         if as_json:
-            print_json(prepared.plan.model_dump(mode="json"))
+            print_json(plan)
         return
     with open_graph(settings) as store, progress(quiet=as_json) as bars:
         done = run(store, prepared, home=settings.home, progress=bars)
@@ -178,6 +206,7 @@ def described(done: IngestSummary) -> str:
         "facts": done.facts,
         "links": done.links,
         "facts withdrawn": done.withdrawn,
+        "retired": done.retired,
         "cells with words for nothing": done.nulls,
     }
     listed = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)

@@ -89,6 +89,9 @@ class Source(TableFormat):
             `addtocart = { kind = "cart", weight = 2 }`.
         namespace: put before the ids of items, so that two catalogues may use one number.
         whole_ids: whether the ids of a column that became floats are whole numbers again.
+        complete: whether the table holds all there is of its source, so that items, facts and
+            interactions that an earlier one of the same name held are retired when it does not.
+        max_retired: share of them that may be retired by one load; beyond it the load stops.
     """
 
     kind: Kind
@@ -110,11 +113,15 @@ class Source(TableFormat):
     kinds: dict[str, str | EventKind] = Field(default_factory=dict)
     namespace: str = ""
     whole_ids: bool = True
+    complete: bool = False
+    max_retired: float = Field(default=0.2, ge=0, le=1)
 
     @model_validator(mode="after")
     def _sound(self) -> Source:
         if (self.path is None) == (self.dataset is None):
             raise ValueError("a source has either a path or a dataset")
+        if self.complete and self.kind not in ("catalog", "interactions"):
+            raise ValueError("a source of kind catalog or interactions may be complete")
         if self.relation is not None and self.kind != "relations":
             raise ValueError('`relation` is of a source of kind "relations"')
         if self.entity_type is not None and self.kind != "entities":

@@ -108,6 +108,12 @@ class InteractionSpool(_Spool[InteractionRecord]):
         """Yield line and record in the order of user and item."""
         return iter(self)
 
+    def has(self, user_id: str, item_id: str, kind: str, at: int) -> bool:
+        """Return whether there is such an interaction."""
+        query = "SELECT 1 FROM spool WHERE user_id = ? AND item_id = ? AND kind = ? AND at = ?"
+        found = self._database.execute(query, (user_id, item_id, kind, at))
+        return found.fetchone() is not None
+
     def _row(self, record: InteractionRecord) -> _Row:
         known = record.user_id, record.item_id, record.kind, record.at, record.value
         return (*known, record.device, record.scenario)

@@ -19,6 +19,7 @@ class Labels(FrozenModel):
     model: str
     run: str
     revision: str
+    retired: str
 
 
 class Relations(FrozenModel):

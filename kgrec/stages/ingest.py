@@ -29,6 +29,7 @@ from kgrec.progress import SILENT, Progress
 from kgrec.schema import load_schema
 from kgrec.stages.loading.facts import Tally
 from kgrec.stages.loading.table import PreparedSource, TableLoad
+from kgrec.stages.retiring.complete import load_complete
 
 _MOST_REASONS = 10
 _LATER = (
@@ -40,6 +41,7 @@ _LATER = (
     "kinds",
     "namespace",
     "whole_ids",
+    "complete",
 )
 
 
@@ -71,6 +73,7 @@ class IngestSummary(FrozenModel):
     facts: int
     links: int
     withdrawn: int
+    retired: int = 0
     rejected: int
     cells_rejected: int
     nulls: int = 0
@@ -87,7 +90,7 @@ class IngestSummary(FrozenModel):
     def changed(self) -> bool:
         """Whether anything in the graph has changed."""
         counts = (self.created, self.updated, self.users, self.items, self.entities)
-        return any((*counts, self.facts, self.links, self.withdrawn))
+        return any((*counts, self.facts, self.links, self.withdrawn, self.retired))
 
 
 def prepare(
@@ -123,6 +126,7 @@ def ingest(
 
     Raises:
         DataError: no row of the file can be used.
+        RetirementError: a complete source no longer holds too much of what it held before.
         GraphError: the kinds below it.
     """
     begun = time.perf_counter()
@@ -132,8 +136,12 @@ def ingest(
     ensure_schema(store)
     finished = _start(store, run_id)
     with Rejects(home / "rejects" / f"{run_id}.jsonl") as rejects:
-        load = TableLoad(store, prepared, run_id, rejects, found.lines, progress)
-        tally = load.run()
+        given = (store, prepared, run_id, rejects, found.lines, progress)
+        if prepared.source.complete:
+            tally, load = load_complete(*given)
+        else:
+            load = TableLoad(*given)
+            tally = load.run()
     if tally.created + tally.updated + tally.unchanged == 0:
         raise _nothing_usable(path, rejects)
     summary = _summary(
@@ -152,7 +160,7 @@ def _run_id(prepared: PreparedSource, digest: str) -> str:
         for name in _LATER
         if getattr(prepared.source, name) == fields[name].get_default(call_default_factory=True)
     }
-    source = prepared.source.model_dump_json(exclude={"path", *unset})
+    source = prepared.source.model_dump_json(exclude={"path", "max_retired", *unset})
     options = [source, prepared.domain.name, digest]
     text = "\n".join([*options, str(prepared.plan.decisions)])
     name = snake(prepared.source.title) or prepared.source.kind

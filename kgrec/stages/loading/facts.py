@@ -32,6 +32,7 @@ class Tally:
         entities: created because facts or links name them.
         facts, links: created or changed.
         withdrawn: facts and links that a source held before and no longer holds.
+        retired: items and interactions that a complete source no longer holds.
     """
 
     rows: int = 0
@@ -45,6 +46,7 @@ class Tally:
     facts: int = 0
     links: int = 0
     withdrawn: int = 0
+    retired: int = 0
 
     def add(self, other: Tally) -> None:
         """Count what another tally holds as well."""
@@ -84,6 +86,11 @@ class _Known:
     extractor: str
     evidence: str
 
+    def record(self, key: _Key) -> LinkRecord:
+        """Return the fact or link that it is."""
+        ends = (Node(*key.head), key.relation, Node(*key.tail))
+        return LinkRecord(*ends, self.confidence, self.source, self.extractor, self.evidence)
+
 
 @dataclass(frozen=True)
 class FactChanges:
@@ -93,12 +100,16 @@ class FactChanges:
         steps: for `GraphStore.write_all`.
         heads: nodes whose facts or links change.
         losing: nodes of which one is withdrawn.
+        gone: what is withdrawn; ends without their names.
+        owned: how many facts and links the sources held for the nodes before.
         created, updated, withdrawn: how many facts and links.
     """
 
     steps: list[Step]
     heads: frozenset[Head]
     losing: frozenset[Head]
+    gone: tuple[LinkRecord, ...]
+    owned: int
     created: int
     updated: int
     withdrawn: int
@@ -107,6 +118,11 @@ class FactChanges:
     def written(self) -> int:
         """How many facts and links are created or changed."""
         return self.created + self.updated
+
+
+def no_steps(changes: FactChanges) -> list[Step]:
+    """Return nothing that changes of facts bring with them."""
+    return []
 
 
 def fact_changes(
@@ -156,7 +172,10 @@ def fact_changes(
     changed = frozenset(key.head for key in [*new, *gone])
     lost = frozenset(key.head for key in gone)
     updated = sum(key in known for key in new)
-    return FactChanges(steps, changed, lost, len(new) - updated, updated, len(gone))
+    owned = sum(fact.source in withdraw.get(key.head, ()) for key, fact in known.items())
+    left = tuple(known[key].record(key) for key in gone)
+    counts = (len(new) - updated, updated, len(gone))
+    return FactChanges(steps, changed, lost, left, owned, *counts)
 
 
 def created_entities(steps: Iterable[Step], answers: Iterable[list[dict[str, Any]]]) -> int:

@@ -35,12 +35,15 @@ class InteractionLoader:
         item_type: the item label of the domain, for items that are created.
         create_items: whether an unknown item is created; without it the interaction is refused.
         refuse: called for each record that cannot be written.
+        source: what interactions are marked with, so that it is known when a complete source no
+            longer holds them; empty for others.
     """
 
     store: GraphStore
     item_type: str
     create_items: bool
     refuse: Refuse
+    source: str = ""
     _fresh: frozenset[str] = frozenset()
 
     def write(self, interactions: Iterable[Spooled]) -> Iterator[Tally]:
@@ -63,7 +66,9 @@ class InteractionLoader:
             before = known.get((one.user_id, one.item_id, one.key))
             if before is None:
                 tally.created += 1
-            elif before != (one.value, one.device, one.scenario):
+            elif before[:3] != (one.value, one.device, one.scenario) or (
+                self.source not in ("", before[3])
+            ):
                 tally.updated += 1
             else:
                 tally.unchanged += 1
@@ -93,7 +98,7 @@ class InteractionLoader:
 
     def _read_users(
         self, wanted: Mapping[str, list[str]]
-    ) -> tuple[list[str], dict[_Interaction, tuple[float, str, str]]]:
+    ) -> tuple[list[str], dict[_Interaction, tuple[float, str, str, str]]]:
         """Return the users that are not in the graph, and what the wanted interactions hold.
 
         A user may span two batches. Where the batch before created the user, all their
@@ -104,13 +109,13 @@ class InteractionLoader:
         new = [user for user in unread if user not in there]
         self._fresh = frozenset(user for user in wanted if user not in there)
         present = [user for user in unread if user in there]
-        known: dict[_Interaction, tuple[float, str, str]] = {}
+        known: dict[_Interaction, tuple[float, str, str, str]] = {}
         items = [dict.fromkeys(wanted[user], True) for user in present]
         rows = self.store.read("ingest/interactions", users=present, items=items) if present else ()
         for row in rows:
-            names = ("users", "items", "keys", "values", "devices", "scenarios")
+            names = ("users", "items", "keys", "values", "devices", "scenarios", "sources")
             for user, item, key, *held in zip(*(row[name] for name in names), strict=True):
-                known[present[user], item, key] = (held[0], held[1], held[2])
+                known[present[user], item, key] = (held[0], held[1], held[2], held[3])
         return new, known
 
     def _steps(
@@ -124,7 +129,13 @@ class InteractionLoader:
             named = [{"user_id": user, "properties": {}} for user in users]
             steps.append(("ingest/upsert_users", {}, {"rows": named}))
         if changed:
-            steps.append(("ingest/upsert_interactions", {}, {"groups": _groups(changed)}))
+            steps.append(
+                (
+                    "ingest/upsert_interactions",
+                    {},
+                    {"groups": _groups(changed), "source": self.source or None},
+                )
+            )
         return steps
 
 

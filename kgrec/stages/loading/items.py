@@ -10,11 +10,13 @@ from kgrec.data.records import EntityRecord, ItemRecord, UserRecord, Value
 from kgrec.graph.statements import plain
 from kgrec.graph.store import GraphStore, Step
 from kgrec.stages.loading.facts import (
+    FactChanges,
     Head,
     Tally,
     created_entities,
     entity_steps,
     fact_changes,
+    no_steps,
 )
 
 ITEMS_A_BATCH = 2_000
@@ -43,6 +45,10 @@ class ItemLoader:
         source: what the table is called; each property of an item names the source that gave it.
         guessed: properties whose columns were guessed; they replace none of another source.
         spare: called for each property that is left as another source gave it.
+        complete: whether the table holds all of its source, so that what a row leaves empty and
+            the source gave before is gone.
+        follow: steps of the same transaction that changes of facts bring with them.
+        dry: whether changes are only counted.
     """
 
     store: GraphStore
@@ -52,6 +58,9 @@ class ItemLoader:
     source: str
     guessed: frozenset[str] = frozenset()
     spare: Refuse = lambda line, value, reason: None
+    complete: bool = False
+    follow: Callable[[FactChanges], list[Step]] = no_steps
+    dry: bool = False
 
     def write(self, batch: Sequence[tuple[int, ItemRecord]]) -> Tally:
         """Write items with distinct ids in one transaction; unchanged ones are not written.
@@ -78,12 +87,12 @@ class ItemLoader:
         touched = {item.item_id for item in changed} | {item for _, item in changes.heads}
         tally.updated = len(touched - set(new))
         tally.unchanged = len(items) - tally.created - tally.updated
-        steps = [*self._item_steps(new, changed, values), *changes.steps]
+        steps = [*self._item_steps(new, changed, values), *changes.steps, *self.follow(changes)]
         if changes.losing:
             # A withdrawn fact may have replaced one that the text states as well: read it again.
             losing = sorted(item for _, item in changes.losing)
             steps.append(("ingest/read_again", {}, {"items": losing}))
-        if steps:
+        if steps and not self.dry:
             tally.entities = created_entities(steps, self.store.write_all(steps))
         return tally
 
@@ -107,6 +116,7 @@ class ItemLoader:
 
     def _own(self, line: int, item: ItemRecord, known: _Known | None) -> ItemRecord:
         """Return an item without guessed properties that another source gave otherwise."""
+        item = self._emptied(item, known) if self.complete else item
         if known is None or not self.guessed & item.properties.keys():
             return item
         origins = _origins(known.properties)
@@ -125,6 +135,17 @@ class ItemLoader:
         left = {name: value for name, value in item.properties.items() if name not in kept}
         return replace(item, properties=left) if kept else item
 
+    def _emptied(self, item: ItemRecord, known: _Known | None) -> ItemRecord:
+        """Return an item that empties only what its own source gave before."""
+        origins = _origins(known.properties) if known is not None else {}
+        given: Mapping[str, Any] = item.properties
+        properties = {
+            name: value
+            for name, value in given.items()
+            if value is not None or origins.get(name) == self.source
+        }
+        return replace(item, properties=properties)
+
     def _item_steps(
         self,
         new: Sequence[str],
@@ -135,7 +156,9 @@ class ItemLoader:
         for item in changed:
             origins = _origins(values.get(item.item_id, {}))
             origins |= dict.fromkeys(item.properties, self.source)
-            named = sorted(f"{name}={source}" for name, source in origins.items())
+            gone = {name for name, value in item.properties.items() if value is None}
+            kept = {name for name in origins if not (self.complete and name in gone)}
+            named = sorted(f"{name}={origins[name]}" for name in kept)
             properties = {**sendable(item.properties), ORIGINS: named}
             rows.append({"item_id": item.item_id, "properties": properties})
         steps: list[Step] = []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,10 +22,10 @@ from kgrec.data.sources import Source
 from kgrec.data.spool import InteractionSpool, LinkSpool
 from kgrec.data.tables import Table
 from kgrec.data.tables.files import ignore
-from kgrec.graph.store import GraphStore
+from kgrec.graph.store import GraphStore, Step
 from kgrec.progress import Progress, Task
 from kgrec.schema import Domain, load_schema
-from kgrec.stages.loading.facts import Tally, batched
+from kgrec.stages.loading.facts import FactChanges, Tally, batched, no_steps
 from kgrec.stages.loading.interactions import InteractionLoader, LinkLoader
 from kgrec.stages.loading.items import (
     ENTITIES_A_BATCH,
@@ -51,8 +51,29 @@ class PreparedSource:
     plan: ColumnPlan
 
 
+@dataclass(frozen=True)
+class Completeness:
+    """What the load of a complete table does beside loading.
+
+    Attributes:
+        on_item: called with the id of each item that the table holds.
+        follow: see `ItemLoader`.
+        on_interactions: called with all interactions of the table, after they are written.
+        dry: whether nothing is written.
+    """
+
+    on_item: Callable[[str], None]
+    follow: Callable[[FactChanges], list[Step]]
+    on_interactions: Callable[[InteractionSpool], None]
+    dry: bool = False
+
+
 class TableLoad:
-    """The load of one table."""
+    """The load of one table.
+
+    Args:
+        complete: of a source that is declared complete.
+    """
 
     def __init__(
         self,
@@ -62,8 +83,10 @@ class TableLoad:
         rejects: Rejects,
         lines: int,
         progress: Progress,
+        complete: Completeness | None = None,
     ) -> None:
         self.store = store
+        self.complete = complete
         self.table = prepared.table
         self.source = prepared.source
         self.item_type = prepared.domain.item_label
@@ -100,7 +123,13 @@ class TableLoad:
         self.rejects.add(str(self.table.path), line, value, reason, cell=True)
 
     def _items(self) -> Tally:
-        loader = ItemLoader(
+        parse = self.parser.item if self.complete is None else self._whole_item
+        write = self._item_loader().write
+        return self._load(parse, lambda one: one.item_id, write, ITEMS_A_BATCH)
+
+    def _item_loader(self) -> ItemLoader:
+        rules = self.complete
+        return ItemLoader(
             self.store,
             self.item_type,
             self.run_id,
@@ -108,8 +137,34 @@ class TableLoad:
             source=self.source.title,
             guessed=self.parser.plan.guessed,
             spare=self._set_cell_aside,
+            complete=rules is not None,
+            follow=no_steps if rules is None else rules.follow,
+            dry=rules is not None and rules.dry,
         )
-        return self._load(self.parser.item, lambda one: one.item_id, loader.write, ITEMS_A_BATCH)
+
+    def _whole_item(self, cells: dict[str, Any], report: Report) -> ItemRecord:
+        """Return an item that empties what its row leaves empty."""
+        item = self.parser.item(cells, report)
+        if self.complete is not None:
+            self.complete.on_item(item.item_id)
+        nothing = self._nothing_of(item.item_id)
+        properties = {**nothing.properties, **item.properties}
+        return replace(item, properties=properties, sources=nothing.sources)
+
+    def _nothing_of(self, item_id: str) -> ItemRecord:
+        """Return an item of which the table holds nothing but the id."""
+        plan = self.parser.plan
+        names = [role.becomes for role in plan.properties]
+        names += ["description"] if plan.column("description") else []
+        nothing: dict[str, Any] = dict.fromkeys(names)  # Cypher removes what is set to null
+        return ItemRecord(item_id, nothing, sources=frozenset(one.source for one in plan.relations))
+
+    def empty_items(self, ids: Iterable[str]) -> Tally:
+        """Take out of items what their source gave before and no longer holds a row of."""
+        tally, loader = Tally(), self._item_loader()
+        for part in batched(ids, ITEMS_A_BATCH):
+            tally.add(loader.write([(0, self._nothing_of(each)) for each in part]))
+        return tally
 
     def _users(self) -> Tally:
         loader = UserLoader(self.store)
@@ -140,15 +195,19 @@ class TableLoad:
         loader = InteractionLoader(
             self.store, self.item_type, self.source.create_items, self._set_aside
         )
+        loader.source = title if self.complete is not None else ""
         with InteractionSpool() as spool:
             with self.progress.task(f"read {title}", self.lines) as task:
                 spool.add(self._parsed(task, self.parser.interaction))
             distinct = len(spool)
             tally.repeated = spool.received - distinct
-            with self.progress.task(f"load {title}", distinct) as task:
-                for part in loader.write(spool.by_user()):
-                    tally.add(part)
-                    task.advance(part.created + part.updated + part.unchanged)
+            if self.complete is None or not self.complete.dry:
+                with self.progress.task(f"load {title}", distinct) as task:
+                    for part in loader.write(spool.by_user()):
+                        tally.add(part)
+                        task.advance(part.created + part.updated + part.unchanged)
+            if self.complete is not None:
+                self.complete.on_interactions(spool)
         return tally
 
     def _records(

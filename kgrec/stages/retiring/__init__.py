@@ -1,0 +1,1 @@
+"""What a complete source no longer holds: retired, kept, brought back, forgotten."""
