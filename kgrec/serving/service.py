@@ -128,6 +128,7 @@ class Service:
 
     Attributes:
         on_open: called with each store that is opened, before it is used.
+        on_prepared: called once model and catalogue are in memory.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class Service:
         self.settings = settings
         self._loaded = loaded or Loaded(None, None)
         self.on_open: Callable[[GraphStore], None] = lambda store: None
+        self.on_prepared: Callable[[], None] = lambda: None
         self._bounds = StoreConfig(
             connect_timeout=min(5.0, time_limit_s),
             retry_time=min(2.0, time_limit_s / 3),
@@ -220,6 +222,7 @@ class Service:
                     engine.recommender.warm_up()
         except KGRecError as error:
             logger.info("not ready for recommendations yet: %s", error)
+        self.on_prepared()
 
     def load(self) -> Loaded:
         """Load the live model and the catalogue; raises what `open_graph` raises."""
