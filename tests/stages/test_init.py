@@ -221,6 +221,17 @@ def test_a_catalogue_alone_is_loaded_and_nothing_trained(tmp_path: Path, command
     assert pipeline.sources[0].delimiter == "::"
 
 
+def test_titles_are_ids_where_there_are_no_others(tmp_path: Path, command: Command) -> None:
+    rows = "".join(f"Course {n},University {n % 3},Beginner\n" for n in range(9))
+    text = "Course Name,University,Difficulty Level\n" + rows
+    (tmp_path / "Coursera.csv").write_text(text, encoding="utf-8")
+    assert command("init", tmp_path / "Coursera.csv", "--yes", "--out", tmp_path)[0] == 0
+    pipeline = load_pipeline(tmp_path / "pipeline.toml")
+    assert pipeline.domain == "courses"
+    assert pipeline.sources[0].columns == {"item_id": "Course Name", "title": "Course Name"}
+    assert pipeline.sources[0].relations.keys() == {"OFFERED_BY", "AT_LEVEL"}
+
+
 def test_mind_is_read_as_the_docs_have_it_edited(
     empty_store: GraphStore, home: Path, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kgrec.config import parse_config
 from kgrec.data.columns import plan_columns
-from kgrec.data.guesses import EVENTS, snake
+from kgrec.data.guesses import EVENTS, by_name, role_names, snake
 from kgrec.data.plan import ColumnPlan
 from kgrec.data.records import display_title, folded
 from kgrec.data.sources import Kind, Source
@@ -76,7 +76,8 @@ def planned(file: LookedAt, kind: Kind, domain: Domain, **settings: Any) -> Colu
 
 def kind_of(file: LookedAt, domain: Domain) -> tuple[Kind, ColumnPlan, str] | LeftOut:
     """Return what a row of a file is, or why it is nothing that can be loaded."""
-    done, items = planned(file, "interactions", domain), planned(file, "catalog", domain)
+    done = planned(file, "interactions", domain)
+    items = planned(file, "catalog", domain) or _by_title(file, domain)
     titled = items is not None and "title" in items.roles
     if done is not None and items is not None:
         key = file.values[items.roles["item_id"].column]
@@ -102,6 +103,15 @@ def kind_of(file: LookedAt, domain: Domain) -> tuple[Kind, ColumnPlan, str] | Le
         return "users", users, f"{users.roles['user_id'].column} is a user, and nothing an item"
     columns = ", ".join(file.columns[:8])
     return LeftOut(file.path.name, f"no column looks like an id of items or users ({columns})")
+
+
+def _by_title(file: LookedAt, domain: Domain) -> ColumnPlan | None:
+    """Return the plan of a catalogue without ids whose titles are another in every row."""
+    names = role_names(Source(kind="catalog", path=file.path), domain)["title"]
+    column = by_name(file.columns, names)
+    if column is None or not file.values[column].unique:
+        return None
+    return planned(file, "catalog", domain, columns={"item_id": column, "title": column})
 
 
 def best_domain(files: Sequence[LookedAt]) -> tuple[Domain, Guess] | None:

@@ -39,7 +39,7 @@ _TEXTS = frozenset({".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ""})
 _ROWS = 100_000
 _MOST_VALUES = 50_000
 _BLOCK = 1 << 20
-_LARGE = 50_000_000
+_LARGE = 5_000_000
 """Bytes of a file of which not every row is looked at."""
 
 
