@@ -206,7 +206,7 @@ class Folder:
         if changed or gone:
             left = {*changed, *gone}
             kept = known.only([each for each in known.ids if each not in left])
-            part = chosen_of(data, changed)
+            part = chosen_of(self.store, data, changed)
             with progress.task("fold items in", len(changed)) as task:
                 own = [marks[each] for each in changed]
                 fresh = fold_items(model.team, folding, part, model.encode, own)
@@ -250,7 +250,7 @@ class Folder:
             left = {*changed, *again}
             kept = known.only([each for each in known.ids if each not in left])
             own = [marks[each] for each in changed]
-            part = chosen_of(data, changed)
+            part = chosen_of(self.store, data, changed)
             fresh = revise_items(model.team, folding, part, model.encode, own)
             self._write(model, kept.and_others(fresh), changed, again, name)
         counts = {"facts": done.facts + facts, "revised": len(changed)}

@@ -16,7 +16,7 @@ from kgrec.graph.store import GraphStore
 def read_items(store: GraphStore, items: Sequence[str], selection: Selection) -> Dataset:
     """Read texts and facts of some items, as `read_dataset` reads them for a training.
 
-    Facts that lead from an entity to an item, and links, are left out.
+    Facts that lead from an entity to an item, links, and names of entities are left out.
     """
     texts: dict[str, str] = {}
     for page in pages_of_items(store, list(items), label=selection.label):
@@ -34,10 +34,6 @@ def read_items(store: GraphStore, items: Sequence[str], selection: Selection) ->
     code = {relation: n for n, relation in enumerate(relations)}
     rows = sorted((item, code[r], entities.row(e), sure) for item, r, e, sure in found)
     item, relation, entity, sure = zip(*rows, strict=True) if rows else ((), (), (), ())
-    names = {
-        row["entity_id"]: row["name"]
-        for row in store.read("recommend/entity_names", entities=list(entities.ids))
-    }
     return Dataset(
         Vocabulary(()),
         Vocabulary(ids),
@@ -51,29 +47,32 @@ def read_items(store: GraphStore, items: Sequence[str], selection: Selection) ->
             relations,
         ),
         tuple(texts[each] for each in ids),
-        tuple(names.get(each, "") for each in entities.ids),
     )
 
 
-def chosen_of(data: Dataset, ids: Sequence[str]) -> Dataset:
-    """Return some of the items, in the given order."""
+def chosen_of(store: GraphStore, data: Dataset, ids: Sequence[str]) -> Dataset:
+    """Return some of the items, in the given order, with the names of their entities."""
     rows = data.items.rows(ids)
     place = np.full(data.num_items, -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     facts = data.facts
     kept = place[facts.item] >= 0
+    used, entity = np.unique(facts.entity[kept], return_inverse=True)
+    entities = data.entities.take(used)
+    named = store.read("recommend/entity_names", entities=entities) if entities else []
+    names = {row["entity_id"]: row["name"] for row in named}
     return Dataset(
         data.users,
         Vocabulary(ids),
         data.interactions,
-        data.entities,
+        Vocabulary(entities),
         Facts(
             place[facts.item[kept]],
             facts.relation[kept],
-            facts.entity[kept],
+            entity,
             facts.confidence[kept],
             facts.relations,
         ),
         tuple(data.item_texts[row] for row in rows.tolist()),
-        data.entity_names,
+        tuple(names.get(each, "") for each in entities),
     )
