@@ -69,6 +69,11 @@ class RelationColumn(FrozenModel):
         return f"column:{self.table}.{self.column}"
 
     @property
+    def is_alone(self) -> bool:
+        """Whether what a cell holds does not depend on other cells of its row."""
+        return self.id is None and not self.where
+
+    @property
     def lookup(self) -> Lookup:
         """Which part of an object counts."""
         return Lookup(self.key, self.id_key, self.where)

@@ -49,6 +49,7 @@ Report = Callable[[object, str], None]
 """Called with the value and the reason of a cell that is left out of its record."""
 
 _WITHOUT = "; the row is kept without it"
+_MOST_KNOWN = 20_000
 _TRUE = frozenset({"1", "1.0", "true", "t", "yes", "y", "x"})
 
 
@@ -80,6 +81,11 @@ class RowParser:
     @cached_property
     def _whole(self) -> frozenset[str]:
         return frozenset(name for name, role in self.plan.roles.items() if role.whole)
+
+    @cached_property
+    def _relations(self) -> list[tuple[RelationColumn, str, dict[str, list[Entry]]]]:
+        """Columns of relations, what they are called, and what cells of them were found to hold."""
+        return [(one, one.source, {}) for one in self.plan.relations]
 
     @cached_property
     def _nulls(self) -> frozenset[str]:
@@ -256,13 +262,20 @@ class RowParser:
         self, item_id: str, cells: Mapping[str, Any], report: Report
     ) -> tuple[tuple[FactRecord, ...], frozenset[str]]:
         facts, sources = [], set()
-        for relation in self.plan.relations:
-            names = _spared(self._entries, report, cells, relation) or []
+        for relation, source, known in self._relations:
+            cell = cells.get(relation.column)
+            names = known.get(cell) if isinstance(cell, str) else None
+            if names is None:
+                names = _spared(self._entries, report, cells, relation) or []
+                if names and isinstance(cell, str) and relation.is_alone:
+                    if len(known) >= _MOST_KNOWN:
+                        known.clear()
+                    known[cell] = names
             if names:
-                sources.add(relation.source)
+                sources.add(source)
             for name, key in names:
                 kind = (relation.relation, relation.entity_type)
-                fact = FactRecord(item_id, *kind, name, source=relation.source, key=key)
+                fact = FactRecord(item_id, *kind, name, source=source, key=key)
                 if len(fact.entity_id) > MAX_ID:
                     report(name, f"an id is longer than {MAX_ID} characters{_WITHOUT}")
                     continue

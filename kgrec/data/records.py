@@ -24,7 +24,6 @@ MAX_ID = 512
 TABLE = "table"
 """The extractor of facts from tables."""
 
-_SPACE = re.compile(r"\s+")
 _ARTICLE = re.compile(
     r"^(?P<name>.+), (?P<article>The|A|An|Le|La|Les|L'|Il|Lo|I|Gli|El|Los|Las|Das|Der|Die|Det|Den)"
     r"(?P<rest>(?: \(.*\))?)$"
@@ -221,7 +220,7 @@ def folded(name: str) -> str:
 
 def tidy(text: str) -> str:
     """Return text on one line, with single spaces and none at the ends."""
-    return _SPACE.sub(" ", text).strip()
+    return " ".join(text.split())
 
 
 def display_title(title: str) -> str:

@@ -26,6 +26,7 @@ names, since films are called Unknown and Nil."""
 
 _NULL_TEXTS = frozenset({"", "\\N", "NaN"})
 _NONE_LISTED = re.compile(r"\(no .{1,30} (?:listed|given|available|specified)\)", re.IGNORECASE)
+_LONGEST_NULL = 100
 _WHOLE_FLOAT = re.compile(r"([+-]?\d+)\.0+")
 
 
@@ -49,7 +50,7 @@ def is_nothing(value: Any, words: frozenset[str]) -> bool:
     Args:
         words: from `null_words`; `(no genres listed)` and its like go with the word `n/a`.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > _LONGEST_NULL:
         return False
     text = value.strip().casefold()
     return text in words or (
