@@ -94,6 +94,10 @@ def ingest(
             "--complete", help="The file holds all of its source: retire what it no longer holds."
         ),
     ] = False,
+    delete: Annotated[
+        bool,
+        typer.Option("--delete", help="The rows name items or interactions that are to go."),
+    ] = False,
     max_retired: Annotated[
         float,
         typer.Option(min=0, max=1, help="Share of a complete source that may be retired at once."),
@@ -114,7 +118,7 @@ def ingest(
 
     With --complete, items and interactions that an earlier file of the same name held and this one
     does not are retired, with facts and values of emptied cells; `kgrec graph restore` brings them
-    back until `kgrec graph sweep`.
+    back until `kgrec graph sweep`, as it does what --delete took away.
 
     A row of `relations` is an edge: a head and a tail, each an id, or the name of an entity.
 
@@ -148,6 +152,7 @@ def ingest(
         "create_items": create_items,
         "move_article": move_article,
         "complete": complete,
+        "delete": delete,
         "max_retired": max_retired,
     }
     source = parse_config(Source, values, origin="options of kgrec ingest")

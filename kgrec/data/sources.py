@@ -91,6 +91,8 @@ class Source(TableFormat):
         whole_ids: whether the ids of a column that became floats are whole numbers again.
         complete: whether the table holds all there is of its source, so that items, facts and
             interactions that an earlier one of the same name held are retired when it does not.
+        delete: whether the rows name items or interactions that are to go. An interaction is named
+            by user and item, and by its time and kind where there are columns of them.
         max_retired: share of them that may be retired by one load; beyond it the load stops.
     """
 
@@ -114,6 +116,7 @@ class Source(TableFormat):
     namespace: str = ""
     whole_ids: bool = True
     complete: bool = False
+    delete: bool = False
     max_retired: float = Field(default=0.2, ge=0, le=1)
 
     @model_validator(mode="after")
@@ -122,6 +125,8 @@ class Source(TableFormat):
             raise ValueError("a source has either a path or a dataset")
         if self.complete and self.kind not in ("catalog", "interactions"):
             raise ValueError("a source of kind catalog or interactions may be complete")
+        if self.delete and (self.complete or self.kind not in ("catalog", "interactions")):
+            raise ValueError("rows to delete are a catalog or interactions, and not complete")
         if self.relation is not None and self.kind != "relations":
             raise ValueError('`relation` is of a source of kind "relations"')
         if self.entity_type is not None and self.kind != "entities":

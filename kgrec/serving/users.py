@@ -13,6 +13,7 @@ from kgrec.serving.parameters import Cursor, UserId
 from kgrec.serving.schemas import HistoryEntry, Page, User
 from kgrec.serving.security import Role, require
 from kgrec.serving.service import CurrentEngine
+from kgrec.stages.retiring.restore import forget_user
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 
@@ -49,12 +50,13 @@ def get_user(engine: CurrentEngine, user_id: UserId) -> User:
 
 @router.delete("/{user_id:id}", dependencies=[Depends(require(Role.ADMIN))], status_code=204)
 def erase_user(engine: CurrentEngine, user_id: UserId) -> Response:
-    """Erase a user: the node, the history and the stored recommendations.
+    """Erase a user: the node, the history, what is retired of it, and stored recommendations.
 
     A model that was trained before holds no row of a user, but it was learned from their history
     among all others; train again where that must go too.
     """
     rows = engine.store.write("serving/erase_user", user_id=user_id)
+    forget_user(engine.store, user_id)
     if not rows or not rows[0]["erased"]:
         raise catalogue.unknown_user(user_id)
     return Response(status_code=204)

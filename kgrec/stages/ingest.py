@@ -30,6 +30,7 @@ from kgrec.schema import load_schema
 from kgrec.stages.loading.facts import Tally
 from kgrec.stages.loading.table import PreparedSource, TableLoad
 from kgrec.stages.retiring.complete import load_complete
+from kgrec.stages.retiring.deleting import Deletion
 
 _MOST_REASONS = 10
 _LATER = (
@@ -42,6 +43,7 @@ _LATER = (
     "namespace",
     "whole_ids",
     "complete",
+    "delete",
 )
 
 
@@ -137,12 +139,16 @@ def ingest(
     finished = _start(store, run_id)
     with Rejects(home / "rejects" / f"{run_id}.jsonl") as rejects:
         given = (store, prepared, run_id, rejects, found.lines, progress)
-        if prepared.source.complete:
+        load: TableLoad | Deletion
+        if prepared.source.delete:
+            load = Deletion(store, prepared, run_id, rejects)
+            tally = load.run(progress)
+        elif prepared.source.complete:
             tally, load = load_complete(*given)
         else:
             load = TableLoad(*given)
             tally = load.run()
-    if tally.created + tally.updated + tally.unchanged == 0:
+    if tally.created + tally.updated + tally.unchanged + tally.retired == 0:
         raise _nothing_usable(path, rejects)
     summary = _summary(
         prepared, run_id, tally, rejects, load.parser.counts["nulls"], time.perf_counter() - begun

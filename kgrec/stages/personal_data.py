@@ -20,6 +20,7 @@ from kgrec.graph import open_graph
 from kgrec.graph.embedded import restart
 from kgrec.graph.store import GraphStore
 from kgrec.schema import load_schema
+from kgrec.stages.retiring.restore import forget_user
 
 LEAST_BYTES = 6
 """A shorter id occurs in files by chance, so that finding it there would mean nothing."""
@@ -106,6 +107,11 @@ def erase_user(settings: Settings, user_id: str, *, restart_graph: bool = False)
     with open_graph(settings) as store:
         found = store.write("serving/erase_user", user_id=user_id)
         removed = int(found[0]["erased"]) if found else 0
+        if retired := forget_user(store, user_id):
+            removed += retired
+            store.dialect.forget_deleted(
+                store, labels.retired, load_schema().core.keys[labels.retired]
+            )
         if removed:
             store.dialect.forget_deleted(store, labels.user, load_schema().core.keys[labels.user])
         rows = store.read("admin/ids_containing", id=user_id, limit=_MOST_OTHERS + 1)

@@ -11,7 +11,13 @@ from small_tables import FILMS, RATINGS, Command, Load
 from kgrec.errors import NotFoundError, RetirementError
 from kgrec.graph.setup import clear_graph, count_graph
 from kgrec.graph.store import GraphStore
-from kgrec.stages.retiring.restore import count_orphans, list_retired, restore, sweep
+from kgrec.stages.retiring.restore import (
+    count_orphans,
+    forget_user,
+    list_retired,
+    restore,
+    sweep,
+)
 
 GENRES = ("Drama", "Crime", "Comedy", "Horror", "Western", "Sci-Fi", "War", "Noir")
 NODES = "MATCH (n) WHERE n:Item OR n:Entity RETURN labels(n) AS l, properties(n) AS p"
@@ -191,6 +197,45 @@ def test_what_another_source_gave_stays(load: Load, empty_store: GraphStore) -> 
     ]
     assert load("catalog", less, "films.csv", complete=True).changed is False
     assert restore(empty_store).ties == 3
+
+
+def test_rows_name_what_is_to_go(load: Load, empty_store: GraphStore) -> None:
+    load("catalog", FILMS)
+    load("interactions", RATINGS, "r.csv")
+    before = contents(empty_store)
+    done = load("catalog", "movie_id\n3\n99\n3\n", "gone.csv", delete=True)
+    assert (done.rows, done.retired, done.unchanged, done.repeated) == (3, 1, 1, 1)
+    assert count_graph(empty_store).nodes["Item"] == 2
+    assert load("catalog", "movie_id\n3\n", "gone.csv", delete=True).changed is False
+    named = "user_id,movie_id\nann,1\nbob,2\n"
+    done = load("interactions", named, "gone.csv", delete=True)
+    assert (done.retired, done.unchanged) == (1, 1)
+    timed = "user_id,movie_id,timestamp\nann,2,5\nbob,1,881250951\n"
+    done = load("interactions", timed, "timed.csv", delete=True, interaction="rating")
+    assert (done.retired, done.unchanged) == (1, 1)
+    assert [row[:2] for row in contents(empty_store)[2]] == [["ann", "2"]]
+    while list_retired(empty_store):
+        restore(empty_store)
+    assert contents(empty_store) == before
+    with pytest.raises(ValueError, match="rows to delete"):
+        load("users", "user_id\nann\n", "users.csv", delete=True)
+
+
+def test_an_erased_user_is_forgotten_among_what_is_retired(
+    load: Load, empty_store: GraphStore
+) -> None:
+    load("catalog", FILMS)
+    load("interactions", RATINGS, "r.csv")
+    load("catalog", "movie_id\n1\n2\n", "gone.csv", delete=True)
+    assert list_retired(empty_store)[0].interactions == 3
+    assert forget_user(empty_store, "ann") == 2
+    assert list_retired(empty_store)[0].interactions == 1
+    assert not empty_store.query(
+        "MATCH (r:Retired) WHERE r.content CONTAINS '\"ann\"' RETURN r"
+    ).rows
+    assert forget_user(empty_store, "bob") == 1
+    restore(empty_store)
+    assert [row[:2] for row in contents(empty_store)[2]] == [["bob", "3"]]
 
 
 def test_the_commands(load: Load, empty_store: GraphStore, command: Command, tmp_path: Any) -> None:

@@ -113,6 +113,39 @@ def count_orphans(store: GraphStore) -> int:
     return len(store.read("retiring/orphans", limit=1_000_000)[0]["ids"])
 
 
+def forget_user(store: GraphStore, user_id: str) -> int:
+    """Take a user out of what is retired, for good.
+
+    Returns:
+        How many interactions and links of the user were forgotten.
+    """
+    forgotten, after = 0, ""
+    text = json.dumps(user_id, ensure_ascii=False)
+    while rows := store.read("retiring/kept_with", text=text, after=after, limit=_A_PAGE):
+        after = rows[-1]["retired_id"]
+        changed, emptied = [], []
+        for row in rows:
+            every = json.loads(row["content"])
+            left = [one for one in every if not _is_of(user_id, row["kind"], one)]
+            forgotten += len(every) - len(left)
+            content = {"content": json.dumps(left, ensure_ascii=False), "count": len(left)}
+            if not left:
+                emptied.append(row["retired_id"])
+            elif len(left) < len(every):
+                changed.append({"retired_id": row["retired_id"], **content})
+        if changed:
+            store.write("retiring/change_kept", rows=changed)
+        if emptied:
+            store.write("retiring/drop_kept", ids=emptied)
+    return forgotten
+
+
+def _is_of(user_id: str, kind: str, one: list[Any]) -> bool:
+    if kind == "interactions":
+        return bool(Interaction(*one).user == user_id)
+    return any(node[:2] == ["user", user_id] for node in (one[0], one[2]))
+
+
 def _pages(store: GraphStore, run_id: str, kind: str) -> Iterator[list[Any]]:
     after = ""
     while True:
