@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kgrec.data.cells.lists import Entry, Lookup, cut, entries
 from kgrec.data.cells.markup import one_line, plain_text
@@ -224,3 +226,34 @@ def test_whole_floats_are_ids_again_where_the_column_was_whole() -> None:
     assert parse_id("12.0", "item_id", whole=True) == "12"
     assert parse_id("12.0", "item_id") == "12.0"
     assert parse_id("12.50", "item_id", whole=True) == "12.50"
+
+
+pieces = st.sampled_from(
+    [
+        *"[]{}(),:;=|'\"\\<>&/-. ",
+        *("null", "name", "&amp;", "<p>", "</p>", "<!--", "12", "2019", "May", "é"),
+    ]
+)
+odd = st.lists(pieces, max_size=30).map("".join)
+
+
+@given(odd | st.text(max_size=60))
+def test_whatever_a_cell_holds_is_read_or_refused(text: str) -> None:
+    for read in (
+        lambda: entries(text, "x", separator=",", is_list=True),
+        lambda: entries(text, "x"),
+        lambda: parse_moment(text, "at", DAY_FIRST),
+        lambda: read_number(text, "x", decimal=","),
+    ):
+        try:
+            read()
+        except CellError:
+            continue
+    assert isinstance(plain_text(text), str)
+
+
+@given(odd)
+def test_no_name_holds_the_marks_of_its_list(text: str) -> None:
+    names = entries(repr([text, "War"]), "genres")
+    plain = " ".join(plain_text(text).split())
+    assert {one.name for one in names} == {" ".join(one_line(plain).split()), "War"} - {""}

@@ -493,3 +493,21 @@ def test_a_description_may_be_a_list_of_texts(load_rows: LoadRows, empty_store: 
     load_rows("catalog", films(description=["['One &amp; all.', 'Two.']", "[Chorus] sings"]))
     found = rows(empty_store, "MATCH (i:Item) RETURN i.description ORDER BY i.item_id")
     assert found == [["One & all.\n\nTwo."], ["[Chorus] sings"]]
+
+
+def test_a_run_fails_when_most_rows_were_set_aside(
+    command: Command, tmp_path: Path, empty_store: GraphStore
+) -> None:
+    write_rows(tmp_path / "films.csv", films(year=[1990]))
+    write_rows(tmp_path / "views.csv", [{"user_id": "u", "item_id": str(n)} for n in range(3)])
+    (tmp_path / "p.toml").write_text(
+        """
+name = "p"
+domain = "movies"
+stages = ["ingest"]
+sources = [{ kind = "catalog", path = "films.csv" }, { kind = "interactions", path = "views.csv" }]
+""",
+        encoding="utf-8",
+    )
+    code, shown, error = command("run", tmp_path / "p.toml")
+    assert (code, "2 rows set aside" in shown, "2 of 3 of" in error) == (3, True, True)

@@ -22,6 +22,7 @@ FORMS = (DIGITS, DAY_FIRST, MONTH_FIRST)
 # Largest count of each unit that is still a time before the year 5138, coarsest first.
 _UNITS = ((1e11, 1000.0), (1e14, 1.0), (1e17, 1e-3), (1e20, 1e-6))
 _YEARS = re.compile(r"(?<![\d.])[12]\d{3}(?![\d.])")
+_LONGEST = 64
 _1980 = 315_532_800_000
 _MONTHS = (
     "january jan januar janvier enero gennaio",
@@ -182,13 +183,15 @@ def _from_text(text: str, role: str, form: str | None) -> int:
     except (ValueError, OverflowError):
         pass
     try:
-        return _milliseconds(_written(text, form))
+        return _milliseconds(_written(text[: _LONGEST + 1], form))
     except (ValueError, OverflowError):
         raise CellError(f"{role} is not a time: {_KNOWN}", text) from None
 
 
 def _written(text: str, form: str | None) -> datetime:
     """Return a date as people write it; raises ValueError for what is none."""
+    if len(text) > _LONGEST:
+        raise ValueError
     found = _CTIME.fullmatch(text) or next(
         (one for pattern in _WRITTEN if (one := pattern.fullmatch(text))), None
     )
