@@ -86,7 +86,7 @@ def prepare(out: Path, agents: tuple[str, ...], seed: int) -> None:
         known = read_dataset(store, Selection(domain="movies"))
         count = np.bincount(known.interactions.item, minlength=known.num_items)
         for each in known.items.take(np.flatnonzero(count == 0)):
-            store.write("serving/delete_item", item_id=each)
+            store.write("retiring/delete_items", items=[each])
         data = split_of(store, seed)
     assert data.cold is not None
     config = TeamConfig(agents=agents, seed=seed)
@@ -172,7 +172,7 @@ def hold_back(out: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
         # Items that were chosen on keep their facts and lose their interactions.
         again = json.loads(chosen.read_text())
         for each in [row["item_id"] for row in (*rows, *again)]:
-            store.write("serving/delete_item", item_id=each)
+            store.write("retiring/delete_items", items=[each])
         domain = load_schema().domain("movies")
         upsert_items(store, list(enumerate(again, 1)), domain, source="catalog.csv")
         [trained] = (out / "models").iterdir()

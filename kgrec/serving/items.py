@@ -130,8 +130,10 @@ def change_item(engine: CurrentEngine, item_id: ItemId, body: Body, source: Sour
 
 @router.delete("/{item_id:id}", dependencies=_writes, status_code=204)
 def delete_item(engine: CurrentEngine, item_id: ItemId) -> Response:
-    """Remove an item, its facts and what users did with it; `available` false hides one."""
-    rows = engine.store.write("serving/delete_item", item_id=item_id)
-    if not rows or not rows[0]["deleted"]:
-        raise catalogue.unknown_item(item_id)
+    """Remove an item, its facts and what users did with it; `available` false hides one.
+
+    Entities that only this item led to go with it. `kgrec graph restore` brings all of it back
+    until `kgrec graph sweep`.
+    """
+    writing.retire(engine, item_id)
     return Response(status_code=204)

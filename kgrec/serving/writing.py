@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from kgrec.data.cells.values import CellError
@@ -12,6 +13,7 @@ from kgrec.serving import catalogue
 from kgrec.serving.problems import InvalidRequestError
 from kgrec.serving.schemas import MAX_REJECTS, ItemsWritten, RejectedItem
 from kgrec.serving.service import Engine
+from kgrec.stages.retiring.keeping import Retirer
 from kgrec.stages.upsert import Line, RejectedCell, Upserted, change_item, upsert_items
 
 JSON_LINES = "application/x-ndjson"
@@ -82,6 +84,19 @@ def change(engine: Engine, item_id: str, body: bytes, source: str) -> None:
     except CellError as error:
         raise InvalidRequestError(error.reason, value=_shown(error.value)) from None
     _check_usable(found)
+
+
+def retire(engine: Engine, item_id: str) -> None:
+    """Take an item out of the graph so that it can be brought back.
+
+    Raises:
+        NotFoundError: there is no such item.
+    """
+    store = engine.store
+    if not store.read("ingest/items", items=[item_id], properties=[]):
+        raise catalogue.unknown_item(item_id)
+    run_id = f"delete-{time.time_ns() // 1_000_000}"
+    store.write_all(Retirer(store, run_id, "api").items([item_id]))
 
 
 def _parsed(text: bytes) -> Any:

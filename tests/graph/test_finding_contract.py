@@ -91,7 +91,7 @@ def test_what_has_just_changed_is_found_before_memory_knows_it(
     monkeypatch.setattr(resident, "_refresh", lambda: None)  # the memory stays behind
     write(graph, {"new": "Zwölf Uhr mittags"})
     graph.write("ingest/set_items", rows=[{"item_id": "0", "properties": {"title": "Renamed"}}])
-    graph.write("serving/delete_item", item_id="1")
+    graph.write("retiring/delete_items", items=["1"])
     eventually(lambda: first(graph, "zwolf uhr", resident) == "Zwölf Uhr mittags")
     eventually(lambda: first(graph, "renamed", resident) == "Renamed")
     for gone in ("Rosemary's Baby", "WALL·E"):

@@ -97,7 +97,7 @@ def test_feedback_and_the_catalogue_are_seen_at_once(live: Planted, resident: Re
     assert liked not in [item.item_id for item in second.items]
     assert second.items[0].score != first.items[1].score
     gone = second.items[0].item_id
-    live.store.write("serving/delete_item", item_id=gone)
+    live.store.write("retiring/delete_items", items=[gone])
     assert gone not in [item.item_id for item in resident.recommend(user, 5).items]
 
 

@@ -12,6 +12,7 @@ from planted import item_id, user_id
 
 from kgrec.graph.store import GraphStore
 from kgrec.retrieval.snapshot import read_snapshot
+from kgrec.stages.retiring.restore import restore
 
 LINES = {"Content-Type": "application/x-ndjson"}
 NEW: dict[str, Any] = {
@@ -159,11 +160,17 @@ def test_facts_paths_filters_and_search_of_a_trained_item_follow_at_once(
     assert api.get(f"/v1/items/{name}").json() == before
 
 
-def test_a_removed_item_is_gone(api: httpx.Client) -> None:
+def test_a_removed_item_is_gone_and_can_be_brought_back(
+    api: httpx.Client, store: GraphStore
+) -> None:
     api.post("/v1/items", json=NEW).raise_for_status()
+    before = api.get("/v1/items/n%2F1").json()
     assert api.delete("/v1/items/n%2F1").status_code == 204
     assert api.get("/v1/items/n%2F1").status_code == 404
     assert api.delete("/v1/items/n%2F1").status_code == 404
+    assert api.get("/v1/entities", params={"q": "Somebody New"}).json()["items"] == []
+    restore(store)
+    assert api.get("/v1/items/n%2F1").json() == before
 
 
 def test_writing_needs_a_role(locked: Callable[[str | None], httpx.Client]) -> None:

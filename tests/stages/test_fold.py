@@ -144,7 +144,7 @@ def test_a_change_folds_again_and_a_removal_takes_away(
     assert now["a"] < mine["a"]
     assert now["b"] == mine["b"]
     assert now["a"] < shown(recommender, 1)["a"]
-    store.write("serving/delete_item", item_id="b")
+    store.write("retiring/delete_items", items=["b"])
     assert "b" not in shown(recommender, 2)
     done = runs.run()
     assert (done.folded, done.removed, done.total) == (0, 1, 1)
@@ -194,7 +194,7 @@ def test_a_trained_item_follows_its_facts_and_comes_back_with_them(
     set_facts(store, number, taste, director)
     done = runs.run()
     assert (done.revised, done.removed, done.total) == (0, 1, 1)
-    store.write("serving/delete_item", item_id="new")
+    store.write("retiring/delete_items", items=["new"])
     assert runs.run().removed == 1
     assert {user: shown(recommender, user) for user in range(12)} == before
 
