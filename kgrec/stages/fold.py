@@ -37,7 +37,7 @@ ROWS_A_WRITE = 500
 LOOK_S = 0.25
 RESTS_S = (1.0, 60.0)
 """Seconds between two looks at the graph, and after one that failed, at first and at most."""
-_RESTS_FOR = 4.0
+_RESTS_FOR = 1.0
 """A search of the trained items for changes is followed by a rest of so many times its length."""
 _TEXT = 8
 """Digits of a mark that stand for the text."""
