@@ -20,8 +20,8 @@ from kgrec.model.profile import ProfileScorer
 from kgrec.model.scorer import Scorer
 from kgrec.model.team import Team
 
-MOST_SCORES = 1_000_000
-"""Scores that are kept in all, of 33 bytes each."""
+MOST_SCORES = 2_000_000
+"""Scores that are kept in all, of 33 bytes each: 66 MB, or a thousand users of 2,000 items."""
 Key = tuple[str, int, str, tuple[tuple[str, str], ...]]
 """Fingerprint of the history, the hour, fingerprint of what is declared, fields of the context."""
 ValueT = TypeVar("ValueT")
