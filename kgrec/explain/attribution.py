@@ -167,8 +167,11 @@ class Rescoring:
         by_agent = np.empty((len(counts), len(removed), self.similarity.shape[2]))
         probed = np.empty((len(counts), len(removed), self.probe_similarity.shape[2]))
         for k, count in enumerate(counts):
-            by_agent[k] = self._summed(k, left, count, factor)
-            probed[k] = self._probed(k, left, count)
+            of_history = self.similarity[k, : len(self)]
+            by_agent[k] = self._summed(k, left, count, of_history, self._sums[k], self.priors[k])
+            by_agent[k] += self._rejected(k, left, count, factor)
+            of_probes = (self.probe_similarity[k], self._probe_sums[k], self.probe_priors[k])
+            probed[k] = self._summed(k, left, count, *of_probes)
         pairs = zip(self.moments, counts, strict=True)
         spreads = np.zeros((len(self.team.kernels), len(removed)))
         coordinator = self.team.coordinator
@@ -199,31 +202,35 @@ class Rescoring:
         agent: int,
         left: Remaining,
         counts: NDArray[np.float64] | None,
-        factor: NDArray[np.float64],
+        similarity: NDArray[np.float64],
+        whole: NDArray[np.float64],
+        prior: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Return the score of each candidate by an agent, before alpha, [S, C]."""
-        similarity, prior, length = self.similarity[agent], self.priors[agent], len(self)
-        if counts is None:
-            scale = _alike(self.moments[agent].kernel, left)
-            rejected = np.broadcast_to(factor, (len(left), factor.shape[-1])) @ similarity[length:]
-            less = similarity[left.removed].sum(axis=1)
-            return np.asarray(scale * (self._sums[agent] - less + rejected) + prior)
-        found = counts @ similarity[:length] + prior
-        if len(self.scorer.counted):
-            mean = counts.sum(axis=1, keepdims=True) / np.maximum(left.lengths, 1)[:, None]
-            found += (mean * factor) @ similarity[length:]
-        return np.asarray(found)
+        """Return the scores of some items by an agent, before alpha, [S, C].
 
-    def _probed(
-        self, agent: int, left: Remaining, counts: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
-        """Return the scores of the gate's probes by an agent, [S, P]."""
-        similarity, prior = self.probe_similarity[agent], self.probe_priors[agent]
+        Args:
+            similarity, whole, prior: of the items: with the history, [H, C], its sum, and b.
+        """
         if counts is not None:
             return np.asarray(counts @ similarity + prior)
         less = similarity[left.removed].sum(axis=1)
-        scale = _alike(self.moments[agent].kernel, left)
-        return np.asarray(scale * (self._probe_sums[agent] - less) + prior)
+        return np.asarray(_alike(self.moments[agent].kernel, left) * (whole - less) + prior)
+
+    def _rejected(
+        self,
+        agent: int,
+        left: Remaining,
+        counts: NDArray[np.float64] | None,
+        factor: NDArray[np.float64],
+    ) -> NDArray[np.float64] | float:
+        """Return what the rejected items add to that, [S, C]: each counts as an item does."""
+        if not len(self.scorer.counted):
+            return 0.0
+        if counts is None:
+            mean = _alike(self.moments[agent].kernel, left)
+        else:
+            mean = counts.sum(axis=1, keepdims=True) / np.maximum(left.lengths, 1)[:, None]
+        return np.asarray((mean * factor) @ self.similarity[agent, len(self) :])
 
     @cached_property
     def _sums(self) -> NDArray[np.float64]:

@@ -18,10 +18,11 @@ from kgrec.model.remaining import Remaining
 from kgrec.model.tokens import (
     UNKNOWN,
     ReaderSettings,
-    between,
     cycles,
     interpolated,
+    looked_up,
     place,
+    request_vectors,
     standardised,
 )
 
@@ -83,10 +84,13 @@ class PartsReader:
         """
         named, history, order = self._named, self._history, self._order
         now = np.where(history.now > 0, history.now, self._last)  # [U]
-        request = interpolated(named["request_gap.table"], place(now - self._last, self._last > 0))
         count = np.full(len(now), self._count)
-        request += interpolated(named["request_count.table"], place(count, count >= 0))
-        request += cycles(now) @ named["request_cycle.weight"].T + named["request_cycle.bias"]
+        request = request_vectors(
+            named,
+            place(now - self._last, self._last > 0),
+            place(count, count >= 0),
+            cycles(now),
+        )
         query = request @ named["query.weight"].T + named["query.bias"]
         folded = query @ named["key.weight"]
         kind = history.kind[order]
@@ -103,7 +107,7 @@ class PartsReader:
             "wait": place(now[:, None] - self._at, known),
         }
         for name, each in places.items():
-            logit += _looked_up(folded @ named[f"{name}.table"].T, row, each)
+            logit += looked_up(folded @ named[f"{name}.table"].T, row, each)
         logit *= np.float32(self._settings.width**-0.5)
         for scale, each in enumerate(places.values()):
             logit += interpolated(named[f"recency.{scale}.table"][:, 0], each)
@@ -115,19 +119,19 @@ class PartsReader:
         scale = np.float32(self._settings.width**-0.5)
         numbers = np.append(place(np.arange(number), np.ones(number, np.bool_)), UNKNOWN)
         row = np.arange(len(folded))[:, None]
-        by_number = scale * _looked_up(folded @ named["order.table"].T, row, numbers)
+        by_number = scale * looked_up(folded @ named["order.table"].T, row, numbers)
         by_number += interpolated(named["recency.2.table"][:, 0], numbers)  # [U, M + 1]
         later = self._present[:, ::-1].cumsum(axis=1)[:, ::-1] - self._present
         later = np.where(self._time > 0, later, number)
         found = by_number[self._which[:, None], later]  # [S, M]
         gaps = folded @ named["gap.table"].T
         every = np.arange(number)
-        usual = _looked_up(gaps, row, self._gap(every, every - 1))  # [U, M]
+        usual = looked_up(gaps, row, self._gap(every, every - 1))  # [U, M]
         found += scale * usual[self._which]
         before = np.maximum.accumulate(np.where(self._present, every, -1), axis=1)
         before = np.concatenate([np.full((len(before), 1), -1), before[:, :-1]], axis=1)
         part, moment = np.nonzero(self._present & (before != every - 1))
-        changed = _looked_up(gaps, self._which[part], self._gap(moment, before[part, moment]))
+        changed = looked_up(gaps, self._which[part], self._gap(moment, before[part, moment]))
         found[part, moment] += scale * (changed - usual[self._which[part], moment])
         return np.asarray(found)
 
@@ -135,10 +139,3 @@ class PartsReader:
         """Return the places of the times since the moments before, -1 for none, [N]."""
         since = self._time[moment] - self._time[before]
         return place(since, (before >= 0) & (self._time[before] > 0))
-
-
-def _looked_up(products: FloatArray, row: IntArray, places: FloatArray) -> FloatArray:
-    """Return products with the knots of a table, [U, KNOTS], at places, linear between knots."""
-    low, high, share = between(places)
-    below = products[row, low]
-    return np.asarray(below + share * (products[row, high] - below))

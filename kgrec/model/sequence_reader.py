@@ -22,7 +22,7 @@ from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.model.histories import Histories
 from kgrec.model.remaining import Remaining
 from kgrec.model.removal import LARGEST_LOGIT, PartsReader
-from kgrec.model.tokens import ReaderSettings, Tokens, between, interpolated
+from kgrec.model.tokens import ReaderSettings, Tokens, interpolated, looked_up, request_vectors
 
 Floats = NDArray[np.float64]
 
@@ -121,7 +121,8 @@ class SequenceReader:
         tokens = Tokens.of(histories, self._settings)
         if not len(tokens.item):
             return
-        request = self._request(tokens)
+        about = (tokens.request_gap, tokens.request_count, tokens.request_cycle)
+        request = request_vectors(self._parameters, *about)
         logit = (
             self._mixed(tokens, request) if self._settings.layers else self._direct(tokens, request)
         )
@@ -132,12 +133,6 @@ class SequenceReader:
         smoothing = 1.0 / (1.0 + np.exp(-self._parameters["smoothing"]))
         smoothed = smoothing * np.log(np.maximum(total, 1e-30))
         weights[tokens.position] = np.exp(self._parameters["scale"] + logit - smoothed[tokens.row])
-
-    def _request(self, tokens: Tokens) -> FloatArray:
-        """Return r, float32 [B, d]."""
-        known = interpolated(self._parameters["request_gap.table"], tokens.request_gap)
-        known += interpolated(self._parameters["request_count.table"], tokens.request_count)
-        return known + self._linear("request_cycle", tokens.request_cycle)
 
     def _direct(self, tokens: Tokens, request: FloatArray) -> FloatArray:
         """Return q(r) · k(x_h) / √d, float32 [T], where z is x.
@@ -156,9 +151,7 @@ class SequenceReader:
         logit += _rows_dot(folded @ named["cycle.weight"], row, tokens.cycle)
         for name in ("age", "wait", "gap", "order"):
             products = folded @ named[f"{name}.table"].T  # [B, KNOTS]
-            low, high, share = between(getattr(tokens, name))
-            below = products[row, low]
-            logit += below + share * (products[row, high] - below)
+            logit += looked_up(products, row, getattr(tokens, name))
         return np.asarray(logit * np.float32(self._settings.width**-0.5))
 
     def _mixed(self, tokens: Tokens, request: FloatArray) -> FloatArray:

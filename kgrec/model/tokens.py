@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,3 +182,29 @@ def between(place: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
     """Return the knots below and above places, and how far they are from the lower, [N] each."""
     low = np.minimum(place.astype(np.int64), KNOTS - 1)
     return low, np.minimum(low + 1, KNOTS - 1), place - low.astype(np.float32)
+
+
+def looked_up(products: FloatArray, row: IntArray, places: FloatArray) -> FloatArray:
+    """Return products with the knots of a table, [B, KNOTS], at places, linear between knots.
+
+    Args:
+        row: which of the products each place is of; it broadcasts with `places`.
+    """
+    low, high, share = between(places)
+    below = products[row, low]
+    return np.asarray(below + share * (products[row, high] - below))
+
+
+def request_vectors(
+    named: Mapping[str, NDArray[Any]], gap: FloatArray, count: FloatArray, cycle: FloatArray
+) -> FloatArray:
+    """Return r of B requests, float32 [B, d], by the parameters of a reader.
+
+    Args:
+        gap, count, cycle: as `request_gap`, `request_count` and `request_cycle` of `Tokens`.
+    """
+    known = interpolated(named["request_gap.table"], gap)
+    known += interpolated(named["request_count.table"], count)
+    return np.asarray(
+        known + (cycle @ named["request_cycle.weight"].T + named["request_cycle.bias"])
+    )
