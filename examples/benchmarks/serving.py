@@ -220,6 +220,8 @@ async def measure(url: str, options: argparse.Namespace, processors: Processors)
         await timed(name, alone(ask, options.alone))
     for rate in options.rates:
         name = f"recommendations at {rate:g}/s"
+        while name in found:  # a rate may be given again, to see what settles
+            name += ", again"
         await timed(name, at_rate(recommend, rate, options.seconds))
     await send("DELETE", "/v1/users/benchmark")
     return found
