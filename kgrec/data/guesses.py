@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from kgrec.data import looks
-from kgrec.data.sources import Kind, Source
+from kgrec.data.sources import EventKind, Kind, Source
 from kgrec.schema import Domain
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -34,6 +34,15 @@ EVENTS = {
     **dict.fromkeys(("listen", "watch", "stream", "played"), "play"),
 }
 """Usual names of events, and the kinds of interaction that they are."""
+
+
+def known_events(
+    kinds: Collection[str], given: Mapping[str, EventKind] | None = None
+) -> dict[str, EventKind]:
+    """Return what events are, by their names without case: given, kinds themselves, usual names."""
+    usual = {name: kind for name, kind in EVENTS.items() if kind in kinds}
+    known = usual | {kind: kind for kind in kinds}
+    return {name: EventKind(kind=kind) for name, kind in known.items()} | dict(given or {})
 
 
 def snake(name: str) -> str:

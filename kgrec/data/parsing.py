@@ -25,7 +25,7 @@ from kgrec.data.cells.values import (
     parse_value,
 )
 from kgrec.data.fact_columns import RelationColumn
-from kgrec.data.guesses import EVENTS
+from kgrec.data.guesses import known_events
 from kgrec.data.plan import ColumnPlan
 from kgrec.data.records import (
     MAX_ID,
@@ -94,9 +94,7 @@ class RowParser:
     @cached_property
     def _events(self) -> dict[str, EventKind]:
         """The kinds of events: those of the source, kinds themselves, usual names of kinds."""
-        usual = {name: kind for name, kind in EVENTS.items() if kind in self.core.interactions}
-        known = {**usual, **{kind: kind for kind in self.core.interactions}}
-        return {name: EventKind(kind=kind) for name, kind in known.items()} | self.source.events
+        return known_events(self.core.interactions, self.source.events)
 
     def item_id(self, cells: Mapping[str, Any]) -> str:
         """Return the id of an item's row; raises CellError when it has none."""

@@ -9,6 +9,8 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field, ValidationError
 
+from kgrec.data.cells.values import CellError
+from kgrec.serving.event_names import EventNames
 from kgrec.serving.feedback import interaction_of
 from kgrec.serving.parameters import Body
 from kgrec.serving.schemas import (
@@ -55,16 +57,23 @@ def record_interactions(engine: CurrentEngine, request: Request, body: Body) -> 
     """Record what users did with items: an array, or JSON lines, of the fields of feedback.
 
     All rows are committed together, before they are acknowledged; rows of no use are set aside and
-    counted. A row with `at` or `idempotency_key` counts once, however often it is sent.
+    counted. The kind may be a usual name of an event (`buy`, `add_to_cart`), or one that `kinds` of
+    a source maps, as `kgrec ingest interactions` reads it. A row with `at` or `idempotency_key`
+    counts once, however often it is sent.
     """
     now = datetime.now(UTC)
     rejects: list[RejectedInteraction] = []
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     lines: dict[tuple[str, str, str], list[int]] = {}
     given = rows_of(body, request.headers.get("content-type", ""), "interaction", _EXAMPLE)
+    events = EventNames(engine.store)
     for line, fields in given:
         try:
-            row = InteractionRow.model_validate(fields)
+            row = InteractionRow.model_validate(events.read(fields))
+        except CellError as error:
+            value = printable(str(error.value)[:_SHOWN])
+            rejects.append(RejectedInteraction(line=line, reason=error.reason, value=value))
+            continue
         except ValidationError as error:
             rejects.append(_invalid(line, error))
             continue

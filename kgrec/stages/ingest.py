@@ -14,13 +14,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import Field
+
 from kgrec.config import FrozenModel
 from kgrec.data.columns import plan_columns
 from kgrec.data.guess_file import STEP
 from kgrec.data.guesses import snake
 from kgrec.data.public import dataset_table
 from kgrec.data.rejects import Rejects
-from kgrec.data.sources import Kind, Source
+from kgrec.data.sources import EventKind, Kind, Source
 from kgrec.data.tables import fingerprint, open_table
 from kgrec.errors import DataError
 from kgrec.graph.setup import ensure_schema
@@ -58,6 +60,7 @@ class IngestSummary(FrozenModel):
         nulls: cells that held a word for nothing, such as N/A.
         rejects: the file with these rows and cells; None when there are none.
         reasons: the most frequent reasons, with how often they occurred.
+        events: what the source calls events, and the kinds that they are; the API reads rows so.
     """
 
     run_id: str
@@ -81,6 +84,7 @@ class IngestSummary(FrozenModel):
     nulls: int = 0
     reasons: dict[str, int]
     rejects: str | None
+    events: dict[str, EventKind] = Field(default_factory=dict)
     seconds: float
 
     @property
@@ -207,6 +211,7 @@ def _summary(
         nulls=nulls,
         reasons=dict(rejects.reasons.most_common(_MOST_REASONS)),
         rejects=str(rejects.path) if len(rejects) else None,
+        events=prepared.source.events,
         seconds=round(seconds, 3),
         **asdict(tally),
     )

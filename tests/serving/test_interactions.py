@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from planted import item_id
 
+from kgrec.data.sources import EventKind, Source
 from kgrec.graph.store import GraphStore
+from kgrec.stages.ingest import ingest, prepare
 
 AT = "2026-03-01T12:00:00.123Z"
 
@@ -83,6 +86,31 @@ def test_rows_of_no_use_are_set_aside_and_counted(
     assert [each["line"] for each in found["rejects"]] == [2, 3, 4, 5, 6, 7, 8, 9]
     assert found["rejects"][0]["reason"] == "item_id: there is no such item"
     assert history(store, visitor) == [(item_id(3), "like", 1.0)]
+
+
+def test_events_are_read_as_tables_of_interactions_are(
+    api: httpx.Client, store: GraphStore, visitor: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "gazes.csv"
+    table.write_text(f"user_id,item_id,event\nev-{visitor},{item_id(1)},Gaze\n")
+    kinds = {"gaze": EventKind(kind="view", weight=0.5), "advert": EventKind(kind="")}
+    source = Source(kind="interactions", path=table, kinds=kinds)
+    ingest(store, prepare(source, "movies", cache=tmp_path), home=tmp_path)
+    rows = [
+        {"user_id": visitor, "item_id": item_id(1), "kind": "gaze", "at": AT},
+        {"user_id": visitor, "item_id": item_id(2), "kind": "GAZE", "value": 2.0, "at": AT},
+        {"user_id": visitor, "item_id": item_id(3), "kind": "add_to_cart", "at": AT},
+        {"user_id": visitor, "item_id": item_id(4), "kind": "advert", "at": AT},
+        {"user_id": visitor, "item_id": item_id(5), "kind": "stare", "at": AT},
+    ]
+    found = send(api, rows).json()
+    assert [each["line"] for each in found["rejects"]] == [4, 5]
+    reasons = [each["reason"] for each in found["rejects"]]
+    assert [each["value"] for each in found["rejects"]] == ["advert", "stare"]
+    assert "left out" in reasons[0]
+    assert all(name in reasons[1] for name in ("view", "purchase", "gaze"))
+    wanted = [("view", 0.5), ("view", 2.0), ("cart", 1.0)]
+    assert history(store, visitor) == [(item_id(n), *one) for n, one in enumerate(wanted, 1)]
 
 
 def test_a_body_without_rows_is_refused(api: httpx.Client) -> None:
