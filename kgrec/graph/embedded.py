@@ -52,8 +52,9 @@ def start_ahead(home: Path, config: ServerConfig | None = None) -> None:
         if not place.exists:
             return
         with _transition(place, settings):
-            place.create_passwords()
             if not is_held(place.supervisor_lock):
+                place.part_from_origin()
+                place.create_passwords()
                 _start_supervisor(place, settings)
 
 
@@ -132,8 +133,10 @@ def restart(home: Path, *, config: ServerConfig | None = None) -> None:
 
 def running(home: Path) -> ServerState | None:
     """Return the state of the running server of `home`, None when none runs."""
-    state = GraphHome.below(home).read_state()
-    return state if _answers(state) else None
+    place = GraphHome.below(home)
+    state = place.read_state()
+    # The record of a home that was copied while its server ran names the server of the other.
+    return state if is_held(place.supervisor_lock) and _answers(state) else None
 
 
 def in_use(home: Path) -> bool:
@@ -152,9 +155,10 @@ def _enter(place: GraphHome, config: ServerConfig) -> tuple[FileLock, ServerStat
     package_folder()
     place.create_folder()
     with _transition(place, config):
-        place.create_passwords()
         if not is_held(place.supervisor_lock):
+            place.part_from_origin()
             place.forget_slow_users()
+        place.create_passwords()
         users = FileLock(place.users_lock)
         try:
             users.acquire(

@@ -63,6 +63,11 @@ class GraphHome:
         return self.root / "server.ports"
 
     @property
+    def origin_file(self) -> Path:
+        """Holds which folder the passwords and the ports were made for (`part_from_origin`)."""
+        return self.root / "origin"
+
+    @property
     def keep_file(self) -> Path:
         """Exists while the server is to outlive its last user."""
         return self.root / "keep"
@@ -95,6 +100,30 @@ class GraphHome:
         """Make the folder where it is missing; raises ConfigError when that cannot be done."""
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def part_from_origin(self) -> None:
+        """Have a folder that is a copy of another use passwords and ports of its own.
+
+        With those of its origin, whoever is connected to the one would go on at the other, write
+        there and be acknowledged, as soon as its own server is away and the other is started at
+        the port that both know. Only for a folder whose server does not run. A folder that was
+        moved keeps what it has, as long as it stays on its disk.
+
+        Raises:
+            ConfigError: a file cannot be written or deleted.
+        """
+        about = self.root.stat()
+        here = f"{about.st_dev} {about.st_ino}\n"
+        try:
+            if _content(self.origin_file) == here:
+                return
+            copied = (self.state_file, self.ports_file, self.keep_file)
+            for path in (*copied, self.password_file, self.reader_password_file):
+                path.unlink(missing_ok=True)
+            self.create_passwords()
+            self.origin_file.write_text(here, encoding="ascii")
         except OSError as error:
             raise self._unwritable(error) from None
 
@@ -187,6 +216,13 @@ class GraphHome:
         except OSError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
 
 
 def _write_secret(path: Path, secret: str) -> None:

@@ -150,6 +150,15 @@ def with_argument(argument: str) -> list[int]:
     ]
 
 
+def ports_of(pid: int) -> set[int] | None:
+    """Return the TCP ports that a process listens at, None where that cannot be read."""
+    try:
+        found = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return None
+    return {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
+
+
 def end(pid: int, *, timeout: float) -> None:
     """Terminate a process, and kill it if it has not ended after `timeout` seconds.
 

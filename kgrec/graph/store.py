@@ -330,6 +330,10 @@ class GraphStore:
             transaction.commit()
         return answers
 
+    def _is_displaced(self, error: Exception) -> bool:
+        """Whether the port of the embedded server, which knew the login, is another's now."""
+        return self.address.http_uri is not None and isinstance(error, neo4j.exceptions.AuthError)
+
     def _retried(self, attempt: Callable[[], ResultT]) -> ResultT:
         """Try again after errors that pass, and report each at which the database was away."""
         end, pause = 0.0, self.config.retry_delay
@@ -337,9 +341,10 @@ class GraphStore:
             try:
                 return attempt()
             except (neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError) as error:
-                if not error.is_retryable():
+                displaced = self._is_displaced(error)
+                if not displaced and not error.is_retryable():
                     raise
-                if isinstance(error, neo4j.exceptions.DriverError):
+                if displaced or isinstance(error, neo4j.exceptions.DriverError):
                     self.on_away()
                 end = end or time.monotonic() + self.config.retry_time
                 left = end - time.monotonic()

@@ -1,7 +1,8 @@
 """The process that owns the embedded server: `python -m kgrec.graph.supervisor FOLDER CONFIG`.
 
-It starts the server, starts it again on the same ports when it dies under its users, and ends it
-when the last user is gone; a while later where that user was killed and may be started again.
+It starts the server, starts it again when it dies under its users, on the same ports where these
+are still free, and ends it when the last user is gone; a while later where that user was killed
+and may be started again.
 Users are holders of a shared lock, so the system counts them.
 """
 
@@ -31,7 +32,7 @@ from kgrec.graph.launch import (
     package_folder,
     write_groups,
 )
-from kgrec.graph.processes import FileLock
+from kgrec.graph.processes import FileLock, ports_of
 
 _PAUSE = 0.2
 _RESTARTS = 5
@@ -49,8 +50,7 @@ class Supervisor:
         self._config = config
         self._stopping = False
         self._deaths: list[float] = []
-        # The ports of the time before, where they are free: who knows them need not ask again.
-        self._bolt_port, self._http_port = same_ports(home) or free_ports(2)
+        self._bolt_port = self._http_port = 0
         self._users = FileLock(home.users_lock)
         self._alone_since: float | None = None
         self._archived = False
@@ -72,35 +72,52 @@ class Supervisor:
     def _serve(self) -> bool:
         """Run the server once; return whether it died under its users and may be started again."""
         server = self._start()
-        listened, begun = False, time.monotonic()
+        listened, displaced, begun = False, False, time.monotonic()
         try:
             self._record(server.pid)
             while server.poll() is None:
                 if self._stopping or self._deserted():
                     return False
                 self._keep_record(server.pid)
-                listened = listened or is_listening(self._http_port)
+                if not listened:
+                    others, listened = self._reached(server.pid)
+                    if others:
+                        displaced = True
+                        break
                 with suppress(subprocess.TimeoutExpired):  # its end is noticed within 50 ms
                     server.wait(_PAUSE)
                 if listened and time.monotonic() - begun > _SETTLED:
                     self._make_archive()
         finally:  # whatever failed: a server without supervisor would block the folder
             _end(server, self._config.stop_timeout)
-        if not listened and not self._stopping and self._config.archive:
+        if not listened and not displaced and not self._stopping and self._config.archive:
             # A damaged archive may be the reason.
             self._config = self._config.model_copy(update={"archive": False})
             return True
         now = time.monotonic()
         self._deaths = [*(at for at in self._deaths if now - at < _SPELL), now]
-        return listened and not self._stopping and len(self._deaths) <= _RESTARTS
+        again = (listened or displaced) and not self._stopping
+        return again and len(self._deaths) <= _RESTARTS
 
     def _start(self) -> subprocess.Popen[bytes]:
         write_groups(self._home)
+        # The ports of the time before, where they are free: who knows them need not ask again.
+        self._bolt_port, self._http_port = same_ports(self._home) or free_ports(2)
         return subprocess.Popen(
             command(self._home, self._config, self._bolt_port, self._http_port),
             cwd=self._home.root,
             stdin=subprocess.DEVNULL,
         )
+
+    def _reached(self, pid: int) -> tuple[bool, bool]:
+        """Return whether others listen at a port of the server, and whether it does at both.
+
+        It goes on without a port that it cannot have.
+        """
+        ports = {self._bolt_port, self._http_port}
+        listening = {port for port in ports if is_listening(port)}
+        own = ports_of(pid)
+        return own is not None and not listening <= own, listening == ports
 
     def _make_archive(self) -> None:
         """Have the archive of classes made, once, where it is used and there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from kgrec.config import Settings
-from kgrec.errors import ConfigError, GraphUnavailableError
+from kgrec.errors import ConfigError, GraphAuthError, GraphUnavailableError
 from kgrec.graph import dialects as arcade
 from kgrec.graph import embedded, open_graph, processes
 from kgrec.graph.address import Address, Login
@@ -25,7 +26,8 @@ from kgrec.graph.home import GraphHome, ServerState
 from kgrec.graph.launch import ServerConfig, root_argument
 from kgrec.graph.processes import exclusive, is_alive
 from kgrec.graph.setup import ensure_schema
-from kgrec.graph.store import GraphStore
+from kgrec.graph.store import GraphStore, StoreConfig
+from kgrec.graph.supervisor import Supervisor
 
 HOLD = """
 import sys, time
@@ -71,6 +73,10 @@ def state_of(home: Path) -> ServerState:
     state = embedded.running(home)
     assert state is not None
     return state
+
+
+def password_of(home: Path) -> str:
+    return GraphHome.below(home).password()
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -252,6 +258,116 @@ def test_a_lost_record_of_a_running_server_is_written_again(own: Path, left: str
             assert keys_of(other) == ["m"]
         assert time.monotonic() - begun < 20
         assert state_of(own) == known
+
+
+def test_a_copied_home_is_no_way_into_its_origin(own: Path) -> None:
+    origin, copy = own / "origin", own / "copy"
+    with open_graph(opened(origin)) as store:
+        ensure_schema(store)
+        put(store, "both")
+        ports = state_of(origin)
+    shutil.copytree(origin, copy)
+    try:
+        with open_graph(opened(copy)) as store:
+            assert keys_of(store) == ["both"]
+            assert password_of(copy) != password_of(origin)
+            put(store, "copy")
+        with open_graph(opened(origin)) as store:
+            assert keys_of(store) == ["both"]
+            assert state_of(origin).bolt_port == ports.bolt_port
+    finally:
+        embedded.stop(origin, force=True)
+        embedded.stop(copy, force=True)
+
+
+def test_a_moved_home_keeps_its_passwords(own: Path) -> None:
+    first, second = own / "first", own / "second"
+    with open_graph(opened(first)):
+        known = password_of(first)
+    first.rename(second)
+    with open_graph(opened(second)):
+        assert password_of(second) == known
+
+
+def test_a_copy_of_a_running_home_has_no_hold_on_its_server(own: Path) -> None:
+    origin, copy = own / "origin", own / "copy"
+    embedded.keep_running(origin)
+    try:
+        state = state_of(origin)
+        shutil.copytree(origin, copy)
+        assert embedded.running(copy) is None
+        embedded.restart(copy)
+        assert embedded.stop(copy)
+        assert state_of(origin) == state
+    finally:
+        embedded.stop(origin, force=True)
+
+
+def test_nothing_is_written_to_the_graph_that_took_the_port(own: Path) -> None:
+    """As when two copies of a home run in turn, and the server of one is away for a moment."""
+    mine, other = own / "mine", own / "other"
+    config = StoreConfig(retry_time=3)
+    try:
+        with open_graph(opened(mine), config) as store:
+            ensure_schema(store)
+            ports = state_of(mine)
+            shutil.copytree(mine, other)  # as it runs
+            place = GraphHome.below(other)
+            os.kill(ports.supervisor, signal.SIGKILL)
+            os.kill(ports.pid, signal.SIGKILL)
+            until(lambda: not is_alive(ports.pid))
+            with open_graph(opened(other)):
+                pass  # it has parted from its origin now
+            place.ports_file.write_text(f"{ports.bolt_port} {ports.http_port}\n")
+            with open_graph(opened(other)) as taker:
+                assert state_of(other).bolt_port == ports.bolt_port
+                with pytest.raises(GraphAuthError):
+                    put(store, "mine")
+                assert keys_of(taker) == []
+                with open_graph(opened(mine)) as again:
+                    assert state_of(mine).bolt_port != ports.bolt_port
+                    put(again, "mine")
+                assert keys_of(taker) == []
+    finally:
+        embedded.stop(mine, force=True)
+        embedded.stop(other, force=True)
+
+
+@pytest.mark.parametrize("which", ["bolt_port", "http_port"])
+def test_a_server_whose_port_is_taken_while_it_is_away_starts_at_another(
+    own: Path, which: str
+) -> None:
+    with open_graph(opened(own)) as store:
+        put(store, "m")
+        before = state_of(own)
+        os.kill(before.supervisor, signal.SIGSTOP)
+        os.kill(before.pid, signal.SIGKILL)
+        until(lambda: not embedded.running(own))
+        with socket.create_server(("127.0.0.1", getattr(before, which))):
+            os.kill(before.supervisor, signal.SIGCONT)
+            with open_graph(opened(own)) as other:
+                assert keys_of(other) == ["m"]
+            after = state_of(own)
+            assert getattr(after, which) != getattr(before, which)
+            assert after.supervisor == before.supervisor
+
+
+def test_a_server_that_comes_second_to_a_port_is_started_at_another(own: Path) -> None:
+    with open_graph(opened(own)) as store:
+        put(store, "m")
+    place = GraphHome.below(own)
+    ports = [int(port) for port in place.ports_file.read_text().split()]
+    with socket.create_server(("127.0.0.1", ports[0])), socket.create_server(("127.0.0.1", 0)):
+        # Where another comes between the look at the ports and the start.
+        supervisor = Supervisor(place, ServerConfig())
+        supervisor._bolt_port, supervisor._http_port = ports
+        server = subprocess.Popen(["sleep", "60"])
+        try:
+            assert supervisor._reached(server.pid) == (True, False)
+            assert supervisor._reached(os.getpid()) == (False, False)
+        finally:
+            server.kill()
+            server.wait()
 
 
 def test_lost_passwords_are_made_anew(own: Path) -> None:
