@@ -49,6 +49,10 @@ def fold(
         folder = Folder(store, settings.home, FoldConfig(extract=extract), own_process=True)
         if follow:
             folder.follow(lambda: parent is None or os.getppid() == parent)
+            if parent is not None:
+                # The server was killed, and is likely started again. Who leaves as usual, as the
+                # last, ends the embedded database; for one that just ends, it waits a while.
+                os._exit(0)
             return
         with progress(quiet=as_json) as bars:
             done = folder.run(bars)

@@ -15,6 +15,7 @@ import pytest
 from planted import user_id
 from started import started
 
+from kgrec.graph import embedded
 from kgrec.model.team import Team
 
 WAIT_S = 120.0  # of a machine that does much else; a quiet one needs a second
@@ -117,3 +118,26 @@ def test_a_changed_trained_item_follows_and_comes_back(
         answer = httpx.patch(f"{url}/v1/items/{name}", json={"genres": genres}, timeout=60)
         assert answer.status_code == 200, answer.text
         eventually(lambda wanted=wanted: wanted(score()))
+
+
+def test_the_database_outlives_a_killed_server_and_ends_with_the_next(tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KGREC_")}
+    environment = {**kept, "KGREC_HOME": str(tmp_path)}
+    try:
+        with started(environment=environment) as (url, server):
+            parent = psutil.Process(server.pid)
+            eventually(lambda: httpx.get(f"{url}/v1/items", timeout=60).status_code == 200)
+            eventually(lambda: folding(parent) is not None)
+            process, state = folding(parent), embedded.running(tmp_path)
+            assert process is not None
+            assert state is not None
+            time.sleep(5)  # until it follows the graph
+            server.kill()
+            eventually(lambda: not process.is_running())
+            assert embedded.running(tmp_path) == state
+        with started(environment=environment) as (url, _):
+            eventually(lambda: httpx.get(f"{url}/v1/items", timeout=60).status_code == 200)
+            assert embedded.running(tmp_path) == state
+        eventually(lambda: embedded.running(tmp_path) is None)
+    finally:
+        embedded.stop(tmp_path, force=True)
