@@ -124,6 +124,10 @@ EXTRAS = {
     "networkx": "data",
     "pooch": "data",
     "pyarrow": "data",
+    "aiohttp": "remote",
+    "fsspec": "remote",
+    "psycopg": "sql",
+    "sqlalchemy": "sql",
 }
 """Packages that are no dependency of kgrec itself, with the extra that brings them."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,8 +31,20 @@ class FileKind(StrEnum):
 @app.command()
 def ingest(
     kind: Annotated[FileKind, typer.Argument(help="What a row of the file is.")],
-    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines or Parquet; .gz as well.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="CSV, TSV, JSON lines or Parquet, packed or not: a path, an address such as "
+            "s3://bucket/films.csv.gz, or a database such as sqlite:///shop.db."
+        ),
+    ],
     domain: Annotated[str, typer.Option(help="Name of a domain, or path of a domain file.")],
+    query: Annotated[
+        str | None, typer.Option(help="SQL, or the name of a table, of a database.")
+    ] = None,
+    name: Annotated[
+        str, typer.Option(help="How facts and runs call the source; that of the file by default.")
+    ] = "",
     column: Annotated[
         list[str] | None, typer.Option(help="ROLE=COLUMN, such as item_id=movie_id.")
     ] = None,
@@ -78,6 +89,9 @@ def ingest(
         str | None, typer.Option(help="Names of the columns, with commas, if the file has none.")
     ] = None,
     skip: Annotated[int, typer.Option(min=0, help="Lines before the table.")] = 0,
+    max_growth: Annotated[
+        float, typer.Option(help="How many times its size a packed file may unpack to.")
+    ] = 100,
     quoted: Annotated[
         bool | None,
         typer.Option("--quoted/--unquoted", help="Whether cells may stand in double quotes."),
@@ -124,6 +138,8 @@ def ingest(
 
     Example: kgrec ingest catalog films.csv --domain movies --column item_id=movie_id
 
+    Example: kgrec ingest catalog sqlite:///shop.db --query products --domain shop
+
     Example: kgrec ingest relations sequels.csv --domain movies --relation SEQUEL_OF
     """
     from kgrec.data.sources import Source
@@ -134,6 +150,8 @@ def ingest(
     values: dict[str, Any] = {
         "kind": kind.value,
         "path": file,
+        "query": query,
+        "name": name,
         "columns": _pairs(column, "--column"),
         **_relations(kind, relation),
         "entity_type": entity_type,
@@ -147,6 +165,7 @@ def ingest(
         "nulls": None if null is None else [word for word in null if word],
         "namespace": namespace,
         "skip": skip,
+        "max_growth": max_growth,
         "quoted": quoted,
         "header": [name.strip() for name in header.split(",")] if header else None,
         "create_items": create_items,
@@ -184,7 +203,7 @@ def ingest(
 
 def show_columns(prepared: PreparedSource) -> None:
     """Print what becomes of each column of a source."""
-    layout, path = prepared.table.layout, prepared.table.path
+    layout, path = prepared.table.layout, prepared.table.shown
     cut = f", cut at {layout.delimiter!r}" if layout.delimiter else ""
     out.print(f"{path} ({layout.format}{cut})", markup=False, highlight=False)
     guesses = prepared.plan.guesses()

@@ -240,7 +240,7 @@ def _check_given(table: Table, source: Source, domain: Domain, core: Core) -> No
 def _check_column(table: Table, column: str) -> None:
     if column not in table.columns:
         raise ConfigError(
-            f"{table.path} has no such column",
+            f"{table.shown} has no such column",
             value=column,
             remedy=_near(column, table.columns),
         )
@@ -272,7 +272,7 @@ def _check_types(source: Source, domain: Domain, roles: Mapping[str, ColumnRole]
 def _lacking(table: Table, role: str) -> DataError:
     columns = ", ".join(table.columns)
     return DataError(
-        f"{table.path}: no column looks like {role}",
+        f"{table.shown}: no column looks like {role}",
         value=columns,
         remedy=f"Name it with --column {role}=COLUMN, or in `columns` of a pipeline file. "
         "Is the delimiter right?",

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import unquote
 
 from pydantic import Field, model_validator
 
 from kgrec.config import FrozenModel
 from kgrec.data.cells.times import FORMS
+from kgrec.data.origins.address import file_name, is_address, shown
 from kgrec.data.tables import TableFormat
+
+_FROM = re.compile(r"\bFROM\s+([\w.\"`\[\]]+)", re.IGNORECASE)
+
+_SIGNS = re.compile(r"[^\w.]")
 
 Kind = Literal["catalog", "users", "interactions", "entities", "relations"]
 
@@ -66,7 +74,10 @@ class Source(TableFormat):
         kind: what a row is: an item, a user, an interaction, an entity, or an edge of the graph.
         name: how summaries, runs and facts call it; the name of the file without its endings. A
             table withdraws facts that an earlier one of the same name held.
-        path: the file; this or `dataset`.
+        path: the file; this, `address` or `dataset`. A path with `://` is an address.
+        address: of a file that fsspec reads, or of a database that SQLAlchemy reads. `${NAME}` is
+            a variable of the environment.
+        query: SQL, or the name of a table, of the database at `address`.
         dataset: a public data set, fetched at first use; see `kgrec.data.public`.
         optional: whether the pipeline continues where the file is missing.
         columns: role or property to column, such as `item_id = "movie_id"`.
@@ -99,6 +110,8 @@ class Source(TableFormat):
     kind: Kind
     name: str = ""
     path: Path | None = None
+    address: str | None = None
+    query: str | None = None
     dataset: str | None = None
     optional: bool = False
     columns: dict[str, str] = Field(default_factory=dict)
@@ -119,10 +132,22 @@ class Source(TableFormat):
     delete: bool = False
     max_retired: float = Field(default=0.2, ge=0, le=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _addressed(cls, given: Any) -> Any:
+        path = given.get("path") if isinstance(given, Mapping) else None
+        if not isinstance(path, str) or not is_address(path) or given.get("address") is not None:
+            return given
+        if path.startswith("file://"):
+            return {**given, "path": unquote(path.removeprefix("file://"))}
+        return {**given, "path": None, "address": path}
+
     @model_validator(mode="after")
     def _sound(self) -> Source:
-        if (self.path is None) == (self.dataset is None):
-            raise ValueError("a source has either a path or a dataset")
+        if sum(one is not None for one in (self.path, self.address, self.dataset)) != 1:
+            raise ValueError("a source has either a path, an address or a dataset")
+        if self.query is not None and self.address is None:
+            raise ValueError("a query is of a database: give its address, such as sqlite:///x.db")
         if self.complete and self.kind not in ("catalog", "interactions"):
             raise ValueError("a source of kind catalog or interactions may be complete")
         if self.delete and (self.complete or self.kind not in ("catalog", "interactions")):
@@ -142,6 +167,8 @@ class Source(TableFormat):
         """The name to show."""
         if self.name:
             return self.name
+        if self.address is not None:
+            return _title(self.address, self.query)
         origin = self.path.name.split(".")[0] if self.path else self.dataset
         return f"{origin} {self.kind}" if self.dataset else str(origin)
 
@@ -157,3 +184,13 @@ class Source(TableFormat):
     def layout(self) -> TableFormat:
         """How the file is laid out."""
         return TableFormat(**{name: getattr(self, name) for name in TableFormat.model_fields})
+
+
+def _title(address: str, query: str | None) -> str:
+    """Return the name of a file at an address, or of a database and the first table of a query."""
+    name = file_name(shown(address)).split(".")[0]
+    if query is None:
+        return name
+    found = _FROM.search(query)
+    table = found[1] if found else query.strip()
+    return f"{name} {_SIGNS.sub('', table)}"[:100]

@@ -20,10 +20,10 @@ from kgrec.config import FrozenModel
 from kgrec.data.columns import plan_columns
 from kgrec.data.guess_file import STEP
 from kgrec.data.guesses import snake
-from kgrec.data.public import dataset_table
+from kgrec.data.origins.opening import open_origin
 from kgrec.data.rejects import Rejects
 from kgrec.data.sources import EventKind, Kind, Source
-from kgrec.data.tables import fingerprint, open_table
+from kgrec.data.tables import fingerprint
 from kgrec.errors import DataError
 from kgrec.graph.setup import ensure_schema
 from kgrec.graph.store import GraphStore
@@ -46,6 +46,8 @@ _LATER = (
     "whole_ids",
     "complete",
     "delete",
+    "query",
+    "max_growth",
 )
 
 
@@ -114,11 +116,9 @@ def prepare(
     """
     schema = load_schema()
     known = schema.domain(domain)
-    path = source.path
-    if path is None:
-        path = dataset_table(str(source.dataset), source.kind, cache=cache, progress=progress)
     large = source.kind in ("interactions", "relations")
-    table = open_table(path, source.layout).surveyed(step=STEP if large else 1)
+    table = open_origin(source, cache=cache, progress=progress)
+    table = table.surveyed(step=STEP if large else 1)
     return PreparedSource(source, known, table, plan_columns(table, source, known, schema.core))
 
 
@@ -153,7 +153,7 @@ def ingest(
             load = TableLoad(*given)
             tally = load.run()
     if tally.created + tally.updated + tally.unchanged + tally.retired == 0:
-        raise _nothing_usable(path, rejects)
+        raise _nothing_usable(prepared.table.shown, rejects)
     summary = _summary(
         prepared, run_id, tally, rejects, load.parser.counts["nulls"], time.perf_counter() - begun
     )
@@ -170,7 +170,7 @@ def _run_id(prepared: PreparedSource, digest: str) -> str:
         for name in _LATER
         if getattr(prepared.source, name) == fields[name].get_default(call_default_factory=True)
     }
-    source = prepared.source.model_dump_json(exclude={"path", "max_retired", *unset})
+    source = prepared.source.model_dump_json(exclude={"path", "address", "max_retired", *unset})
     options = [source, prepared.domain.name, digest]
     text = "\n".join([*options, str(prepared.plan.decisions)])
     name = snake(prepared.source.title) or prepared.source.kind
@@ -205,7 +205,7 @@ def _summary(
         run_id=run_id,
         source=prepared.source.title,
         kind=prepared.source.kind,
-        file=str(prepared.table.path),
+        file=prepared.table.shown,
         rejected=len(rejects) - rejects.cells,
         cells_rejected=rejects.cells,
         nulls=nulls,
@@ -217,12 +217,12 @@ def _summary(
     )
 
 
-def _nothing_usable(path: Path, rejects: Rejects) -> DataError:
+def _nothing_usable(name: str, rejects: Rejects) -> DataError:
     if not len(rejects):
-        return DataError("the file has no rows below the names of its columns", value=str(path))
+        return DataError("the file has no rows below the names of its columns", value=name)
     reason, count = rejects.reasons.most_common(1)[0]
     return DataError(
         "no row of the file can be used",
-        value=str(path),
+        value=name,
         remedy=f"{count} times: {reason}. Every row is in {rejects.path}.",
     )

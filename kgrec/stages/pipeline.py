@@ -80,10 +80,7 @@ def load_pipeline(path: Path, settings: Sequence[str] = ()) -> Pipeline:
     filled = _filled(values, variables if isinstance(variables, dict) else {})
     pipeline = parse_config(Pipeline, filled, origin=str(path))
     base = path.parent
-    sources = tuple(
-        source.model_copy(update={"path": _beside(base, source.path)}) if source.path else source
-        for source in pipeline.sources
-    )
+    sources = tuple(source.model_copy(update=_placed(base, source)) for source in pipeline.sources)
     domain = pipeline.domain
     if domain.endswith(".toml"):
         domain = str(_beside(base, Path(domain)).resolve())
@@ -150,6 +147,17 @@ def _check_train(config: TrainConfig, path: Path) -> None:
         raise ConfigError(
             f"{path}: [train]: {what}", value=error.value, remedy=error.remedy
         ) from None
+
+
+def _placed(base: Path, source: Source) -> dict[str, Any]:
+    """Return the path of a source, or the address of its SQLite file, beside the pipeline file."""
+    if source.path is not None:
+        return {"path": _beside(base, source.path)}
+    start, name = "sqlite:///", source.address or ""
+    file = name.removeprefix(start)
+    if not name.startswith(start) or not file or file.startswith(("/", ":memory:", "file:", "${")):
+        return {}
+    return {"address": f"{start}{_beside(base.resolve(), Path(file))}"}
 
 
 def _beside(base: Path, path: Path) -> Path:

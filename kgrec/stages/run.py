@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kgrec.config import FrozenModel, parse_config
+from kgrec.data.origins.remote import is_there
 from kgrec.data.public import user_cache
 from kgrec.data.sources import Source
 from kgrec.graph.store import GraphStore
@@ -162,4 +163,8 @@ def check_extract(pipeline: Pipeline, stages: Sequence[Stage]) -> None:
 
 
 def _is_left_out(source: Source) -> bool:
-    return source.optional and source.path is not None and not source.path.exists()
+    if not source.optional or source.query is not None:
+        return False
+    if source.address is not None:
+        return not is_there(source.address)
+    return source.path is not None and not source.path.exists()

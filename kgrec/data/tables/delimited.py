@@ -15,12 +15,12 @@ from kgrec.data.tables.files import (
     Row,
     SetAside,
     TableFormat,
-    binary,
     check_distinct,
     ignore,
     thinned,
     unbroken,
 )
+from kgrec.data.tables.packing import binary
 from kgrec.data.tables.rows import (
     DELIMITERS,
     BrokenRow,
@@ -107,7 +107,7 @@ def _text(path: Path, layout: TableFormat) -> Iterator[io.TextIOWrapper]:
     encoding = "utf-8-sig" if is_utf8 else layout.encoding
     errors = "surrogateescape" if is_utf8 else "replace"
     with (
-        binary(path) as file,
+        binary(path, layout.max_growth) as file,
         io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="") as text,
     ):
         yield text

@@ -1,6 +1,6 @@
 """Formats of table files, the interface of their readers, and opening files.
 
-Files are decompressed and fingerprinted; broken ones are distinguished from missing ones.
+Files are fingerprinted; broken ones are distinguished from missing ones.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol, TypeVar, cast
+from typing import IO, Any, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
 from kgrec.config import FrozenModel
-from kgrec.errors import DataError
+from kgrec.errors import DataError, KGRecError
 
 SetAside = Callable[[int, object, str], None]
 """Called with the line, the value and the reason of an invalid row."""
@@ -37,6 +37,7 @@ class TableFormat(FrozenModel):
         encoding: of the whole file, such as `utf-8` or `latin-1`.
         header: names of the columns of a file without a line of names.
         skip: lines before the table, which are not read.
+        max_growth: how many times its size a packed file may unpack to, beyond 256 MiB.
     """
 
     format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
@@ -45,6 +46,7 @@ class TableFormat(FrozenModel):
     encoding: str = "utf-8"
     header: tuple[str, ...] | None = None
     skip: int = Field(default=0, ge=0)
+    max_growth: float = Field(default=100, gt=0)
 
 
 class TableReader(Protocol):
@@ -97,7 +99,6 @@ MAX_LINE = 1 << 22
 """Characters, or bytes, of the longest line that is read."""
 _SHOWN = 80
 
-_GZIP = b"\x1f\x8b"
 _BROKEN_OFF = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
@@ -120,8 +121,27 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn what opening and reading a file raises into a DataError that names it."""
+def readable(path: Path, origin: str = "") -> Iterator[None]:
+    """Turn what opening and reading a file raises into a DataError that names it.
+
+    Args:
+        origin: what the file is a copy of, which errors name in its place.
+    """
+    try:
+        with _readable(path):
+            yield
+    except KGRecError as error:
+        if not origin:
+            raise
+        value = error.value
+        if isinstance(value, str):
+            value = value.replace(str(path), origin)
+        what, remedy = (one.replace(str(path), origin) for one in (error.what, error.remedy))
+        raise type(error)(what, value=value, remedy=remedy) from None
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
@@ -135,19 +155,6 @@ def readable(path: Path) -> Iterator[None]:
     except (OSError, *_BROKEN_OFF) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"the file cannot be read ({reason})", value=str(path)) from None
-
-
-@contextmanager
-def binary(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading, unpacked where it is gzipped, whatever its name."""
-    with path.open("rb") as plain:
-        start = plain.read(2)
-        plain.seek(0)
-        if start != _GZIP:
-            yield plain
-            return
-        with gzip.open(plain) as unpacked:
-            yield cast(IO[bytes], unpacked)
 
 
 def unbroken(file: IO[LineT], set_aside: SetAside) -> Iterator[LineT]:

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from kgrec.data.tables.files import Row, SetAside, TableFormat, binary, ignore, thinned, unbroken
+from kgrec.data.tables.files import Row, SetAside, TableFormat, ignore, thinned, unbroken
+from kgrec.data.tables.packing import binary
 from kgrec.errors import DataError
 
 _LOOKED_AT = 200
@@ -33,7 +34,7 @@ def rows(
     *,
     step: int = 1,
 ) -> Iterator[Row]:
-    with binary(path) as file:
+    with binary(path, layout.max_growth) as file:
         for number, line in enumerate(thinned(unbroken(file, set_aside), step), 1):
             if number <= layout.skip:
                 continue

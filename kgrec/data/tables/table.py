@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from kgrec.data.tables import delimited, jsonl, parquet
+from kgrec.data.tables.copies import LocalCopy
 from kgrec.data.tables.files import Row, SetAside, TableFormat, TableReader, ignore, readable
+from kgrec.data.tables.packing import binary, packing_of, unpacked_suffix
 from kgrec.errors import ConfigError, DataError
 
 READERS: dict[str, TableReader] = {
@@ -47,6 +51,8 @@ class Table:
         columns: names in their order; JSON lines have those of their first rows.
         sample: rows that can be used, the first ones or, of `surveyed`, some of the whole file.
         late: columns that the first rows do not have.
+        origin: what the file is a copy of, such as an address without its secrets.
+        copy: the copy, which lives as long as the table.
     """
 
     path: Path
@@ -54,6 +60,13 @@ class Table:
     columns: tuple[str, ...]
     sample: tuple[dict[str, Any], ...]
     late: tuple[str, ...] = ()
+    origin: str = ""
+    copy: LocalCopy | None = None
+
+    @property
+    def shown(self) -> str:
+        """How messages call the table."""
+        return self.origin or str(self.path)
 
     def rows(self, set_aside: SetAside, *, step: int = 1) -> Iterator[Row]:
         """Yield every usable row, or some of them; the others go to `set_aside`.
@@ -61,10 +74,18 @@ class Table:
         Raises:
             DataError: the file cannot be read to its end.
         """
-        with readable(self.path):
+        with readable(self.path, self.origin):
+            self._refuse(set_aside)
             yield from READERS[self.layout.format or "csv"].rows(
                 self.path, self.layout, self.columns, set_aside, step=step
             )
+
+    def _refuse(self, set_aside: SetAside) -> None:
+        """Set aside what could not be copied."""
+        if self.copy is not None and self.copy.refused.exists():
+            with self.copy.refused.open(encoding="utf-8") as lines:
+                for line in lines:
+                    set_aside(*json.loads(line))
 
     def surveyed(self, *, step: int = 1) -> Table:
         """Return the table with a sample of its whole file, and with every column that it has.
@@ -85,7 +106,7 @@ class Table:
                 names |= dict.fromkeys(cells)
             if number % distance:
                 continue
-            row = {name: _shortened(cell) for name, cell in cells.items()}
+            row = _cut(cells)
             kept.append(row)
             held += sum(_size(cell) for cell in row.values())
             while len(kept) > 1 and (len(kept) > _MOST_ROWS or held > _MOST_HELD):
@@ -96,8 +117,17 @@ class Table:
         return replace(self, columns=tuple(names), sample=tuple(kept), late=late)
 
 
-def open_table(path: Path, layout: TableFormat | None = None) -> Table:
+def open_table(
+    path: Path,
+    layout: TableFormat | None = None,
+    *,
+    origin: str = "",
+    copy: LocalCopy | None = None,
+) -> Table:
     """Look at a file: its format, delimiter, columns and first rows.
+
+    Args:
+        origin, copy: as of `Table`, where the file is a copy of something.
 
     Raises:
         DataError: the file is missing, empty, of another format, or its delimiter is wrong.
@@ -105,19 +135,34 @@ def open_table(path: Path, layout: TableFormat | None = None) -> Table:
     """
     layout = layout or TableFormat()
     _check_encoding(layout.encoding)
-    with readable(path):
+    with readable(path, origin):
         if path.stat().st_size == 0:
             raise DataError("the file is empty", value=str(path))
-        kind = layout.format or _SUFFIXES.get(_suffix(path), "csv")
+        kind = layout.format or _SUFFIXES.get(unpacked_suffix(path), "csv")
+        if kind == "parquet" and packing_of(path):
+            origin = origin or str(path)
+            copy = _unpacked(path, layout.max_growth)
+            path = copy.path
         reader = READERS[kind]
         layout, columns = reader.look(path, layout.model_copy(update={"format": kind}))
         rows = reader.rows(path, layout, columns, ignore)
-        sample = tuple(cells for _, cells in itertools.islice(rows, _SAMPLE))
-    return Table(path, layout, columns, sample)
+        sample = tuple(_cut(cells) for _, cells in itertools.islice(rows, _SAMPLE))
+    return Table(path, layout, columns, sample, origin=origin, copy=copy)
 
 
-def _shortened(cell: Any) -> Any:
-    return cell[:_LONGEST_CELL] if isinstance(cell, str) else cell
+def _unpacked(path: Path, max_growth: float) -> LocalCopy:
+    """Unpack a file that is not read from front to back."""
+    copy = LocalCopy(path.stem)
+    with binary(path, max_growth) as packed, copy.path.open("wb") as target:
+        shutil.copyfileobj(packed, target, 1 << 20)
+    return copy
+
+
+def _cut(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of a sample, whose long cells are cut."""
+    return {
+        name: cell[:_LONGEST_CELL] if isinstance(cell, str) else cell for name, cell in row.items()
+    }
 
 
 def _size(cell: Any) -> int:
@@ -141,10 +186,3 @@ def _check_encoding(encoding: str) -> None:
             value=encoding,
             remedy="Examples: utf-8, latin-1, cp1252, utf-16.",
         ) from None
-
-
-def _suffix(path: Path) -> str:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""

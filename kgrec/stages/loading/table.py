@@ -117,10 +117,10 @@ class TableLoad:
         self._set_aside(line, value, reason)
 
     def _set_aside(self, line: int, value: object, reason: str) -> None:
-        self.rejects.add(str(self.table.path), line, value, reason)
+        self.rejects.add(self.table.shown, line, value, reason)
 
     def _set_cell_aside(self, line: int, value: object, reason: str) -> None:
-        self.rejects.add(str(self.table.path), line, value, reason, cell=True)
+        self.rejects.add(self.table.shown, line, value, reason, cell=True)
 
     def _items(self) -> Tally:
         parse = self.parser.item if self.complete is None else self._whole_item

@@ -127,4 +127,4 @@ class Deletion:
         self._set_aside(line, value, reason)
 
     def _set_aside(self, line: int, value: object, reason: str) -> None:
-        self.rejects.add(str(self.table.path), line, value, reason)
+        self.rejects.add(self.table.shown, line, value, reason)

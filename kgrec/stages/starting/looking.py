@@ -12,6 +12,7 @@ from typing import Any
 
 from kgrec.data.guess_file import STEP
 from kgrec.data.tables import Table, TableFormat, open_table
+from kgrec.data.tables.packing import packing_of, unpacked_suffix
 from kgrec.errors import DataError
 from kgrec.progress import SILENT, Progress
 from kgrec.stages.starting.headless import guessed_names, wide_delimiter
@@ -34,7 +35,7 @@ SUFFIXES = frozenset(
         ".pq",
     ]
 )
-"""How files end that are looked at in a folder; each may end in .gz as well."""
+"""How files end that are looked at in a folder; each may be packed (.gz, .zst, ...)."""
 _TEXTS = frozenset({".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ""})
 _ROWS = 100_000
 _MOST_VALUES = 50_000
@@ -141,7 +142,7 @@ def look_at(path: Path, progress: Progress = SILENT) -> LookedAt:
     """
     encoding, notes = _encoding(path)
     step = 1 if path.stat().st_size < _LARGE else STEP
-    text = _suffix(path) in _TEXTS and not path.name.endswith(".gz")
+    text = unpacked_suffix(path) in _TEXTS and packing_of(path) is None
     wide = wide_delimiter(path, encoding) if text else None
     layout = TableFormat(encoding=encoding, delimiter=wide)
     try:
@@ -181,7 +182,9 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
         if path.is_file():
             found.append(path)
             continue
-        inside = sorted(one for one in path.iterdir() if one.is_file() and _suffix(one) in SUFFIXES)
+        inside = sorted(
+            one for one in path.iterdir() if one.is_file() and unpacked_suffix(one) in SUFFIXES
+        )
         if not inside:
             raise DataError(
                 "the folder holds no table",
@@ -192,13 +195,9 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def _suffix(path: Path) -> str:
-    return Path(path.name.removesuffix(".gz")).suffix.lower()
-
-
 def _encoding(path: Path) -> tuple[str, tuple[str, ...]]:
     """Return the encoding of a file by its bytes: UTF-8 where all are, else Latin-1."""
-    if _suffix(path) in {".parquet", ".pq"} or path.name.endswith(".gz"):
+    if unpacked_suffix(path) in {".parquet", ".pq"} or packing_of(path):
         return "utf-8", ()
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:

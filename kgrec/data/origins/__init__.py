@@ -1,0 +1,1 @@
+"""Where tables come from: files, addresses of fsspec, queries, data sets."""
