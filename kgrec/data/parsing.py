@@ -122,21 +122,23 @@ class RowParser:
 
     def interaction(self, cells: Mapping[str, Any]) -> InteractionRecord:
         """Return the interaction of a row; raises CellError when any of its cells is invalid."""
-        kind, value = self._kind(cells)
-        if "value" in self._columns:
-            number = self._value(self._cell(cells, "value"))
-            if number is None:
-                raise CellError("value is missing", "")
-            value = self._in_range(number)
-        return InteractionRecord(
-            user_id=self._id(self._cell(cells, "user_id"), "user_id"),
-            item_id=self._item_id(self._cell(cells, "item_id"), "item_id"),
-            kind=kind,
-            value=value,
-            at=self._time(self._cell(cells, "at")),
-            device=_place(self._cell(cells, "device"), "device"),
-            scenario=_place(self._cell(cells, "scenario"), "scenario"),
-        )
+        found = {role: read(self._cell(cells, role)) for role, read in self.roles.items()}
+        kind, weight = found["kind"]
+        value = weight if found["value"] is None else found["value"]
+        return InteractionRecord(**found | {"kind": kind, "value": value})
+
+    @cached_property
+    def roles(self) -> dict[str, Callable[[Any], Any]]:
+        """What reads the cells of an interaction by role; it raises CellError for invalid ones."""
+        return {
+            "kind": self._kind,
+            "value": self._value,
+            "user_id": partial(self._id, role="user_id"),
+            "item_id": partial(self._item_id, role="item_id"),
+            "at": self._time,
+            "device": partial(_place, role="device"),
+            "scenario": partial(_place, role="scenario"),
+        }
 
     def entity(self, cells: Mapping[str, Any], report: Report) -> EntityRecord:
         """Return the entity of a row; raises CellError when it has no name or no known type."""
@@ -219,6 +221,18 @@ class RowParser:
         return found
 
     def _value(self, cell: Any) -> float | None:
+        """Return the value of an interaction, None where the table has no column of values."""
+        if "value" not in self._columns:
+            return None
+        number = self._number(cell)
+        if number is None:
+            raise CellError("value is missing", "")
+        limits = self.source.value_range
+        if limits is not None and not limits[0] <= number <= limits[1]:
+            raise CellError(f"value lies outside {limits[0]:g} to {limits[1]:g}", number)
+        return number
+
+    def _number(self, cell: Any) -> float | None:
         form = self._forms.get("value", ".")
         try:
             return parse_value(cell, "value") if form == "." else self._styled(cell, form)
@@ -308,11 +322,10 @@ class RowParser:
             if one.name and not is_nothing(one.name, self._nulls)
         ]
 
-    def _kind(self, cells: Mapping[str, Any]) -> tuple[str, float]:
+    def _kind(self, cell: Any) -> tuple[str, float]:
         """Return the kind of an interaction and the value of one without a column of values."""
         if "kind" not in self._columns:
             return self.plan.interaction, 1.0
-        cell = self._cell(cells, "kind")
         name = (parse_text(cell, "kind") or self.plan.interaction).casefold()
         if name not in self._events and self._is_null(cell):
             name = self.plan.interaction
@@ -322,12 +335,6 @@ class RowParser:
         if not found.kind:
             raise CellError("rows of this kind are left out by `kinds`", cell)
         return found.kind, found.weight
-
-    def _in_range(self, value: float) -> float:
-        limits = self.source.value_range
-        if limits is not None and not limits[0] <= value <= limits[1]:
-            raise CellError(f"value lies outside {limits[0]:g} to {limits[1]:g}", value)
-        return value
 
 
 def _paragraphs(cell: Any) -> Any:

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from kgrec.schema import NodeKind
@@ -204,6 +205,7 @@ def interaction_key(kind: str, at: int) -> str:
     return f"{kind}@{at}"
 
 
+@lru_cache(maxsize=1 << 16)  # a catalogue names its directors and genres again and again
 def entity_id(entity_type: str, name: str) -> str:
     """Return the id of an entity: the same from a column and from text.
 

@@ -12,14 +12,11 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
-from kgrec.data.records import InteractionRecord, LinkRecord, Node
+from kgrec.data.records import LinkRecord, Node
 from kgrec.errors import DataError
 
 RecordT = TypeVar("RecordT")
 _Row = tuple[str | int | float, ...]
-
-Spooled = tuple[int, InteractionRecord]
-"""Line of the file and record."""
 
 _CACHE_KIB = 65_536
 
@@ -94,34 +91,6 @@ class _Spool(ABC, Generic[RecordT]):
     @abstractmethod
     def _record(self, *row: str | int | float) -> RecordT:
         """Return the record of its columns."""
-
-
-class InteractionSpool(_Spool[InteractionRecord]):
-    """Interactions by user; of two with the same user, item, kind and time the later one stays."""
-
-    columns = (
-        "user_id TEXT, item_id TEXT, kind TEXT, at INTEGER, value REAL, device TEXT, scenario TEXT"
-    )
-    key = "user_id, item_id, kind, at"
-
-    def by_user(self) -> Iterator[Spooled]:
-        """Yield line and record in the order of user and item."""
-        return iter(self)
-
-    def has(self, user_id: str, item_id: str, kind: str, at: int) -> bool:
-        """Return whether there is such an interaction."""
-        query = "SELECT 1 FROM spool WHERE user_id = ? AND item_id = ? AND kind = ? AND at = ?"
-        found = self._database.execute(query, (user_id, item_id, kind, at))
-        return found.fetchone() is not None
-
-    def _row(self, record: InteractionRecord) -> _Row:
-        known = record.user_id, record.item_id, record.kind, record.at, record.value
-        return (*known, record.device, record.scenario)
-
-    def _record(self, *row: str | int | float) -> InteractionRecord:
-        user_id, item_id, kind, at, value, *context = row
-        names = str(user_id), str(item_id), str(kind)
-        return InteractionRecord(*names, float(value), int(at), *map(str, context))
 
 
 class LinkSpool(_Spool[LinkRecord]):

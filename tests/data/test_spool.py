@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+import itertools
+
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kgrec.data.interactions import spool as spools
+from kgrec.data.interactions.columns import InteractionBatch
+from kgrec.data.interactions.spool import InteractionSpool
 from kgrec.data.records import InteractionRecord
-from kgrec.data.spool import InteractionSpool
 
 letters = st.sampled_from("abcde")
 records = st.builds(
@@ -19,14 +24,28 @@ records = st.builds(
 )
 
 
-@given(st.lists(records, max_size=40))
-def test_what_goes_in_comes_out_by_user_and_once(records: list[InteractionRecord]) -> None:
+@settings(deadline=None)
+@given(st.lists(records, max_size=40), st.integers(1, 9), st.sampled_from([3, 1 << 20]))
+def test_what_goes_in_comes_out_by_user_and_once(
+    records: list[InteractionRecord], size: int, in_memory: int
+) -> None:
     wanted = {(one.user_id, one.item_id, one.key): (n, one) for n, one in enumerate(records)}
-    with InteractionSpool() as spool:
-        spool.add(enumerate(records))
-        found = list(spool.by_user())
+    with pytest.MonkeyPatch.context() as patch, InteractionSpool() as spool:
+        patch.setattr(spools, "_IN_MEMORY", in_memory)
+        rows = list(enumerate(records))
+        for begin in range(0, len(rows), 2):
+            spool.add(InteractionBatch.of(rows[begin : begin + 2]))
+        batches = list(spool.by_user(size, 12))
+        found = [one for batch in batches for one in batch.records()]
         assert len(spool) == len(wanted)
         assert spool.received == len(records)
+        for user, item, kind, at in itertools.product("abf", "ab", ["view", "x"], range(2)):
+            assert spool.has(user, item, kind, at) == ((user, item, f"{kind}@{at}") in wanted)
     assert {(one.user_id, one.item_id, one.key): (n, one) for n, one in found} == wanted
-    users = [one.user_id for _, one in found]
-    assert users == sorted(users)
+    assert len(found) == len(wanted)
+    users = [user for user, _ in itertools.groupby(one.user_id for _, one in found)]
+    assert len(users) == len(set(users))
+    if in_memory > len(records):
+        assert users == sorted(users)
+    for batch, after in itertools.pairwise(batches):
+        assert size <= len(batch) <= 12 or batch.users[-1] != after.users[0]

@@ -254,6 +254,7 @@ def test_a_user_of_more_than_one_batch_is_loaded_whole(
     load: Load, empty_store: GraphStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interactions, "INTERACTIONS_A_BATCH", 2)
+    monkeypatch.setattr(interactions, "MOST_A_BATCH", 2)
     lines = [f"{user},{item},4,88125{item:04}" for user in ("ann", "bob") for item in range(5)]
     text = "\n".join(["user_id,movie_id,rating,timestamp", *lines, ""])
     done = load("interactions", text, create_items=True)

@@ -6,12 +6,13 @@ import codecs
 import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from kgrec.data.tables.files import (
     MAX_LINE,
+    Columns,
     Row,
     SetAside,
     TableFormat,
@@ -21,12 +22,11 @@ from kgrec.data.tables.files import (
     unbroken,
 )
 from kgrec.data.tables.packing import binary
-from kgrec.data.tables.rows import (
+from kgrec.data.tables.rows import BrokenRow, read_delimited, read_runs
+from kgrec.data.tables.sniffing import (
     DELIMITERS,
-    BrokenRow,
     column_count,
     holds_quotes,
-    read_delimited,
     sniff_delimiter,
 )
 from kgrec.errors import DataError
@@ -88,6 +88,39 @@ def rows(
                 set_aside(row.line, broken, f"bytes that are not {layout.encoding.upper()}")
             else:
                 yield row.line, dict(zip(columns, row.cells, strict=True))
+
+
+def runs(
+    path: Path, layout: TableFormat, columns: tuple[str, ...], set_aside: SetAside
+) -> Iterator[Columns]:
+    """Yield what `rows` does, column by column."""
+    is_bad = (_BAD_UTF8 if _is_utf8(layout.encoding) else _REPLACED).search
+    with _text(path, layout) as text:
+        lines = itertools.islice(unbroken(text, set_aside), layout.skip, None)
+        delimiter, quoted = layout.delimiter or ",", layout.quoted is not False
+        found = read_runs(lines, delimiter, quoted=quoted, width=len(columns), before=layout.skip)
+        header_left = layout.header is None
+        for one in found:
+            if isinstance(one, BrokenRow):
+                if not header_left:
+                    set_aside(one.line, one.text.rstrip("\r\n"), one.reason)
+                header_left = False
+                continue
+            begin, cells = one.line + header_left, one.cells[header_left:]
+            header_left = False
+            numbers: Sequence[int] = range(begin, begin + len(cells))
+            text_of = "\0".join(itertools.chain.from_iterable(cells))
+            if not text_of.isascii() and is_bad(text_of):
+                whole = []
+                for line, row in zip(numbers, cells, strict=True):
+                    broken = next((cell for cell in row if is_bad(cell)), None)
+                    if broken is None:
+                        whole.append((line, row))
+                        continue
+                    set_aside(line, broken, f"bytes that are not {layout.encoding.upper()}")
+                numbers, cells = [line for line, _ in whole], [row for _, row in whole]
+            if cells:
+                yield Columns(numbers, dict(zip(columns, zip(*cells, strict=True), strict=True)))
 
 
 def _first_lines(lines: Iterator[str]) -> list[str]:

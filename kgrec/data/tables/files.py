@@ -9,7 +9,7 @@ import gzip
 import hashlib
 import itertools
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,25 @@ SetAside = Callable[[int, object, str], None]
 
 Row = tuple[int, dict[str, Any]]
 """Line (row of a Parquet file), from 1, and cells by column."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Some rows, column by column.
+
+    Attributes:
+        lines: as of `Row`.
+        cells: by column, in the order of the rows.
+    """
+
+    lines: Sequence[int]
+    cells: Mapping[str, Sequence[Any]]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows."""
+        names = tuple(self.cells)
+        for line, *cells in zip(self.lines, *self.cells.values(), strict=True):
+            yield line, dict(zip(names, cells, strict=True))
 
 
 class TableFormat(FrozenModel):

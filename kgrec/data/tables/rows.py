@@ -7,17 +7,15 @@ row is rejected after its first line, and reading continues with the second.
 from __future__ import annotations
 
 import csv
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kgrec.data.tables.files import MAX_LINE
 
-DELIMITERS = (",", "\t", ";", "|")
 _SEPARATOR = "\x1f"
-_SNIFFED_LINES = 25
-_WHOLLY_QUOTED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
+_RUN_LINES, _RUN_CHARACTERS = 5_000, 1 << 20
 csv.field_size_limit(MAX_LINE)
 
 
@@ -27,6 +25,14 @@ class Fields:
 
     line: int
     cells: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Rows that follow each other, one on each line: the first line, from 1, and their cells."""
+
+    line: int
+    cells: list[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,25 @@ class _Feed:
         self._before += len(self._consumed)
         self._consumed.clear()
 
+    def run(self) -> list[str]:
+        """Return some thousand lines, to be read at once, where none was pushed back."""
+        self.begin()
+        found: list[str] = []
+        size = 0
+        for line in () if self._back else self._lines:
+            found.append(line)
+            size += len(line)
+            if len(found) == _RUN_LINES or size > _RUN_CHARACTERS:
+                break
+        return found
+
+    def end(self, run: Sequence[str], *, read: bool) -> None:
+        """Keep a run as consumed where it was read, else push it back."""
+        if read:
+            self._before += len(run)
+        else:
+            self._back.extend(run)
+
     def give_up(self) -> None:
         """Keep the first line of the current row as consumed and push the others back."""
         self._back.extendleft(reversed(self._consumed[1:]))
@@ -97,81 +122,81 @@ def read_delimited(
         before: how many lines of the file come before these.
     """
     feed = _Feed(lines if len(delimiter) == 1 else _single(lines, delimiter), before)
-    rows = csv.reader(
-        feed,
-        delimiter=delimiter if len(delimiter) == 1 else _SEPARATOR,
-        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
-        strict=True,
-    )
+    rows = csv.reader(feed, **_style(delimiter, quoted=quoted))
+    while (row := _next_row(feed, rows, width)) is not None:
+        if isinstance(row, Fields):
+            width = len(row.cells)
+        yield row
+
+
+def read_runs(
+    lines: Iterable[str], delimiter: str, *, quoted: bool, width: int, before: int = 0
+) -> Iterator[Run | BrokenRow]:
+    """Yield what `read_delimited` does, with rows that follow each other together.
+
+    It reads some thousand lines ahead, so it is not for text that somebody still writes.
+    """
+    feed = _Feed(lines if len(delimiter) == 1 else _single(lines, delimiter), before)
+    style = _style(delimiter, quoted=quoted)
+    rows = csv.reader(feed, **style)
+    while True:
+        run = feed.run()
+        found = _read_at_once(run, width, style)
+        begin = feed.line
+        feed.end(run, read=found is not None)
+        if found is not None:
+            yield Run(begin, found)
+            continue
+        row = _next_row(feed, rows, width)
+        if row is None:
+            return
+        yield Run(row.line, [row.cells]) if isinstance(row, Fields) else row
+
+
+def _style(delimiter: str, *, quoted: bool) -> dict[str, Any]:
+    return {
+        "delimiter": delimiter if len(delimiter) == 1 else _SEPARATOR,
+        "quoting": csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        "strict": True,
+    }
+
+
+def _read_at_once(run: list[str], width: int, style: dict[str, Any]) -> list[list[str]] | None:
+    """Return the rows of a run of lines where each line is one, None where they need care."""
+    if not run or width == 1:  # a line of spaces is blank, and no row of one cell
+        return None
+    try:
+        rows = list(csv.reader(run, **style))
+    except csv.Error:
+        return None
+    return rows if len(rows) == len(run) and set(map(len, rows)) == {width} else None
+
+
+def _next_row(
+    feed: _Feed, rows: Iterator[list[str]], width: int | None
+) -> Fields | BrokenRow | None:
+    """Return the next row that is not blank, None at the end."""
     while True:
         feed.begin()
         try:
             cells = next(rows)
         except StopIteration:
-            return
+            return None
         except csv.Error as error:
-            yield BrokenRow(feed.line, feed.first, _reason(error, spans_lines=feed.spans_lines))
+            reason = _reason(error, spans_lines=feed.spans_lines)
+            broken = BrokenRow(feed.line, feed.first, reason)
             feed.give_up()
-            continue
+            return broken
         if not cells or (len(cells) == 1 and not cells[0].strip()):
             continue
-        width = len(cells) if width is None else width
-        if len(cells) == width:
-            yield Fields(feed.line, cells)
-            continue
+        if width is None or len(cells) == width:
+            return Fields(feed.line, cells)
         if feed.spans_lines:
-            yield BrokenRow(feed.line, feed.first, "a quote opens here that does not close")
+            broken = BrokenRow(feed.line, feed.first, "a quote opens here that does not close")
             feed.give_up()
-        else:
-            yield BrokenRow(
-                feed.line, feed.first, f"{width} cells are expected, here are {len(cells)}"
-            )
-
-
-def column_count(lines: Sequence[str], delimiter: str, *, quoted: bool) -> int:
-    """Return how many columns the header has if most rows agree with it, else 1."""
-    text = lines[:_SNIFFED_LINES]
-    widths = [
-        len(found.cells) if isinstance(found, Fields) else 0
-        for found in read_delimited(text, delimiter, quoted=quoted)
-    ]
-    if not widths or widths[0] < 2:
-        return 1
-    agreeing = sum(width == widths[0] for width in widths)
-    return widths[0] if agreeing * 2 > len(widths) else 1
-
-
-def sniff_delimiter(lines: Sequence[str], usual: str) -> str:
-    """Return the delimiter that cuts the first lines into the most columns.
-
-    Args:
-        usual: delimiter by the file's suffix; used when no other fits better.
-    """
-    order = sorted(DELIMITERS, key=lambda delimiter: delimiter != usual)
-    return max(order, key=lambda d: column_count(lines, d, quoted=d != "\t"))
-
-
-def holds_quotes(lines: Sequence[str], delimiter: str) -> bool:
-    """Return whether cells of a file that need not be quoted are.
-
-    They are where all names of the header stand in quotes, where a cell in quotes holds doubled
-    ones, or where rows have one length only if their quotes may hold line breaks.
-    """
-    if not any('"' in line for line in lines):
-        return False
-    cells = [cell for line in lines for cell in line.rstrip("\r\n").split(delimiter)]
-    if any(_WHOLLY_QUOTED.fullmatch(cell) for cell in cells):
-        return True
-    header = lines[0].rstrip("\r\n").split(delimiter)
-    if all(len(name) > 1 and name[0] == name[-1] == '"' for name in header):
-        return True
-    return _broken(lines, delimiter, quoted=True) < _broken(lines, delimiter, quoted=False)
-
-
-def _broken(lines: Sequence[str], delimiter: str, *, quoted: bool) -> int:
-    """Return how many of the rows are none; the last one may go on behind these lines."""
-    rows = list(read_delimited(lines, delimiter, quoted=quoted))
-    return sum(isinstance(row, BrokenRow) for row in rows[:-1])
+            return broken
+        reason = f"{width} cells are expected, here are {len(cells)}"
+        return BrokenRow(feed.line, feed.first, reason)
 
 
 def _single(lines: Iterable[str], delimiter: str) -> Iterator[str]:

@@ -6,14 +6,22 @@ import io
 import itertools
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from kgrec.data.tables import delimited, jsonl, parquet
 from kgrec.data.tables.copies import LocalCopy
-from kgrec.data.tables.files import Row, SetAside, TableFormat, TableReader, ignore, readable
+from kgrec.data.tables.files import (
+    Columns,
+    Row,
+    SetAside,
+    TableFormat,
+    TableReader,
+    ignore,
+    readable,
+)
 from kgrec.data.tables.packing import binary, packing_of, unpacked_suffix
 from kgrec.errors import ConfigError, DataError
 
@@ -39,6 +47,7 @@ _SUFFIXES = {
     ".pq": "parquet",
 }
 _SAMPLE = 200
+_RUN = 5_000
 _MOST_ROWS, _MOST_HELD = 8_192, 1 << 24
 _LONGEST_CELL = 4_000
 
@@ -86,6 +95,27 @@ class Table:
             with self.copy.refused.open(encoding="utf-8") as lines:
                 for line in lines:
                     set_aside(*json.loads(line))
+
+    def runs(self, names: Collection[str], set_aside: SetAside) -> Iterator[Columns]:
+        """Yield what `rows` does, some thousand rows at once, column by column.
+
+        It reads ahead, which `rows` does not.
+
+        Args:
+            names: columns that are wanted; of others some readers yield nothing.
+
+        Raises:
+            DataError: the file cannot be read to its end.
+        """
+        if READERS[self.layout.format or "csv"] is delimited:
+            with readable(self.path, self.origin):
+                self._refuse(set_aside)
+                yield from delimited.runs(self.path, self.layout, self.columns, set_aside)
+            return
+        rows = self.rows(set_aside)
+        while part := list(itertools.islice(rows, _RUN)):
+            cells = {name: [row.get(name) for _, row in part] for name in names}
+            yield Columns([line for line, _ in part], cells)
 
     def surveyed(self, *, step: int = 1) -> Table:
         """Return the table with a sample of its whole file, and with every column that it has.

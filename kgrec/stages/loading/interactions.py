@@ -1,35 +1,48 @@
-"""Writes edges to the graph, grouped by head: interactions, and the facts and links of tables."""
+"""Writes interactions to the graph, whole users at a time, while the next ones are prepared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, field
 from typing import Any
 
-from kgrec.data.records import InteractionRecord, LinkRecord, Node
-from kgrec.data.spool import Spooled
-from kgrec.graph.pages import Ends
+from kgrec.data.interactions.columns import InteractionBatch
+from kgrec.data.interactions.spool import InteractionSpool
+from kgrec.errors import GraphConstraintError
 from kgrec.graph.store import GraphStore, Step
-from kgrec.schema import NodeKind
-from kgrec.stages.loading.facts import (
-    Head,
-    Tally,
-    batched,
-    created_entities,
-    fact_changes,
-)
+from kgrec.stages.loading.facts import Tally
 from kgrec.stages.loading.items import OF_ANOTHER_DOMAIN, Refuse
 
-INTERACTIONS_A_BATCH = 5_000
+INTERACTIONS_A_BATCH = 10_000
+MOST_A_BATCH = 50_000
+"""Of one user, in one transaction."""
+_MOST_KNOWN = 200_000
+_ABSENT = "there is no such item"
 
-_Interaction = tuple[str, str, str]
-"""User, item and key."""
+_Held = tuple[float, str, str, str]
+"""Value, device, scenario and source of an interaction that is in the graph."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What one batch writes.
+
+    Attributes:
+        steps: for `GraphStore.write_all`.
+        fresh: how many interactions of new users the last step must write.
+    """
+
+    batch: InteractionBatch
+    tally: Tally
+    steps: list[Step]
+    fresh: int
 
 
 @dataclass
 class InteractionLoader:
-    """Writes interactions that are sorted by user.
+    """Writes interactions that are grouped by user.
 
     Args:
         item_type: the item label of the domain, for items that are created.
@@ -44,213 +57,201 @@ class InteractionLoader:
     create_items: bool
     refuse: Refuse
     source: str = ""
-    _fresh: frozenset[str] = frozenset()
+    _known_items: dict[str, str] = field(default_factory=dict)
+    """Why interactions with an item are refused; empty where they are not."""
 
-    def write(self, interactions: Iterable[Spooled]) -> Iterator[Tally]:
-        """Write interactions, one transaction a batch; yield the counts of each batch."""
-        for batch in batched(interactions, INTERACTIONS_A_BATCH):
-            yield self._write_batch(batch)
+    def write(self, spool: InteractionSpool) -> Iterator[Tally]:
+        """Write interactions, one transaction a batch of whole users; yield their counts.
 
-    def _write_batch(self, batch: Sequence[Spooled]) -> Tally:
-        items = sorted({one.item_id for _, one in batch})
-        labels = self._labels(items)
-        new_items = [item for item in items if item not in labels] if self.create_items else []
-        usable = self._usable(batch, labels | {item: {self.item_type} for item in new_items})
-        wanted: dict[str, list[str]] = {}
-        for one in usable:
-            wanted.setdefault(one.user_id, []).append(one.item_id)
-        new_users, known = self._read_users(wanted)
-        tally = Tally(users=len(new_users), items=len(new_items))
-        changed = []
-        for one in usable:
-            before = known.get((one.user_id, one.item_id, one.key))
-            if before is None:
-                tally.created += 1
-            elif before[:3] != (one.value, one.device, one.scenario) or (
-                self.source not in ("", before[3])
-            ):
-                tally.updated += 1
-            else:
-                tally.unchanged += 1
-                continue
-            changed.append(one)
-        steps = self._steps(new_items, new_users, changed)
-        if steps:
-            self.store.write_all(steps)
-        return tally
-
-    def _labels(self, items: list[str]) -> dict[str, set[str]]:
-        rows = self.store.read("ingest/items", items=items, properties=[])
-        return {row["item_id"]: set(row["labels"]) for row in rows}
-
-    def _usable(
-        self, batch: Sequence[Spooled], labels: Mapping[str, set[str]]
-    ) -> list[InteractionRecord]:
-        usable = []
-        for line, one in batch:
-            if one.item_id not in labels:
-                self.refuse(line, one.item_id, "there is no such item")
-            elif self.item_type not in labels[one.item_id]:
-                self.refuse(line, one.item_id, OF_ANOTHER_DOMAIN)
-            else:
-                usable.append(one)
-        return usable
-
-    def _read_users(
-        self, wanted: Mapping[str, list[str]]
-    ) -> tuple[list[str], dict[_Interaction, tuple[float, str, str, str]]]:
-        """Return the users that are not in the graph, and what the wanted interactions hold.
-
-        A user may span two batches. Where the batch before created the user, all their
-        interactions in the graph are of this load, whose keys are distinct, so none is read.
+        While one batch is written the next is compared with the graph: no user is in both, but for
+        one who fills a batch alone.
         """
-        unread = [user for user in wanted if user not in self._fresh]
-        there = {r["user_id"] for r in self.store.read("ingest/users", users=unread, properties=[])}
-        new = [user for user in unread if user not in there]
-        self._fresh = frozenset(user for user in wanted if user not in there)
-        present = [user for user in unread if user in there]
-        known: dict[_Interaction, tuple[float, str, str, str]] = {}
-        items = [dict.fromkeys(wanted[user], True) for user in present]
-        rows = self.store.read("ingest/interactions", users=present, items=items) if present else ()
-        for row in rows:
-            names = ("users", "items", "keys", "values", "devices", "scenarios", "sources")
-            for user, item, key, *held in zip(*(row[name] for name in names), strict=True):
-                known[present[user], item, key] = (held[0], held[1], held[2], held[3])
-        return new, known
+        under_way: tuple[_Prepared, Future[bool]] | None = None
+        with ThreadPoolExecutor(1) as pool:
+            for batch in spool.by_user(INTERACTIONS_A_BATCH, MOST_A_BATCH):
+                if under_way is not None and batch.users[0] == under_way[0].batch.users[-1]:
+                    yield self._written(*under_way)
+                    under_way = None
+                prepared = self._prepare(batch)
+                if under_way is not None:
+                    yield self._written(*under_way)
+                under_way = prepared, pool.submit(copy_context().run, self._store, prepared)
+            if under_way is not None:
+                yield self._written(*under_way)
 
-    def _steps(
-        self, items: Sequence[str], users: Sequence[str], changed: Sequence[InteractionRecord]
-    ) -> list[Step]:
+    def _store(self, prepared: _Prepared) -> bool:
+        """Write a batch; return whether the graph was still as it was prepared for."""
+        if not prepared.steps:
+            return True
+        try:
+            rows = self.store.write_all(prepared.steps)
+        except GraphConstraintError:
+            if not prepared.fresh:
+                raise
+            return False
+        if not prepared.fresh:
+            return True
+        return bool(rows[-1]) and int(rows[-1][0]["written"]) == prepared.fresh
+
+    def _written(self, prepared: _Prepared, stored: Future[bool]) -> Tally:
+        if stored.result():
+            return prepared.tally
+        # Others created one of its users, or deleted one of its items, in the meantime.
+        self._known_items.clear()
+        again = self._prepare(prepared.batch, merge=True)
+        self.store.write_all(again.steps)
+        return again.tally
+
+    def _prepare(self, batch: InteractionBatch, *, merge: bool = False) -> _Prepared:
+        """Compare a batch with the graph.
+
+        Args:
+            merge: whether users who are not there are created first, by themselves.
+        """
+        new_items = self._read_items(set(batch.items))
+        batch = self._usable(batch)
+        spans = _spans(batch.users)
+        there = self._users(spans)
+        tally = Tally(users=len(spans) - len(there), items=len(new_items))
+        changed = self._changed(batch, {u: spans[u] for u in spans if u in there}, tally)
+        fresh = [span for user, span in spans.items() if user not in there]
+        rows = sum(end - begin for begin, end in fresh)
+        tally.created += rows
         steps: list[Step] = []
-        if items:
+        source = self.source or None
+        if new_items:
             labels = {"item_type": self.item_type}
-            steps.append(("ingest/create_items", labels, {"items": items}))
-        if users:
-            named = [{"user_id": user, "properties": {}} for user in users]
+            steps.append(("ingest/create_items", labels, {"items": new_items}))
+        if merge and fresh:
+            named = [{"user_id": batch.users[n], "properties": {}} for n, _ in fresh]
             steps.append(("ingest/upsert_users", {}, {"rows": named}))
+            changed += [n for begin, end in fresh for n in range(begin, end)]
+            fresh, rows = [], 0
         if changed:
-            steps.append(
-                (
-                    "ingest/upsert_interactions",
-                    {},
-                    {"groups": _groups(changed), "source": self.source or None},
-                )
-            )
-        return steps
+            groups = _chosen(batch, changed)
+            steps.append(("ingest/upsert_interactions", {}, {"groups": groups, "source": source}))
+        if fresh:
+            items, groups = _created(batch, fresh)
+            given = {"items": items, "groups": groups, "source": source}
+            steps.append(("ingest/create_interactions", {}, given))
+        return _Prepared(batch, tally, steps, rows)
 
-
-def _groups(interactions: Iterable[InteractionRecord]) -> list[dict[str, Any]]:
-    """Return columns for each user: the driver sends lists of scalars much faster than maps."""
-    groups = []
-    for user_id, own in groupby(interactions, key=lambda one: one.user_id):
-        rows = list(own)
-        groups.append(
-            {
-                "user_id": user_id,
-                "items": [one.item_id for one in rows],
-                "keys": [one.key for one in rows],
-                "kinds": [one.kind for one in rows],
-                "values": [one.value for one in rows],
-                "times": [one.at for one in rows],
-                "devices": [one.device for one in rows],
-                "scenarios": [one.scenario for one in rows],
-            }
-        )
-    return groups
-
-
-LINKS_A_BATCH = 5_000
-
-_Line = tuple[int, LinkRecord]
-
-
-@dataclass(frozen=True)
-class LinkLoader:
-    """Writes edges that are sorted by head.
-
-    Missing entities are created; missing items and users are not, and an edge with one of them is
-    refused. An edge that an earlier version of the table held for a head that it still names, and
-    that this version does not hold, is withdrawn.
-
-    Args:
-        item_type: the item label of the domain.
-        run_id: the run whose edges these are.
-        ends: kinds of node that the table's relations lead from and to.
-        refuse: called for each record that cannot be written.
-    """
-
-    store: GraphStore
-    item_type: str
-    run_id: str
-    ends: tuple[Ends, ...]
-    refuse: Refuse
-
-    def write(self, links: Iterable[_Line]) -> Iterator[Tally]:
-        """Write edges, one transaction a batch of whole heads; yield the counts of each batch."""
-        batch: list[_Line] = []
-        for line, link in links:
-            if len(batch) >= LINKS_A_BATCH and link.head != batch[-1][1].head:
-                yield self._write_batch(batch)
-                batch = []
-            batch.append((line, link))
-        if batch:
-            yield self._write_batch(batch)
-
-    def _write_batch(self, batch: Sequence[_Line]) -> Tally:
-        usable = self._usable(batch)
-        sources: dict[Head, set[str]] = {}
-        for link in usable:
-            sources.setdefault(link.head[:2], set()).add(link.source)
-        withdraw = {head: frozenset(names) for head, names in sources.items()}
-        changes = fact_changes(self.store, usable, self.run_id, withdraw=withdraw, ends=self.ends)
-        tally = Tally(
-            created=changes.created,
-            updated=changes.updated,
-            unchanged=len(usable) - changes.written,
-            withdrawn=changes.withdrawn,
-        )
-        steps = list(changes.steps)
-        items = sorted(node for kind, node in changes.losing if kind == "item")
-        if items:
-            # A withdrawn fact may have replaced one that the text states as well: read it again.
-            steps.append(("ingest/read_again", {}, {"items": items}))
-        if steps:
-            tally.entities = created_entities(steps, self.store.write_all(steps))
-        return tally
-
-    def _usable(self, batch: Sequence[_Line]) -> list[LinkRecord]:
-        nodes = [node for _, link in batch for node in (link.head, link.tail)]
-        items = self._items(_ids(nodes, "item"))
-        users = self._users(_ids(nodes, "user"))
-        usable = []
-        for line, link in batch:
-            problems = (self._problem(node, items, users) for node in (link.head, link.tail))
-            found = next((problem for problem in problems if problem is not None), None)
-            if found is None:
-                usable.append(link)
+    def _read_items(self, items: set[str]) -> list[str]:
+        """Look up items that are not known yet; return those that are to be created."""
+        if len(self._known_items) > _MOST_KNOWN:
+            self._known_items.clear()
+        unread = sorted(items - self._known_items.keys())
+        if not unread:
+            return []
+        rows = self.store.read("ingest/items", items=unread, properties=[])
+        labels = {row["item_id"]: row["labels"] for row in rows}
+        for item in unread:
+            if item in labels:
+                own = self.item_type in labels[item]
+                self._known_items[item] = "" if own else OF_ANOTHER_DOMAIN
             else:
-                self.refuse(line, *found)
-        return usable
+                self._known_items[item] = "" if self.create_items else _ABSENT
+        return [item for item in unread if item not in labels] if self.create_items else []
 
-    def _problem(
-        self, node: Node, items: dict[str, set[str]], users: set[str]
-    ) -> tuple[str, str] | None:
-        if node.kind == "user" and node.id not in users:
-            return node.id, "there is no such user"
-        if node.kind == "item" and node.id not in items:
-            return node.id, "there is no such item"
-        if node.kind == "item" and self.item_type not in items[node.id]:
-            return node.id, OF_ANOTHER_DOMAIN
-        return None
+    def _usable(self, batch: InteractionBatch) -> InteractionBatch:
+        problems = list(map(self._known_items.__getitem__, batch.items))
+        if not any(problems):
+            return batch
+        for line, item, problem in zip(batch.lines, batch.items, problems, strict=True):
+            if problem:
+                self.refuse(line, item, problem)
+        return batch.chosen([n for n, problem in enumerate(problems) if not problem])
 
-    def _items(self, ids: list[str]) -> dict[str, set[str]]:
-        rows = self.store.read("ingest/items", items=ids, properties=[]) if ids else []
-        return {row["item_id"]: set(row["labels"]) for row in rows}
-
-    def _users(self, ids: list[str]) -> set[str]:
-        rows = self.store.read("ingest/users", users=ids, properties=[]) if ids else []
+    def _users(self, users: Iterable[str]) -> set[str]:
+        names = list(users)
+        rows = self.store.read("ingest/users", users=names, properties=[]) if names else []
         return {row["user_id"] for row in rows}
 
+    def _changed(
+        self, batch: InteractionBatch, spans: dict[str, tuple[int, int]], tally: Tally
+    ) -> list[int]:
+        """Count the interactions of users who are there; return which ones are to be written."""
+        if not spans:
+            return []
+        known = self._read_known(batch, spans)
+        keys, changed = batch.keys, []
+        for user, (begin, end) in spans.items():
+            for n in range(begin, end):
+                before = known.get((user, batch.items[n], keys[n]))
+                if before is None:
+                    tally.created += 1
+                elif before[:3] != (batch.values[n], batch.devices[n], batch.scenarios[n]) or (
+                    self.source not in ("", before[3])
+                ):
+                    tally.updated += 1
+                else:
+                    tally.unchanged += 1
+                    continue
+                changed.append(n)
+        return changed
 
-def _ids(nodes: Iterable[Node], kind: NodeKind) -> list[str]:
-    return sorted({node.id for node in nodes if node.kind == kind})
+    def _read_known(
+        self, batch: InteractionBatch, spans: dict[str, tuple[int, int]]
+    ) -> dict[tuple[str, str, str], _Held]:
+        users = list(spans)
+        items = [dict.fromkeys(batch.items[begin:end], True) for begin, end in spans.values()]
+        known: dict[tuple[str, str, str], _Held] = {}
+        for row in self.store.read("ingest/interactions", users=users, items=items):
+            names = ("users", "items", "keys", "values", "devices", "scenarios", "sources")
+            for user, item, key, *held in zip(*(row[name] for name in names), strict=True):
+                known[users[user], item, key] = (held[0], held[1], held[2], held[3])
+        return known
+
+
+def _spans(users: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return where the interactions of each user begin and end."""
+    spans: dict[str, tuple[int, int]] = {}
+    begin = 0
+    for end in range(1, len(users) + 1):
+        if end == len(users) or users[end] != users[begin]:
+            spans[users[begin]] = begin, end
+            begin = end
+    return spans
+
+
+def _created(
+    batch: InteractionBatch, spans: Iterable[tuple[int, int]]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return items and groups of `create_interactions`."""
+    items: dict[str, int] = {}
+    places = [items.setdefault(item, len(items)) for item in batch.items]
+    used = [one or None for one in batch.devices], [one or None for one in batch.scenarios]
+    keys = batch.keys
+    groups = [
+        {
+            "user_id": batch.users[begin],
+            "places": places[begin:end],
+            "keys": keys[begin:end],
+            "kinds": batch.kinds[begin:end],
+            "values": batch.values[begin:end],
+            "times": batch.times[begin:end],
+            "devices": used[0][begin:end],
+            "scenarios": used[1][begin:end],
+        }
+        for begin, end in spans
+    ]
+    return list(items), groups
+
+
+def _chosen(batch: InteractionBatch, rows: Sequence[int]) -> list[dict[str, Any]]:
+    """Return groups of `upsert_interactions`; columns, since maps are sent much slower."""
+    chosen = batch.chosen(rows)
+    keys = chosen.keys
+    return [
+        {
+            "user_id": user,
+            "items": chosen.items[begin:end],
+            "keys": keys[begin:end],
+            "kinds": chosen.kinds[begin:end],
+            "values": chosen.values[begin:end],
+            "times": chosen.times[begin:end],
+            "devices": chosen.devices[begin:end],
+            "scenarios": chosen.scenarios[begin:end],
+        }
+        for user, (begin, end) in _spans(chosen.users).items()
+    ]

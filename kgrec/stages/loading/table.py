@@ -8,25 +8,26 @@ from functools import partial
 from typing import Any, TypeVar
 
 from kgrec.data.cells.values import CellError
+from kgrec.data.interactions.columns import InteractionColumns
+from kgrec.data.interactions.spool import InteractionSpool
 from kgrec.data.parsing import Report, RowParser
 from kgrec.data.plan import ColumnPlan
 from kgrec.data.records import (
     EntityRecord,
-    InteractionRecord,
     ItemRecord,
     LinkRecord,
     UserRecord,
 )
 from kgrec.data.rejects import Rejects
 from kgrec.data.sources import Source
-from kgrec.data.spool import InteractionSpool, LinkSpool
+from kgrec.data.spool import LinkSpool
 from kgrec.data.tables import Table
 from kgrec.data.tables.files import ignore
 from kgrec.graph.store import GraphStore, Step
 from kgrec.progress import Progress, Task
 from kgrec.schema import Domain, load_schema
 from kgrec.stages.loading.facts import FactChanges, Tally, batched, no_steps
-from kgrec.stages.loading.interactions import InteractionLoader, LinkLoader
+from kgrec.stages.loading.interactions import InteractionLoader
 from kgrec.stages.loading.items import (
     ENTITIES_A_BATCH,
     ITEMS_A_BATCH,
@@ -36,9 +37,9 @@ from kgrec.stages.loading.items import (
     UserLoader,
 )
 from kgrec.stages.loading.joining import RowJoiner
+from kgrec.stages.loading.links import LinkLoader
 
 RecordT = TypeVar("RecordT", ItemRecord, UserRecord, EntityRecord)
-RowT = TypeVar("RowT", InteractionRecord, LinkRecord)
 
 
 @dataclass(frozen=True)
@@ -197,13 +198,17 @@ class TableLoad:
         )
         loader.source = title if self.complete is not None else ""
         with InteractionSpool() as spool:
+            columns = InteractionColumns(self.parser)
             with self.progress.task(f"read {title}", self.lines) as task:
-                spool.add(self._parsed(task, self.parser.interaction))
+                for run in self.table.runs(columns.names, self._set_unreadable_aside):
+                    self.read += len(run.lines)
+                    task.advance(len(run.lines))
+                    spool.add(columns.read(run, self._set_aside))
             distinct = len(spool)
             tally.repeated = spool.received - distinct
             if self.complete is None or not self.complete.dry:
                 with self.progress.task(f"load {title}", distinct) as task:
-                    for part in loader.write(spool.by_user()):
+                    for part in loader.write(spool):
                         tally.add(part)
                         task.advance(part.created + part.updated + part.unchanged)
             if self.complete is not None:
@@ -269,8 +274,8 @@ class TableLoad:
         return tally
 
     def _parsed(
-        self, task: Task, parse: Callable[[dict[str, Any]], RowT]
-    ) -> Iterator[tuple[int, RowT]]:
+        self, task: Task, parse: Callable[[dict[str, Any]], LinkRecord]
+    ) -> Iterator[tuple[int, LinkRecord]]:
         for line, cells in self._rows(task):
             try:
                 one = parse(cells)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kgrec.config import FrozenModel
+from kgrec.data.interactions.spool import InteractionSpool
 from kgrec.data.rejects import Rejects
-from kgrec.data.spool import InteractionSpool
 from kgrec.errors import RetirementError
 from kgrec.graph.pages import user_pages
 from kgrec.graph.store import GraphStore, Step

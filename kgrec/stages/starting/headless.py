@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kgrec.data.tables import TableFormat, open_table
-from kgrec.data.tables.rows import column_count, sniff_delimiter
+from kgrec.data.tables.sniffing import column_count, sniff_delimiter
 
 _LINES = 200
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")

@@ -1,0 +1,1 @@
+"""Interactions of tables: read column by column, and sorted by user."""

@@ -1,0 +1,209 @@
+"""Sorting of interactions by user, on disk where they are many, in bounded memory.
+
+A graph writes the relations of a node fastest in one batch. Ids are numbered, and rows of numbers
+sorted as arrays; beyond a million rows they lie in a temporary file, split by user, and are sorted
+a part at a time. So memory grows with the number of different ids, not with that of rows.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrec.data.interactions.columns import InteractionBatch
+from kgrec.errors import DataError
+
+_ROW = np.dtype(
+    [
+        ("user", np.int32),
+        ("item", np.int32),
+        ("kind", np.int32),
+        ("device", np.int32),
+        ("scenario", np.int32),
+        ("time", np.int64),
+        ("value", np.float64),
+        ("line", np.int64),
+    ]
+)
+_KEY = ("user", "item", "kind", "time")
+_IN_MEMORY = 1 << 20
+_PARTS = 64
+
+_Rows = NDArray[Any]
+"""Shape [n], dtype `_ROW`."""
+
+
+class _Numbers(dict[str, int]):
+    """Numbers of texts, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __missing__(self, text: str) -> int:
+        self[text] = number = len(self)
+        self.names.append(text)
+        return number
+
+    def of(self, texts: Any) -> list[int]:
+        return list(map(self.__getitem__, texts))
+
+
+class InteractionSpool:
+    """Interactions by user; of two with the same user, item, kind and time the later one stays.
+
+    Attributes:
+        received: number of interactions that were added, repeated ones included.
+
+    Raises:
+        DataError: the temporary file cannot be written.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._numbers = {name: _Numbers() for name in ("user", "item", "kind", "device")}
+        self._numbers["scenario"] = _Numbers()
+        self._rows: list[_Rows] = []
+        self._file = tempfile.TemporaryFile(prefix="kgrec-")  # noqa: SIM115 - closed by __exit__
+        self._bounds: list[NDArray[np.int64]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def add(self, interactions: InteractionBatch) -> None:
+        """Add interactions.
+
+        Raises:
+            DataError: the temporary file cannot be written.
+        """
+        if not len(interactions):
+            return
+        rows = np.empty(len(interactions), _ROW)
+        rows["user"] = self._numbers["user"].of(interactions.users)
+        rows["item"] = self._numbers["item"].of(interactions.items)
+        rows["kind"] = self._numbers["kind"].of(interactions.kinds)
+        rows["device"] = self._numbers["device"].of(interactions.devices)
+        rows["scenario"] = self._numbers["scenario"].of(interactions.scenarios)
+        rows["time"], rows["value"] = interactions.times, interactions.values
+        rows["line"] = interactions.lines
+        self._rows.append(rows)
+        self.received += len(rows)
+        if sum(map(len, self._rows)) >= _IN_MEMORY:
+            self._spill()
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self._parts())
+
+    def by_user(self, size: int, most: int) -> Iterator[InteractionBatch]:
+        """Yield batches of whole users.
+
+        Args:
+            size: a batch ends with the user that fills it.
+            most: a batch ends at so many, within a user too.
+        """
+        names = {name: numbers.names for name, numbers in self._numbers.items()}
+        for rows in self._parts():
+            users = rows["user"]
+            ends = np.append(np.flatnonzero(users[1:] != users[:-1]) + 1, len(rows))
+            begin = 0
+            while begin < len(rows):
+                place = np.searchsorted(ends, min(begin + size, len(rows)))
+                end = min(int(ends[place]), begin + most)
+                yield _columns(rows[begin:end], names)
+                begin = end
+
+    def has(self, user_id: str, item_id: str, kind: str, at: int) -> bool:
+        """Return whether there is such an interaction."""
+        texts = {"user": user_id, "item": item_id, "kind": kind}
+        if any(text not in self._numbers[name] for name, text in texts.items()):
+            return False
+        user, item, kind_number = (self._numbers[name][text] for name, text in texts.items())
+        pairs, kinds, times = self._sorted
+        pair = user * len(self._numbers["item"]) + item
+        begin, end = np.searchsorted(pairs, pair, "left"), np.searchsorted(pairs, pair, "right")
+        found = (kinds[begin:end] == kind_number) & (times[begin:end] == at)
+        return bool(found.any())
+
+    @cached_property
+    def _sorted(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Pairs of user and item as one number each, in order, with kinds and times."""
+        count = len(self._numbers["item"])
+        parts = [rows[list(_KEY)] for rows in self._parts()] or [np.empty(0, _ROW)]
+        rows = np.concatenate(parts)
+        pairs = rows["user"].astype(np.int64) * count + rows["item"]
+        order = np.argsort(pairs, kind="stable")
+        return pairs[order], rows["kind"][order], rows["time"][order]
+
+    def _parts(self) -> Iterator[_Rows]:
+        """Yield the rows of some users each, sorted, each key once."""
+        if not self._bounds:
+            if self._rows:
+                yield self._distinct(np.concatenate(self._rows))
+            return
+        self._spill()
+        for part in range(_PARTS):
+            rows = [self._read(bounds[part], bounds[part + 1]) for bounds in self._bounds]
+            if any(map(len, rows)):
+                yield self._distinct(np.concatenate(rows))
+
+    def _distinct(self, rows: _Rows) -> _Rows:
+        names = self._numbers["user"].names
+        users = sorted(np.unique(rows["user"]).tolist(), key=names.__getitem__)
+        place = np.empty(len(names), np.int32)
+        place[users] = np.arange(len(users))
+        order = np.lexsort((rows["time"], rows["kind"], rows["item"], place[rows["user"]]))
+        rows = rows[order]  # of one key those that came first stand first
+        last = np.ones(len(rows), bool)
+        same = [rows[name][1:] == rows[name][:-1] for name in _KEY]
+        last[:-1] = ~np.logical_and.reduce(same)
+        return rows[last]
+
+    def _spill(self) -> None:
+        if not self._rows:
+            return
+        rows = np.concatenate(self._rows)
+        parts = rows["user"] % _PARTS
+        order = np.argsort(parts, kind="stable")
+        counts = np.bincount(parts, minlength=_PARTS)
+        try:
+            begin = self._file.seek(0, 2) // _ROW.itemsize
+            self._file.write(rows[order].tobytes())
+            self._file.flush()
+        except OSError as error:
+            raise DataError(
+                f"the rows cannot be sorted on disk ({error.strerror})",
+                remedy="Make room in the folder for temporary files, or set TMPDIR to another.",
+            ) from None
+        self._bounds.append(begin + np.append(0, np.cumsum(counts)))
+        self._rows = []
+
+    def _read(self, begin: int, end: int) -> _Rows:
+        self._file.seek(int(begin) * _ROW.itemsize)
+        return np.frombuffer(self._file.read(int(end - begin) * _ROW.itemsize), _ROW)
+
+
+def _columns(rows: _Rows, names: dict[str, list[str]]) -> InteractionBatch:
+    texts = {name: list(map(of.__getitem__, rows[name].tolist())) for name, of in names.items()}
+    return InteractionBatch(
+        rows["line"].tolist(),
+        texts["user"],
+        texts["item"],
+        texts["kind"],
+        rows["value"].tolist(),
+        rows["time"].tolist(),
+        texts["device"],
+        texts["scenario"],
+    )

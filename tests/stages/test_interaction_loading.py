@@ -1,0 +1,111 @@
+"""Interactions are written as they stand in the file, whatever others write meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from small_tables import FILMS, RATINGS, Load
+
+from kgrec.data.interactions.columns import InteractionBatch
+from kgrec.data.interactions.spool import InteractionSpool
+from kgrec.data.records import InteractionRecord
+from kgrec.graph.store import GraphStore
+from kgrec.stages.loading import interactions
+from kgrec.stages.loading.facts import Tally
+from kgrec.stages.loading.interactions import InteractionLoader
+
+HELD = (
+    "MATCH (u:User)-[x:INTERACTED]->(i:Item) RETURN u.user_id AS user, i.item_id AS item, "
+    "x.key AS key, x.value AS value ORDER BY user, item, key"
+)
+ROWS = [("ann", "1", 5.0), ("ann", "2", 3.0), ("bob", "1", 4.0), ("bob", "3", 2.0)]
+
+
+@dataclass
+class Interrupted(InteractionLoader):
+    """Lets somebody else write between the comparison of the first batch and its write."""
+
+    meanwhile: Callable[[], Any] | None = None
+
+    def _store(self, prepared: Any) -> bool:
+        if self.meanwhile is not None:
+            self.meanwhile()
+            self.meanwhile = None
+        return super()._store(prepared)
+
+
+def loaded(store: GraphStore, meanwhile: Callable[[], Any]) -> tuple[Tally, list[tuple[int, str]]]:
+    refused: list[tuple[int, str]] = []
+    tally = Tally()
+
+    def refuse(line: int, value: object, reason: str) -> None:
+        refused.append((line, reason))
+
+    loader = Interrupted(store, "Movie", create_items=False, refuse=refuse, meanwhile=meanwhile)
+    records = [InteractionRecord(user, item, "rating", value) for user, item, value in ROWS]
+    with InteractionSpool() as spool:
+        spool.add(InteractionBatch.of(enumerate(records, 2)))
+        for part in loader.write(spool):
+            tally.add(part)
+    return tally, refused
+
+
+def held(store: GraphStore) -> list[list[Any]]:
+    return [list(row.values()) for row in store.query(HELD).rows]
+
+
+def test_a_user_whom_others_create_meanwhile_is_written_once(
+    load: Load, empty_store: GraphStore
+) -> None:
+    load("catalog", FILMS)
+    group = {"user_id": "bob", "items": ["1"], "keys": ["rating@0"], "kinds": ["rating"]}
+    rest = {"values": [1.0], "times": [0], "devices": [""], "scenarios": [""]}
+
+    def meanwhile() -> None:
+        empty_store.write("ingest/upsert_users", rows=[{"user_id": "bob", "properties": {}}])
+        empty_store.write("ingest/upsert_interactions", groups=[group | rest], source=None)
+
+    tally, refused = loaded(empty_store, meanwhile)
+    assert (tally.users, tally.created, tally.updated, refused) == (1, 3, 1, [])
+    assert held(empty_store) == [[user, item, "rating@0", value] for user, item, value in ROWS]
+
+
+def test_an_item_that_others_delete_meanwhile_is_refused(
+    load: Load, empty_store: GraphStore
+) -> None:
+    load("catalog", FILMS)
+
+    def meanwhile() -> None:
+        empty_store.query("MATCH (i:Item {item_id: '1'}) DETACH DELETE i", writing=True)
+
+    tally, refused = loaded(empty_store, meanwhile)
+    assert refused == [(2, "there is no such item"), (4, "there is no such item")]
+    assert (tally.users, tally.created) == (2, 2)
+    assert [row[:2] for row in held(empty_store)] == [["ann", "2"], ["bob", "3"]]
+
+
+def test_new_and_known_users_of_many_batches_hold_what_the_file_holds(
+    load: Load, empty_store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interactions, "INTERACTIONS_A_BATCH", 3)
+    load("catalog", FILMS)
+    load("interactions", RATINGS)
+    lines = [f"u{n},{n % 3 + 1},{n % 5 + 1},{881250949 + n}" for n in range(20)]
+    text = RATINGS + "\n".join([*lines, "ann,3,1,", "bob,1,2,881250951", ""])
+    done = load("interactions", text)
+    assert (done.created, done.updated, done.unchanged) == (21, 1, 3)
+    assert (done.users, done.repeated) == (20, 1)
+    again = load("interactions", text)
+    assert (again.created, again.updated, again.unchanged, again.users) == (0, 0, 25, 0)
+
+
+def test_a_new_interaction_has_no_empty_properties(load: Load, empty_store: GraphStore) -> None:
+    load("catalog", FILMS)
+    load("interactions", "user_id,movie_id,device\nann,1,phone\nbob,1,\n")
+    keys = "MATCH (u:User)-[x:INTERACTED]->() RETURN u.user_id AS user, keys(x) AS keys"
+    found = {row["user"]: set(row["keys"]) for row in empty_store.query(keys).rows}
+    plain = {"key", "kind", "value"}
+    assert found == {"ann": plain | {"device"}, "bob": plain}
