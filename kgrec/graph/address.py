@@ -29,6 +29,7 @@ class Address:
         reader: user that may only read, where the engine does not enforce read-only sessions.
         http_uri: HTTP interface of the embedded engine, for commands that Cypher lacks.
         write_lock: file that is locked around each write, where the engine needs one writer.
+        log_file: what the server writes, where it runs on this machine for kgrec.
     """
 
     uri: str
@@ -37,6 +38,7 @@ class Address:
     reader: Login | None = None
     http_uri: str | None = None
     write_lock: Path | None = None
+    log_file: Path | None = None
 
 
 def shown(uri: str) -> str:

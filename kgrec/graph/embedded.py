@@ -14,8 +14,8 @@ from typing import TypeGuard
 from kgrec.errors import GraphUnavailableError, KGRecError
 from kgrec.graph import processes
 from kgrec.graph.address import Address, Login
-from kgrec.graph.dialects import accepts_reader, ensure_reader, is_ready
 from kgrec.graph.home import GraphHome, ServerState, is_listening
+from kgrec.graph.http import accepts_reader, ensure_reader, is_ready
 from kgrec.graph.launch import ServerConfig, package_folder, root_argument
 from kgrec.graph.processes import FileLock, exclusive, is_held
 
@@ -259,6 +259,7 @@ def _address(place: GraphHome, config: ServerConfig, state: ServerState) -> Addr
         reader=Login(_READER, place.reader_password()),
         http_uri=f"http://127.0.0.1:{state.http_port}",
         write_lock=place.write_lock,
+        log_file=place.log_file,
     )
 
 

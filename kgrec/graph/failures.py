@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Timer
 
 import neo4j
@@ -26,7 +27,8 @@ from kgrec.errors import (
     GraphUnavailableError,
     KGRecError,
 )
-from kgrec.graph.address import shown
+from kgrec.graph.address import Address, shown
+from kgrec.graph.home import logged_cause
 
 _BY_CODE: tuple[tuple[str, type[GraphError], str, str], ...] = (
     # start of the code, our error, what failed, the remedy
@@ -76,24 +78,24 @@ _BY_CODE: tuple[tuple[str, type[GraphError], str, str], ...] = (
 
 
 @contextmanager
-def translated(uri: str) -> Iterator[None]:
+def translated(address: Address) -> Iterator[None]:
     """Translate errors of the driver within the block into errors of kgrec."""
     try:
         yield
     except KGRecError:
         raise
     except Neo4jError as error:
-        raise _from_server(error) from error
+        raise _from_server(error, address.log_file) from error
     except ConfigurationError as error:
-        raise bad_address(uri) from error
+        raise bad_address(address.uri) from error
     except IncompleteCommit as error:
         raise GraphUnavailableError(
             "the connection broke during a commit, so it may or may not have happened",
-            value=shown(uri),
+            value=shown(address.uri),
             remedy="Run the command again: what is already there is not doubled.",
         ) from error
     except (DriverError, OSError) as error:
-        raise _from_driver(error, uri) from error
+        raise _from_driver(error, address.uri) from error
 
 
 @contextmanager
@@ -113,7 +115,7 @@ def bad_address(uri: str) -> ConfigError:
     return ConfigError("the graph database's address is invalid", value=shown(uri), remedy=remedy)
 
 
-def _from_server(error: Neo4jError) -> GraphError:
+def _from_server(error: Neo4jError, log_file: Path | None) -> GraphError:
     code = error.code or ""
     message = (error.message or str(error) or code).strip()
     if isinstance(error, AuthError):
@@ -122,9 +124,10 @@ def _from_server(error: Neo4jError) -> GraphError:
         if code.startswith(prefix):
             return kind(what, value=message, remedy=remedy)
     kind_of_error = code.rpartition(".")[2] or type(error).__name__
-    return GraphError(
-        f"the graph database refuses the statement ({kind_of_error}): {message.splitlines()[0]}"
-    )
+    first = message.splitlines()[0]
+    cause = logged_cause(log_file, first) if log_file is not None else None
+    reason = f"{first} ({cause})" if cause else first
+    return GraphError(f"the graph database refuses the statement ({kind_of_error}): {reason}")
 
 
 def _from_driver(error: Exception, uri: str) -> GraphError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import socket
@@ -19,6 +20,10 @@ _SLOW = "$65536$"
 _LOCKS = frozenset({".lock", ".turn"})
 """How the names of lock files end."""
 _OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_TAIL = 64 * 1024
+"""Bytes at the end of a log that are searched for the cause of an error."""
+_ENTRY = re.compile(r"^\d{4}-\d\d-\d\d ", re.MULTILINE)
+_CAUSE = re.compile(r"^Caused by: [\w.$]+: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -223,6 +228,19 @@ def _content(path: Path) -> str:
         return path.read_text(encoding="ascii")
     except (FileNotFoundError, UnicodeDecodeError):
         return ""
+
+
+def logged_cause(log_file: Path, message: str) -> str | None:
+    """Return what a server's log has as the cause of an error that it has just sent."""
+    try:
+        with log_file.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL))
+            text = log.read().decode(errors="replace")
+    except OSError:
+        return None
+    _, found, after = text.rpartition(f"Exception: {message}")
+    cause = _CAUSE.search(_ENTRY.split(after, maxsplit=1)[0]) if found else None
+    return cause[1] if cause else None
 
 
 def _write_secret(path: Path, secret: str) -> None:

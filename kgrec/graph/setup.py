@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kgrec.errors import GraphError, GraphTimeoutError, SchemaError
 from kgrec.graph.dialects import index_of, indexed_property
 from kgrec.graph.store import GraphStore
-from kgrec.schema import load_schema
+from kgrec.schema import Domain, load_schema
 
 logger = logging.getLogger("kgrec.graph")
 
@@ -39,6 +39,7 @@ def ensure_property_indexes(store: GraphStore, domain: str | None) -> None:
     """
     schema = load_schema()
     domains = list(schema.domains.values()) if domain is None else [schema.domain(domain)]
+    release_properties(store, domains)
     for name, kind in {n: k for one in domains for n, k in one.item_properties.items()}.items():
         if kind not in ("integer", "float"):
             continue
@@ -46,6 +47,17 @@ def ensure_property_indexes(store: GraphStore, domain: str | None) -> None:
             store.dialect.create_property_index(store, schema.labels.item, name, kind)
         except GraphError as error:  # such as values of another type; filters work without it
             logger.info("there is no index of %r: %s", name, error)
+
+
+def release_properties(store: GraphStore, domains: Sequence[Domain]) -> None:
+    """Drop the indexes of item properties that these domains know as another kind of value.
+
+    A domain that was used before may have declared the property, and the engine would turn the
+    values into that kind: 3.5 pages into 3.
+    """
+    kinds = {name: kind for one in domains for name, kind in one.item_properties.items()}
+    if kinds:
+        store.dialect.release_properties(store, load_schema().labels.item, kinds)
 
 
 def ensure_vector_index(store: GraphStore, slot: str, dimensions: int) -> None:

@@ -109,7 +109,7 @@ class GraphStore:
         self._driver = self._connect(address.login)
         self._reader = self._driver
         try:
-            with translated(address.uri):
+            with translated(address):
                 agent = self._driver.get_server_info().agent
             self._agent = agent
             self.dialect: Dialect = dialect_of(agent)
@@ -168,7 +168,7 @@ class GraphStore:
             timeout = bounded(self.config.read_timeout)
             return self._read_once(neo4j.Query(text, timeout=timeout), parameters)
 
-        with translated(self.address.uri):
+        with translated(self.address):
             return self._retried(attempt)
 
     def write(
@@ -239,12 +239,12 @@ class GraphStore:
         if proven:
             cypher = bare(cypher)
         with (
-            translated(self.address.uri),
+            translated(self.address),
             self.sole_writer() if writing else nullcontext(),
             self._connect(self._login(writing=writing)) as driver,
             watched(driver, timeout),
             self._session(writing=writing, driver=driver) as session,
-            _blamed(self.address.uri, proven=proven),
+            _blamed(self.address, proven=proven),
             session.begin_transaction(timeout=timeout) as transaction,
         ):
             given = dict(parameters or {})
@@ -283,7 +283,7 @@ class GraphStore:
         uri = self.address.uri
         if uri.partition("://")[0] not in _SCHEMES:
             raise bad_address(uri)
-        with translated(uri), sensible(uri):
+        with translated(self.address), sensible(uri):
             driver = neo4j.GraphDatabase.driver(
                 uri,
                 auth=(login.user, login.password) if login else None,
@@ -312,7 +312,7 @@ class GraphStore:
             return self._transaction(texts, bounded(self.config.write_timeout))
 
         try:
-            with translated(self.address.uri), self.sole_writer():
+            with translated(self.address), self.sole_writer():
                 return self._retried(attempt)
         finally:
             self.writes += 1
@@ -389,10 +389,10 @@ def _fetched(result: neo4j.Result, limit: int, max_bytes: int | None) -> QueryRe
 
 
 @contextmanager
-def _blamed(uri: str, *, proven: bool) -> Iterator[None]:
+def _blamed(address: Address, *, proven: bool) -> Iterator[None]:
     """Turn refusals by the database into errors of the caller's statement."""
     try:
-        with translated(uri):
+        with translated(address):
             yield
     except GraphError as error:
         if not proven or type(error) is not GraphError:

@@ -25,7 +25,7 @@ from kgrec.data.rejects import Rejects
 from kgrec.data.sources import EventKind, Kind, Source
 from kgrec.data.tables import fingerprint
 from kgrec.errors import DataError
-from kgrec.graph.setup import ensure_schema
+from kgrec.graph.setup import ensure_schema, release_properties
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import load_schema
@@ -140,6 +140,8 @@ def ingest(
     found = fingerprint(path)
     run_id = _run_id(prepared, found.digest)
     ensure_schema(store)
+    if prepared.source.kind == "catalog":
+        release_properties(store, [prepared.domain])
     finished = _start(store, run_id)
     with Rejects(home / "rejects" / f"{run_id}.jsonl") as rejects:
         given = (store, prepared, run_id, rejects, found.lines, progress)

@@ -24,7 +24,13 @@ from kgrec.errors import (
 )
 from kgrec.graph import open_graph
 from kgrec.graph.address import Login
-from kgrec.graph.setup import clear_graph, count_graph, ensure_schema, ensure_vector_index
+from kgrec.graph.setup import (
+    clear_graph,
+    count_graph,
+    ensure_property_indexes,
+    ensure_schema,
+    ensure_vector_index,
+)
 from kgrec.graph.store import GraphStore, StoreConfig
 from kgrec.retrieval.finding.finder import find
 from kgrec.schema import load_schema
@@ -102,7 +108,7 @@ def test_values_come_back_as_they_went(graph: GraphStore) -> None:
         "whole": 2**40,
         "part": 0.1,
         "yes": True,
-        "words": ["a", "b"],
+        "some_words": ["a", "b"],  # no name of a domain's property, whose kind may be declared
         "numbers": [0.5, -1.0],
     }
     create_items(graph, values)
@@ -183,6 +189,14 @@ def test_a_wrong_statement_is_an_error_of_one_line(graph: GraphStore) -> None:
     assert "\n" not in caught.value.what
     with pytest.raises(GraphError, match="ParameterMissing"):
         graph.query("RETURN $absent AS x")
+
+
+def test_an_error_names_the_cause_that_the_engine_has(graph: GraphStore, engine: str) -> None:
+    ensure_property_indexes(graph, "news")
+    if engine != "embedded":
+        pytest.skip("the engine declares no properties")
+    with pytest.raises(GraphError, match=r"ArgumentError.*'LONG' found in property 'words'"):
+        create_items(graph, {"item_id": "i", "words": ["a"]})
 
 
 def test_a_query_ends_in_time(graph: GraphStore) -> None:

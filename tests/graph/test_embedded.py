@@ -19,8 +19,8 @@ import pytest
 
 from kgrec.config import Settings
 from kgrec.errors import ConfigError, GraphAuthError, GraphUnavailableError
-from kgrec.graph import dialects as arcade
 from kgrec.graph import embedded, open_graph, processes
+from kgrec.graph import http as arcade
 from kgrec.graph.address import Address, Login
 from kgrec.graph.home import GraphHome, ServerState
 from kgrec.graph.launch import ServerConfig, root_argument

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from kgrec.data.sources import Source
+from kgrec.graph.setup import ensure_property_indexes
 from kgrec.graph.store import GraphStore
 from kgrec.stages.ingest import IngestSummary, ingest, prepare
 
@@ -15,11 +18,13 @@ TABLES = {
 }
 
 
-def load(graph: GraphStore, folder: Path, kind: str, text: str) -> IngestSummary:
+def load(
+    graph: GraphStore, folder: Path, kind: str, text: str, domain: str = "movies"
+) -> IngestSummary:
     path = folder / f"{kind}.csv"
     path.write_text(text, encoding="utf-8")
     source = Source.model_validate({"kind": kind, "path": path})
-    return ingest(graph, prepare(source, "movies", cache=folder), home=folder)
+    return ingest(graph, prepare(source, domain, cache=folder), home=folder)
 
 
 def test_a_load_is_written_once_changed_and_withdrawn(graph: GraphStore, tmp_path: Path) -> None:
@@ -52,3 +57,28 @@ def test_a_load_is_written_once_changed_and_withdrawn(graph: GraphStore, tmp_pat
         ["1", "HAS_GENRE", "Horror", 1.0],
         ["2", "HAS_GENRE", "Crime", 1.0],
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "value"),
+    [("strings", "red|blue", ["red", "blue"]), ("float", "3.5", 3.5), ("string", "few", "few")],
+)
+def test_a_property_is_of_the_kind_of_the_domain_that_is_loaded(
+    graph: GraphStore, tmp_path: Path, kind: str, cell: str, value: object
+) -> None:
+    ensure_property_indexes(graph, "news")  # which knows `words` as an integer
+    load(graph, tmp_path, "catalog", "news_id,title,words\n1,A flood,120\n", "news")
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        f'name = "mine"\nitem_label = "Note"\n[item_properties]\nwords = "{kind}"\n'
+        '[entity_types]\nPlace = "A place."\n[relations]\n'
+        'SET_IN = { tail = "Place", meaning = "{item} is in {entity}.", columns = ["place"] }\n',
+        encoding="utf-8",
+    )
+    load(graph, tmp_path, "catalog", f"item_id,title,words\n2,A note,{cell}\n", str(mine))
+    rows = graph.query("MATCH (i:Item) RETURN i.words AS words ORDER BY i.item_id").rows
+    assert [row["words"] for row in rows] == [120, value]
+    ensure_property_indexes(graph, str(mine))  # not possible beside other values, and no error
+    load(graph, tmp_path, "catalog", "news_id,title,words\n3,A storm,90\n", "news")
+    rows = graph.query("MATCH (i:Item) RETURN i.words AS words ORDER BY i.item_id").rows
+    assert [row["words"] for row in rows] == [120, value, 90]
