@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from servers import served, train
 
 from kgrec.config import Settings
+from kgrec.graph.setup import clear_graph
 from kgrec.graph.store import GraphStore
 from kgrec.model.storage import load_team
 from kgrec.model.team import Team
@@ -21,13 +22,44 @@ KEYS = "read:reader-key,write:writer-key,analyst:analyst-key,admin:admin-key"
 
 
 @pytest.fixture(scope="module")
-def team(store: GraphStore, home: Path) -> Team:
-    """The live team of the planted graph, trained when no module before did."""
+def team(store: GraphStore, home: Path) -> Iterator[Team]:
+    """The live team of the planted graph, trained when no module before did.
+
+    A module must leave the catalogue as it was, for the modules after it read the same graph.
+    """
     models = home / "models"
-    if [row["model_id"] for row in store.read("recommend/live_model")] == ["serving"]:
-        return load_team(models / "serving")
-    plant(store)
-    return train(store, models, "serving", ("linear", "collaborative"))
+    if is_live(store):
+        team = load_team(models / "serving")
+    else:
+        plant(store)
+        team = train(store, models, "serving", ("linear", "collaborative"))
+    before = planted(store)
+    yield team
+    if is_live(store) and (changed := before ^ planted(store)):
+        clear_graph(store)
+        pytest.fail(f"the module leaves what was planted changed: {sorted(changed)[:10]}")
+
+
+def is_live(store: GraphStore) -> bool:
+    return [row["model_id"] for row in store.read("recommend/live_model")] == ["serving"]
+
+
+def planted(store: GraphStore) -> set[str]:
+    """Return the items, what is known of them, and what planted users did, one string each."""
+    parts = (
+        "MATCH (i:Item) RETURN i.item_id AS item, properties(i) AS known",
+        "MATCH (e:Entity) RETURN e.entity_id AS entity",
+        "MATCH (i:Item)-[f]->(e:Entity) RETURN i.item_id AS item, type(f) AS fact, "
+        "e.entity_id AS entity, properties(f) AS known",
+        "MATCH (u:User)-[x:INTERACTED]->(i:Item) WHERE u.user_id STARTS WITH 'u0' "
+        "RETURN u.user_id AS user, i.item_id AS item, properties(x) AS known",
+    )
+    rows = [row for part in parts for row in store.query(part, limit=100_000).rows]
+    own = ("vector_a", "vector_b", "origins")  # of kgrec itself: by the model, and who set what
+    for row in rows:
+        known = row.get("known", {})
+        row["known"] = sorted((name, known[name]) for name in known.keys() - set(own))
+    return {repr(row) for row in rows}
 
 
 @pytest.fixture(scope="module")

@@ -98,6 +98,8 @@ def test_examples_of_requests_are_accepted(api: httpx.Client) -> None:
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         answer = api.request(method, filled, params=query, json=body.get("example"))
         assert answer.status_code in (200, 404), (name, answer.text)
+    created = described["paths"]["/v1/items"]["post"]["requestBody"]["content"]["application/json"]
+    assert api.delete(f"/v1/items/{created['example']['item_id']}").status_code == 204
 
 
 def test_a_schema_that_names_itself_ends() -> None:
