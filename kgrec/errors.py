@@ -127,6 +127,7 @@ EXTRAS = {
     "aiohttp": "remote",
     "fsspec": "remote",
     "psycopg": "sql",
+    "rdflib": "rdf",
     "sqlalchemy": "sql",
 }
 """Packages that are no dependency of kgrec itself, with the extra that brings them."""

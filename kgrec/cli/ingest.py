@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kgrec.cli.console import out, print_json, progress
+from kgrec.cli.follow import follow_log
 from kgrec.config import load_settings, parse_config
 from kgrec.errors import ConfigError, DataError
 from kgrec.graph import open_graph
@@ -34,8 +36,8 @@ def ingest(
     file: Annotated[
         str,
         typer.Argument(
-            help="CSV, TSV, JSON lines or Parquet, packed or not: a path, an address such as "
-            "s3://bucket/films.csv.gz, or a database such as sqlite:///shop.db."
+            help="CSV, TSV, JSON lines or Parquet, packed or not: a path, - for standard input, an "
+            "address such as s3://bucket/films.csv.gz, or a database such as sqlite:///shop.db."
         ),
     ],
     domain: Annotated[str, typer.Option(help="Name of a domain, or path of a domain file.")],
@@ -116,6 +118,29 @@ def ingest(
         float,
         typer.Option(min=0, max=1, help="Share of a complete source that may be retired at once."),
     ] = 0.2,
+    item_type: Annotated[
+        str, typer.Option(help="Of triples: the type of the subjects that are items.")
+    ] = "",
+    predicate: Annotated[
+        list[str] | None,
+        typer.Option(help="Of triples: IRI=NAME, a relation or property; ^IRI leads to items."),
+    ] = None,
+    links: Annotated[
+        Path | None, typer.Option(help="Of triples: a file of item_id and entity_id.")
+    ] = None,
+    base: Annotated[
+        str, typer.Option(help="Of triples: what IRIs of items begin with and ids leave out.")
+    ] = "",
+    language: Annotated[str, typer.Option(help="Of triples: that of the texts.")] = "en",
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="Go on as a log of interactions grows: a file, or - (standard input)."
+        ),
+    ] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Follow a log from its start, not where it ended.")
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -139,6 +164,11 @@ def ingest(
     Example: kgrec ingest catalog films.csv --domain movies --column item_id=movie_id
 
     Example: kgrec ingest catalog sqlite:///shop.db --query products --domain shop
+
+    With --follow, lines are loaded as they are written, until the log ends or SIGTERM; each batch
+    is acknowledged after it is committed, and a restart goes on where it was.
+
+    Example: tail -f events.jsonl | kgrec ingest interactions - --follow --domain shop
 
     Example: kgrec ingest relations sequels.csv --domain movies --relation SEQUEL_OF
     """
@@ -170,12 +200,28 @@ def ingest(
         "header": [name.strip() for name in header.split(",")] if header else None,
         "create_items": create_items,
         "move_article": move_article,
+        "triples": {
+            "type": item_type,
+            "predicates": _pairs(predicate, "--predicate", last=True),
+            "links": links,
+            "base": base,
+            "language": language,
+        },
         "complete": complete,
         "delete": delete,
         "max_retired": max_retired,
     }
     source = parse_config(Source, values, origin="options of kgrec ingest")
     settings = load_settings()
+    if follow:
+        if kind is not FileKind.interactions or complete or delete or dry_run:
+            raise ConfigError(
+                "a log that is followed holds interactions",
+                value=kind.value,
+                remedy="Leave out --complete, --delete and --dry-run.",
+            )
+        follow_log(source, domain, settings, from_start=from_start, as_json=as_json)
+        return
     prepared = prepare(source, domain, cache=settings.home / "cache")
     if not as_json:
         show_columns(prepared)
@@ -271,8 +317,8 @@ def _relations(kind: FileKind, given: Sequence[str] | None) -> dict[str, Any]:
     return {"relation": given[0] if given else None}
 
 
-def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
-    pairs = _added_up(texts, option)
+def _pairs(texts: Sequence[str] | None, option: str, *, last: bool = False) -> dict[str, str]:
+    pairs = _added_up(texts, option, last=last)
     twice = next((name for name, values in pairs.items() if len(values) > 1), None)
     if twice is not None:
         raise ConfigError(
@@ -283,10 +329,13 @@ def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
     return {name: values[0] for name, values in pairs.items()}
 
 
-def _added_up(texts: Sequence[str] | None, option: str) -> dict[str, list[str]]:
+def _added_up(
+    texts: Sequence[str] | None, option: str, *, last: bool = False
+) -> dict[str, list[str]]:
+    """Return pairs by name; with `last` it is the last = that cuts, since IRIs may hold some."""
     pairs: dict[str, list[str]] = {}
     for text in texts or ():
-        name, equals, value = text.partition("=")
+        name, equals, value = text.rpartition("=") if last else text.partition("=")
         if not equals or not name:
             raise ConfigError(f"{option} has the form NAME=COLUMN", value=text)
         pairs.setdefault(name.strip(), []).append(value)

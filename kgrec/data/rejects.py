@@ -81,6 +81,11 @@ class Rejects:
         except OSError as error:
             raise self._unwritable(error) from None
 
+    def flush(self) -> None:
+        """Have what was added lie in the file, also if the process is killed."""
+        if self._file is not None:
+            self._file.flush()
+
     def _open(self) -> TextIO:
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)

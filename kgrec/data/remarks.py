@@ -42,7 +42,8 @@ def remarks_on(
             )
     for column in unused:
         remark = guesses.remark(column, values(column), source.kind)
-        found |= {column: remark} if remark else {}
+        note = table.copy.notes.get(column, "") if table.copy is not None else ""
+        found |= {column: "; ".join(filter(None, (note, remark)))} if remark or note else {}
     for column in table.late:
         found[column] = "; ".join(filter(None, (found.get(column), "not in the first 200 rows")))
     return found

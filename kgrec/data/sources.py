@@ -65,6 +65,27 @@ class EventKind(FrozenModel):
     weight: float = 1.0
 
 
+class TripleSpec(FrozenModel):
+    """How a file of triples is a catalogue.
+
+    Attributes:
+        type: of the subjects that are items, as an IRI or its last part; those that are called as
+            the domain's items are by default.
+        links: a file of `item_id` and `entity_id`, the subjects that are items and their ids; for
+            `NAME.kg` it is `NAME.link` by default.
+        base: what the IRIs of items begin with, which their ids leave out.
+        language: of the texts that are chosen where there are several.
+        predicates: IRI to relation type, property or `title` or `description`; `^IRI` for one that
+            leads to items.
+    """
+
+    type: str = ""
+    links: Path | None = None
+    base: str = ""
+    language: str = "en"
+    predicates: dict[str, str] = Field(default_factory=dict)
+
+
 class Source(TableFormat):
     """One entry of `[[sources]]`, or one file of `kgrec ingest`.
 
@@ -104,6 +125,7 @@ class Source(TableFormat):
             interactions that an earlier one of the same name held are retired when it does not.
         delete: whether the rows name items or interactions that are to go. An interaction is named
             by user and item, and by its time and kind where there are columns of them.
+        triples: how triples are rows, of N-Triples, Turtle and `.kg` files.
         max_retired: share of them that may be retired by one load; beyond it the load stops.
     """
 
@@ -130,6 +152,7 @@ class Source(TableFormat):
     whole_ids: bool = True
     complete: bool = False
     delete: bool = False
+    triples: TripleSpec = TripleSpec()
     max_retired: float = Field(default=0.2, ge=0, le=1)
 
     @model_validator(mode="before")
@@ -170,6 +193,8 @@ class Source(TableFormat):
         if self.address is not None:
             return _title(self.address, self.query)
         origin = self.path.name.split(".")[0] if self.path else self.dataset
+        if origin == "-":
+            return "standard input"
         return f"{origin} {self.kind}" if self.dataset else str(origin)
 
     @property

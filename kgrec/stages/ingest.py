@@ -24,11 +24,11 @@ from kgrec.data.origins.opening import open_origin
 from kgrec.data.rejects import Rejects
 from kgrec.data.sources import EventKind, Kind, Source
 from kgrec.data.tables import fingerprint
-from kgrec.errors import DataError
+from kgrec.errors import ConfigError, DataError
 from kgrec.graph.setup import ensure_schema, release_properties
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
-from kgrec.schema import load_schema
+from kgrec.schema import Domain, load_schema
 from kgrec.stages.loading.facts import Tally
 from kgrec.stages.loading.table import PreparedSource, TableLoad
 from kgrec.stages.retiring.complete import load_complete
@@ -48,6 +48,7 @@ _LATER = (
     "delete",
     "query",
     "max_growth",
+    "triples",
 )
 
 
@@ -117,9 +118,22 @@ def prepare(
     schema = load_schema()
     known = schema.domain(domain)
     large = source.kind in ("interactions", "relations")
-    table = open_origin(source, cache=cache, progress=progress)
+    _check_predicates(source, known)
+    table = open_origin(source, known, cache=cache, progress=progress)
     table = table.surveyed(step=STEP if large else 1)
     return PreparedSource(source, known, table, plan_columns(table, source, known, schema.core))
+
+
+def _check_predicates(source: Source, domain: Domain) -> None:
+    """Check that what predicates are to become is there."""
+    known = {"title", "description", *domain.facts, *domain.item_properties}
+    for predicate, target in source.triples.predicates.items():
+        if target not in known:
+            raise ConfigError(
+                f"domain {domain.name!r} has no such relation or property",
+                value=f"{predicate} = {target}",
+                remedy=f"Known: {', '.join(sorted(known))}.",
+            )
 
 
 def ingest(

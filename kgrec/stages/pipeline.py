@@ -150,18 +150,22 @@ def _check_train(config: TrainConfig, path: Path) -> None:
 
 
 def _placed(base: Path, source: Source) -> dict[str, Any]:
-    """Return the path of a source, or the address of its SQLite file, beside the pipeline file."""
+    """Return the files that a source names by relative paths, beside the pipeline file."""
+    found: dict[str, Any] = {}
+    if source.triples.links is not None:
+        links = _beside(base, source.triples.links)
+        found["triples"] = source.triples.model_copy(update={"links": links})
     if source.path is not None:
-        return {"path": _beside(base, source.path)}
+        return found | {"path": _beside(base, source.path)}
     start, name = "sqlite:///", source.address or ""
     file = name.removeprefix(start)
     if not name.startswith(start) or not file or file.startswith(("/", ":memory:", "file:", "${")):
-        return {}
-    return {"address": f"{start}{_beside(base.resolve(), Path(file))}"}
+        return found
+    return found | {"address": f"{start}{_beside(base.resolve(), Path(file))}"}
 
 
 def _beside(base: Path, path: Path) -> Path:
-    return Path(os.path.normpath(base / path))
+    return path if path == Path("-") else Path(os.path.normpath(base / path))
 
 
 def _apply(values: dict[str, Any], setting: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from planted import item_id
 
 from kgrec.data.sources import EventKind, Source
 from kgrec.graph.store import GraphStore
+from kgrec.stages.following.follow import Follower
+from kgrec.stages.following.lines import Pipe
 from kgrec.stages.ingest import ingest, prepare
 
 AT = "2026-03-01T12:00:00.123Z"
@@ -128,3 +131,33 @@ def test_a_thousand_rows_in_one_request(api: httpx.Client, store: GraphStore, vi
     ]
     assert send(api, rows, lines=True).json()["created"] == 1000
     assert len(history(store, visitor)) == 1000
+
+
+def test_a_log_that_is_followed_changes_lists(
+    api: httpx.Client, store: GraphStore, visitor: str, tmp_path: Path
+) -> None:
+    path = f"/v1/users/{visitor}/recommendations"
+    seen = [item_id(n) for n in (3, 4, 5)]
+    lines = "".join(
+        json.dumps({"user_id": visitor, "item_id": item, "event": "like", "ts": 1_700_000_000 + n})
+        + "\n"
+        for n, item in enumerate(seen)
+    )
+    out, into = os.pipe()
+    source = Source(kind="interactions", path=Path("-"))
+    follower = Follower(store, source, "movies", f"pipe of {visitor}", home=tmp_path)
+    os.write(into, lines.encode())
+    assert api.get(path).json()["fallback"] is not None
+    during: list[httpx.Response] = []
+    with os.fdopen(out, "rb") as stream:
+        done = follower.run(
+            Pipe(stream),
+            stop=lambda: bool(during),
+            on_batch=lambda _: during.append(api.get(path)),
+        )
+    os.close(into)
+    assert done.created == 3
+    shown = during[0].json()
+    assert shown["fallback"] is None
+    assert shown["items"]
+    assert not {item["item_id"] for item in shown["items"]} & set(seen)

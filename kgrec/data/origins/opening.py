@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 from kgrec.data.origins.address import is_database, shown
 from kgrec.data.origins.query import copy_query
 from kgrec.data.origins.remote import copy_file
+from kgrec.data.origins.triples.reading import format_of
+from kgrec.data.origins.triples.rows import TripleRows
 from kgrec.data.public import dataset_table
 from kgrec.data.sources import Source
 from kgrec.data.tables import Table, TableFormat, open_table
+from kgrec.data.tables.copies import LocalCopy, unwritable
+from kgrec.data.tables.files import readable
 from kgrec.errors import ConfigError
 from kgrec.progress import SILENT, Progress
+from kgrec.schema import Domain
 
 _ROWS = TableFormat(format="jsonl")
 
 
-def open_origin(source: Source, *, cache: Path, progress: Progress = SILENT) -> Table:
+def open_origin(
+    source: Source, domain: Domain | None = None, *, cache: Path, progress: Progress = SILENT
+) -> Table:
     """Find the table of a source and look at it; what is not on this machine is copied first.
 
     Args:
+        domain: by which the columns of triples are called.
         cache: folder for public data sets.
 
     Raises:
@@ -29,8 +39,11 @@ def open_origin(source: Source, *, cache: Path, progress: Progress = SILENT) -> 
     if source.dataset is not None:
         path = dataset_table(source.dataset, source.kind, cache=cache, progress=progress)
         return open_table(path, source.layout)
+    if source.path == Path("-"):
+        copy = _copy_input()
+        return open_table(copy.path, source.layout, origin="standard input", copy=copy)
     if source.address is None:
-        return open_table(Path(str(source.path)), source.layout)
+        return _read(Path(str(source.path)), source, domain, progress)
     name = shown(source.address)
     if source.query is not None:
         copy = copy_query(source.address, source.query, source.title, progress)
@@ -42,5 +55,31 @@ def open_origin(source: Source, *, cache: Path, progress: Progress = SILENT) -> 
             remedy="Give the name of a table, or SQL: --query films, or `query` of a source.",
         )
     copy = copy_file(source.address, progress)
-    layout = source.layout
-    return open_table(copy.path, layout, origin=name, copy=copy)
+    return _read(copy.path, source, domain, progress, origin=name, copy=copy)
+
+
+def _read(
+    path: Path,
+    source: Source,
+    domain: Domain | None,
+    progress: Progress,
+    origin: str = "",
+    copy: LocalCopy | None = None,
+) -> Table:
+    """Open a file, whose triples become rows where it holds any."""
+    kind = format_of(path, source.layout) if source.kind == "catalog" else None
+    if kind is None:
+        return open_table(path, source.layout, origin=origin, copy=copy)
+    with readable(path, origin):
+        rows = TripleRows(source, domain).copy(path, kind, progress)
+    return open_table(rows.path, _ROWS, origin=origin or str(path), copy=rows)
+
+
+def _copy_input() -> LocalCopy:
+    copy = LocalCopy("standard_input")
+    try:
+        with copy.path.open("wb") as target:
+            shutil.copyfileobj(sys.stdin.buffer, target, 1 << 20)
+    except OSError as error:
+        raise unwritable(error) from None
+    return copy

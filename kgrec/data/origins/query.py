@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -56,9 +57,8 @@ def copy_query(address: str, query: str, title: str, progress: Progress = SILENT
             if _TABLE.fullmatch(query.strip()):
                 quote = engine.dialect.identifier_preparer.quote
                 text = f"SELECT * FROM {'.'.join(map(quote, query.strip().split('.')))}"  # noqa: S608
-            result = connection.exec_driver_sql(text)
-            columns = _columns(result, query)
-            _write(copy.path, columns, result, task)
+            with closing(connection.exec_driver_sql(text)) as result:
+                _write(copy.path, _columns(result, query), result, task)
         engine.dispose()
     except sa.exc.SQLAlchemyError as error:
         reason = redacted(str(getattr(error, "orig", None) or error), full)

@@ -32,6 +32,7 @@ class LocalCopy:
         path: where the file is to be written.
         refused: where rows that could not be copied are noted: `[line, value, reason]` as JSON,
             one a line.
+        notes: by column, what a person should know of it.
 
     Raises:
         ConfigError: the folder for temporary files cannot be written.
@@ -46,6 +47,7 @@ class LocalCopy:
             raise unwritable(error) from None
         fcntl.flock(lock, fcntl.LOCK_EX)
         self.path = folder / (_ODD.sub("_", name)[-100:].lstrip(".") or "table")
+        self.notes: dict[str, str] = {}
         self.refused = folder / ".refused.jsonl"
         weakref.finalize(self, _remove, folder, lock)
 

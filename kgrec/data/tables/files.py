@@ -50,7 +50,7 @@ class TableFormat(FrozenModel):
     """The format of a file; settings of None are detected from the file.
 
     Attributes:
-        format: csv, tsv, jsonl or parquet.
+        format: csv, tsv, jsonl or parquet; ntriples, turtle and kg of catalogues.
         delimiter: what stands between cells, one or more characters.
         quoted: whether cells may stand in double quotes; tab-separated ones usually do not.
         encoding: of the whole file, such as `utf-8` or `latin-1`.
@@ -59,7 +59,7 @@ class TableFormat(FrozenModel):
         max_growth: how many times its size a packed file may unpack to, beyond 256 MiB.
     """
 
-    format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
+    format: Literal["csv", "tsv", "jsonl", "parquet", "ntriples", "turtle", "kg"] | None = None
     delimiter: str | None = None
     quoted: bool | None = None
     encoding: str = "utf-8"

@@ -173,6 +173,8 @@ def open_table(
             origin = origin or str(path)
             copy = _unpacked(path, layout.max_growth)
             path = copy.path
+        if kind not in READERS:
+            raise DataError("triples are read as a catalogue only", value=str(path))
         reader = READERS[kind]
         layout, columns = reader.look(path, layout.model_copy(update={"format": kind}))
         rows = reader.rows(path, layout, columns, ignore)

@@ -50,6 +50,7 @@ class InteractionLoader:
         refuse: called for each record that cannot be written.
         source: what interactions are marked with, so that it is known when a complete source no
             longer holds them; empty for others.
+        also: steps that the transaction of each batch has before its own.
     """
 
     store: GraphStore
@@ -57,6 +58,7 @@ class InteractionLoader:
     create_items: bool
     refuse: Refuse
     source: str = ""
+    also: tuple[Step, ...] = ()
     _known_items: dict[str, str] = field(default_factory=dict)
     """Why interactions with an item are refused; empty where they are not."""
 
@@ -117,7 +119,7 @@ class InteractionLoader:
         fresh = [span for user, span in spans.items() if user not in there]
         rows = sum(end - begin for begin, end in fresh)
         tally.created += rows
-        steps: list[Step] = []
+        steps: list[Step] = list(self.also)
         source = self.source or None
         if new_items:
             labels = {"item_type": self.item_type}

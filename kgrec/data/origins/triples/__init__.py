@@ -1,0 +1,1 @@
+"""Triples as catalogues: N-Triples, Turtle and `.kg` files become one row for each item."""
