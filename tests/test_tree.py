@@ -18,7 +18,8 @@ def tree() -> Any:
 
 
 def test_modules_are_neither_many_nor_large(tree: Any) -> None:
-    assert 150 <= len(tree.lines) <= 320  # 250 until folding came, 275 until intake grew
+    # 250 until folding came, 275 until intake grew, 320 until it read addresses, triples and logs.
+    assert 150 <= len(tree.lines) <= 340
     assert 100 <= tree.median <= 180
     assert tree.largest[1] <= 400, tree.largest
 
