@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from kgrec.cli import retired
+from kgrec.cli import dump, retired
 from kgrec.cli.app import report
 from kgrec.cli.console import out, print_json
 from kgrec.config import Settings, load_settings
@@ -23,7 +23,8 @@ from kgrec.graph.address import shown
 from kgrec.graph.home import GraphHome
 
 if TYPE_CHECKING:
-    from kgrec.graph.store import GraphStore, QueryResult
+    from kgrec.graph.answers import QueryResult
+    from kgrec.graph.store import GraphStore
 
 _END = re.compile(r";[ \t]*(?:\n|$)")
 _LONGEST_LIST = 8
@@ -174,6 +175,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 
 for _command in (retired.retired, retired.restore, retired.sweep):
     app.command()(_command)
+app.command()(dump.export)
+app.command("import")(dump.load)
 
 
 @app.command()
@@ -320,10 +323,13 @@ def _status(settings: Settings) -> dict[str, Any]:
         }
         if not state["running"]:
             return {"engine": "arcadedb (embedded)", **state}
-    from kgrec.graph.setup import count_graph
+    from kgrec.graph.setup import count_graph, unfinished_import
 
     with open_graph(settings) as store:
         info, counts = store.info(), count_graph(store)
+        unfinished = unfinished_import(store)
+    if unfinished is not None:
+        state["unfinished_import"] = f"{max(unfinished.done, 0):,} rows of dump {unfinished.dump}"
     return {
         "engine": info.engine,
         "version": info.version,

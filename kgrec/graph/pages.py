@@ -87,6 +87,19 @@ def item_id_pages(store: GraphStore, *, label: str | None = None) -> Iterator[Pa
     return _node_pages(store, "recommend/item_ids", {"label": label})
 
 
+def key_pages(store: GraphStore, label: str) -> Iterator[list[str]]:
+    """Yield the keys of all nodes of a label of core.toml, in their order."""
+    slots = {"label": label, "key": load_schema().core.keys[label]}
+    after = ""
+    while True:
+        [page] = store.read("dump/keys", slots, after=after, limit=NODES_A_PAGE)
+        if not page["keys"]:
+            return
+        keys = sorted(page["keys"])
+        yield keys
+        after = keys[-1]
+
+
 def user_pages(store: GraphStore) -> Iterator[Page]:
     """Yield users: `ids` and `values`, the map of all properties of each."""
     return _node_pages(store, "export/user_page", {})

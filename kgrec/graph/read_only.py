@@ -12,10 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kgrec.errors import GraphReadOnlyError, GraphStatementError
 from kgrec.schema import load_schema
+
+if TYPE_CHECKING:
+    import neo4j
 
 MAX_STATEMENT = 10_000
 """Characters; planning a longer one can take minutes, which no limit of time ends."""
@@ -86,6 +89,12 @@ def placed(message: str) -> str:
     """Return a message of the engine on `unreached(statement)`, with the lines of the statement."""
     before = unreached("\0").partition("\0")[0].count("\n")
     return _LINE.sub(lambda found: f"line {max(1, int(found[1]) - before)}", message)
+
+
+def explained(transaction: neo4j.Transaction, cypher: str, parameters: Mapping[str, Any]) -> Plan:
+    """Compile a statement in a transaction, without running it."""
+    summary = transaction.run(f"EXPLAIN {cypher}", dict(parameters)).consume()
+    return plan_of(summary.query_type, summary.plan)
 
 
 def plan_of(query_type: str | None, tree: Mapping[str, Any] | None) -> Plan:

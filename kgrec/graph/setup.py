@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from kgrec.errors import GraphError, GraphTimeoutError, SchemaError
 from kgrec.graph.dialects import index_of, indexed_property
 from kgrec.graph.store import GraphStore
+from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain, load_schema
 
 logger = logging.getLogger("kgrec.graph")
@@ -19,8 +20,47 @@ _INDEX_TIMEOUT = 600.0
 """Seconds that the filling of new indexes may take."""
 
 
+IMPORT = "import"
+"""The `Revision` that counts the rows of an import while it is unfinished."""
+
+
+@dataclass(frozen=True)
+class UnfinishedImport:
+    """An import into a graph that was begun: how many rows are loaded, and of which dump."""
+
+    done: int
+    dump: str
+
+
+def unfinished_import(store: GraphStore) -> UnfinishedImport | None:
+    """Return the import into this graph that has not come to its end, if there is one."""
+    rows = store.read("dump/import_state", name=IMPORT)
+    return UnfinishedImport(int(rows[0]["done"]), str(rows[0]["dump"])) if rows else None
+
+
+def check_whole(store: GraphStore) -> None:
+    """Raise GraphError where an import into this graph has not come to its end."""
+    if unfinished_import(store) is not None:
+        raise GraphError(
+            "an import into this graph is not finished, so it lacks a part",
+            value=store.info().uri,
+            remedy="Run the same `kgrec graph import` again: it goes on where it was stopped. "
+            "Or empty the graph: `kgrec graph reset`.",
+        )
+
+
 def ensure_schema(store: GraphStore) -> None:
-    """Create the constraints and full-text indexes of `core.toml` where they are missing."""
+    """Create the constraints and full-text indexes of `core.toml` where they are missing.
+
+    Raises:
+        GraphError: an import into the graph is unfinished.
+    """
+    check_whole(store)
+    make_schema(store)
+
+
+def make_schema(store: GraphStore) -> None:
+    """Do what `ensure_schema` does in a graph whose import is unfinished as well."""
     core = load_schema().core
     for label, key in core.keys.items():
         name = f"{label.lower()}_{key}"
@@ -125,13 +165,23 @@ def clear_graph(store: GraphStore) -> int:
     Returns:
         How many nodes were deleted.
     """
+    total = clear_nodes(store)
+    store.write("dump/forget_import", name=IMPORT)
+    return total
+
+
+def clear_nodes(store: GraphStore, progress: Progress = SILENT) -> int:
+    """Do what `clear_graph` does, and leave the note of an unfinished import."""
     total = 0
-    for label in _counted_labels():
-        slots = {"label": label}
-        while store.write("admin/delete_relations", slots, limit=_BATCH)[0]["deleted"]:
-            continue
-        while deleted := int(store.write("admin/delete_nodes", slots, limit=_BATCH)[0]["deleted"]):
-            total += deleted
+    labels = _counted_labels()
+    with progress.task("empty the graph") as task:
+        for label in labels:
+            slots = {"label": label}
+            while store.write("admin/delete_relations", slots, limit=_BATCH)[0]["deleted"]:
+                task.advance(_BATCH)
+            while n := int(store.write("admin/delete_nodes", slots, limit=_BATCH)[0]["deleted"]):
+                total += n
+                task.advance(n)
     return total
 
 

@@ -6,7 +6,7 @@ Holds the statement files to their headers and to the vocabulary.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -17,12 +17,18 @@ from neo4j.time import Date, DateTime, Duration, Time
 
 from kgrec.schema import UNCHANGED, Schema, Statement
 
+MakeRow = Callable[[Sequence[str], Sequence[Any]], dict[str, Any]]
 _PLAIN = (str, int, float, bool, bytes, type(None))
 
 
 def row(keys: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
     """Return one record as a dict of plain values."""
     return {key: plain(value) for key, value in zip(keys, values, strict=True)}
+
+
+def exact_row(keys: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """Return one record as a dict of values as the driver has them."""
+    return dict(zip(keys, values, strict=True))
 
 
 def plain(value: Any) -> Any:

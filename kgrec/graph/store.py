@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, LiteralString, TypeAlias, TypeVar
+from typing import Any, LiteralString, TypeAlias, TypeVar
 
 import neo4j
 
@@ -22,11 +21,12 @@ from kgrec.errors import (
     SchemaError,
 )
 from kgrec.graph.address import Address, Login, shown
+from kgrec.graph.answers import QueryResult, fetched
 from kgrec.graph.dialects import Dialect, dialect_of
 from kgrec.graph.failures import bad_address, sensible, translated, watched
 from kgrec.graph.processes import in_turn
-from kgrec.graph.read_only import Plan, bare, plan_of
-from kgrec.graph.statements import row
+from kgrec.graph.read_only import bare, explained
+from kgrec.graph.statements import MakeRow, exact_row, row
 from kgrec.schema import load_schema
 
 Row: TypeAlias = dict[str, Any]
@@ -59,20 +59,6 @@ class StoreConfig(FrozenModel):
     """How long a write waits for the writes of other processes on a one-writer engine."""
     constraint_retries: int = 2
     """Two writers that create the same node at once: the later one finds it at the next try."""
-
-
-@dataclass(frozen=True)
-class QueryResult:
-    """Rows of a free statement, and which limit cut them, if one did."""
-
-    columns: tuple[str, ...]
-    rows: list[Row]
-    cut: Literal["rows", "bytes"] | None = None
-
-    @property
-    def truncated(self) -> bool:
-        """Whether there are more rows."""
-        return self.cut is not None
 
 
 @dataclass(frozen=True)
@@ -163,10 +149,18 @@ class GraphStore:
             if self.on_read is not None:
                 self.on_read(statement, time.perf_counter() - begun)
 
-    def _read(self, text: LiteralString, parameters: Mapping[str, Any]) -> list[Row]:
+    def read_exactly(
+        self, statement: str, slots: Mapping[str, str] = _NONE, **parameters: Any
+    ) -> list[Row]:
+        """Return the rows as `read` does, with the driver's types, which know zones and points."""
+        return self._read(_text(statement, slots, parameters), parameters, exact_row)
+
+    def _read(
+        self, text: LiteralString, parameters: Mapping[str, Any], make: MakeRow = row
+    ) -> list[Row]:
         def attempt() -> list[Row]:
             timeout = bounded(self.config.read_timeout)
-            return self._read_once(neo4j.Query(text, timeout=timeout), parameters)
+            return self._read_once(neo4j.Query(text, timeout=timeout), parameters, make)
 
         with translated(self.address):
             return self._retried(attempt)
@@ -250,10 +244,10 @@ class GraphStore:
             given = dict(parameters or {})
             if proven:
                 self.dialect.check_reading(
-                    self.address, cypher, given, lambda: _explained(transaction, cypher, given)
+                    self.address, cypher, given, lambda: explained(transaction, cypher, given)
                 )
             result = transaction.run(cypher, given)
-            found = _fetched(result, limit, max_bytes)
+            found = fetched(result, limit, max_bytes)
             if writing:
                 result.consume()
                 transaction.commit()
@@ -273,11 +267,13 @@ class GraphStore:
         what = "writing to the graph"
         return in_turn(self.address.write_lock, timeout=self.config.lock_timeout, what=what)
 
-    def _read_once(self, query: neo4j.Query, parameters: Mapping[str, Any]) -> list[Row]:
+    def _read_once(
+        self, query: neo4j.Query, parameters: Mapping[str, Any], make: MakeRow
+    ) -> list[Row]:
         with self._session(writing=False) as session:
             result = session.run(query, dict(parameters))
             keys = result.keys()
-            return [row(keys, record.values()) for record in result]
+            return [make(keys, record.values()) for record in result]
 
     def _connect(self, login: Login | None) -> neo4j.Driver:
         uri = self.address.uri
@@ -365,27 +361,6 @@ def _text(statement: str, slots: Mapping[str, str], parameters: Mapping[str, Any
         wrong = ", ".join(sorted(found.parameters ^ parameters.keys()))
         raise SchemaError(f"statement {statement!r} and its parameters disagree", value=wrong)
     return found.text(**slots)
-
-
-def _explained(transaction: neo4j.Transaction, cypher: str, parameters: Mapping[str, Any]) -> Plan:
-    summary = transaction.run(f"EXPLAIN {cypher}", dict(parameters)).consume()
-    return plan_of(summary.query_type, summary.plan)
-
-
-def _fetched(result: neo4j.Result, limit: int, max_bytes: int | None) -> QueryResult:
-    keys = tuple(result.keys())
-    rows: list[Row] = []
-    size = 0
-    for record in result:
-        if len(rows) == limit:
-            return QueryResult(keys, rows, "rows")
-        one = row(keys, record.values())
-        if max_bytes is not None:
-            size += len(json.dumps(one, default=str))
-            if size > max_bytes:
-                return QueryResult(keys, rows, "bytes")
-        rows.append(one)
-    return QueryResult(keys, rows)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from kgrec.graph.pages import (
     relation_types,
     user_pages,
 )
+from kgrec.graph.setup import check_whole
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import ENDS, NodeKind, load_schema
@@ -56,7 +57,9 @@ def read_dataset(
 
     Raises:
         DataError: the graph holds no item of the domain.
+        GraphError: an import into the graph is unfinished.
     """
+    check_whole(store)
     selection = selection or Selection()
     items, texts = _read_items(store, selection.label)
     if not len(items):

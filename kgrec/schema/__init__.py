@@ -45,8 +45,10 @@ __all__ = [
     "meanings_of",
 ]
 
-_IDENTIFIERS = re.compile(rf"{IDENTIFIER.pattern}(?:\|{IDENTIFIER.pattern})*")
-_RELATIONS = "__RELATIONS__"
+_SEVERAL = {
+    f"__{slot}__": re.compile(rf"{IDENTIFIER.pattern}(?:{sign}{IDENTIFIER.pattern})*")
+    for slot, sign in (("RELATIONS", r"\|"), ("LABELS", ":"))
+}
 _SLOT = re.compile(r"__[A-Z][A-Z_]*?__")
 _PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _COMMENT = re.compile(r"^\s*//.*$", re.MULTILINE)
@@ -61,7 +63,8 @@ class Statement(FrozenModel):
 
     A name in double underscores (`__ITEM_TYPE__`) is a slot for a label, a relation type, a
     property or an index name; `text` fills it with a checked identifier. `__RELATIONS__` takes
-    several relation types with `|` between. All else is a parameter.
+    several relation types with `|` between, `__LABELS__` several labels with `:` between. All else
+    is a parameter.
     """
 
     name: str
@@ -87,7 +90,7 @@ class Statement(FrozenModel):
             raise SchemaError(f"statement {self.name!r} and its slots disagree", value=wrong)
         body = self.body
         for slot, value in filled.items():
-            if not (_IDENTIFIERS if slot == _RELATIONS else IDENTIFIER).fullmatch(value):
+            if not _SEVERAL.get(slot, IDENTIFIER).fullmatch(value):
                 raise SchemaError(
                     f"{slot} of statement {self.name!r} must be a plain identifier",
                     value=value,

@@ -13,6 +13,7 @@ from kgrec.cli import main
 from kgrec.cli.graph import statements_of
 from kgrec.graph import embedded
 from kgrec.graph.home import GraphHome
+from kgrec.graph.setup import clear_graph
 from kgrec.graph.store import GraphStore
 
 Run = Callable[..., tuple[int, str, str]]
@@ -159,3 +160,26 @@ def test_a_password_in_the_address_is_not_shown(
 
 def test_statements_end_at_semicolons_that_end_a_line() -> None:
     assert statements_of("RETURN ';' AS a;\n\nRETURN 2;  ") == ["RETURN ';' AS a", "RETURN 2"]
+
+
+def test_a_graph_is_exported_and_imported(
+    empty_store: GraphStore, run: Run, tmp_path: Path
+) -> None:
+    empty_store.query("CREATE (:Item:Movie {item_id: 'i'})", writing=True)
+    path = str(tmp_path / "graph.zip")
+    code, text, _ = run("export", path, "--json")
+    done = json.loads(text)
+    assert (code, done["nodes"]["Item"], done["relations"]) == (0, 1, {})
+    code, _, problem = run("import", path)
+    assert code == 2
+    assert "--replace" in problem
+    code, text, _ = run("import", path, "--replace", "--json")
+    found = json.loads(text)
+    assert (code, found["content"], found["live_model"]) == (0, done["content"], None)
+    assert "1 nodes, 0 relations" in run("import", path, "--replace")[1]
+    assert run("import", str(tmp_path / "nothing"))[0] == 3
+    empty_store.write("dump/set_import_state", name="import", done=5, dump="abc")
+    assert "5 rows of dump abc" in run("status")[1]
+    assert "unfinished_import" in json.loads(run("status", "--json")[1])
+    clear_graph(empty_store)
+    assert "unfinished" not in run("status")[1]

@@ -6,8 +6,9 @@ import pytest
 from read_only_corpus import ELSE, PARAMETERS, READS, WRITES
 
 from kgrec.errors import GraphReadOnlyError, GraphStatementError, GraphTimeoutError
+from kgrec.graph.answers import QueryResult
 from kgrec.graph.read_only import Plan, check_plan
-from kgrec.graph.store import GraphStore, QueryResult
+from kgrec.graph.store import GraphStore
 
 _CONTENT = (
     "MATCH (n) OPTIONAL MATCH (n)-[r]->(m)"
