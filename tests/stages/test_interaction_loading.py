@@ -21,6 +21,7 @@ HELD = (
     "MATCH (u:User)-[x:INTERACTED]->(i:Item) RETURN u.user_id AS user, i.item_id AS item, "
     "x.key AS key, x.value AS value ORDER BY user, item, key"
 )
+ABSENT = "there is no such item"
 ROWS = [("ann", "1", 5.0), ("ann", "2", 3.0), ("bob", "1", 4.0), ("bob", "3", 2.0)]
 
 
@@ -45,7 +46,8 @@ def loaded(store: GraphStore, meanwhile: Callable[[], Any]) -> tuple[Tally, list
         refused.append((line, reason))
 
     loader = Interrupted(store, "Movie", create_items=False, refuse=refuse, meanwhile=meanwhile)
-    records = [InteractionRecord(user, item, "rating", value) for user, item, value in ROWS]
+    rows = [*ROWS, ("cid", "of no catalogue", 1.0)]
+    records = [InteractionRecord(user, item, "rating", value) for user, item, value in rows]
     with InteractionSpool() as spool:
         spool.add(InteractionBatch.of(enumerate(records, 2)))
         for part in loader.write(spool):
@@ -69,7 +71,8 @@ def test_a_user_whom_others_create_meanwhile_is_written_once(
         empty_store.write("ingest/upsert_interactions", groups=[group | rest], source=None)
 
     tally, refused = loaded(empty_store, meanwhile)
-    assert (tally.users, tally.created, tally.updated, refused) == (1, 3, 1, [])
+    assert (tally.users, tally.created, tally.updated) == (1, 3, 1)
+    assert refused == [(6, ABSENT)]
     assert held(empty_store) == [[user, item, "rating@0", value] for user, item, value in ROWS]
 
 
@@ -82,7 +85,7 @@ def test_an_item_that_others_delete_meanwhile_is_refused(
         empty_store.query("MATCH (i:Item {item_id: '1'}) DETACH DELETE i", writing=True)
 
     tally, refused = loaded(empty_store, meanwhile)
-    assert refused == [(2, "there is no such item"), (4, "there is no such item")]
+    assert refused == [(6, ABSENT), (2, ABSENT), (4, ABSENT)]
     assert (tally.users, tally.created) == (2, 2)
     assert [row[:2] for row in held(empty_store)] == [["ann", "2"], ["bob", "3"]]
 

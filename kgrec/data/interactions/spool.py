@@ -69,6 +69,7 @@ class InteractionSpool:
         self._numbers = {name: _Numbers() for name in ("user", "item", "kind", "device")}
         self._numbers["scenario"] = _Numbers()
         self._rows: list[_Rows] = []
+        self._is_sorted = False
         self._file = tempfile.TemporaryFile(prefix="kgrec-")  # noqa: SIM115 - closed by __exit__
         self._bounds: list[NDArray[np.int64]] = []
 
@@ -100,6 +101,7 @@ class InteractionSpool:
         rows["time"], rows["value"] = interactions.times, interactions.values
         rows["line"] = interactions.lines
         self._rows.append(rows)
+        self._is_sorted = False
         self.received += len(rows)
         if sum(map(len, self._rows)) >= _IN_MEMORY:
             self._spill()
@@ -150,8 +152,10 @@ class InteractionSpool:
     def _parts(self) -> Iterator[_Rows]:
         """Yield the rows of some users each, sorted, each key once."""
         if not self._bounds:
-            if self._rows:
-                yield self._distinct(np.concatenate(self._rows))
+            if self._rows and not self._is_sorted:
+                self._rows = [self._distinct(np.concatenate(self._rows))]
+                self._is_sorted = True
+            yield from self._rows
             return
         self._spill()
         for part in range(_PARTS):

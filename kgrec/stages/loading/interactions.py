@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from kgrec.data.interactions.columns import InteractionBatch
 from kgrec.data.interactions.spool import InteractionSpool
@@ -21,8 +21,32 @@ MOST_A_BATCH = 50_000
 _MOST_KNOWN = 200_000
 _ABSENT = "there is no such item"
 
+ArgumentT = TypeVar("ArgumentT")
+ResultT = TypeVar("ResultT")
+
 _Held = tuple[float, str, str, str]
 """Value, device, scenario and source of an interaction that is in the graph."""
+_Ahead = tuple[InteractionBatch, "Future[_Looked]"]
+_UnderWay = tuple["_Prepared", Future[bool]]
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What the graph holds of one batch.
+
+    Attributes:
+        batch: without what is refused.
+        new_items: that are to be created.
+        spans: where the interactions of each user begin and end.
+        there: the users who are in the graph.
+        known: their interactions, by user, item and key.
+    """
+
+    batch: InteractionBatch
+    new_items: list[str]
+    spans: dict[str, tuple[int, int]]
+    there: set[str]
+    known: dict[tuple[str, str, str], _Held]
 
 
 @dataclass(frozen=True)
@@ -30,6 +54,7 @@ class _Prepared:
     """What one batch writes.
 
     Attributes:
+        batch: without what is refused.
         steps: for `GraphStore.write_all`.
         fresh: how many interactions of new users the last step must write.
     """
@@ -59,27 +84,41 @@ class InteractionLoader:
     refuse: Refuse
     source: str = ""
     also: tuple[Step, ...] = ()
-    _known_items: dict[str, str] = field(default_factory=dict)
-    """Why interactions with an item are refused; empty where they are not."""
+    _known_items: set[str] = field(default_factory=set)
+    """Items of the domain that are there, or are created by a batch before."""
+    _reader: ThreadPoolExecutor = field(init=False)
 
     def write(self, spool: InteractionSpool) -> Iterator[Tally]:
         """Write interactions, one transaction a batch of whole users; yield their counts.
 
-        While one batch is written the next is compared with the graph: no user is in both, but for
-        one who fills a batch alone.
+        While one batch is written, the next is compared with the graph, and what the graph holds
+        of the one after is read: no user is in two, but for one who fills a batch alone.
         """
-        under_way: tuple[_Prepared, Future[bool]] | None = None
-        with ThreadPoolExecutor(1) as pool:
+        ahead: _Ahead | None = None
+        under_way: _UnderWay | None = None
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+            self._reader = reader
             for batch in spool.by_user(INTERACTIONS_A_BATCH, MOST_A_BATCH):
-                if under_way is not None and batch.users[0] == under_way[0].batch.users[-1]:
-                    yield self._written(*under_way)
-                    under_way = None
-                prepared = self._prepare(batch)
+                goes_on = ahead is not None and batch.users[0] == ahead[0].users[-1]
+                looked = None if goes_on else self._look_ahead(batch)
+                if ahead is not None:
+                    prepared = self._prepare(ahead[1])
+                    if under_way is not None:
+                        yield self._written(*under_way)
+                    under_way = prepared, _in_context(writer, self._store, prepared)
+                if looked is None:
+                    if under_way is not None:
+                        yield self._written(*under_way)
+                    under_way, looked = None, self._look_ahead(batch)
+                ahead = batch, looked
+            if ahead is not None:
+                prepared = self._prepare(ahead[1])
                 if under_way is not None:
                     yield self._written(*under_way)
-                under_way = prepared, pool.submit(copy_context().run, self._store, prepared)
-            if under_way is not None:
-                yield self._written(*under_way)
+                yield self._written(prepared, _in_context(writer, self._store, prepared))
+
+    def _look_ahead(self, batch: InteractionBatch) -> Future[_Looked]:
+        return _in_context(self._reader, self._look, batch)
 
     def _store(self, prepared: _Prepared) -> bool:
         """Write a batch; return whether the graph was still as it was prepared for."""
@@ -99,23 +138,33 @@ class InteractionLoader:
         if stored.result():
             return prepared.tally
         # Others created one of its users, or deleted one of its items, in the meantime.
-        self._known_items.clear()
-        again = self._prepare(prepared.batch, merge=True)
+        self._known_items = set()
+        again = self._prepare(self._look_ahead(prepared.batch), merge=True)
         self.store.write_all(again.steps)
         return again.tally
 
-    def _prepare(self, batch: InteractionBatch, *, merge: bool = False) -> _Prepared:
+    def _look(self, batch: InteractionBatch) -> _Looked:
+        """Read what the graph holds of a batch."""
+        problems = self._problems_of(set(batch.items))
+        new_items = [item for item, problem in problems.items() if problem is None]
+        kept = self._usable(batch, problems)
+        spans = _spans(kept.users)
+        names = list(spans)
+        rows = self.store.read("ingest/users", users=names, properties=[]) if names else []
+        there = {row["user_id"] for row in rows}
+        known = self._read_known(kept, {u: span for u, span in spans.items() if u in there})
+        return _Looked(kept, new_items, spans, there, known)
+
+    def _prepare(self, future: Future[_Looked], *, merge: bool = False) -> _Prepared:
         """Compare a batch with the graph.
 
         Args:
             merge: whether users who are not there are created first, by themselves.
         """
-        new_items = self._read_items(set(batch.items))
-        batch = self._usable(batch)
-        spans = _spans(batch.users)
-        there = self._users(spans)
+        looked = future.result()
+        batch, spans, there, new_items = looked.batch, looked.spans, looked.there, looked.new_items
         tally = Tally(users=len(spans) - len(there), items=len(new_items))
-        changed = self._changed(batch, {u: spans[u] for u in spans if u in there}, tally)
+        changed = self._changed(looked, tally)
         fresh = [span for user, span in spans.items() if user not in there]
         rows = sum(end - begin for begin, end in fresh)
         tally.created += rows
@@ -124,7 +173,7 @@ class InteractionLoader:
         if new_items:
             labels = {"item_type": self.item_type}
             steps.append(("ingest/create_items", labels, {"items": new_items}))
-        if merge and fresh:
+        if (merge or self.also) and fresh:  # which must not be written without the batch
             named = [{"user_id": batch.users[n], "properties": {}} for n, _ in fresh]
             steps.append(("ingest/upsert_users", {}, {"rows": named}))
             changed += [n for begin, end in fresh for n in range(begin, end)]
@@ -138,46 +187,50 @@ class InteractionLoader:
             steps.append(("ingest/create_interactions", {}, given))
         return _Prepared(batch, tally, steps, rows)
 
-    def _read_items(self, items: set[str]) -> list[str]:
-        """Look up items that are not known yet; return those that are to be created."""
-        if len(self._known_items) > _MOST_KNOWN:
-            self._known_items.clear()
-        unread = sorted(items - self._known_items.keys())
-        if not unread:
-            return []
-        rows = self.store.read("ingest/items", items=unread, properties=[])
+    def _problems_of(self, items: set[str]) -> dict[str, str | None]:
+        """Look up items that are not known yet.
+
+        Returns:
+            Why interactions with one are refused; empty where they are not, None where it is to be
+            created.
+        """
+        known = self._known_items
+        if len(known) > _MOST_KNOWN:
+            self._known_items = known = set()
+        unread = sorted(items - known)
+        rows = self.store.read("ingest/items", items=unread, properties=[]) if unread else []
         labels = {row["item_id"]: row["labels"] for row in rows}
+        problems: dict[str, str | None] = {}
         for item in unread:
             if item in labels:
-                own = self.item_type in labels[item]
-                self._known_items[item] = "" if own else OF_ANOTHER_DOMAIN
+                problems[item] = "" if self.item_type in labels[item] else OF_ANOTHER_DOMAIN
             else:
-                self._known_items[item] = "" if self.create_items else _ABSENT
-        return [item for item in unread if item not in labels] if self.create_items else []
+                problems[item] = None if self.create_items else _ABSENT
+        known.update(item for item, problem in problems.items() if not problem)
+        return problems
 
-    def _usable(self, batch: InteractionBatch) -> InteractionBatch:
-        problems = list(map(self._known_items.__getitem__, batch.items))
-        if not any(problems):
+    def _usable(
+        self, batch: InteractionBatch, problems: Mapping[str, str | None]
+    ) -> InteractionBatch:
+        if not any(problems.values()):
             return batch
-        for line, item, problem in zip(batch.lines, batch.items, problems, strict=True):
-            if problem:
+        rows = []
+        for n, (line, item) in enumerate(zip(batch.lines, batch.items, strict=True)):
+            if problem := problems.get(item):
                 self.refuse(line, item, problem)
-        return batch.chosen([n for n, problem in enumerate(problems) if not problem])
+            else:
+                rows.append(n)
+        return batch.chosen(rows)
 
-    def _users(self, users: Iterable[str]) -> set[str]:
-        names = list(users)
-        rows = self.store.read("ingest/users", users=names, properties=[]) if names else []
-        return {row["user_id"] for row in rows}
-
-    def _changed(
-        self, batch: InteractionBatch, spans: dict[str, tuple[int, int]], tally: Tally
-    ) -> list[int]:
+    def _changed(self, looked: _Looked, tally: Tally) -> list[int]:
         """Count the interactions of users who are there; return which ones are to be written."""
-        if not spans:
+        if not looked.there:
             return []
-        known = self._read_known(batch, spans)
-        keys, changed = batch.keys, []
-        for user, (begin, end) in spans.items():
+        batch, known, changed = looked.batch, looked.known, []
+        keys = batch.keys
+        for user, (begin, end) in looked.spans.items():
+            if user not in looked.there:
+                continue
             for n in range(begin, end):
                 before = known.get((user, batch.items[n], keys[n]))
                 if before is None:
@@ -196,6 +249,8 @@ class InteractionLoader:
         self, batch: InteractionBatch, spans: dict[str, tuple[int, int]]
     ) -> dict[tuple[str, str, str], _Held]:
         users = list(spans)
+        if not users:
+            return {}
         items = [dict.fromkeys(batch.items[begin:end], True) for begin, end in spans.values()]
         known: dict[tuple[str, str, str], _Held] = {}
         for row in self.store.read("ingest/interactions", users=users, items=items):
@@ -203,6 +258,13 @@ class InteractionLoader:
             for user, item, key, *held in zip(*(row[name] for name in names), strict=True):
                 known[users[user], item, key] = (held[0], held[1], held[2], held[3])
         return known
+
+
+def _in_context(
+    pool: ThreadPoolExecutor, work: Callable[[ArgumentT], ResultT], argument: ArgumentT
+) -> Future[ResultT]:
+    """Do something in a thread, within the deadline of this one."""
+    return pool.submit(copy_context().run, work, argument)
 
 
 def _spans(users: Sequence[str]) -> dict[str, tuple[int, int]]:
