@@ -21,8 +21,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def init(
     files: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Tables, or folders with tables; none for a skeleton."),
+        list[str] | None,
+        typer.Argument(
+            help="Tables, folders with tables, or addresses such as https://host/films.csv; none "
+            "for a skeleton."
+        ),
     ] = None,
     domain: Annotated[
         str | None, typer.Option(help="Name of a domain, or path of a domain file.")

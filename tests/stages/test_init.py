@@ -277,3 +277,30 @@ def test_the_docs_name_every_data_set_and_domain() -> None:
 
 def test_halves_are_found_again() -> None:
     assert sum(half(item) == user % 2 for user, item in PAIRS) / len(PAIRS) > 0.85
+
+
+def test_addresses_are_looked_at(command: Command, tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    films = "movie_id,title,year\n" + "".join(f"{n},Film {n},{1950 + n}\n" for n in range(60))
+    seen = "user_id,movie_id,rating\n" + "".join(
+        f"u{n % 9},{n % 60},{n % 5 + 1}\n" for n in range(90)
+    )
+    for name, text in (("films.csv", films), ("seen.csv", seen)):
+        with fsspec.open(f"memory://init/{name}", "wt") as file:
+            file.write(text)
+    addresses = ("memory://init/films.csv", "memory://init/seen.csv")
+    code, text, _ = command("init", *addresses, "--yes", "--out", tmp_path, "--json")
+    assert code == 0, text
+    written = (tmp_path / "pipeline.toml").read_text()
+    assert all(f'path = "{one}"' in written for one in addresses)
+    assert [one.address for one in load_pipeline(tmp_path / "pipeline.toml").sources] == [
+        *addresses
+    ]
+    for address, reason in (
+        ("https://ann:very-secret@host/films.csv", "secrets"),
+        ("sqlite:///shop.db", "not databases"),
+    ):
+        code, _, error = command("init", address, "--yes", "--out", tmp_path / "other")
+        assert code == 2
+        assert reason in error
+        assert "very-secret" not in error

@@ -6,14 +6,17 @@ import codecs
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kgrec.data.guess_file import STEP
+from kgrec.data.origins.address import holds_secret, is_address, is_database, shown
+from kgrec.data.origins.remote import copy_file
 from kgrec.data.tables import Table, TableFormat, open_table
+from kgrec.data.tables.copies import LocalCopy
 from kgrec.data.tables.packing import packing_of, unpacked_suffix
-from kgrec.errors import DataError
+from kgrec.errors import ConfigError, DataError
 from kgrec.progress import SILENT, Progress
 from kgrec.stages.starting.headless import guessed_names, wide_delimiter
 
@@ -107,6 +110,7 @@ class LookedAt:
         rows: how many were read.
         whole: whether these are all.
         notes: what was noticed about its form.
+        address, copy: of a file that is not on this machine; `path` is that of its copy.
     """
 
     path: Path
@@ -115,6 +119,8 @@ class LookedAt:
     rows: int
     whole: bool
     notes: tuple[str, ...] = ()
+    address: str = ""
+    copy: LocalCopy | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -134,12 +140,18 @@ class LookedAt:
         return form
 
 
-def look_at(path: Path, progress: Progress = SILENT) -> LookedAt:
+def look_at(path: Path | str, progress: Progress = SILENT) -> LookedAt:
     """Read up to a hundred thousand rows of a file.
+
+    Args:
+        path: a file, or as a text the address of one.
 
     Raises:
         DataError: it is no table, or has no names of columns.
     """
+    if isinstance(path, str):
+        copy = copy_file(path, progress)
+        return replace(look_at(copy.path, progress), address=path, copy=copy)
     encoding, notes = _encoding(path)
     step = 1 if path.stat().st_size < _LARGE else STEP
     text = unpacked_suffix(path) in _TEXTS and packing_of(path) is None
@@ -169,14 +181,20 @@ def look_at(path: Path, progress: Progress = SILENT) -> LookedAt:
     return LookedAt(path, table, values, rows, whole, notes)
 
 
-def files_of(paths: Sequence[Path]) -> list[Path]:
-    """Return files, and for a folder the files in it that may be tables.
+def files_of(paths: Sequence[Path | str]) -> list[Path | str]:
+    """Return files, for a folder the files in it that may be tables, and addresses as they are.
 
     Raises:
         DataError: there is no such file, or a folder holds none.
+        ConfigError: an address holds a password, which a pipeline file would hold too.
     """
-    found: list[Path] = []
-    for path in paths:
+    found: list[Path | str] = []
+    for name in paths:
+        if isinstance(name, str) and is_address(name):
+            _check_address(name)
+            found.append(name)
+            continue
+        path = Path(name)
         if not path.exists():
             raise DataError("there is no such file", value=str(path), remedy="Check the path.")
         if path.is_file():
@@ -193,6 +211,22 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
             )
         found += inside
     return list(dict.fromkeys(found))
+
+
+def _check_address(address: str) -> None:
+    if is_database(address):
+        raise ConfigError(
+            "only files are looked at, and not databases",
+            value=shown(address),
+            remedy="kgrec init --domain NAME writes a pipeline file: give a source `path` and "
+            "`query`, and see kgrec ingest KIND ADDRESS --query SQL --dry-run.",
+        )
+    if holds_secret(address):
+        raise ConfigError(
+            "the pipeline file would hold what the address has of secrets",
+            value=shown(address),
+            remedy="Put it into a variable of the environment, and write ${NAME} in its place.",
+        )
 
 
 def _encoding(path: Path) -> tuple[str, tuple[str, ...]]:

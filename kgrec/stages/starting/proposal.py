@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgrec.config import parse_config
+from kgrec.data.origins.address import shown
 from kgrec.errors import DataError, KGRecError
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain, load_schema
@@ -49,7 +50,7 @@ class Proposal:
 
 
 def propose(
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     domain: str | None = None,
     *,
     confirm: Confirm = as_guessed,
@@ -58,6 +59,7 @@ def propose(
     """Look at files and decide what they hold.
 
     Args:
+        paths: files, or as texts the addresses of some.
         domain: name of a domain or path of a domain file; guessed when absent.
         confirm: what confirms or changes the domain, and the word for the items.
 
@@ -72,7 +74,8 @@ def propose(
             files.append(look_at(path, progress))
         except KGRecError as error:
             remedy = f" {error.remedy}" if error.remedy else ""
-            unread.append(LeftOut(path.name, f"{error.what}.{remedy}"))
+            name = path.name if isinstance(path, Path) else shown(path)
+            unread.append(LeftOut(name, f"{error.what}.{remedy}"))
     if not files:
         raise _nothing(unread)
     known, draft, guesses = _domain(files, domain, confirm)

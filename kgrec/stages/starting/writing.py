@@ -102,7 +102,9 @@ def _source(one: GuessedSource, folder: Path, domain: Domain) -> Iterator[str]:
         if guess.what == "kind":
             yield from _comment(f"{guess.why}.")
     yield _noted(f"kind = {_toml(one.kind)}", row.get(one.kind, ""))
-    yield f"path = {_toml(os.path.relpath(one.file.path.resolve(), folder.resolve()))}"
+    file = one.file
+    place = file.address or os.path.relpath(file.path.resolve(), folder.resolve())
+    yield f"path = {_toml(place)}"
     for name, value in one.file.form.items():
         yield f"{name} = {_toml(value)}"
     columns = {role: column.column for role, column in plan.roles.items()}
