@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeAlias, TypeVar
@@ -14,12 +14,7 @@ import neo4j
 
 from kgrec.config import FrozenModel
 from kgrec.deadline import bounded
-from kgrec.errors import (
-    GraphConstraintError,
-    GraphError,
-    GraphStatementError,
-    SchemaError,
-)
+from kgrec.errors import GraphConstraintError, GraphError, GraphStatementError, SchemaError
 from kgrec.graph.address import Address, Login, shown
 from kgrec.graph.answers import QueryResult, fetched
 from kgrec.graph.dialects import Dialect, dialect_of
@@ -175,11 +170,14 @@ class GraphStore:
         """
         return self.write_all([(statement, slots, parameters)])[0]
 
-    def write_all(self, steps: Sequence[Step]) -> list[list[Row]]:
+    def write_all(
+        self, steps: Sequence[Step], items: Collection[str] | None = None
+    ) -> list[list[Row]]:
         """Run several statements in order in one transaction; all of them happen or none does.
 
         Args:
             steps: (statement, slots, parameters) each, as of `write`.
+            items: the only ones whose text, facts or presence in the catalogue may change by it.
 
         What changes the catalogue counts up its revision in it.
 
@@ -192,7 +190,7 @@ class GraphStore:
         ]
         schema = load_schema()
         if any(schema.statement(statement).changes_catalogue for statement, _, _ in steps):
-            texts.append(_revision())
+            texts.append(_revision(items))
         for attempt in range(self.config.constraint_retries + 1):
             try:
                 return self._write_once(texts)[: len(steps)]
@@ -350,8 +348,9 @@ class GraphStore:
             pause *= self.config.retry_growth
 
 
-def _revision() -> _Text:
-    values = {"name": CATALOGUE, "now": int(time.time() * 1000)}
+def _revision(items: Collection[str] | None = None) -> _Text:
+    named = None if items is None else sorted(items)
+    values = {"name": CATALOGUE, "now": int(time.time() * 1000), "items": named}
     return _text("admin/next_revision", _NONE, values), values
 
 

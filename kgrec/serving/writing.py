@@ -96,7 +96,7 @@ def retire(engine: Engine, item_id: str) -> None:
     if not store.read("ingest/items", items=[item_id], properties=[]):
         raise catalogue.unknown_item(item_id)
     run_id = f"delete-{time.time_ns() // 1_000_000}"
-    store.write_all(Retirer(store, run_id, "api").items([item_id]))
+    store.write_all(Retirer(store, run_id, "api").items([item_id]), [item_id])
 
 
 def _parsed(text: bytes) -> Any:

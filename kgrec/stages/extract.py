@@ -256,7 +256,8 @@ class _Writer:
         ]
         lost = sorted(node for kind, node in changes.losing if kind == "entity")
         again: list[Step] = [("extract/read_again", {}, {"entities": lost})] if lost else []
-        self._store.write_all([*changes.steps, *again, ("extract/mark_items", {}, {"rows": marks})])
+        steps = [*changes.steps, *again, ("extract/mark_items", {}, {"rows": marks})]
+        self._store.write_all(steps, {item.item_id for item, _ in batch})
         self.facts.update(record.relation for record in stated)
         self.withdrawn += changes.withdrawn
         self.others |= bool(lost)

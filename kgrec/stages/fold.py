@@ -4,14 +4,15 @@ Which items these are is found in the graph alone: those that the model does not
 another text or other facts, and that are not folded in as they are now. So nothing is lost where a
 run is killed; the next one finds the same items. Their parts are written to a file beside the
 model, then their vectors and suggestions to the graph, and last the name of the file to the model's
-node, by which every server sees them.
+node, by which every server sees them. A process that follows looks at the items alone that the last
+changes of the catalogue were confined to, while the graph names all of these.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,24 +135,25 @@ class Folder:
         except (ModelError, ImportError) as error:
             logger.warning("texts of new items cannot be read: %s", error)
 
-    def moment(self) -> tuple[object, ...]:
+    def moment(self) -> tuple[Any, ...]:
         """Return model and revision of the catalogue: while they stay, there is nothing to do."""
         [row] = self.store.read("recommend/state", user_id="", revision=CATALOGUE)
         return row["model_id"], row["slot"], row["folded"], row["revision"]
 
     def follow(self, goes_on: Callable[[], bool]) -> None:
         """Fold in what comes, as long as `goes_on`; failures are logged, and tried again."""
-        seen: tuple[object, ...] = ()
+        seen: tuple[Any, ...] = ()
         warm, waits, rest = False, False, RESTS_S[0]
         while goes_on():
             try:
                 now, due = self.moment(), time.monotonic() >= self._rests_until
                 if now != seen or (waits and due):
-                    done = self.run(trained=due)
+                    items = None if waits and due else self._touched(seen, now)
+                    done = self.run(trained=due or items is not None, items=items)
                     if done.changed:
                         count = done.folded + done.revised
                         logger.info("%d items folded in, %d removed", count, done.removed)
-                    seen, waits = now, not due
+                    seen, waits = now, waits if items is not None else not due
                 if not warm:
                     warm = True
                     self.warm_up()
@@ -163,12 +165,29 @@ class Folder:
                 time.sleep(rest)
                 rest = min(2 * rest, RESTS_S[1])
 
-    def run(self, progress: Progress = SILENT, *, trained: bool = True) -> FoldSummary:
+    def _touched(self, seen: tuple[Any, ...], now: tuple[Any, ...]) -> frozenset[str] | None:
+        """Return the only items that have changed between two moments; None where others may."""
+        if seen[:2] != now[:2] or None in (seen[-1], now[-1]):
+            return None
+        row = self.store.read("recommend/changes", revision=CATALOGUE, seen=seen[-1])
+        pairs = [each.partition(" ") for each in row[0]["items"]] if row else None
+        if pairs is None:
+            return None
+        return frozenset(item for number, _, item in pairs if int(number) > seen[-1])
+
+    def run(
+        self,
+        progress: Progress = SILENT,
+        *,
+        trained: bool = True,
+        items: Collection[str] | None = None,
+    ) -> FoldSummary:
         """Fold in what is not folded in as it is now.
 
         Args:
             trained: whether trained items are searched for changes too, which reads the texts and
                 facts of all of them.
+            items: the only ones that are looked at; all when absent.
 
         Raises:
             ModelError: the model is damaged, or its text encoder fails.
@@ -181,19 +200,27 @@ class Folder:
         model = self._live(rows[0])
         if model.folding is None:
             return FoldSummary(model_id=model.model_id, problem=_OLD)
-        name, ids = rows[0]["folded"] or "", list(self._item_ids(model))
+        name = rows[0]["folded"] or ""
+        ids = list(self._item_ids(model) if items is None else items)
         new = [each for each in ids if each not in model.team.items]
-        done, name = self._fold_new(model, model.folding, new, name, progress)
+        done, name = self._fold_new(model, model.folding, new, name, items, progress)
         if trained and model.folding.marks:
             started = time.monotonic()
             old = [each for each in ids if each in model.team.items]
-            done = self._fold_changed(model, model.folding, old, name, done, progress)
-            took = time.monotonic() - started
-            self._rests_until = started + (1 + _RESTS_FOR) * took
+            done = self._fold_changed(model, model.folding, old, name, items, done, progress)
+            if items is None:
+                took = time.monotonic() - started
+                self._rests_until = started + (1 + _RESTS_FOR) * took
         return done.model_copy(update={"seconds": time.perf_counter() - begun})
 
     def _fold_new(
-        self, model: _Model, folding: Folding, new: Sequence[str], name: str, progress: Progress
+        self,
+        model: _Model,
+        folding: Folding,
+        new: Sequence[str],
+        name: str,
+        items: Collection[str] | None,
+        progress: Progress,
     ) -> tuple[FoldSummary, str]:
         """Fold in items that the training did not know; also return what is folded in then."""
         known = self._known(model, name)
@@ -202,21 +229,22 @@ class Folder:
         marks = dict(zip(data.items.ids, marks_of(data), strict=True))
         before = dict(zip(known.ids, known.marks, strict=True))
         changed = [each for each in data.items.ids if before.get(each) != marks[each]]
-        gone = [e for e in known.ids if e not in marks and e not in model.team.items]
+        own = {each for each in known.ids if each not in model.team.items}
+        gone = sorted((own if items is None else own & set(items)) - marks.keys())
         if changed or gone:
             left = {*changed, *gone}
             kept = known.only([each for each in known.ids if each not in left])
             part = chosen_of(self.store, data, changed)
             with progress.task("fold items in", len(changed)) as task:
-                own = [marks[each] for each in changed]
-                fresh = fold_items(model.team, folding, part, model.encode, own)
+                now = [marks[each] for each in changed]
+                fresh = fold_items(model.team, folding, part, model.encode, now)
                 task.advance(len(changed))
             name = self._write(model, kept.and_others(fresh), changed, gone, name)
         done = FoldSummary(
             model_id=model.model_id,
             folded=len(changed),
             removed=len(gone),
-            total=len(marks),
+            total=len((own | marks.keys()) - set(gone)),
             facts=facts,
         )
         return done, name
@@ -227,6 +255,7 @@ class Folder:
         folding: Folding,
         trained: Sequence[str],
         name: str,
+        items: Collection[str] | None,
         done: FoldSummary,
         progress: Progress,
     ) -> FoldSummary:
@@ -245,7 +274,11 @@ class Folder:
         changed = [
             each for each in data.items.ids if marks[each] not in (before[each], first[each])
         ]
-        again = [e for e in known.ids if e in first and marks.get(e, first[e]) == first[e]]
+        again = [
+            e
+            for e in known.ids
+            if e in first and marks.get(e, first[e]) == first[e] and (items is None or e in items)
+        ]
         if changed or again:
             left = {*changed, *again}
             kept = known.only([each for each in known.ids if each not in left])

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,50 @@ def test_a_search_for_changes_is_followed_by_a_rest(
     assert item_id(42) in runs._folded[1].ids  # it is found after the rest, with no other change
     assert "a" in known
     assert not any(early)  # and the new item did not wait for that
+
+
+def test_changes_that_name_their_items_are_folded_in_without_a_search(
+    store: GraphStore, own_home: Path, model_id: str
+) -> None:
+    runs = folder(store, own_home)
+    reads: Counter[str] = Counter()
+    looks: list[list[str]] = []  # reads of the graph between two looks
+    trained, names = item_id(42), ("fresh", "elsewhere")
+
+    def change(number: int) -> None:
+        if number == 1:  # what came before the process did is found by a search
+            change_item(store, trained, {"genres": [GENRES[1]]}, MOVIES, source="api")
+            add(store, western(names[0]))
+        elif number == 2:
+            store.write_all([("retiring/delete_items", {}, {"items": ["fresh"]})], ["fresh"])
+            change_item(store, trained, {"genres": None}, MOVIES, source="api")
+        elif number == 3:  # somebody else counts the revision up, and names nothing
+            store.query("MATCH (r:Revision) SET r.number = r.number + 1", writing=True)
+            add(store, western(names[1]))
+
+    def goes_on() -> bool:
+        looks.append(sorted(reads))
+        reads.clear()
+        folded.append(set(runs._folded[1].ids))
+        due = len(looks) % 4 == 0
+        if due and len(looks) // 4 < 4:
+            runs._rests_until = 0.0
+            change(len(looks) // 4)
+        return len(looks) < 16
+
+    folded: list[set[str]] = []
+    store.on_read = lambda name, _: reads.update([name])
+    try:
+        runs.follow(goes_on)
+    finally:
+        store.on_read = None
+    searched = [n for n, names in enumerate(looks) if "recommend/item_ids" in names]
+    assert searched
+    assert all(n < 4 or n >= 12 for n in searched), searched
+    assert any(n >= 12 for n in searched)
+    assert folded[7] == {"fresh", trained}
+    assert folded[11] == set()
+    assert folded[15] == {"elsewhere"}
 
 
 def test_likes_of_a_new_item_count_at_once(

@@ -93,7 +93,7 @@ class ItemLoader:
             losing = sorted(item for _, item in changes.losing)
             steps.append(("ingest/read_again", {}, {"items": losing}))
         if steps and not self.dry:
-            tally.entities = created_entities(steps, self.store.write_all(steps))
+            tally.entities = created_entities(steps, self.store.write_all(steps, touched))
         return tally
 
     def _known(self, ids: list[str], names: list[str]) -> dict[str, _Known]:
