@@ -16,6 +16,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -235,8 +236,7 @@ class _Writer:
         # What an earlier version of the rules stated must be withdrawn as well.
         known = relation_types(store).between("entity", "entity")
         self._between_entities = bool(known) or any(one.head for one in stated)
-        to_items = any(not one.head and not one.tail for one in stated)
-        self._titles = _titles(store, domain) if to_items else {}
+        self._domain = domain
 
     def write(self, batch: Sequence[tuple[ItemText, list[TextFact]]]) -> None:
         """Write what is new, withdraw what is no longer stated, and mark the items as read."""
@@ -261,6 +261,11 @@ class _Writer:
         self.facts.update(record.relation for record in stated)
         self.withdrawn += changes.withdrawn
         self.others |= bool(lost)
+
+    @cached_property
+    def _titles(self) -> dict[str, dict[str, str]]:
+        """The items of each title, read for the first text that names one: few do."""
+        return _titles(self._store, self._domain)
 
     def _entities_of(self, items: list[str]) -> dict[Head, frozenset[str]]:
         """Return the entities that items lead to, with the sources of these items' texts."""

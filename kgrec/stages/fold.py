@@ -143,7 +143,7 @@ class Folder:
     def follow(self, goes_on: Callable[[], bool]) -> None:
         """Fold in what comes, as long as `goes_on`; failures are logged, and tried again."""
         seen: tuple[Any, ...] = ()
-        warm, waits, rest = False, False, RESTS_S[0]
+        warm, waits, rest, named = False, False, RESTS_S[0], None
         while goes_on():
             try:
                 now, due = self.moment(), time.monotonic() >= self._rests_until
@@ -154,6 +154,8 @@ class Folder:
                         count = done.folded + done.revised
                         logger.info("%d items folded in, %d removed", count, done.removed)
                     seen, waits = now, waits if items is not None else not due
+                elif named != now[-1] and self._texts.renew():  # no change waits for the names
+                    named = now[-1]
                 if not warm:
                     warm = True
                     self.warm_up()

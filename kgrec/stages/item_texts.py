@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("kgrec.fold")
 
 NAMES_LAST_S = 600.0
-"""Seconds for which the names that texts are searched for are not read again."""
+"""Seconds after which the names that texts are searched for are read again, between changes."""
 _ENCODER = ("encoder", "device")
 
 
@@ -40,7 +40,7 @@ class ItemTexts:
 
     def __init__(self, store: GraphStore, home: Path, *, own_process: bool = False) -> None:
         self._store, self._home, self._own_process = store, home, own_process
-        self._extractor: tuple[float, Extractor] | None = None
+        self._extractor: tuple[float, str, Extractor] | None = None
 
     def encoder(self, config: Mapping[str, Any]) -> Encode:
         """Return the text encoder that a team was trained with, loaded when it is first used."""
@@ -76,19 +76,28 @@ class ItemTexts:
         return sum(found.facts.values())
 
     def extractor(self, name: str) -> Extractor:
-        """Return what reads texts of a domain, kept for some minutes; raises ModelError."""
+        """Return what reads texts of a domain, with the names read last; raises ModelError."""
+        if self._extractor is None or self._extractor[1] != name:
+            self._extractor = time.monotonic(), name, self._built(name)
+        return self._extractor[2]
+
+    def renew(self) -> bool:
+        """Read the names again where they are old; tell whether they were."""
+        if self._extractor is None or time.monotonic() - self._extractor[0] <= NAMES_LAST_S:
+            return False
+        name = self._extractor[1]
+        self._extractor = time.monotonic(), name, self._built(name)
+        return True
+
+    def _built(self, name: str) -> Extractor:
         if self._own_process:
             _import_spacy_alone()
         from kgrec.stages.extract import ExtractConfig, known_names
         from kgrec.text.pipeline import Extractor
 
-        kept, now = self._extractor, time.monotonic()
-        if kept is None or now - kept[0] > NAMES_LAST_S:
-            domain = load_schema().domain(name)
-            names = known_names(self._store, domain)
-            kept = now, Extractor(domain, names=names, model=ExtractConfig().model)
-            self._extractor = kept
-        return kept[1]
+        domain = load_schema().domain(name)
+        names = known_names(self._store, domain)
+        return Extractor(domain, names=names, model=ExtractConfig().model)
 
 
 def _import_spacy_alone() -> None:
