@@ -173,6 +173,15 @@ def test_files_in_memory_and_by_file_addresses(tmp_path: Path) -> None:
     assert count(f"file://{tmp_path}/fi%20lms.csv", tmp_path) == 20_000
 
 
+@pytest.mark.parametrize("lines", [False, True])
+def test_standard_input_is_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: bool
+) -> None:
+    text = '{"item_id": "1", "title": "One"}\n' if lines else "item_id,title\n1,One\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert count("-", tmp_path) == 1
+
+
 def test_a_chain_of_addresses_reads_one_of_several_members(tmp_path: Path) -> None:
     import zipfile
 

@@ -40,8 +40,11 @@ def open_origin(
         path = dataset_table(source.dataset, source.kind, cache=cache, progress=progress)
         return open_table(path, source.layout)
     if source.path == Path("-"):
-        copy = _copy_input()
-        return open_table(copy.path, source.layout, origin="standard input", copy=copy)
+        copy, layout = _copy_input(), source.layout
+        with copy.path.open("rb") as file:  # there is no name to tell the format by
+            if layout.format is None and file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
+                layout = layout.model_copy(update={"format": "jsonl"})
+        return open_table(copy.path, layout, origin="standard input", copy=copy)
     if source.address is None:
         return _read(Path(str(source.path)), source, domain, progress)
     name = shown(source.address)
