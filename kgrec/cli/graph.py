@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from kgrec.cli import dump, retired
+from kgrec.cli import data_report, dump, retired
 from kgrec.cli.app import report
 from kgrec.cli.console import out, print_json
 from kgrec.config import Settings, load_settings
@@ -177,6 +177,7 @@ for _command in (retired.retired, retired.restore, retired.sweep):
     app.command()(_command)
 app.command()(dump.export)
 app.command("import")(dump.load)
+app.command()(data_report.report)
 
 
 @app.command()
