@@ -26,7 +26,7 @@ from kgrec.learning.team_config import TeamConfig
 from kgrec.stages.ingest import ingest, prepare
 
 QUICK = {"embedding_dim": 16, "schedule": {"steps": 20, "check_from": 20}}
-AGENTS = ("linear", "collaborative", "semantic", "sequential")
+AGENTS = TeamConfig().agents
 DIRECTORS = ("Ann Ash", "Ben Birch", "Cleo Cedar")
 Rows = list[tuple[object, ...]]
 
@@ -117,7 +117,7 @@ def graph(store: GraphStore, home: Path, tmp_path: Path) -> GraphStore:
 
 
 def team() -> TeamConfig:
-    quick = {name: QUICK for name in AGENTS if name in ("collaborative", "sequential")}
+    quick = {name: QUICK for name in AGENTS if name in ("collaborative", "knowledge", "sequential")}
     return TeamConfig.model_validate({"agents": AGENTS, "settings": quick})
 
 
