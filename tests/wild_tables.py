@@ -1,4 +1,4 @@
-"""Heads of public tables with the columns that they document, and values made up for the tests.
+"""Heads of public tables, as docs/domains.md says where they were seen, and values made up here.
 
 Twenty-four items in two halves, thirty users of which each keeps to one half: what recommends from
 them must find the half again.
@@ -27,11 +27,14 @@ class WildTable:
     """One public data set.
 
     Attributes:
-        domain: what `kgrec init` must guess.
+        domain: what `kgrec init` must guess, or the name of the domain that it must write.
         files: name to content.
         items, interactions: how many of each the graph must hold.
         facts: relations of which there must be facts.
         edits: what must be changed by hand in what was guessed, empty for nothing.
+        written: whether no shipped domain fits, and one is written.
+        left: files of no use, which must be left out.
+        rejected: rows that must be set aside.
     """
 
     domain: str
@@ -40,6 +43,9 @@ class WildTable:
     items: int = ITEMS
     kind: str = "rating"
     edits: str = ""
+    written: bool = False
+    left: tuple[str, ...] = ()
+    rejected: int = 0
 
 
 def half(item: int) -> int:
@@ -123,7 +129,8 @@ def _movielens() -> WildTable:
     )
     ratings = rated(
         lambda u, i, n: {
-            "userId": u + 1, "movieId": i + 1, "rating": stars(u, i), "timestamp": 964982703 + n,
+            "userId": u + 1, "movieId": i + 1, "rating": float(stars(u, i)),
+            "timestamp": 964982703 + n,
         }
     )  # fmt: skip
     return WildTable(
@@ -166,7 +173,7 @@ def _goodbooks() -> WildTable:
         lambda i: {
             "book_id": i + 1, "goodreads_book_id": 2000 + i, "best_book_id": 2000 + i,
             "work_id": 40000 + i, "books_count": 100 + i, "isbn": f"0{439023480 + i}",
-            "isbn13": f"{9780439023480 + i}.0", "authors": f"{person(i)}, {person(i + 5)}",
+            "isbn13": "9.78043902348e+12", "authors": f"{person(i)}, {person(i + 5)}",
             "original_publication_year": f"{1990 + i}.0", "original_title": title(i),
             "title": f"{title(i)} (The Saga, #1)", "language_code": "eng",
             "average_rating": 3.9, "ratings_count": 4780 + i, "work_ratings_count": 4942 + i,
@@ -212,18 +219,20 @@ def _amazon() -> WildTable:
 
     products = each(
         lambda i: {
-            "asin": asin(i), "title": title(i), "brand": f"{kinds(i)[0]} & Sons",
-            "category": ["Kitchen & Dining", *kinds(i)], "description": [text(i)],
-            "price": f"${19 + i}.99", "feature": [text(i), "Easy to clean."],
-            "also_buy": [asin((i + 2) % ITEMS)], "also_view": [], "main_cat": "Home",
-            "rank": f"{i},123 in Kitchen", "imageURL": [], "date": "May 1, 2014",
+            "category": ["Kitchen & Dining", *kinds(i)], "tech1": "", "description": [text(i)],
+            "fit": "", "title": title(i), "also_buy": [asin((i + 2) % ITEMS)], "tech2": "",
+            "brand": f"{kinds(i)[0]} & Sons", "feature": [text(i), "Easy to clean."],
+            "rank": [f">#{i},123 in Kitchen"], "also_view": [], "main_cat": "Home &amp; Kitchen",
+            "similar_item": "", "date": "May 1, 2014", "price": f"${19 + i}.99", "asin": asin(i),
+            "imageURL": [], "imageURLHighRes": [],
         }
     )  # fmt: skip
     reviews = rated(
         lambda u, i, n: {
-            "overall": float(stars(u, i)), "verified": True, "reviewTime": "09 13, 2009",
-            "reviewerID": f"A{u}ZXQ", "asin": asin(i), "reviewerName": f"Reader {u}",
-            "reviewText": text(i), "summary": "Good", "unixReviewTime": 1252800000 + 86400 * n,
+            "overall": float(stars(u, i)), "vote": "2", "verified": True, "reviewTime":
+            "09 13, 2009", "reviewerID": f"A{u}ZXQ", "asin": asin(i), "style": {"Size:": "Large"},
+            "reviewerName": f"Reader {u}", "reviewText": text(i), "summary": "Good",
+            "unixReviewTime": 1252800000 + 86400 * n,
         }
     )  # fmt: skip
     files = _files(meta_Kitchen__json=lines(products), Kitchen_5__json=lines(reviews))
@@ -236,13 +245,16 @@ def _hm() -> WildTable:
 
     articles = each(
         lambda i: {
-            "article_id": article(i), "product_code": 108775 + i, "prod_name": title(i),
+            "article_id": article(i), "product_code": f"0{108775 + i}", "prod_name": title(i),
             "product_type_no": 253, "product_type_name": "Vest top" if half(i) else "Trousers",
             "product_group_name": "Garment Upper body", "graphical_appearance_no": 1010016,
-            "graphical_appearance_name": "Solid", "colour_group_code": 9,
-            "colour_group_name": "Black" if half(i) else "White",
-            "department_no": 1676, "department_name": "Jersey Basic", "index_code": "A",
-            "index_name": "Ladieswear", "garment_group_no": 1002,
+            "graphical_appearance_name": "Solid", "colour_group_code": "09",
+            "colour_group_name": "Black" if half(i) else "White", "perceived_colour_value_id": 4,
+            "perceived_colour_value_name": "Dark", "perceived_colour_master_id": 5,
+            "perceived_colour_master_name": "Black", "department_no": 1676,
+            "department_name": "Jersey Basic", "index_code": "A", "index_name": "Ladieswear",
+            "index_group_no": 1, "index_group_name": "Ladieswear", "section_no": 16,
+            "section_name": "Womens Everyday Basics", "garment_group_no": 1002,
             "garment_group_name": "Jersey Basic", "detail_desc": text(i),
         }
     )  # fmt: skip
@@ -354,7 +366,8 @@ def _food() -> WildTable:
         lambda i: {
             "name": title(i).lower(), "id": 137700 + i, "minutes": 20 + i,
             "contributor_id": 47892 + i // 4, "submitted": f"2005-09-{1 + i:02}",
-            "tags": str(["30-minutes-or-less", *kinds(i)]), "nutrition": str([51.5, 0.0, 13.0]),
+            "tags": str(["30-minutes-or-less", *kinds(i)]),
+            "nutrition": str([51.5, 0.0, 13.0, 0.0, 2.0, 0.0, 4.0]),
             "n_steps": 3, "steps": str(["chop the onion", "fry it", "serve, hot"]),
             "description": text(i), "ingredients": str(["onion", f"{kinds(i)[0].lower()} butter"]),
             "n_ingredients": 2,
@@ -439,7 +452,9 @@ def _airbnb() -> WildTable:
             "neighbourhood_group": "", "neighbourhood": "Alfama" if half(i) else "Baixa",
             "latitude": 38.7 + i / 1000, "longitude": -9.1, "room_type":
             "Private room" if half(i) else "Entire home/apt", "price": 60 + i, "minimum_nights": 2,
-            "number_of_reviews": 9, "last_review": "2023-01-01", "availability_365": 100,
+            "number_of_reviews": 9, "last_review": "2023-01-01", "reviews_per_month": 0.67,
+            "calculated_host_listings_count": 2, "availability_365": 100,
+            "number_of_reviews_ltm": 9, "license": "",
         }
     )  # fmt: skip
     reviews = rated(
@@ -450,6 +465,208 @@ def _airbnb() -> WildTable:
     )  # fmt: skip
     files = _files(listings__csv=delimited(listings), reviews__csv=delimited(reviews))
     return WildTable("places", files, ("IN_CATEGORY", "IN_PLACE"), kind="view")
+
+
+def _recbole() -> WildTable:
+    items = each(
+        lambda i: {
+            "item_id:token": i + 1, "movie_title:token_seq": title(i), "release_year:token":
+            1980 + i, "class:token_seq": "Comedy Romance" if half(i) else "Crime Drama",
+        }
+    )  # fmt: skip
+    users = [
+        {
+            "user_id:token": u + 1, "age:token": 20 + u, "gender:token": "F", "occupation:token":
+            "writer", "zip_code:token": 85711 + u,
+        }
+        for u in range(USERS)
+    ]  # fmt: skip
+    done = rated(
+        lambda u, i, n: {
+            "user_id:token": u + 1, "item_id:token": i + 1, "rating:float": stars(u, i),
+            "timestamp:float": 881250949 + n,
+        }
+    )  # fmt: skip
+    files = {
+        f"ml-100k.{end}": delimited(rows, "\t").encode()
+        for end, rows in (("item", items), ("user", users), ("inter", done))
+    }
+    return WildTable("movies", files, ("HAS_GENRE",))
+
+
+def _netflix() -> WildTable:
+    titles = each(
+        lambda i: {
+            "show_id": f"s{i + 1}", "type": "TV Show" if half(i) else "Movie", "title": title(i),
+            "director": person(i), "cast": f"{person(i)}, {person(i + 5)}", "country":
+            "Portugal", "date_added": "September 25, 2021", "release_year": 1990 + i,
+            "rating": "PG-13", "duration": f"{80 + i} min", "listed_in":
+            ", ".join(["International Movies", *kinds(i)]), "description": text(i),
+        }
+    )  # fmt: skip
+    seen = rated(lambda u, i, n: {"user_id": u, "show_id": f"s{i + 1}", "rating": stars(u, i)})
+    files = _files(netflix_titles__csv=delimited(titles), ratings__csv=delimited(seen))
+    return WildTable("movies", files, ("HAS_GENRE", "DIRECTED_BY", "STARS"))
+
+
+def _anime() -> WildTable:
+    titles = each(
+        lambda i: {
+            "anime_id": 5000 + i, "name": title(i), "genre": ", ".join([*kinds(i), "School"]),
+            "type": "Movie" if half(i) else "TV", "episodes": "Unknown" if i == 3 else i % 5 + 1,
+            "rating": 9.37, "members": 200630 + i,
+        }
+    )  # fmt: skip
+    rated_ = rated(
+        lambda u, i, n: {
+            "user_id": u + 1, "anime_id": 5000 + i,
+            "rating": -1 if n % 12 == 0 else 2 * stars(u, i),
+        }
+    )  # fmt: skip
+    files = _files(anime__csv=delimited(titles), rating__csv=delimited(rated_))
+    return WildTable("anime", files, ("HAS_GENRE", "HAS_TYPE"), written=True, rejected=20)
+
+
+def _goodreads() -> WildTable:
+    books = each(
+        lambda i: {
+            "bookID": i + 1, "title": title(i), "authors": f"{person(i)}/{person(i + 5)}",
+            "average_rating": 4.57, "isbn": f"0{439785960 + i}", "isbn13": 9780439785969 + i,
+            "language_code": "eng", "  num_pages": 300 + i, "ratings_count": 2095690,
+            "text_reviews_count": 27591, "publication_date": f"9/16/{1990 + i}",
+            "publisher": f"{kinds(i)[0]} House",
+        }
+    )  # fmt: skip
+    ratings = rated(lambda u, i, n: {"user_id": u, "bookID": i + 1, "rating": stars(u, i)})
+    files = _files(books__csv=delimited(books), ratings__csv=delimited(ratings))
+    return WildTable("books", files, ("WRITTEN_BY", "PUBLISHED_BY"))
+
+
+def _board_games() -> WildTable:
+    games = each(
+        lambda i: {
+            "ID": 174430 + i, "Name": title(i), "Year Published": 1990 + i, "Min Players": 1,
+            "Max Players": 4, "Play Time": 120, "Min Age": 14, "Users Rated": 42055 - i,
+            "Rating Average": f"8,{79 - i}", "BGG Rank": i + 1, "Complexity Average": "3,86",
+            "Owned Users": 68323 - i, "Mechanics": ", ".join([*kinds(i), "Hand Management"]),
+            "Domains": "Strategy Games, Thematic Games" if half(i) else "Family Games",
+        }
+    )  # fmt: skip
+    reviews = rated(
+        lambda u, i, n: {
+            "": n, "user": f"player{u}", "rating": 2.0 * stars(u, i), "comment": "",
+            "ID": 174430 + i, "name": title(i),
+        }
+    )  # fmt: skip
+    rows = delimited(games, ";").replace('"', "")
+    files = {
+        "bgg_dataset.csv": b"\xef\xbb\xbf" + rows.encode(),
+        "bgg-19m-reviews.csv": delimited(reviews).encode(),
+    }
+    return WildTable("games", files, ("HAS_MECHANIC", "HAS_GENRE"))
+
+
+def _steam_200k() -> WildTable:
+    def row(user: int, item: int, what: str, value: float) -> Row:
+        return {"u": 151603712 + user, "g": title(item), "b": what, "v": value, "0": 0}
+
+    done = [row(u, i, "purchase", 1.0) for u, i in PAIRS]
+    done += [row(u, i, "play", 2.5 + n) for n, (u, i) in enumerate(PAIRS) if half(i) == u % 2]
+    files = {"steam-200k.csv": delimited(done, header=False).encode()}
+    return WildTable("steam", files, kind="purchase", written=True)
+
+
+def _udemy() -> WildTable:
+    courses = each(
+        lambda i: {
+            "course_id": 1070968 + i, "course_title": title(i), "url":
+            f"https://www.udemy.com/{i}/", "is_paid": "True", "price": 200 - i,
+            "num_subscribers": 2147, "num_reviews": 23, "num_lectures": 51 + i,
+            "level": "All Levels" if half(i) else "Beginner Level", "content_duration": 1.5 + i,
+            "published_timestamp": "2017-01-18T20:58:58Z", "subject":
+            "Business Finance" if half(i) else "Web Development",
+        }
+    )  # fmt: skip
+    enrolled = rated(
+        lambda u, i, n: {
+            "user_id": u, "course_id": 1070968 + i, "enrolled_at": f"2017-02-{1 + n % 28:02}",
+        }
+    )  # fmt: skip
+    files = _files(udemy_courses__csv=delimited(courses), enrollments__csv=delimited(enrolled))
+    return WildTable("courses", files, ("AT_LEVEL", "ABOUT"), kind="view")
+
+
+def _coursera_catalogue() -> WildTable:
+    courses = each(
+        lambda i: {
+            "course_title": title(i), "course_organization": f"University of {kinds(i)[0]}ham",
+            "course_Certificate_type": "COURSE", "course_rating": 4.8, "course_difficulty":
+            "Beginner" if half(i) else "Advanced", "course_students_enrolled": "1.6m",
+        }
+    )  # fmt: skip
+    ratings = rated(lambda u, i, n: {"user_id": u, "course_title": title(i), "rating": stars(u, i)})
+    files = _files(coursea_data__csv=delimited(courses), reviews__csv=delimited(ratings))
+    return WildTable("courses", files, ("OFFERED_BY", "AT_LEVEL"))
+
+
+def _linkedin() -> WildTable:
+    jobs = each(
+        lambda i: {
+            "job_id": 3757940104 + i, "company_id": 553718 + i // 4, "title": title(i),
+            "formatted_work_type": "Full-time" if half(i) else "Contract", "location":
+            "Lisbon, PT" if half(i) else "Porto, PT", "applies": "", "remote_allowed": "",
+            "views": 9, "application_type": "OffsiteApply", "formatted_experience_level":
+            "Entry level" if half(i) else "Director", "sponsored": 0, "work_type": "FULL_TIME",
+        }
+    )  # fmt: skip
+    applied = rated(
+        lambda u, i, n: {
+            "user_id": u, "job_id": 3757940104 + i, "applied_at": f"2023-11-{1 + n % 28:02}",
+        }
+    )  # fmt: skip
+    files = _files(job_postings__csv=delimited(jobs), applications__csv=delimited(applied))
+    return WildTable("jobs", files, ("HAS_CONTRACT", "WORKS_IN", "AT_LEVEL"), kind="view")
+
+
+def _zomato() -> WildTable:
+    places = each(
+        lambda i: {
+            "Restaurant ID": 6317637 + i, "Restaurant Name": f"{title(i)} é", "Country Code": 162,
+            "City": "Makati City" if half(i) else "Porto", "Address": f"{i} Main St",
+            "Locality": "Mall", "Locality Verbose": "Mall, Makati City",
+            "Longitude": 121.02 + i / 100, "Latitude": 14.56, "Cuisines": ", ".join(kinds(i)),
+            "Average Cost for two": 1100, "Currency": "Botswana Pula(P)", "Has Table booking":
+            "Yes", "Has Online delivery": "No", "Is delivering now": "No",
+            "Switch to order menu": "No", "Price range": 3, "Aggregate rating": 4.8,
+            "Rating color": "Dark Green", "Rating text": "Excellent", "Votes": 314,
+        }
+    )  # fmt: skip
+    ratings = rated(
+        lambda u, i, n: {"user_id": u, "Restaurant ID": 6317637 + i, "rating": stars(u, i)}
+    )
+    files = {
+        "zomato.csv": delimited(places).encode("latin-1"),
+        "ratings.csv": delimited(ratings).encode(),
+    }
+    return WildTable("places", files, ("IN_PLACE", "OF_CUISINE"))
+
+
+def _retailrocket_split() -> WildTable:
+    def table(kind: int) -> str:
+        return delimited(
+            [
+                {"visitorid": u + 1, "itemid": i + 1, "event": 1}
+                for n, (u, i) in enumerate(PAIRS)
+                if kind == 0 or n % (3 * kind) == 0
+            ],
+            "\t",
+        )
+
+    files = _files(
+        view_ecommerce__dat=table(0), add_to_cart_ecommerce__dat=table(1),
+        purchase_ecommerce__dat=table(2),
+    )  # fmt: skip
+    return WildTable("shop", files, kind="cart")
 
 
 WILD: dict[str, WildTable] = {
@@ -469,4 +686,15 @@ WILD: dict[str, WildTable] = {
     "Coursera reviews": _coursera(),
     "Yelp": _yelp(),
     "Airbnb": _airbnb(),
+    "RecBole MovieLens 100K": _recbole(),
+    "Netflix titles": _netflix(),
+    "MyAnimeList": _anime(),
+    "Goodreads books": _goodreads(),
+    "BoardGameGeek": _board_games(),
+    "Steam 200k": _steam_200k(),
+    "Udemy courses": _udemy(),
+    "Coursera catalogue": _coursera_catalogue(),
+    "LinkedIn postings": _linkedin(),
+    "Zomato": _zomato(),
+    "Retailrocket (Case Recommender)": _retailrocket_split(),
 }

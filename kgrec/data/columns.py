@@ -96,7 +96,9 @@ def _roles(
             free.remove(column)
             column = guesses.by_name(free, names)
         values = [row.get(column) for row in table.sample] if column is not None else []
-        if column is not None and not source.at_format and (why := looks.doubt(role, None, values)):
+        given_kinds = role == "kind" and bool(source.kinds)
+        doubted = column is not None and not source.at_format and not given_kinds
+        if column is not None and doubted and (why := looks.doubt(role, None, values)):
             remarks[column] = f"is called like {role}, but {why}"
             free.remove(column)
             column = None
@@ -105,7 +107,9 @@ def _roles(
         else:
             column, reason = guesses.by_value(role, free, table.sample) or (None, "")
         if column is not None and not (
-            role == "description" and relation_of(column, source, domain)
+            role == "description"
+            and relation_of(column, source, domain)
+            and looks.separator([row.get(column) for row in table.sample]) is not None
         ):
             roles[role] = ColumnRole(column=column, becomes=role, guessed=True, reason=reason)
             free.remove(column)

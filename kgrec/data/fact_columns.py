@@ -138,7 +138,9 @@ def relation_columns(
     for column in table.columns:
         guess = relation_of(column, source, domain)
         if column not in used and guess is not None and guess not in source.relations:
-            found.append(planner.guessed(guess, column))
+            one = planner.guessed(guess, column)
+            if one.separator or not looks.is_long_text([row.get(column) for row in table.sample]):
+                found.append(one)
     if source.kind == "catalog":
         used |= {one.column for one in found}
         found += planner.one_hot([column for column in table.columns if column not in used])

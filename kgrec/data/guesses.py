@@ -24,7 +24,8 @@ _KIND_OF_VALUE = {
 _RATING_WORDS = frozenset({"rating", "rated", "score", "stars", "star", "overall", "grade", "mark"})
 _PRICE_WORDS = frozenset({"price", "cost", "amount", "revenue", "budget", "fee", "msrp"})
 _TIME_WORDS = frozenset({"time", "date", "timestamp", "at", "on", "day", "datetime", "unix", "ts"})
-_ID_WORDS = frozenset({"id", "ids", "key", "code", "uuid", "isbn", "asin", "sku"})
+ID_WORDS = frozenset({"id", "ids", "key", "code", "uuid", "isbn", "asin", "sku"})
+"""Words in the names of columns of ids."""
 EVENTS = {
     **dict.fromkeys(("pv", "pageview", "page_view", "viewed", "impression", "detail"), "view"),
     **dict.fromkeys(("clicked", "clk", "open"), "click"),
@@ -185,7 +186,7 @@ def remark(column: str, values: Sequence[Any], kind: Kind) -> str | None:
         return f"looks like a price and is not used: --property {column}"
     if numeric and found & _RATING_WORDS:
         return f"looks like a rating of the item and is not used: --property {column}"
-    if found & _ID_WORDS:
+    if found & ID_WORDS:
         return "looks like an id of something else and is not used; a relation may name it as `id`"
     if not numeric and looks.is_time(values):
         return f"looks like a date and is not used: --property {column}"

@@ -21,6 +21,7 @@ _LONGEST = 10**15
 _CODE = re.compile(r"0\d|[+-]?\d{16,}$")
 _FLOAT_ID = re.compile(r"\d+\.0+")
 _WHOLE_ID = re.compile(r"\d+(?:\.0+)?")
+_SENTENCE_END = re.compile(r"\w{2}[.!?…]['\")»”]*(?:\s|$)")
 _LONG_TEXT = 80
 _LONG_NAME = 40
 _SECONDS = (1e8, 4e9)
@@ -57,7 +58,16 @@ def is_long_text(values: Sequence[Any]) -> bool:
     """Return whether values are texts of some length, and no lists."""
     texts = [value for value in values if isinstance(value, str) and value.strip()]
     long = bool(texts) and sum(map(len, texts)) / len(texts) >= _LONG_TEXT
-    return long and not is_list(texts) and not is_url(texts)
+    return long and not is_list(texts) and not is_url(texts) and not _are_terms(texts)
+
+
+def _are_terms(texts: Sequence[str]) -> bool:
+    """Return whether long cells are short words with marks between them, and no sentences."""
+    return _ending_sentences(texts) * 5 < len(texts) and separator(texts) is not None
+
+
+def _ending_sentences(texts: Sequence[str]) -> int:
+    return sum(bool(_SENTENCE_END.search(text)) for text in texts)
 
 
 def is_url(values: Sequence[Any]) -> bool:
@@ -134,14 +144,19 @@ def separator(values: Sequence[Any], *, names: bool = False) -> str | None:
     """
     texts = [one_line_or_more(value) for value in filled(values) if isinstance(value, str)]
     texts = [text for text in texts if not looks_written(text)]
-    counts = {mark: sum(mark in text for text in texts) for mark in _SEPARATORS}
-    for mark in sorted(_SEPARATORS, key=lambda one: -counts[one]):
+    prose = sum(map(len, texts)) >= _LONG_TEXT * len(texts)
+    prose = prose and _ending_sentences(texts) * 2 > len(texts)
+    marks = (*_SEPARATORS, "/") if names else _SEPARATORS
+    counts = {mark: sum(mark in text for text in texts) for mark in marks}
+    for mark in sorted(marks, key=lambda one: -counts[one]):
         holding = [text for text in texts if len(cut(text, mark)) > 1]
         parts = [part.strip() for text in holding for part in cut(text, mark)]
         if not holding or sum(map(len, parts)) / len(parts) > _LONG_NAME:
             continue
         often = len(holding) * 10 >= len(texts)
-        if mark == "," and not _lists_by_comma(texts, holding, parts, names=names):
+        if mark == "," and (prose or not _lists_by_comma(texts, holding, parts, names=names)):
+            continue
+        if mark == "/" and sum(" " in part for part in parts) * 2 <= len(parts):
             continue
         if often or mark == "|" or _known_share(texts, parts) >= 0.5:
             return mark
@@ -176,8 +191,11 @@ def doubt(role: str, kind: str | None, values: Sequence[Any]) -> str:
     if role == "value" or kind in ("integer", "float"):
         cells = [year_of(value) for value in values] if role == "year" else values
         return "" if _share(cells, _may_be_number) > 0.5 else "is no number in most rows"
-    if role == "kind" and len({str(value).casefold() for value in values}) > _MOST_KINDS:
-        return f"holds more than {_MOST_KINDS} different values, which are no kinds"
+    if role == "kind":
+        if len({str(value).casefold() for value in values}) > _MOST_KINDS:
+            return f"holds more than {_MOST_KINDS} different values, which are no kinds"
+        if len(set(map(str, values))) == 1 and are_numbers(values):
+            return f"holds nothing but {values[0]}, which stands for no kind"
     return ""
 
 

@@ -81,6 +81,8 @@ SEPARATORS = {
     "three names": (["Cher, Prince, Sting", "Madonna"], ","),
     "pipes": (["Lee, Ann|Ray, Bob", "Orr, Cy"], "|"),
     "semicolons": (["Lee, Ann; Ray, Bob", "Orr, Cy; Lee, Ann"], ";"),
+    "slashes": (["Ann Lee/Bob Ray", "Cy Orr"], "/"),
+    "a slash in a name": (["AC/DC", "Bob Ray"], None),
     "escapes": (["Lee &amp; Sons", "Ray &amp; Orr"], None),
     "lines": (["Ann Lee\nBob Ray", "Cy Orr"], "\n"),
     "one in twenty": (["Ann Lee, Bob Ray", *(["Ann Lee", "Bob Ray"] * 10)], ","),
@@ -94,6 +96,41 @@ def test_what_most_cells_hold_separates_names(tmp_path: Path, name: str, ending:
     rows = [{"movie_id": str(n), "title": "T", "director": one} for n, one in enumerate(cells)]
     plan = guessed(tmp_path / f"t.{ending}", rows).plan
     assert [one.separator for one in plan.relations] == [separator]
+
+
+def test_an_event_column_that_holds_one_number_alone_is_none(tmp_path: Path) -> None:
+    rows = [{"user_id": str(n % 5), "item_id": str(n), "event": 1} for n in range(30)]
+    found = guessed(tmp_path / "t.csv", rows)
+    assert found.plan.column("kind") is None
+    assert "holds nothing but 1" in by_column(found)["event"].reason
+    for row in rows:
+        row["event"] = int(row["item_id"]) % 3
+    assert guessed(tmp_path / "u.csv", rows).plan.column("kind") == "event"
+
+
+def test_long_lists_are_no_description_and_long_texts_no_entities(tmp_path: Path) -> None:
+    words = ["Action Queue", "Hand Management", "Legacy Game", "Solo Game", "Worker Placement"]
+    prose = "A film that was made in Lisbon, by many, and is liked by all who have seen it so far."
+    rows = [
+        {
+            "movie_id": str(n),
+            "title": f"Film {n}",
+            "powers": ", ".join([*words[n % 3 :], *words[: n % 4], *words]),
+            "subject": f"{prose} Number {n}.",
+        }
+        for n in range(30)
+    ]
+    plan = guessed(tmp_path / "t.csv", rows).plan
+    assert plan.column("description") == "subject"
+    assert plan.relations == ()
+
+
+def test_a_first_line_of_texts_and_objects_names_no_columns(tmp_path: Path) -> None:
+    path = tmp_path / "news.tsv"
+    line = 'N1\tsports\tA title\t[{"Label": "Lisbon", "Type": "G"}]\n'
+    path.write_text(line + line.replace("N1", "N2"), encoding="utf-8")
+    with pytest.raises(DataError, match="holds values, not names"):
+        open_table(path)
 
 
 PLACES = {

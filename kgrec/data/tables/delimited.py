@@ -31,6 +31,7 @@ from kgrec.data.tables.sniffing import (
 )
 from kgrec.errors import DataError
 
+_LONGEST_NAME = 300
 _ATOMIC_TYPE = re.compile(r":(token|token_seq|float|float_seq)$")
 _BAD_UTF8 = re.compile("[\udc80-\udcff]")
 _REPLACED = re.compile("\ufffd")
@@ -181,7 +182,7 @@ def _column_names(path: Path, cells: list[str]) -> tuple[str, ...]:
             remedy="Give the names with --header a,b,c, or `header = [...]` in a pipeline file; "
             "this line is then left out.",
         )
-    if all(_is_number(name) for name in names) or _is_number(names[0]):
+    if _is_number(names[0]) or any(map(_is_value, names)):
         raise DataError(
             f"{path}: the first line holds values, not names of columns",
             value=", ".join(names),
@@ -199,6 +200,11 @@ def _are_positions(cells: list[str]) -> bool:
     return len(texts) > 2 and any(
         texts == [str(n) for n in range(start, start + len(texts))] for start in (0, 1)
     )
+
+
+def _is_value(text: str) -> bool:
+    """Return whether no column would be called so: a text, lists, objects."""
+    return len(text) > _LONGEST_NAME or text == "[]" or text.startswith(("[{", '{"'))
 
 
 def _is_number(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kgrec.config import parse_config
 from kgrec.data.columns import plan_columns
-from kgrec.data.guesses import EVENTS, by_name, role_names, snake
+from kgrec.data.guesses import EVENTS, ID_WORDS, by_name, role_names, snake, words
 from kgrec.data.plan import ColumnPlan
 from kgrec.data.records import display_title, folded
 from kgrec.data.sources import Kind, Source
@@ -18,13 +18,14 @@ from kgrec.stages.starting.looking import LookedAt, Values
 from kgrec.stages.starting.naming import words_in, words_of
 
 _LEAST_SCORE = 5
-_KNOWN_ITEMS = 0.9
 _MOST_IMPLICIT = 0.3
 _MOVED = 0.01
+_NO_RATING = -1
 _KINDS_BY_WORD = {
     "purchase": ("purchase", "transaction", "order", "invoice", "sale", "bought", "basket"),
     "play": ("play", "listen", "scrobble", "stream", "user_artists"),
     "click": ("click",),
+    "cart": ("add_to_cart", "addtocart"),
     "like": ("like", "favourite", "favorite", "bookmark", "wishlist", "to_read"),
 }
 _FLAGS = {"true": "like", "1": "like", "1.0": "like", "false": "dislike", "0": "dislike"}
@@ -79,6 +80,10 @@ def kind_of(file: LookedAt, domain: Domain) -> tuple[Kind, ColumnPlan, str] | Le
     done = planned(file, "interactions", domain)
     items = planned(file, "catalog", domain) or _by_title(file, domain)
     titled = items is not None and "title" in items.roles
+    if done is None and items is not None:
+        column = items.roles["item_id"].column
+        if not file.values[column].unique:  # a bare `id` of which users have several rows
+            done = planned(file, "interactions", domain, columns={"item_id": column})
     if done is not None and items is not None:
         key = file.values[items.roles["item_id"].column]
         if titled and key.unique:
@@ -106,12 +111,21 @@ def kind_of(file: LookedAt, domain: Domain) -> tuple[Kind, ColumnPlan, str] | Le
 
 
 def _by_title(file: LookedAt, domain: Domain) -> ColumnPlan | None:
-    """Return the plan of a catalogue without ids whose titles are another in every row."""
-    names = role_names(Source(kind="catalog", path=file.path), domain)["title"]
-    column = by_name(file.columns, names)
-    if column is None or not file.values[column].unique:
+    """Return the plan of a catalogue whose id is called as no domain calls it.
+
+    It is the first column that is called like an id and another in every row, else the title.
+    """
+    source = Source(kind="catalog", path=file.path)
+    title = by_name(file.columns, role_names(source, domain)["title"])
+    users = role_names(source.model_copy(update={"kind": "interactions"}), domain)["user_id"]
+    who = by_name(file.columns, users)
+    if title is None or (who is not None and who != title and file.values[who].unique):
+        return None  # a row is a user, who has a name too
+    own = [one for one in file.columns if words(one) & ID_WORDS]
+    keys = [one for one in (*own, title) if file.values[one].unique]
+    if not keys:
         return None
-    return planned(file, "catalog", domain, columns={"item_id": column, "title": column})
+    return planned(file, "catalog", domain, columns={"item_id": keys[0], "title": title})
 
 
 def best_domain(files: Sequence[LookedAt]) -> tuple[Domain, Guess] | None:
@@ -137,10 +151,10 @@ def best_domain(files: Sequence[LookedAt]) -> tuple[Domain, Guess] | None:
 
 def score(files: Sequence[LookedAt], domain: Domain) -> tuple[float, list[str]]:
     """Return how well a domain knows some files, and what it knows of them."""
-    words = words_of(domain)
+    own = words_of(domain)
     points, reasons = 0.0, []
     for file in files:
-        named = sorted(words & words_in(file.path.name))
+        named = sorted(own & words_in(file.path.name))
         if named:
             points += 3
             reasons.append(f"the name {file.path.name}")
@@ -149,7 +163,7 @@ def score(files: Sequence[LookedAt], domain: Domain) -> tuple[float, list[str]]:
             continue
         kind, plan, _ = found
         key = plan.column("item_id")
-        if key is not None and (words & words_in(key) or _own(domain, "item_id", key)):
+        if key is not None and (own & words_in(key) or _own(domain, "item_id", key)):
             points += 4
             reasons.append(key)
         for role in ("title", "description", "user_id", "value"):
@@ -164,58 +178,7 @@ def score(files: Sequence[LookedAt], domain: Domain) -> tuple[float, list[str]]:
     return points, list(dict.fromkeys(reasons))
 
 
-def sources_of(
-    files: Sequence[LookedAt], domain: Domain
-) -> tuple[list[GuessedSource], list[LeftOut]]:
-    """Return the sources of a pipeline, in the order in which they must be loaded."""
-    found: list[GuessedSource] = []
-    left: list[LeftOut] = []
-    for file in files:
-        kind = kind_of(file, domain)
-        if isinstance(kind, LeftOut):
-            left.append(kind)
-            continue
-        name, plan, why = kind
-        guesses = [Guess("kind", name, why)]
-        guesses += [Guess("encoding", file.table.layout.encoding, note) for note in file.notes]
-        found.append(GuessedSource(file, name, plan, {}, tuple(guesses)))
-    order = {"catalog": 0, "entities": 1, "users": 2, "relations": 3, "interactions": 4}
-    found.sort(key=lambda one: (order[one.kind], "title" not in one.plan.roles))
-    catalogs = [one for one in found if one.kind == "catalog"]
-    done = [one for one in found if one.kind == "interactions"]
-    catalogs = [_with_key(one, done, domain) for one in catalogs]
-    catalogs = [_with_article(one) for one in catalogs]
-    users = [one for one in found if one.kind == "users"]
-    done = [_with_kind(_with_items(one, catalogs, domain), domain) for one in done]
-    return [*catalogs, *users, *done], left
-
-
-def _with_key(
-    catalog: GuessedSource, done: Sequence[GuessedSource], domain: Domain
-) -> GuessedSource:
-    """Take another column as the id of items where the interactions name that one's values."""
-    wanted = {v for one in done for v in one.file.values[one.plan.roles["item_id"].column].counts}
-    if not wanted:
-        return catalog
-    key = catalog.plan.roles["item_id"].column
-    hits = {
-        column: len(wanted & _forms(values))
-        for column, values in catalog.file.values.items()
-        if values.unique or column == key
-    }
-    best = max(hits, key=lambda column: (hits[column], column == key))
-    if best == key or hits[key] >= _KNOWN_ITEMS * hits[best]:
-        return catalog
-    settings = {**catalog.settings, "columns": {"item_id": best}}
-    plan = planned(catalog.file, "catalog", domain, **settings)
-    if plan is None:
-        return catalog
-    why = f"{hits[best]:,} of the ids of interactions stand in it, {hits[key]:,} in {key}"
-    guesses = (*catalog.guesses, Guess("item_id", best, why))
-    return replace(catalog, plan=plan, settings=settings, guesses=guesses)
-
-
-def _with_article(catalog: GuessedSource) -> GuessedSource:
+def with_article(catalog: GuessedSource) -> GuessedSource:
     """Have articles put back where titles have them behind: `Godfather, The`."""
     column = catalog.plan.column("title")
     titles = catalog.file.values[column].counts if column is not None else {}
@@ -227,36 +190,7 @@ def _with_article(catalog: GuessedSource) -> GuessedSource:
     return replace(catalog, settings=settings, guesses=(*catalog.guesses, guess))
 
 
-def _forms(values: Values) -> set[str]:
-    """Return the values of a column, whole floats without their point as well."""
-    return {*values.counts, *(one.removesuffix(".0") for one in values.counts)}
-
-
-def _with_items(
-    done: GuessedSource, catalogs: Sequence[GuessedSource], domain: Domain
-) -> GuessedSource:
-    """Have interactions create their items where no catalogue has them."""
-    if not catalogs:
-        word, why = domain.plural, "no file is a catalogue"
-        guess = Guess("create_items", "true", f"{why}, so {word} have no title but their id")
-    else:
-        known: set[str] = set()
-        for one in catalogs:
-            known |= _forms(one.file.values[one.plan.roles["item_id"].column])
-        column = done.plan.roles["item_id"].column
-        wanted = done.file.values[column].counts
-        share = sum(item in known for item in wanted) / max(len(wanted), 1)
-        if share >= 0.5 or not all(one.file.whole for one in catalogs):
-            return done
-        why = (
-            f"{share:.0%} of the values of {column} are in the catalogue: do they belong together?"
-        )
-        guess = Guess("create_items", "true", why)
-    settings = {**done.settings, "create_items": True}
-    return replace(done, settings=settings, guesses=(*done.guesses, guess))
-
-
-def _with_kind(done: GuessedSource, domain: Domain) -> GuessedSource:
+def with_kind(done: GuessedSource, domain: Domain) -> GuessedSource:
     """Guess what an interaction is, from names, flags and values."""
     file, plan = done.file, done.plan
     settings, guesses = dict(done.settings), list(done.guesses)
@@ -300,6 +234,9 @@ def _range(values: Values, column: str, guesses: list[Guess]) -> dict[str, Any]:
     if least == 0 and most >= 5 and zeros > _MOST_IMPLICIT * values.filled:
         least = 1.0
         why += f"; {zeros:,} of {values.filled:,} are 0, which is hardly a rating"
+    elif least == _NO_RATING and numbers[1:] and numbers[1] > 0 and most >= 5:
+        least = 1.0
+        why += f"; {_NO_RATING:g} among ratings from {numbers[1]:g} on stands for none"
     guesses.append(Guess("value_range", f"{least:g} to {most:g}", why))
     return {"value_range": [least, most]}
 
@@ -316,8 +253,8 @@ def _scale(numbers: Sequence[float]) -> tuple[float, float]:
 
 def _kind_by_name(file: LookedAt) -> tuple[str, str] | None:
     for name in (file.path.name, *file.columns):
-        for kind, words in _KINDS_BY_WORD.items():
-            if any(word in folded(name).replace("-", "_") for word in words):
+        for kind, parts in _KINDS_BY_WORD.items():
+            if any(part in folded(name).replace("-", "_") for part in parts):
                 return kind, f"{name} names it"
     return None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kgrec.config import load_toml
+from kgrec.data import looks
 from kgrec.data.guesses import snake
 from kgrec.data.records import folded
 from kgrec.resources import resource_dir
@@ -42,8 +43,8 @@ def item_word_of(files: Sequence[LookedAt]) -> str:
             if name.endswith("_id") and file.values[column].unique and len(file.columns) > 2:
                 return name.removesuffix("_id").replace("_", " ")
     longest = max(files, key=lambda file: len(file.columns))
-    stem = snake(longest.path.name.split(".")[0]).split("_")[-1]
-    return singular(stem) if stem and not stem.isdigit() else "item"
+    stems = [one for one in snake(longest.path.name.split(".")[0]).split("_") if one.isalpha()]
+    return singular(stems[-1]) if stems else "item"
 
 
 def draft_domain(word: str, files: Sequence[LookedAt], name: str = "") -> Draft:
@@ -57,7 +58,7 @@ def draft_domain(word: str, files: Sequence[LookedAt], name: str = "") -> Draft:
     for file in files:
         for column, values in file.values.items():
             key = snake(column)
-            kind = _what(key, values)
+            kind = _what(key, values, [row.get(column) for row in file.table.sample])
             if key in known or key in reserved or kind is None or _is_role(key, word):
                 continue
             if kind != "entity":
@@ -82,14 +83,17 @@ def draft_domain(word: str, files: Sequence[LookedAt], name: str = "") -> Draft:
     return Draft(domain, _text(domain))
 
 
-def _what(key: str, values: Values) -> str | None:
+def _what(key: str, values: Values, cells: Sequence[Any]) -> str | None:
     """Return what a column is: the type of a property, `entity`, or None for what is left out."""
     if not values.filled or key == "id" or key.endswith(("_id", "_url", "url", "link", "image")):
         return None
-    if values.numeric and not values.lists:
-        return "integer" if values.whole else "float"
+    number = looks.value_type(cells)  # with decimal commas, and words for nothing among them
+    if number in ("integer", "float") and not values.lists:
+        return number
     separated = sum(count for text, count in values.counts.items() if set(text) & set("|;"))
     if values.lists or separated > 0.1 * values.filled:
+        return "entity"
+    if looks.separator(cells) is not None and not looks.is_long_text(cells):
         return "entity"
     if values.length > _LONG:
         return None

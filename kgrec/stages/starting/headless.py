@@ -7,8 +7,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from kgrec.data.guesses import EVENTS
 from kgrec.data.tables import TableFormat, open_table
 from kgrec.data.tables.sniffing import column_count, sniff_delimiter
+from kgrec.schema import load_schema
 
 _LINES = 200
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
@@ -46,16 +48,25 @@ def wide_delimiter(path: Path, encoding: str) -> str | None:
 
 
 def _of_interactions(columns: Sequence[Sequence[str]]) -> dict[int, str] | None:
-    """Return names by position where rows are what users did: user, item, rating, time."""
+    """Return names by position where rows are what users did: user, item, rating, time, event.
+
+    Beside events, other numbers are left without a name: they count something else for each.
+    """
     if len(columns) > 5:
         return None
     names: dict[int, str] = {}
+    kinds = {*load_schema().core.interactions, *EVENTS}
+    named = [values and all(one.casefold() in kinds for one in values) for values in columns]
     rest = []
     for n, values in enumerate(columns):
         numbers = [float(one) for one in values if _NUMBER.fullmatch(one)]
         numeric = len(numbers) == len(values) and bool(values)
-        if numeric and all(_SECONDS[0] <= one <= _SECONDS[1] for one in numbers):
+        if n >= 2 and numeric and all(_SECONDS[0] <= one <= _SECONDS[1] for one in numbers):
             names[n] = "timestamp"
+        elif n >= 2 and named[n]:
+            names[n] = "event"
+        elif n >= 2 and numeric and any(named):
+            continue
         elif n >= 2 and numeric and all(_LEAST_RATED <= one <= _MOST_RATED for one in numbers):
             names[n] = "rating"
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import itertools
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -39,7 +40,8 @@ SUFFIXES = frozenset(
     ]
 )
 """How files end that are looked at in a folder; each may be packed (.gz, .zst, ...)."""
-_TEXTS = frozenset({".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ""})
+_TEXTS = frozenset({".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ".item", ".user", ""})
+_TOKENS = re.compile(r"([^\t:]+):token_seq(?=\s)")
 _ROWS = 100_000
 _MOST_VALUES = 50_000
 _BLOCK = 1 << 20
@@ -62,7 +64,6 @@ class Values:
     filled: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     numeric: bool = True
-    whole: bool = True
     least: float = float("inf")
     most: float = float("-inf")
     characters: int = 0
@@ -84,7 +85,6 @@ class Values:
             except ValueError:
                 self.numeric = False
                 return
-            self.whole = self.whole and number.is_integer()
             self.least, self.most = min(self.least, number), max(self.most, number)
 
     @property
@@ -111,6 +111,7 @@ class LookedAt:
         whole: whether these are all.
         notes: what was noticed about its form.
         address, copy: of a file that is not on this machine; `path` is that of its copy.
+        spaced: columns that the line of names types as lists of words, as atomic files do.
     """
 
     path: Path
@@ -121,6 +122,7 @@ class LookedAt:
     notes: tuple[str, ...] = ()
     address: str = ""
     copy: LocalCopy | None = None
+    spaced: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -178,7 +180,13 @@ def look_at(path: Path | str, progress: Progress = SILENT) -> LookedAt:
         whole = next(found, None) is None
     if not rows:
         raise DataError("the file has no rows below the names of its columns", value=str(path))
-    return LookedAt(path, table, values, rows, whole, notes)
+    spaced = _spaced(path, encoding) if text else ()
+    return LookedAt(path, table, values, rows, whole, notes, spaced=spaced)
+
+
+def _spaced(path: Path, encoding: str) -> tuple[str, ...]:
+    with path.open(encoding=encoding, errors="replace") as file:
+        return tuple(_TOKENS.findall(file.readline()))
 
 
 def files_of(paths: Sequence[Path | str]) -> list[Path | str]:

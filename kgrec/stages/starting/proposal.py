@@ -12,14 +12,9 @@ from kgrec.errors import DataError, KGRecError
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain, load_schema
 from kgrec.schema.pieces import completed
-from kgrec.stages.starting.deciding import (
-    Guess,
-    GuessedSource,
-    LeftOut,
-    best_domain,
-    sources_of,
-)
+from kgrec.stages.starting.deciding import Guess, GuessedSource, LeftOut, best_domain
 from kgrec.stages.starting.drafting import Draft, draft_domain, item_word_of
+from kgrec.stages.starting.joining import sources_of
 from kgrec.stages.starting.looking import LookedAt, look_at
 
 Confirm = Callable[[str, str, str], str]
