@@ -213,7 +213,7 @@ def test_what_is_given_wrong_is_an_error_with_a_hint(
 
 
 def test_a_source_has_one_origin() -> None:
-    with pytest.raises(ValueError, match="either a path or a dataset"):
+    with pytest.raises(ValueError, match="either a path, an address or a dataset"):
         Source(kind="catalog")
 
 
