@@ -294,19 +294,19 @@ def test_kills_lose_nothing_that_was_acknowledged_and_double_nothing(
 ) -> None:
     load("catalog", FILMS)
     draw = random.Random(1)
-    written = [event(f"u{n % 40}", 1 + n % 3, AT + n) for n in range(3_000)]
+    written = [event(f"u{n % 40}", 1 + n % 3, AT + n) for n in range(1_500)]
     writing = iter(written)
     environment = {**os.environ, "KGREC_HOME": str(home)}
     environment.pop("KGREC_GRAPH_URI", None)
     arguments = ["ingest", "interactions", str(log), "--domain", "movies", "--follow", "--json"]
     command = [sys.executable, "-m", "kgrec", *arguments]
     acknowledged = 0
-    for attempt in range(4):
+    for attempt in range(3):
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True
         ) as process:
             assert process.stdout is not None
-            last = attempt == 3
+            last = attempt == 2
             kill_after = draw.randint(3, 8)
             for batch in range(1_000):
                 append(log, *(line for _, line in zip(range(60), writing, strict=False)))

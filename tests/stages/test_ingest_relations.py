@@ -12,7 +12,7 @@ from small_tables import FILMS, RATINGS, Command, Load
 from kgrec.data.rejects import read_rejects
 from kgrec.errors import ConfigError, DataError
 from kgrec.graph.store import GraphStore
-from kgrec.stages.loading import interactions
+from kgrec.stages.loading import links
 
 PEOPLE = """name,aliases,birthplace,height
 Ridley Scott,Sir Ridley Scott|R. Scott,South Shields,174
@@ -158,7 +158,7 @@ def test_the_edges_of_one_head_stay_in_one_batch(
     load: Load, empty_store: GraphStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch that ended within a head would withdraw what the batch before wrote for it."""
-    monkeypatch.setattr(interactions, "LINKS_A_BATCH", 2)
+    monkeypatch.setattr(links, "LINKS_A_BATCH", 2)
     rows = [f"Org {n},Org {n + k + 1}" for n in (0, 10, 20) for k in range(5)]
     text = "\n".join(["head,tail", *reversed(rows), ""])
     done = load("relations", text, name="owners.csv", relation="PART_OF")

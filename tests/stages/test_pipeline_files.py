@@ -106,7 +106,7 @@ def test_a_missing_file_is_not_taken_for_one_of_kgrec(tmp_path: Path) -> None:
         ("[train]", "[training]", "training"),
         ('agents = ["linear"]', "agent = 1", "agent"),
         ('kind = "interactions"', 'kind = "ratings"', "ratings"),
-        ("optional = true", 'dataset = "x"', "either a path or a dataset"),
+        ("optional = true", 'dataset = "x"', "either a path, an address or a dataset"),
         ('name = "small"', "", "name"),
         ("validation = 0.0", "validation = 2", "validation"),
         ("{ rating = 2 }", "{ raiting = 2 }", "raiting"),
