@@ -17,10 +17,14 @@ from kgrec.graph.store import GraphStore
 NEO4J = [one for one in os.environ.get("KGREC_TEST_NEO4J", "").split(",") if one]
 """Addresses such as `bolt://neo4j:password@localhost:7687`; their graphs are emptied."""
 
+ONE_RELEASE = frozenset({"test_dump", "test_report"})
+"""Modules for which one release of Neo4j stands for the others, to save minutes."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" in metafunc.fixturenames:
-        places = {urlsplit(one).netloc.rpartition("@")[2]: one for one in NEO4J}
+        releases = NEO4J[:1] if metafunc.module.__name__ in ONE_RELEASE else NEO4J
+        places = {urlsplit(one).netloc.rpartition("@")[2]: one for one in releases}
         metafunc.parametrize(
             "engine", ["embedded", *places.values()], ids=["embedded", *places], scope="session"
         )
