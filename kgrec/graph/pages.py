@@ -89,15 +89,9 @@ def item_id_pages(store: GraphStore, *, label: str | None = None) -> Iterator[Pa
 
 def key_pages(store: GraphStore, label: str) -> Iterator[list[str]]:
     """Yield the keys of all nodes of a label of core.toml, in their order."""
-    slots = {"label": label, "key": load_schema().core.keys[label]}
-    after = ""
-    while True:
-        [page] = store.read("dump/keys", slots, after=after, limit=NODES_A_PAGE)
-        if not page["keys"]:
-            return
-        keys = sorted(page["keys"])
-        yield keys
-        after = keys[-1]
+    key = load_schema().core.keys[label]
+    for page in _node_pages(store, "dump/keys", {}, label=label, key=key):
+        yield sorted(page["ids"])
 
 
 def user_pages(store: GraphStore) -> Iterator[Page]:

@@ -26,8 +26,8 @@ from kgrec.data.tables.rows import BrokenRow, read_delimited, read_runs
 from kgrec.data.tables.sniffing import (
     DELIMITERS,
     column_count,
-    holds_quotes,
     sniff_delimiter,
+    with_form,
 )
 from kgrec.errors import DataError
 
@@ -43,11 +43,8 @@ def look(path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]
         lines = _first_lines(itertools.islice(unbroken(text, ignore), layout.skip, None))
     _check_is_text(path, lines)
     usual = "\t" if layout.format == "tsv" else ","
-    delimiter = layout.delimiter or sniff_delimiter(lines, usual)
-    quoted = layout.quoted
-    if quoted is None:
-        quoted = delimiter != "\t" or holds_quotes(lines, delimiter)
-    layout = layout.model_copy(update={"delimiter": delimiter, "quoted": quoted})
+    layout = with_form(layout, lines, usual)
+    delimiter, quoted = layout.delimiter or usual, layout.quoted is not False
     if column_count(lines, delimiter, quoted=quoted) == 1:
         _check_delimiter(path, lines, delimiter)
     first = next(iter(read_delimited(lines, delimiter, quoted=quoted)), None)

@@ -5,11 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from kgrec.data.tables.files import TableFormat
 from kgrec.data.tables.rows import BrokenRow, Fields, read_delimited
 
 DELIMITERS = (",", "\t", ";", "|")
 _SNIFFED_LINES = 25
 _WHOLLY_QUOTED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
+
+
+def with_form(layout: TableFormat, lines: Sequence[str], usual: str) -> TableFormat:
+    """Return a layout with delimiter and quotes, guessed from the first lines where not given.
+
+    Args:
+        usual: as of `sniff_delimiter`.
+    """
+    delimiter = layout.delimiter or sniff_delimiter(lines, usual)
+    quoted = layout.quoted
+    if quoted is None:
+        quoted = delimiter != "\t" or holds_quotes(lines, delimiter)
+    return layout.model_copy(update={"delimiter": delimiter, "quoted": quoted})
 
 
 def column_count(lines: Sequence[str], delimiter: str, *, quoted: bool) -> int:

@@ -192,8 +192,9 @@ class Follower:
         refuse: Callable[[int, object, str], None],
     ) -> Tally:
         label, note = self.domain.item_label, self._note(lines.after)
-        loader = InteractionLoader(self.store, label, self.source.create_items, refuse)
-        loader.also = (note,)
+        loader = InteractionLoader(
+            self.store, label, self.source.create_items, refuse, also=(note,)
+        )
         tally = Tally()
         with InteractionSpool() as spool:
             spool.add(InteractionBatch.of(records))

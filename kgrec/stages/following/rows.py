@@ -16,7 +16,7 @@ from kgrec.data.sources import Source
 from kgrec.data.tables import Table, TableFormat
 from kgrec.data.tables.files import SetAside
 from kgrec.data.tables.rows import BrokenRow, read_delimited
-from kgrec.data.tables.sniffing import holds_quotes, sniff_delimiter
+from kgrec.data.tables.sniffing import with_form
 from kgrec.errors import DataError, KGRecError
 from kgrec.schema import Domain, load_schema
 from kgrec.stages.following.lines import Lines, Log
@@ -141,27 +141,14 @@ class LogRows:
         if kind == "parquet":
             raise DataError("a log is CSV, TSV or JSON lines", value=self._name)
         if kind != "jsonl":
-            usual = "\t" if kind == "tsv" else ","
-            delimiter = layout.delimiter or sniff_delimiter(texts, usual)
-            quoted = layout.quoted
-            if quoted is None:
-                quoted = delimiter != "\t" or holds_quotes(texts, delimiter)
-            layout = layout.model_copy(update={"delimiter": delimiter, "quoted": quoted})
+            layout = with_form(layout, texts, "\t" if kind == "tsv" else ",")
             if self.source.header is None and texts:
                 self._columns = self._names(texts[0], layout)
         return layout.model_copy(update={"format": kind})
 
     def _names(self, text: str, layout: TableFormat) -> tuple[str, ...]:
-        row = next(
-            iter(
-                read_delimited(
-                    [text.removeprefix("\ufeff")],
-                    layout.delimiter or ",",
-                    quoted=layout.quoted is not False,
-                )
-            ),
-            None,
-        )
+        lines, delimiter = [text.removeprefix("\ufeff")], layout.delimiter or ","
+        row = next(read_delimited(lines, delimiter, quoted=layout.quoted is not False), None)
         if row is None or isinstance(row, BrokenRow):
             raise DataError("the line of column names is broken", value=f"{self._name}: {text!r}")
         return tuple(name.strip() or f"column_{n}" for n, name in enumerate(row.cells, 1))

@@ -285,37 +285,33 @@ def _created(
     items: dict[str, int] = {}
     places = [items.setdefault(item, len(items)) for item in batch.items]
     used = [one or None for one in batch.devices], [one or None for one in batch.scenarios]
-    keys = batch.keys
-    groups = [
-        {
-            "user_id": batch.users[begin],
-            "places": places[begin:end],
-            "keys": keys[begin:end],
-            "kinds": batch.kinds[begin:end],
-            "values": batch.values[begin:end],
-            "times": batch.times[begin:end],
-            "devices": used[0][begin:end],
-            "scenarios": used[1][begin:end],
-        }
-        for begin, end in spans
-    ]
-    return list(items), groups
+    columns = {**_columns(batch), "places": places, "devices": used[0], "scenarios": used[1]}
+    return list(items), [_group(batch.users[begin], columns, begin, end) for begin, end in spans]
 
 
 def _chosen(batch: InteractionBatch, rows: Sequence[int]) -> list[dict[str, Any]]:
     """Return groups of `upsert_interactions`; columns, since maps are sent much slower."""
     chosen = batch.chosen(rows)
-    keys = chosen.keys
-    return [
-        {
-            "user_id": user,
-            "items": chosen.items[begin:end],
-            "keys": keys[begin:end],
-            "kinds": chosen.kinds[begin:end],
-            "values": chosen.values[begin:end],
-            "times": chosen.times[begin:end],
-            "devices": chosen.devices[begin:end],
-            "scenarios": chosen.scenarios[begin:end],
-        }
-        for user, (begin, end) in _spans(chosen.users).items()
-    ]
+    columns = {
+        **_columns(chosen),
+        "items": chosen.items,
+        "devices": chosen.devices,
+        "scenarios": chosen.scenarios,
+    }
+    spans = _spans(chosen.users).items()
+    return [_group(user, columns, begin, end) for user, (begin, end) in spans]
+
+
+def _columns(batch: InteractionBatch) -> dict[str, Sequence[Any]]:
+    """Return what both statements have of each interaction."""
+    return {
+        "keys": batch.keys,
+        "kinds": batch.kinds,
+        "values": batch.values,
+        "times": batch.times,
+    }
+
+
+def _group(user: str, columns: Mapping[str, Sequence[Any]], begin: int, end: int) -> dict[str, Any]:
+    """Return the interactions of one user, which lie side by side."""
+    return {"user_id": user, **{name: one[begin:end] for name, one in columns.items()}}
