@@ -38,7 +38,7 @@ class Cut(StrEnum):
     USER = "user"
 
 
-class HistoryOption(StrEnum):
+class PartsOption(StrEnum):
     TRAIN = "train"
     BOTH = "train+valid"
 
@@ -110,9 +110,25 @@ def evaluate_command(
         ),
     ] = KnowledgeOption.FULL,
     history: Annotated[
-        HistoryOption,
-        typer.Option(help="What the team knows of a user when it ranks for the test."),
-    ] = HistoryOption.TRAIN,
+        PartsOption | None,
+        typer.Option(
+            help="What the team knows of a user when it ranks for the test: train, or train+valid, "
+            "the default with --refit."
+        ),
+    ] = None,
+    mask: Annotated[
+        PartsOption,
+        typer.Option(
+            help="Whose items are left out of a user's list. train: those of the validation part "
+            "are ranked, as many papers do, which gives lower figures."
+        ),
+    ] = PartsOption.BOTH,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit", help="After choosing, fit again on train and valid, and measure that."
+        ),
+    ] = False,
     config: Annotated[
         Path | None, typer.Option(help="TOML of the team: agents, settings, coordinator.")
     ] = None,
@@ -163,7 +179,8 @@ def evaluate_command(
 ) -> None:
     """Fit on train, choose on valid, rank all items for every test user.
 
-    Items that a user has in train or valid are not ranked. Nothing is chosen on the test part.
+    Items that a user has in train or valid are not ranked by default (--mask). Nothing
+    is chosen on the test part.
 
     Examples:
 
@@ -172,6 +189,8 @@ def evaluate_command(
     kgrec evaluate data/films --protocol cold-item --baseline other-system.tsv
 
     kgrec evaluate data/films --protocol temporal --group age --ablate --html report.html
+
+    kgrec evaluate data/ml1m --mask train --k 10 --k 40
 
     kgrec evaluate --graph --domain movies --protocol temporal
     """
@@ -182,7 +201,7 @@ def evaluate_command(
         given["agents"] = [name.strip() for name in agents.split(",") if name.strip()]
     values |= {key: value for key, value in given.items() if value is not None}
     held_out = {"name": protocol and protocol.value, "share": share, "cut": cut and cut.value}
-    options = {
+    options: dict[str, Any] = {
         "protocol": {key: value for key, value in held_out.items() if value is not None},
         "folder": folder,
         "graph": selection,
@@ -192,7 +211,8 @@ def evaluate_command(
         "test": test,
         "ks": tuple(sorted(set(k))) if k else (10, 20),
         "knowledge": knowledge.value,
-        "history": history.value,
+        "mask": mask.value,
+        "refit": refit,
         "sample_users": sample_users,
         "baseline": baseline,
         "group": group,
@@ -205,6 +225,8 @@ def evaluate_command(
         "resume": resume,
         "team": values,
     }
+    if history is not None:
+        options["history"] = history.value
     chosen = parse_config(EvaluateConfig, options, origin="options of evaluate")
     with progress(quiet=as_json) as bars:
         result = evaluate(chosen, progress=bars)
@@ -232,5 +254,6 @@ def _of_graph(
 
     file = load_pipeline(pipeline)
     selection = file.train.selection(domain or file.domain)
-    team = file.train.team().model_dump()
+    # A training ends with a second fit; of an evaluation that is a choice of its own.
+    team = file.train.team().model_dump() | {"refit": False}
     return selection.model_dump(), team

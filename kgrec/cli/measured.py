@@ -31,7 +31,8 @@ def print_result(result: EvaluationResult) -> None:
         measured += f" of {ranking.eligible:,}"
     out.print(
         f"{measured} test users, {ranking.items:,} items ranked, protocol {protocol['name']}, "
-        f"knowledge {protocol['knowledge']}, history {protocol['history']}"
+        f"knowledge {protocol['knowledge']}, history {protocol['history']}, "
+        f"mask {protocol['mask']}" + (", fitted again on train+valid" * protocol["refit"])
     )
     if ranking.repeated:
         out.print(f"{ranking.repeated:,} test interactions left out: the user had had the item")

@@ -23,6 +23,7 @@ from kgrec.evaluation.html_page import page
 from kgrec.evaluation.measure import (
     HeldOutQueries,
     KnownHistory,
+    Masked,
     Measurement,
     breakdown,
     by_group,
@@ -50,8 +51,11 @@ class EvaluateConfig(DataConfig):
     Attributes:
         ks: lengths of the lists.
         knowledge: `full`, or a reduction that audits the effect of knowledge; see `audited`.
-        history: the parts that are in the histories of test queries. The team is fitted on the
-            training part alone.
+        history: the parts that are in the histories of test queries; by default
+            `train+valid` with `refit`, and `train` otherwise.
+        mask: the parts whose items are not ranked; figures of the two are not comparable.
+        refit: fit again on training and validation part with what was chosen, and measure that.
+            Without it the team is fitted on the training part alone. `refit` of `team` is the same.
         sample_users: maximum number of test users; beyond it they are sampled.
         baseline: a run of another system to compare with.
         group: a column of `NAME.user`: measure each group of users.
@@ -67,6 +71,8 @@ class EvaluateConfig(DataConfig):
     ks: tuple[int, ...] = Field(default=(10, 20), min_length=1)
     knowledge: Knowledge = "full"
     history: KnownHistory = "train"
+    mask: Masked = "train+valid"
+    refit: bool = False
     sample_users: int | None = Field(default=None, ge=1)
     baseline: Path | None = None
     group: str | None = None
@@ -78,6 +84,17 @@ class EvaluateConfig(DataConfig):
     logs: Path | None = None
     resume: Path | None = None
     team: TeamConfig = TeamConfig()
+
+    @property
+    def refitted(self) -> bool:
+        """Whether the measured team is fitted on training and validation part."""
+        return self.refit or self.team.refit
+
+    @property
+    def known(self) -> KnownHistory:
+        """The parts that are in the histories of test queries."""
+        given = "history" in self.model_fields_set
+        return self.history if given or not self.refitted else "train+valid"
 
 
 def evaluate(
@@ -131,7 +148,10 @@ def _evaluated(
     clock = _Clock()
     data = read_split(config, seed=config.team.seed, store=store, progress=progress)
     train = audited(data.train, config.knowledge, seed=config.team.seed)
-    queries = HeldOutQueries(data, config.history, config.ks, config.sample_users, config.team.seed)
+    settings = config.team.model_copy(update={"refit": config.refitted})
+    queries = HeldOutQueries(
+        data, config.known, config.ks, config.sample_users, settings.seed, config.mask
+    )
     against = None if config.baseline is None else _Baseline.read(config.baseline, queries)
     labels = None if config.group is None else group_labels(queries, config.group)
     check_relation(data.train, config.relation)
@@ -140,7 +160,7 @@ def _evaluated(
     team = fit_team(
         train,
         data.valid,
-        config.team,
+        settings,
         given=data.valid_given,
         requested=data.requests(data.valid),
         fitted=fitted,
@@ -158,9 +178,7 @@ def _evaluated(
     clock.lap("describe")
     ablation = None
     if config.ablate:
-        ablation = ablate(
-            team, found, queries, config.team, fitted, encode=encode, progress=progress
-        )
+        ablation = ablate(team, found, queries, settings, fitted, encode=encode, progress=progress)
         clock.lap("ablate")
     result = EvaluationResult(
         data=data.name,
@@ -190,6 +208,12 @@ def _check(config: EvaluateConfig) -> None:
             "an ablation removes knowledge itself",
             value=config.knowledge,
             remedy="Leave out --knowledge or --ablate.",
+        )
+    if config.refitted and config.mask == "train":
+        raise ConfigError(
+            "a team that is fitted on the validation part too would be measured on ranking it",
+            value="refit, mask train",
+            remedy="Leave out --refit or --mask train.",
         )
     for path in (config.run_out, config.report, config.html):
         if path is not None:
@@ -224,7 +248,9 @@ def _protocol(config: EvaluateConfig, data: SplitDataset) -> dict[str, Any]:
         "seed": config.team.seed,
         "device": config.team.device,
         "knowledge": config.knowledge,
-        "history": config.history + shown,
+        "history": config.known + shown,
+        "mask": config.mask,
+        "refit": config.refitted,
         "ks": config.ks,
         "sample_users": config.sample_users,
     }

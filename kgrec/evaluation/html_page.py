@@ -59,10 +59,15 @@ def _header(result: EvaluationResult) -> str:
     return (
         f"<header><h1>{escape(result.data)}</h1><p>Protocol {escape(protocol['name'])}: "
         f"{measured} test users, {ranking.targets:,} items to find. Knowledge "
-        f"{escape(protocol['knowledge'])}; history {escape(protocol['history'])}. Fitted on the "
-        "training part, chosen on the validation part. Intervals are 95 %, by the percentile "
-        "bootstrap over users.</p></header>"
+        f"{escape(protocol['knowledge'])}; history {escape(protocol['history'])}; items of "
+        f"{escape(protocol['mask'])} are not ranked. {_fitted(protocol['refit'])} Intervals are "
+        "95 %, by the percentile bootstrap over users.</p></header>"
     )
+
+
+def _fitted(refit: bool) -> str:
+    first = "Fitted on the training part, chosen on the validation part"
+    return f"{first}, and fitted again on both." if refit else f"{first}."
 
 
 def _figures(result: EvaluationResult) -> str:

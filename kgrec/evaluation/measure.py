@@ -34,6 +34,7 @@ from kgrec.model.histories import Histories
 from kgrec.progress import SILENT, Progress
 
 KnownHistory = Literal["train", "train+valid"]
+Masked = Literal["train", "train+valid"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class HeldOutQueries:
         ks: lengths of the lists.
         max_users: maximum number of measured users; beyond it they are sampled.
         seed: of ties, samples and resamples.
+        mask: the parts whose items are not ranked. With `train`, the items of the validation part
+            are candidates, as in papers that leave them among the items to rank.
+
+    Raises:
+        ConfigError: the histories hold items that are ranked.
     """
 
     data: SplitDataset
@@ -53,6 +59,15 @@ class HeldOutQueries:
     ks: tuple[int, ...] = (10, 20)
     max_users: int | None = None
     seed: int = 2024
+    mask: Masked = "train+valid"
+
+    def __post_init__(self) -> None:
+        if self.mask == "train" and self.history != "train":
+            raise ConfigError(
+                "items of the validation part would be in the histories and ranked as well",
+                value=f"mask {self.mask}, history {self.history}",
+                remedy="Leave them out of the lists (--mask train+valid), or use --history train.",
+            )
 
     @property
     def known(self) -> Interactions:
@@ -64,7 +79,8 @@ class HeldOutQueries:
     def seen(self) -> Interactions:
         """The seen items, which are left out of the lists."""
         data = self.data
-        return data.train.interactions.concat(data.valid_given, data.valid, data.test_given)
+        seen = data.train.interactions.concat(data.valid_given, data.test_given)
+        return seen if self.mask == "train" else seen.concat(data.valid)
 
     @cached_property
     def popularity(self) -> IntArray:

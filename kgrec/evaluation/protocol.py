@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.errors import ConfigError, DataError, ModelError
@@ -23,7 +25,13 @@ from kgrec.metrics.ranking import (
     user_metrics,
 )
 from kgrec.model.histories import Histories, as_histories
+from kgrec.model.kernel import Kernel
+from kgrec.model.team import Team
 from kgrec.progress import SILENT, Progress
+
+_CELLS, _ROWS = 1_000_000, 128
+"""A batch is as many users as have so many scores, some megabytes that stay in the cache from the
+product to the list, and no fewer than these: products of few rows are slow."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,8 @@ def rank_all(
     *,
     among: IntArray | None = None,
     seed: int = 2024,
-    max_cells: int = 8_000_000,
+    max_cells: int = 32_000_000,
+    threads: int | None = None,
     progress: Progress = SILENT,
 ) -> Lists:
     """Rank all items for each user, seen ones left out.
@@ -146,24 +155,59 @@ def rank_all(
         among: rows of the only items that are ranked, such as cold ones; all when absent.
         seed: orders items of equal score.
         max_cells: maximum number of scores in memory.
+        threads: batches that are ranked at once; by default as many as BLAS has threads where the
+            ranker is a `Team` or a `Kernel`, else one, since another may keep a state.
 
     Raises:
         ModelError: a score is not a number.
     """
     num_items = histories.shape[1]
     top = TopLists(num_items, k, seed=seed)
+    if threads is None:
+        threads = blas_threads() if isinstance(ranker, Team | Kernel) else 1
+    cells = min(max_cells // threads, max(_CELLS, _ROWS * num_items))
+    size = max(1, cells // max(num_items, 1))
+    batches = list(_batches(users, size))
+
+    def ranked(batch: IntArray) -> tuple[IntArray, FloatArray]:
+        scores = ranker.scores(histories[batch])
+        _check(scores)
+        mask_seen(scores, seen[batch])
+        if among is not None:
+            mask_others(scores, among)
+        return top(scores)
+
     lists = [(np.empty((0, top.k), np.int64), np.empty((0, top.k), np.float32))]
     with progress.task("rank all items", len(users)) as task:
-        for batch in _batches(users, max(1, max_cells // max(num_items, 1))):
-            scores = ranker.scores(histories[batch])
-            _check(scores)
-            mask_seen(scores, seen[batch])
-            if among is not None:
-                mask_others(scores, among)
-            lists.append(top(scores))
+        for batch, found in zip(batches, _in_threads(ranked, batches, threads), strict=True):
+            lists.append(found)
             task.advance(len(batch))
     items, scores = (np.concatenate(each) for each in zip(*lists, strict=True))
     return Lists(users, items, scores)
+
+
+def blas_threads() -> int:
+    """Return how many threads a product of dense matrices uses."""
+    blas = [each for each in threadpool_info() if each["user_api"] == "blas"]
+    return max((int(each["num_threads"]) for each in blas), default=1)
+
+
+def _in_threads(
+    ranked: Callable[[IntArray], tuple[IntArray, FloatArray]],
+    batches: Sequence[IntArray],
+    threads: int,
+) -> Iterator[tuple[IntArray, FloatArray]]:
+    """Yield what each batch gives, in order, several at once.
+
+    Threads of BLAS inside each of them would fight over the cores, so a batch has one.
+    """
+    if threads == 1 or len(batches) < 2:
+        yield from map(ranked, batches)
+        return
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        # The first alone, since it computes what the kernels keep.
+        yield ranked(batches[0])
+        yield from pool.map(ranked, batches[1:])
 
 
 def evaluate_ranking(
@@ -232,7 +276,8 @@ def evaluate_ranking(
 
 
 def _check(scores: FloatArray) -> None:
-    wrong = int(np.isnan(scores).any(axis=1).sum())
+    # The largest of numbers and something else is something else; no mask of all scores is made.
+    wrong = int(np.isnan(scores.max(axis=1, initial=-np.inf)).sum())
     if wrong:
         raise ModelError(
             "scores are not numbers, so nothing can be ranked by them",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kgrec.data.dataset import FloatArray
 from kgrec.model.gate import Gate, user_state
 from kgrec.model.histories import Histories, as_histories
-from kgrec.model.kernel import Kernel
+from kgrec.model.kernel import BatchSums, Kernel
 from kgrec.model.remaining import Remaining
 from kgrec.model.summed_history import SummedHistory
 
@@ -61,6 +61,7 @@ class Coordinator:
         histories: Histories | sp.csr_matrix,
         probing: Sequence[Kernel] | None = None,
         weights: Sequence[FloatArray] | None = None,
+        sums: Sequence[BatchSums] | None = None,
     ) -> Blend:
         """Return how much each kernel counts for each history of a batch; see also `blend_one`.
 
@@ -68,19 +69,24 @@ class Coordinator:
             histories: B histories, or CSR [B, I] of weights, without context.
             probing: what `probing` returns for these kernels, where the caller keeps it.
             weights: what the active kernels' `weights` give, float32 [N] each, where known.
+            sums: what the active kernels' `sums` give, where known.
         """
         histories = as_histories(histories)
         shape = (len(kernels), len(histories))
         if weights is None:
             weights = [kernels[k].weights(histories) for k in self.active]
+        if sums is None:
+            pairs = zip(self.active, weights, strict=True)
+            sums = [kernels[k].sums(histories, each) for k, each in pairs]
         spreads = np.zeros(shape)
-        for k, each in zip(self.active, weights, strict=True):
-            spreads[k] = kernels[k].spread(histories, each)
+        for k, summed in zip(self.active, sums, strict=True):
+            spreads[k] = kernels[k].spread(histories, sums=summed)
         probed: Floats = np.zeros((*shape, 0))
         if self.gate is not None:
             probes = self.probing(kernels) if probing is None else probing
-            pairs = zip(probes, weights, strict=True)
-            probed = np.stack([kernel.scores(histories, each) for kernel, each in pairs])
+            probed = np.stack(
+                [k.scores(histories, each) for k, each in zip(probes, weights, strict=True)]
+            )
             probed = probed.astype(np.float64)
         return self.blend_spreads(spreads, histories, probed)
 
@@ -127,6 +133,7 @@ class Coordinator:
 
 def standardised(kernel: Kernel, histories: Histories) -> FloatArray:
     """Return an agent's scores over their spread, float32 [B, I]; 0 where all are the same."""
-    spread = kernel.spread(histories)
+    sums = kernel.sums(histories)
+    spread = kernel.spread(histories, sums=sums)
     alpha = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > _LEAST_SPREAD)
-    return np.asarray(kernel.scores(histories) * alpha[:, None], dtype=np.float32)
+    return np.asarray(kernel.scores(histories, sums=sums) * alpha[:, None], dtype=np.float32)

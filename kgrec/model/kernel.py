@@ -27,6 +27,7 @@ from kgrec.model.folding.inductive import Inductive
 from kgrec.model.histories import Histories, HistoryReader, as_histories
 from kgrec.model.packed import PackedRows
 from kgrec.model.remaining import ReadsParts, Remaining
+from kgrec.model.sparse_rows import add_entries, number_of_entries
 
 Part = Literal["factors", "rows", "prior"]
 Source = Literal["interactions", "facts", "texts"]
@@ -36,6 +37,21 @@ _USUAL_SOURCES: Mapping[str, Mapping[Part, tuple[Source, ...]]] = {
     "knowledge": {"factors": ("interactions", "facts", "texts"), "rows": ("facts",)},
     "semantic": {"factors": ("texts",), "prior": ("texts",)},
 }
+
+
+@dataclass(frozen=True, eq=False)
+class BatchSums:
+    """A batch of histories summed by one kernel, from which come its scores and their spread.
+
+    Attributes:
+        weighted: w_h · v_h, CSR float32 [B, I].
+        factors: Σ_h w_h · v_h · F_h, [B, D]; None of a kernel without factors.
+        rows: Σ_h w_h · v_h · R_h, CSR float32 [B, I]; None of a kernel without rows.
+    """
+
+    weighted: sp.csr_matrix
+    factors: FloatArray | None
+    rows: sp.csr_matrix | None
 
 
 @dataclass(frozen=True)
@@ -122,19 +138,38 @@ class Kernel:
             return np.asarray(self.attention.weights_without(remaining) * history.weight, float)
         return remaining.spread_out(self.weights(remaining.histories))
 
-    def scores(
+    def sums(
         self, histories: Histories | sp.csr_matrix, weights: FloatArray | None = None
+    ) -> BatchSums:
+        """Sum a batch of histories; see `scores`."""
+        given = as_histories(histories)
+        return self._sums(given.weighted(self.weights(given) if weights is None else weights))
+
+    def _sums(self, weighted: sp.csr_matrix) -> BatchSums:
+        factors = self.history_factors
+        if isinstance(factors, PackedRows):
+            factors = factors.product(weighted)
+        elif factors is not None:
+            factors = weighted @ factors
+        return BatchSums(weighted, factors, None if self.rows is None else weighted @ self.rows)
+
+    def scores(
+        self,
+        histories: Histories | sp.csr_matrix,
+        weights: FloatArray | None = None,
+        sums: BatchSums | None = None,
     ) -> FloatArray:
         """Score every item for a batch of histories.
 
         Args:
             histories: B histories, or CSR float32 [B, I] of weights `v_h`, without context.
             weights: what `weights` gives for the histories, where it is known.
+            sums: what `sums` gives for them, where it is known.
 
         Returns:
             float32 [B, I].
         """
-        scores = self.summed(self._weighted(histories, weights))
+        scores = self._scores(self.sums(histories, weights) if sums is None else sums)
         if self.prior is not None:
             scores += self.prior
         return scores
@@ -144,15 +179,23 @@ class Kernel:
 
         Items of a sum need be no history; see `kgrec.model.rejection`.
         """
-        scores = np.zeros((weighted.shape[0], self.num_items), dtype=np.float32)
-        if self.history_factors is not None and self.item_factors is not None:
-            scores += (weighted @ self.history_factors) @ self.item_factors.T
-        if self.rows is not None:
-            scores += (weighted @ self.rows).toarray()
+        return self._scores(self._sums(weighted))
+
+    def _scores(self, sums: BatchSums) -> FloatArray:
+        rows = None if sums.rows is None else sums.rows.toarray()
+        if sums.factors is None or self.item_factors is None:
+            assert rows is not None  # noqa: S101 - __post_init__ holds it
+            return np.asarray(rows, dtype=np.float32)
+        scores = np.asarray(sums.factors @ self.item_factors.T, dtype=np.float32)
+        if rows is not None:
+            scores += rows
         return scores
 
     def spread(
-        self, histories: Histories | sp.csr_matrix, weights: FloatArray | None = None
+        self,
+        histories: Histories | sp.csr_matrix,
+        weights: FloatArray | None = None,
+        sums: BatchSums | None = None,
     ) -> NDArray[np.float64]:
         """Return the standard deviation of each history's scores over all items, float64 [B].
 
@@ -160,41 +203,31 @@ class Kernel:
         rows that the history touches.
 
         Args:
-            weights: what `weights` gives for the histories, where it is known.
+            weights, sums: as in `scores`.
         """
-        weighted = self._weighted(histories, weights)
-        query = self._query(weighted)  # [B, D + 1]
+        sums = self.sums(histories, weights) if sums is None else sums
+        weighted = sums.weighted
+        query = np.ones((weighted.shape[0], 1))  # [B, D + 1]
+        if sums.factors is not None:
+            query = np.hstack([sums.factors.astype(np.float64), query])
         square = np.einsum("bd,bd->b", query @ self.second_moment, query)
         if self.rows is None:
             return np.asarray(np.sqrt(np.maximum(square / self.num_counted, 0.0)))
-        square += self._square_of_rows(weighted)
+        square += self._square_of_rows(sums)
         square += 2.0 * np.einsum("bd,bd->b", weighted @ self.rows_with_centred, query)
         mean = (weighted @ self.row_sums) / self.num_counted
         return np.asarray(np.sqrt(np.maximum(square / self.num_counted - mean**2, 0.0)))
 
-    def _square_of_rows(self, weighted: sp.csr_matrix) -> NDArray[np.float64]:
+    def _square_of_rows(self, sums: BatchSums) -> NDArray[np.float64]:
         """Return the squared length of each history's summed rows, float64 [B]."""
-        rows = self.counted_rows
+        counted = self.counted_rows
+        assert counted is not None  # noqa: S101 - the caller looked
+        rows = sums.rows if counted is self.rows else sums.weighted @ counted
         assert rows is not None  # noqa: S101 - the caller looked
-        summed = sp.csr_matrix(weighted @ rows, dtype=np.float64)
-        return np.asarray(summed.multiply(summed).sum(axis=1), dtype=np.float64).ravel()
-
-    def _weighted(
-        self, histories: Histories | sp.csr_matrix, weights: FloatArray | None = None
-    ) -> sp.csr_matrix:
-        given = as_histories(histories)
-        return given.weighted(self.weights(given) if weights is None else weights)
-
-    def _query(self, weighted: sp.csr_matrix) -> NDArray[np.float64]:
-        ones = np.ones((weighted.shape[0], 1))
-        if self.history_factors is None:
-            return ones
-        factors = self.history_factors
-        if isinstance(factors, PackedRows):
-            product = factors.product(weighted)
-        else:
-            product = weighted @ factors
-        return np.hstack([product.astype(np.float64), ones])
+        squares = np.square(rows.data.astype(np.float64))
+        owner = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+        summed = np.bincount(owner, squares, minlength=rows.shape[0])
+        return np.asarray(summed, dtype=np.float64)
 
     @property
     def centred(self) -> FloatArray:
@@ -279,10 +312,10 @@ class Kernel:
             similarity += f @ self.item_factors[candidates].astype(np.float64).T
         if self.rows is not None and (source is None or source in self.sources("rows")):
             of_items, of_candidates = self.rows.indptr, self.columns.indptr
-            if _entries(of_items, items) <= _entries(of_candidates, candidates):
-                _add_entries(similarity, self.rows, items, candidates)
+            if number_of_entries(of_items, items) <= number_of_entries(of_candidates, candidates):
+                add_entries(similarity, self.rows, items, candidates)
             else:
-                _add_entries(similarity.T, self.columns, candidates, items)
+                add_entries(similarity.T, self.columns, candidates, items)
         return similarity
 
     @cached_property
@@ -303,47 +336,6 @@ class Kernel:
         if part != "prior" and self.agent == "linear" and self.chosen.get("knowledge"):
             return ("interactions", "facts")
         return _USUAL_SOURCES.get(self.agent, {}).get(part, ("interactions",))
-
-
-def entries_of(
-    matrix: sp.csr_matrix, rows: IntArray
-) -> tuple[IntArray, NDArray[np.integer[Any]], NDArray[np.floating[Any]]]:
-    """Return the entries of some rows of a CSR matrix, row after row.
-
-    As fancy indexing, without the checks that make it take longer than what is done with it.
-
-    Returns:
-        position in `rows`, column and value of each entry, [N].
-    """
-    start, end = matrix.indptr[rows], matrix.indptr[rows + 1]
-    owner = np.repeat(np.arange(len(rows), dtype=np.int64), end - start)
-    if not len(owner):
-        return owner, matrix.indices[:0], matrix.data[:0]
-    runs = [slice(*each) for each in zip(start.tolist(), end.tolist(), strict=True)]
-    column = np.concatenate([matrix.indices[run] for run in runs])
-    return owner, column, np.concatenate([matrix.data[run] for run in runs])
-
-
-def _entries(start: NDArray[np.integer[Any]], rows: IntArray) -> int:
-    """Return how many entries some rows of a CSR matrix have."""
-    return int((start[rows + 1] - start[rows]).sum())
-
-
-def _add_entries(
-    found: NDArray[np.float64], matrix: sp.csr_matrix, rows: IntArray, columns: IntArray
-) -> None:
-    """Add the entries of a CSR matrix at some rows and columns, [R, C], in place."""
-    width = len(columns)
-    place = np.full(matrix.shape[1], width, dtype=np.int64)
-    place[columns] = np.arange(width)
-    if np.any(place[columns] != np.arange(width)):  # one of them stands twice
-        found += matrix[rows][:, columns].toarray()
-        return
-    owner, column, weight = entries_of(matrix, rows)
-    # What is not wanted is written to a column beyond the others, which costs less than a mask.
-    every = np.zeros((len(rows), width + 1))
-    every.reshape(-1)[owner * (width + 1) + place[column]] = weight
-    found += every[:, :width]
 
 
 def mean_kernel(kernels: Sequence[Kernel]) -> Kernel:

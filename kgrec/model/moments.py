@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import IntArray
 from kgrec.model.histories import Histories, one_history
-from kgrec.model.kernel import Kernel, entries_of
+from kgrec.model.kernel import Kernel
 from kgrec.model.remaining import Remaining
+from kgrec.model.sparse_rows import entries_of
 
 Floats = NDArray[np.float64]
 # Where a square is smaller than this share of what it is the difference of, digits are lost.

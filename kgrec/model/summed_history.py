@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.model.kernel import Kernel, entries_of
+from kgrec.model.kernel import Kernel
+from kgrec.model.sparse_rows import entries_of
 
 Floats = NDArray[np.float64]
 _BLOCK = 1024

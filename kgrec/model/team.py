@@ -108,16 +108,23 @@ class Team:
         """
         histories = as_histories(histories)
         weights = [kernel.weights(histories) for kernel in self.active]
-        blend = self.coordinator.blend(self.kernels, histories, self.probing, weights)
+        read = list(zip(self.active, weights, strict=True))
+        sums = [kernel.sums(histories, each) for kernel, each in read]
+        blend = self.coordinator.blend(self.kernels, histories, self.probing, weights, sums)
         alpha = blend.alpha[self.coordinator.active].astype(np.float32)  # [A', B]
-        scores = np.zeros((histories.shape[0], len(self.items)), dtype=np.float32)
-        for factor, kernel, each in zip(alpha, self.active, weights, strict=True):
-            if factor.any():
-                scores += factor[:, None] * kernel.scores(histories, each)
-                counts = self.rejection
-                rejected = None if counts is None else counts.weighted(histories, each)
-                if rejected is not None:
-                    scores += factor[:, None] * kernel.summed(rejected)
+        scores: FloatArray | None = None
+        for factor, (kernel, each), summed in zip(alpha, read, sums, strict=True):
+            if not factor.any():
+                continue
+            part = kernel.scores(histories, sums=summed)
+            part *= factor[:, None]
+            scores = part if scores is None else np.add(scores, part, out=scores)
+            counts = self.rejection
+            rejected = None if counts is None else counts.weighted(histories, each)
+            if rejected is not None:
+                scores += factor[:, None] * kernel.summed(rejected)
+        if scores is None:
+            scores = np.zeros((histories.shape[0], len(self.items)), dtype=np.float32)
         if self.ranking is not None:
             self.ranking.reorder(self.active, histories, scores)
         return scores

@@ -91,6 +91,31 @@ def test_files_named_one_by_one(folder: Path, capsys: pytest.CaptureFixture) -> 
     assert json.loads(capsys.readouterr().out)["protocol"]["history"] == "train+valid"
 
 
+def test_a_second_fit_knows_the_validation_part_and_chooses_nothing_by_it(
+    folder: Path, capsys: pytest.CaptureFixture
+) -> None:
+    found = {}
+    for name, words in {"once": (), "twice": ("--refit",)}.items():
+        assert run(folder, "--agents", "linear", "--k", 5, *words, "--json") == 0
+        found[name] = json.loads(capsys.readouterr().out)
+    once, twice = found["once"], found["twice"]
+    assert (once["protocol"]["refit"], once["protocol"]["history"]) == (False, "train")
+    assert (twice["protocol"]["refit"], twice["protocol"]["history"]) == (True, "train+valid")
+    assert once["team"]["chosen"] == twice["team"]["chosen"]
+    assert once["team"]["validation"] == twice["team"]["validation"]
+    assert once["ranking"]["targets"] == twice["ranking"]["targets"]
+    assert once["ranking"]["at"] != twice["ranking"]["at"]
+    assert run(folder, "--agents", "linear", "--refit", "--mask", "train") == 2
+    assert "measured on ranking it" in capsys.readouterr().err
+
+
+def test_the_mask_is_named_beside_the_figures(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run(folder, "--agents", "linear", "--mask", "train", "--k", 5) == 0
+    assert "mask train " in capsys.readouterr().out.replace("\n", " ")
+    assert run(folder, "--agents", "linear", "--mask", "train", "--history", "train+valid") == 2
+    assert "in the histories and ranked" in capsys.readouterr().err
+
+
 def _path(folder: Path, name: str) -> Path:
     return folder / f"p.{name}.inter"
 

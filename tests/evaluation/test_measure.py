@@ -13,6 +13,7 @@ from tastes import tastes, write_folder
 from kgrec.data.atomic import SplitDataset
 from kgrec.data.dataset import FloatArray, Interactions
 from kgrec.data.protocols import Cut, ProtocolConfig, hold_out
+from kgrec.errors import ConfigError
 from kgrec.evaluation.ablation import Knowledge, audited
 from kgrec.evaluation.evaluate import EvaluateConfig, evaluate
 from kgrec.evaluation.measure import HeldOutQueries, Measurement, measure
@@ -63,6 +64,28 @@ def test_what_is_known_and_what_is_seen() -> None:
     learned = len(data.train.interactions)
     assert (len(alone.known), len(both.known)) == (learned, learned + len(data.valid))
     assert len(alone.seen) == len(both.seen) == learned + len(data.valid)
+
+
+def test_items_of_the_validation_part_are_ranked_where_the_mask_leaves_them() -> None:
+    data = hold_out(whole(), ProtocolConfig(name="warm"), seed=1)
+    usual, open_ = HeldOutQueries(data, "train", (5,)), HeldOutQueries(data, ks=(5,), mask="train")
+    assert len(usual.seen) == len(open_.seen) + len(data.valid)
+
+    class Oracle:
+        """Puts the items of the validation part first."""
+
+        def scores(self, histories: Histories) -> FloatArray:
+            valid = data.valid.matrix(*data.train.matrix().shape)
+            return np.asarray(valid[usual.targets.users].toarray(), dtype=np.float32)
+
+    lists = measure(Oracle(), open_).lists
+    held = data.valid.matrix(*data.train.matrix().shape)[lists.users]
+    first = np.asarray(held[np.arange(len(lists.users)), lists.items[:, 0]]).ravel()
+    assert (first[np.diff(held.indptr) > 0] == 1).all()
+    masked = measure(Oracle(), usual).lists
+    assert not np.asarray(held[np.arange(len(masked.users)), masked.items[:, 0]]).any()
+    with pytest.raises(ConfigError, match="in the histories and ranked"):
+        HeldOutQueries(data, "train+valid", mask="train")
 
 
 class Witness:

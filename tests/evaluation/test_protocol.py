@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 from tastes import tastes
 
 from kgrec.data.dataset import FloatArray, Interactions
+from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ConfigError, DataError, ModelError
 from kgrec.evaluation.ablation import audited
 from kgrec.evaluation.protocol import HeldOutTargets, evaluate_ranking, rank_all
 from kgrec.metrics.ranking import TopLists
 from kgrec.metrics.validation import Objective, Validation
+from kgrec.model.coordinator import Coordinator
+from kgrec.model.kernel import Kernel
+from kgrec.model.team import Team
 
 
 class Fixed:
@@ -122,6 +126,54 @@ def test_top_k_is_the_sorted_head(seed: int, k: int) -> None:
     items, values = TopLists(12, k, seed=seed)(scores)
     np.testing.assert_array_equal(values[0], np.arange(11, 11 - k, -1))
     np.testing.assert_array_equal(scores[0, items[0]], values[0])
+
+
+def _worst(scores: FloatArray, order: np.ndarray, k: int) -> list[int]:
+    """Sort one row as a stranger would, by the score and then by the order of ties."""
+    place = np.argsort(order)
+    return sorted(range(len(scores)), key=lambda item: (-scores[item], place[item]))[:k]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 15), st.sampled_from([0, 3, 40, 5_000]))
+def test_a_search_near_the_best_finds_what_a_sort_finds(seed: int, k: int, levels: int) -> None:
+    """With many ties, few, or none; with rows of which little or nothing is left."""
+    rng = np.random.default_rng(seed)
+    scores = rng.standard_normal((9, 1_003)).astype(np.float32)
+    if levels:
+        scores = np.rint(scores * levels / 3).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.2] = -np.inf
+    scores[3], scores[5, 10:] = -np.inf, -np.inf
+    top = TopLists(1_003, k, seed=seed)
+    items, values = top(scores)
+    whole, same = top._of_all(scores)
+    np.testing.assert_array_equal(items, whole)
+    np.testing.assert_array_equal(values, same)
+    for row in range(len(scores)):
+        best = _worst(scores[row], top._order, k)
+        np.testing.assert_array_equal(values[row], scores[row, best])
+        if len(np.unique(scores[row, best])) == k and np.isfinite(values[row]).all():
+            higher = values[row] > values[row, -1]
+            assert items[row][higher].tolist() == np.array(best)[higher].tolist()
+
+
+def test_batches_that_are_ranked_at_once_give_the_same_lists() -> None:
+    rng = np.random.default_rng(5)
+    vectors = rng.standard_normal((900, 8)).astype(np.float32)
+    rows = sp.csr_matrix(sp.random_array((900, 900), density=0.01, rng=rng), dtype=np.float32)
+    kernels = (
+        Kernel("a", history_factors=vectors, item_factors=vectors, history_power=0.5),
+        Kernel("b", rows=rows),
+    )
+    team = Team(Vocabulary(f"i{row}" for row in range(900)), kernels, Coordinator([0.5, 0.5]))
+    matrix = sp.csr_matrix(sp.random_array((300, 900), density=0.02, rng=rng), dtype=np.float32)
+    matrix.data[:] = 1.0
+    users = np.arange(300)
+    one = rank_all(team, matrix, matrix, users, 10, threads=1, max_cells=40_000)
+    four = rank_all(team, matrix, matrix, users, 10, threads=4, max_cells=160_000)
+    np.testing.assert_array_equal(one.items, four.items)
+    np.testing.assert_array_equal(one.scores, four.scores)
+    assert len(four.items) == 300
 
 
 def test_validation_asks_only_for_what_is_new() -> None:
