@@ -133,12 +133,19 @@ def _movielens() -> WildTable:
             "timestamp": 964982703 + n,
         }
     )  # fmt: skip
+    tags = rated(
+        lambda u, i, n: {
+            "userId": u + 1, "movieId": i + 1, "tag": f"{kinds(i)[n % 2]}, {n % 5}",
+            "timestamp": 1139045764 + n,
+        }
+    )  # fmt: skip
     return WildTable(
         "movies",
         _files(
             movies__csv=delimited(films), ratings__csv=delimited(ratings),
+            tags__csv=delimited(tags),
         ),
-        ("HAS_GENRE",),
+        ("HAS_GENRE", "HAS_KEYWORD"),
     )  # fmt: skip
 
 
@@ -164,8 +171,18 @@ def _last_fm() -> WildTable:
         }
     )
     played = rated(lambda u, i, n: {"userID": u, "artistID": i + 1, "weight": 90 + 13 * n})
-    files = _files(artists__dat=delimited(artists, "\t"), user_artists__dat=delimited(played, "\t"))
-    return WildTable("music", files, kind="play")
+    tagged = rated(
+        lambda u, i, n: {
+            "userID": u, "artistID": i + 1, "tagID": 13 + 2 * half(i) + n % 2, "day": 1, "month": 4,
+            "year": 2009,
+        }
+    )  # fmt: skip
+    tags = [{"tagID": n, "tagValue": f"tag {n}"} for n in range(1, 20)]
+    files = _files(
+        artists__dat=delimited(artists, "\t"), user_artists__dat=delimited(played, "\t"),
+        user_taggedartists__dat=delimited(tagged, "\t"), tags__dat=delimited(tags, "\t"),
+    )  # fmt: skip
+    return WildTable("music", files, ("HAS_KEYWORD",), kind="play")
 
 
 def _goodbooks() -> WildTable:
@@ -183,8 +200,17 @@ def _goodbooks() -> WildTable:
         }
     )  # fmt: skip
     ratings = rated(lambda u, i, n: {"user_id": u + 1, "book_id": i + 1, "rating": stars(u, i)})
-    files = _files(books__csv=delimited(books), ratings__csv=delimited(ratings))
-    return WildTable("books", files, ("WRITTEN_BY",))
+    tags = [
+        {"goodreads_book_id": 2000 + i, "tag_id": 30 + 2 * half(i) + n, "count": 500 + i}
+        for i in range(ITEMS)
+        for n in range(2)
+    ]
+    names = [{"tag_id": n, "tag_name": f"to-read-{n}"} for n in range(60)]
+    files = _files(
+        books__csv=delimited(books), ratings__csv=delimited(ratings),
+        book_tags__csv=delimited(tags), tags__csv=delimited(names),
+    )  # fmt: skip
+    return WildTable("books", files, ("WRITTEN_BY", "HAS_KEYWORD"))
 
 
 def _book_crossing() -> WildTable:
@@ -624,8 +650,17 @@ def _linkedin() -> WildTable:
             "user_id": u, "job_id": 3757940104 + i, "applied_at": f"2023-11-{1 + n % 28:02}",
         }
     )  # fmt: skip
-    files = _files(job_postings__csv=delimited(jobs), applications__csv=delimited(applied))
-    return WildTable("jobs", files, ("HAS_CONTRACT", "WORKS_IN", "AT_LEVEL"), kind="view")
+    skills = [
+        {"job_id": 3757940104 + i, "skill_abr": ("IT", "ENG", "MGMT", "SALE")[2 * half(i) + n]}
+        for i in range(ITEMS)
+        for n in range(2)
+    ]
+    files = _files(
+        job_postings__csv=delimited(jobs), applications__csv=delimited(applied),
+        job_skills__csv=delimited(skills),
+    )  # fmt: skip
+    facts = ("HAS_CONTRACT", "WORKS_IN", "AT_LEVEL", "NEEDS_SKILL")
+    return WildTable("jobs", files, facts, kind="view")
 
 
 def _zomato() -> WildTable:

@@ -23,9 +23,13 @@ def init(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Tables, folders with tables, or addresses such as https://host/films.csv; none "
-            "for a skeleton."
+            help="Tables, triples (.ttl, .nt, .kg), folders with some, addresses such as "
+            "https://host/films.csv, or databases such as sqlite:///shop.db; none for a skeleton."
         ),
+    ] = None,
+    query: Annotated[
+        list[str] | None,
+        typer.Option(help="A table of the database, or SQL; all tables when none is given."),
     ] = None,
     domain: Annotated[
         str | None, typer.Option(help="Name of a domain, or path of a domain file.")
@@ -44,9 +48,11 @@ def init(
 
     Example: kgrec init books.csv ratings.csv --yes --out mine && kgrec run mine/pipeline.toml
 
+    Example: kgrec init sqlite:///shop.db --query products --query orders --yes
+
     Example: kgrec init --domain shop
     """
-    from kgrec.stages.starting.looking import files_of
+    from kgrec.stages.starting.places import places_of
     from kgrec.stages.starting.proposal import as_guessed, propose
     from kgrec.stages.starting.writing import pipeline_text, skeleton
 
@@ -70,7 +76,7 @@ def init(
         )
     ask = as_guessed if yes or as_json else _prompted
     with progress(quiet=as_json) as bars:
-        proposal = propose(files_of(files), domain, confirm=ask, progress=bars)
+        proposal = propose(places_of(files, query or ()), domain, confirm=ask, progress=bars)
     written: dict[Path, str] = {}
     name = domain or proposal.domain.name
     if domain is not None and domain.endswith(".toml"):
@@ -126,7 +132,8 @@ def _show(proposal: Proposal) -> None:
         line = f"{guess.what} {guess.value}: {guess.why}"
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     for one in proposal.sources:
-        out.print(f"{one.file.path} ({one.kind})", markup=False, highlight=False, soft_wrap=True)
+        line = f"{one.file.shown} ({one.kind})"
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
         for guess in one.guesses:
             line = f"  {guess.what} {guess.value}: {guess.why}"
             out.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -149,7 +156,7 @@ def _as_object(proposal: Proposal, pipeline: Path, domain: str) -> dict[str, Any
         "guesses": [vars(guess) for guess in proposal.guesses],
         "sources": [
             {
-                "file": str(one.file.path),
+                "file": one.file.shown,
                 "kind": one.kind,
                 "columns": [each.model_dump(exclude={"how"}) for each in one.plan.guesses()],
                 "guesses": [vars(guess) for guess in one.guesses],

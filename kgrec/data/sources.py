@@ -86,6 +86,25 @@ class TripleSpec(FrozenModel):
     predicates: dict[str, str] = Field(default_factory=dict)
 
 
+class JoinSpec(TableFormat):
+    """A table whose columns are read beside those of the source, as a code is read as its name.
+
+    Attributes:
+        path: the other table, a file or an address; of a database with `query`. Of rows with one
+            key there the first counts; rows of the source without a partner have nothing in its
+            columns.
+        on: the column of the source that holds its key.
+        key: the column of the other table that holds it, where that is called otherwise.
+        take: the columns that are read; all by default. What the source has itself it keeps.
+    """
+
+    path: str
+    query: str = ""
+    on: str
+    key: str = ""
+    take: tuple[str, ...] = ()
+
+
 class Source(TableFormat):
     """One entry of `[[sources]]`, or one file of `kgrec ingest`.
 
@@ -121,11 +140,14 @@ class Source(TableFormat):
             `addtocart = { kind = "cart", weight = 2 }`.
         namespace: put before the ids of items, so that two catalogues may use one number.
         whole_ids: whether the ids of a column that became floats are whole numbers again.
-        complete: whether the table holds all there is of its source, so that items, facts and
-            interactions that an earlier one of the same name held are retired when it does not.
-        delete: whether the rows name items or interactions that are to go. An interaction is named
-            by user and item, and by its time and kind where there are columns of them.
+        complete: whether the table holds all there is of its source, so that items, users, facts
+            and interactions that an earlier one of the same name held are retired when it does not,
+            and entities emptied.
+        delete: whether the rows name items, users, entities or interactions that are to go. An
+            interaction is named by user and item, and by its time and kind where there are columns
+            of them.
         triples: how triples are rows, of N-Triples, Turtle and `.kg` files.
+        joins: tables that are joined to this one, in this order.
         max_retired: share of them that may be retired by one load; beyond it the load stops.
     """
 
@@ -153,6 +175,7 @@ class Source(TableFormat):
     complete: bool = False
     delete: bool = False
     triples: TripleSpec = TripleSpec()
+    joins: tuple[JoinSpec, ...] = ()
     max_retired: float = Field(default=0.2, ge=0, le=1)
 
     @model_validator(mode="before")
@@ -171,10 +194,10 @@ class Source(TableFormat):
             raise ValueError("a source has either a path, an address or a dataset")
         if self.query is not None and self.address is None:
             raise ValueError("a query is of a database: give its address, such as sqlite:///x.db")
-        if self.complete and self.kind not in ("catalog", "interactions"):
-            raise ValueError("a source of kind catalog or interactions may be complete")
-        if self.delete and (self.complete or self.kind not in ("catalog", "interactions")):
-            raise ValueError("rows to delete are a catalog or interactions, and not complete")
+        if self.kind == "relations" and (self.complete or self.delete):
+            raise ValueError("rows of relations are neither complete nor deleted")
+        if self.delete and self.complete:
+            raise ValueError("rows to delete are not complete")
         if self.relation is not None and self.kind != "relations":
             raise ValueError('`relation` is of a source of kind "relations"')
         if self.entity_type is not None and self.kind != "entities":

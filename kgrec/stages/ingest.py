@@ -49,6 +49,7 @@ _LATER = (
     "query",
     "max_growth",
     "triples",
+    "joins",
 )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kgrec.config import FrozenModel, load_toml, parse_config
+from kgrec.data.origins.address import is_address
 from kgrec.data.sources import Source
 from kgrec.errors import ConfigError, ModelError
 from kgrec.learning.team_config import check_agents
@@ -155,13 +156,27 @@ def _placed(base: Path, source: Source) -> dict[str, Any]:
     if source.triples.links is not None:
         links = _beside(base, source.triples.links)
         found["triples"] = source.triples.model_copy(update={"links": links})
+    if source.joins:
+        found["joins"] = tuple(
+            one.model_copy(update={"path": _placed_address(base, one.path)})
+            if is_address(one.path)
+            else one.model_copy(update={"path": str(_beside(base, Path(one.path)))})
+            for one in source.joins
+        )
     if source.path is not None:
         return found | {"path": _beside(base, source.path)}
-    start, name = "sqlite:///", source.address or ""
+    if source.address is None:
+        return found
+    return found | {"address": _placed_address(base, source.address)}
+
+
+def _placed_address(base: Path, name: str) -> str:
+    """Return an address; that of an SQLite file is relative to the pipeline file."""
+    start = "sqlite:///"
     file = name.removeprefix(start)
     if not name.startswith(start) or not file or file.startswith(("/", ":memory:", "file:", "${")):
-        return found
-    return found | {"address": f"{start}{_beside(base.resolve(), Path(file))}"}
+        return name
+    return f"{start}{_beside(base.resolve(), Path(file))}"
 
 
 def _beside(base: Path, path: Path) -> Path:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from kgrec.data.origins.address import is_database, shown
+from kgrec.data.origins.joins import joined
 from kgrec.data.origins.query import copy_query
 from kgrec.data.origins.remote import copy_file
 from kgrec.data.origins.triples.reading import format_of
@@ -26,7 +27,7 @@ _ROWS = TableFormat(format="jsonl")
 def open_origin(
     source: Source, domain: Domain | None = None, *, cache: Path, progress: Progress = SILENT
 ) -> Table:
-    """Find the table of a source and look at it; what is not on this machine is copied first.
+    """Find the table of a source, with what is joined to it; what lies elsewhere is copied first.
 
     Args:
         domain: by which the columns of triples are called.
@@ -36,6 +37,10 @@ def open_origin(
         ConfigError: the address is none, or a package for it is not installed.
         DataError: there is no such table, or it cannot be read.
     """
+    return joined(_open(source, domain, cache, progress), source.joins, progress)
+
+
+def _open(source: Source, domain: Domain | None, cache: Path, progress: Progress) -> Table:
     if source.dataset is not None:
         path = dataset_table(source.dataset, source.kind, cache=cache, progress=progress)
         return open_table(path, source.layout)

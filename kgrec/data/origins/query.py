@@ -27,7 +27,14 @@ _TABLE = re.compile(r"[\w$]+(\.[\w$]+)?")
 _SHOWN = 200
 
 
-def copy_query(address: str, query: str, title: str, progress: Progress = SILENT) -> LocalCopy:
+def copy_query(
+    address: str,
+    query: str,
+    title: str,
+    progress: Progress = SILENT,
+    *,
+    limit: int | None = None,
+) -> LocalCopy:
     """Copy the rows of a query to JSON lines: numbers, times, lists and objects stay what they are.
 
     Args:
@@ -35,6 +42,7 @@ def copy_query(address: str, query: str, title: str, progress: Progress = SILENT
             variable of the environment.
         query: SQL, or the name of a table.
         title: how the copy is called.
+        limit: rows that are copied; all when None.
 
     Raises:
         ConfigError: the address is none, or a package for it is not installed.
@@ -58,7 +66,7 @@ def copy_query(address: str, query: str, title: str, progress: Progress = SILENT
                 quote = engine.dialect.identifier_preparer.quote
                 text = f"SELECT * FROM {'.'.join(map(quote, query.strip().split('.')))}"  # noqa: S608
             with closing(connection.exec_driver_sql(text)) as result:
-                _write(copy.path, _columns(result, query), result, task)
+                _write(copy.path, _columns(result, query), result, task, limit)
         engine.dispose()
     except sa.exc.SQLAlchemyError as error:
         reason = redacted(str(getattr(error, "orig", None) or error), full)
@@ -66,6 +74,28 @@ def copy_query(address: str, query: str, title: str, progress: Progress = SILENT
             f"{name}: the query failed ({' '.join(reason.split())})", value=_short(query)
         ) from None
     return copy
+
+
+def table_names(address: str) -> list[str]:
+    """Return the tables and views of a database, in their order by name.
+
+    Raises:
+        ConfigError, DataError: as of `copy_query`.
+    """
+    try:
+        import sqlalchemy as sa
+    except ImportError:
+        raise _lacks("sqlalchemy", "'kgrec[sql]'") from None
+    full, name = filled(address), shown(address)
+    try:
+        engine = _engine(full, name)
+        found = sa.inspect(engine)
+        names = sorted({*found.get_table_names(), *found.get_view_names()})
+        engine.dispose()
+    except sa.exc.SQLAlchemyError as error:
+        reason = redacted(str(getattr(error, "orig", None) or error), full)
+        raise DataError(f"the database cannot be read ({reason})", value=name) from None
+    return names
 
 
 def _engine(full: str, name: str) -> Any:
@@ -123,7 +153,7 @@ def _columns(result: Any, query: str) -> list[str]:
     return names
 
 
-def _write(path: Path, columns: Sequence[str], result: Any, task: Task) -> None:
+def _write(path: Path, columns: Sequence[str], result: Any, task: Task, limit: int | None) -> None:
     """Write rows as they come; some thousand are in memory."""
     count = 0
     try:
@@ -132,6 +162,8 @@ def _write(path: Path, columns: Sequence[str], result: Any, task: Task) -> None:
                 file.writelines(_lines(columns, rows))
                 count += len(rows)
                 task.advance(len(rows))
+                if limit is not None and count >= limit:
+                    break
     except OSError as error:
         raise unwritable(error) from None
     if not count:

@@ -112,6 +112,9 @@ class Table:
                 self._refuse(set_aside)
                 yield from delimited.runs(self.path, self.layout, self.columns, set_aside)
             return
+        yield from self._runs(names, set_aside)
+
+    def _runs(self, names: Collection[str], set_aside: SetAside) -> Iterator[Columns]:
         rows = self.rows(set_aside)
         while part := list(itertools.islice(rows, _RUN)):
             cells = {name: [row.get(name) for _, row in part] for name in names}

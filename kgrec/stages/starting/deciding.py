@@ -9,6 +9,7 @@ from typing import Any
 from kgrec.config import parse_config
 from kgrec.data.columns import plan_columns
 from kgrec.data.guesses import EVENTS, ID_WORDS, by_name, role_names, snake, words
+from kgrec.data.origins.triples.rows import local
 from kgrec.data.plan import ColumnPlan
 from kgrec.data.records import display_title, folded
 from kgrec.data.sources import Kind, Source
@@ -20,6 +21,7 @@ from kgrec.stages.starting.naming import words_in, words_of
 _LEAST_SCORE = 5
 _MOST_IMPLICIT = 0.3
 _MOVED = 0.01
+_MOST_CONSTANT = 0.3
 _NO_RATING = -1
 _KINDS_BY_WORD = {
     "purchase": ("purchase", "transaction", "order", "invoice", "sale", "bought", "basket"),
@@ -67,7 +69,10 @@ class LeftOut:
 
 def planned(file: LookedAt, kind: Kind, domain: Domain, **settings: Any) -> ColumnPlan | None:
     """Return what the columns of a file would become, None where it cannot be of this kind."""
-    values = {"kind": kind, "path": file.path, **file.form, **settings}
+    if file.triples is not None and kind != "catalog":
+        return None
+    place = file.address if file.query else file.path
+    values = {"kind": kind, "path": place, **file.form, **settings}
     try:
         source = parse_config(Source, values, origin=str(file.path))
         return plan_columns(file.table, source, domain, load_schema().core)
@@ -92,6 +97,9 @@ def kind_of(file: LookedAt, domain: Domain) -> tuple[Kind, ColumnPlan, str] | Le
         who, what = done.roles["user_id"].column, done.roles["item_id"].column
         valued = {"value", "kind"} & done.roles.keys()
         tags = [] if valued or items is None else [one.column for one in items.relations]
+        # A category that is the same in all rows of a product is of the product.
+        shares = {tag: file.varying(what, tag) for tag in tags}
+        tags = [tag for tag, share in shares.items() if share is None or share > _MOST_CONSTANT]
         if tags:
             return LeftOut(
                 file.path.name,
@@ -154,10 +162,12 @@ def score(files: Sequence[LookedAt], domain: Domain) -> tuple[float, list[str]]:
     own = words_of(domain)
     points, reasons = 0.0, []
     for file in files:
-        named = sorted(own & words_in(file.path.name))
-        if named:
+        if own & words_in(file.path.name):
             points += 3
             reasons.append(f"the name {file.path.name}")
+        if file.triples is not None and own & words_in(local(file.triples.type)):
+            points += 3
+            reasons.append(f"the type {local(file.triples.type)}")
         found = kind_of(file, domain)
         if isinstance(found, LeftOut):
             continue

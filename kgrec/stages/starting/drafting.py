@@ -10,6 +10,7 @@ from typing import Any
 from kgrec.config import load_toml
 from kgrec.data import looks
 from kgrec.data.guesses import snake
+from kgrec.data.origins.triples.rows import local
 from kgrec.data.records import folded
 from kgrec.resources import resource_dir
 from kgrec.schema import load_schema
@@ -38,6 +39,8 @@ class Draft:
 def item_word_of(files: Sequence[LookedAt]) -> str:
     """Return what one item may be called: by a column `car_id`, else by the name of the file."""
     for file in files:
+        if file.triples is not None and file.triples.type:
+            return snake(local(file.triples.type)).replace("_", " ")
         for column in file.columns:
             name = snake(column)
             if name.endswith("_id") and file.values[column].unique and len(file.columns) > 2:

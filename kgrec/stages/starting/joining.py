@@ -16,7 +16,8 @@ from kgrec.stages.starting.deciding import (
     with_article,
     with_kind,
 )
-from kgrec.stages.starting.looking import LookedAt, Values
+from kgrec.stages.starting.long_form import one_value_a_row
+from kgrec.stages.starting.looking import LookedAt, forms
 from kgrec.stages.starting.naming import words_of
 
 _KNOWN_ITEMS = 0.9
@@ -52,8 +53,56 @@ def sources_of(
     catalogs = [_with_key(one, done, domain) for one in catalogs]
     catalogs = [_with_lists(with_article(one), domain) for one in catalogs]
     users = [one for one in found if one.kind == "users"]
+    facts, done = _of_one_value(catalogs, users, done, left, domain)
     done = [with_kind(_with_items(one, catalogs, domain), domain) for one in done]
-    return [*catalogs, *users, *done], [why for _, why in left.values()]
+    return [*catalogs, *facts, *users, *done], [why for _, why in left.values()]
+
+
+def _of_one_value(
+    catalogs: Sequence[GuessedSource],
+    users: Sequence[GuessedSource],
+    done: Sequence[GuessedSource],
+    left: dict[str, tuple[LookedAt, LeftOut]],
+    domain: Domain,
+) -> tuple[list[GuessedSource], list[GuessedSource]]:
+    """Return tables of one value a row, and the interactions without those that are such tables.
+
+    What is used of the files that were left out is taken out of `left`.
+    """
+    titled = [one for one in catalogs if "title" in one.plan.roles]
+    others = [file for file, _ in left.values()] + [one.file for one in users]
+    facts, kept = list[GuessedSource](), list[GuessedSource]()
+    used = set[str]()
+    for file, _ in list(left.values()):
+        also = planned(file, "interactions", domain)
+        who = () if also is None else (also.roles["user_id"].column,)
+        rest = [one for one in others if one is not file]
+        if (found := one_value_a_row(file, titled, rest, domain, who)) is not None:
+            facts.append(found[0])
+            used |= {str(one.path) for one in (file, *found[1])}
+    for one in done:
+        facted = None
+        if not {"value", "kind"} & one.plan.roles.keys():
+            who = (one.plan.roles["user_id"].column,)
+            facted = one_value_a_row(one.file, titled, others, domain, who)
+        if facted is None or not _vary(facted[0]):
+            kept.append(one)
+            continue
+        facts.append(facted[0])
+        used |= {str(each.path) for each in facted[1]}
+    for path in used:
+        left.pop(path, None)
+    return facts, kept
+
+
+def _vary(facts: GuessedSource) -> bool:
+    """Return whether items have several values, as those of tags and unlike those of a category."""
+    joins = {one["take"][0]: one["on"] for one in facts.settings.get("joins", ())}
+    item = facts.settings["columns"]["item_id"]
+    return any(
+        (facts.file.varying(joins.get(item, item), joins.get(one.column, one.column)) or 0) > 0.5
+        for one in facts.plan.relations
+    )
 
 
 def _form(file: LookedAt) -> Iterator[Guess]:
@@ -90,7 +139,7 @@ def _by_catalog(
         for key, there in catalog.file.values.items():
             if not there.unique:
                 continue
-            known, about = _forms(there), (words(key) | words_of(domain)) - ID_WORDS
+            known, about = forms(there), (words(key) | words_of(domain)) - ID_WORDS
             for column, values in file.values.items():
                 hits = sum(value in known for value in values.counts)
                 same = snake(column) == snake(key) and 2 * hits >= values.distinct
@@ -118,7 +167,7 @@ def _with_key(
         return catalog
     key = catalog.plan.roles["item_id"].column
     hits = {
-        column: len(wanted & _forms(values))
+        column: len(wanted & forms(values))
         for column, values in catalog.file.values.items()
         if values.unique or column == key
     }
@@ -134,11 +183,6 @@ def _with_key(
     return replace(catalog, plan=plan, settings=settings, guesses=guesses)
 
 
-def _forms(values: Values) -> set[str]:
-    """Return the values of a column, whole floats without their point as well."""
-    return {*values.counts, *(one.removesuffix(".0") for one in values.counts)}
-
-
 def _with_items(
     done: GuessedSource, catalogs: Sequence[GuessedSource], domain: Domain
 ) -> GuessedSource:
@@ -149,7 +193,7 @@ def _with_items(
     else:
         known: set[str] = set()
         for one in catalogs:
-            known |= _forms(one.file.values[one.plan.roles["item_id"].column])
+            known |= forms(one.file.values[one.plan.roles["item_id"].column])
         column = done.plan.roles["item_id"].column
         wanted = done.file.values[column].counts
         share = sum(item in known for item in wanted) / max(len(wanted), 1)

@@ -1,4 +1,4 @@
-"""One file, looked at: its encoding, its columns, and what their values are like."""
+"""One file or table, looked at: its encoding, its columns, and what their values are like."""
 
 from __future__ import annotations
 
@@ -6,44 +6,33 @@ import codecs
 import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kgrec.data.guess_file import STEP
-from kgrec.data.origins.address import holds_secret, is_address, is_database, shown
+from kgrec.data.origins.address import shown
+from kgrec.data.origins.query import copy_query
 from kgrec.data.origins.remote import copy_file
+from kgrec.data.origins.triples.reading import format_of
+from kgrec.data.origins.triples.rows import TripleRows
+from kgrec.data.sources import Source
 from kgrec.data.tables import Table, TableFormat, open_table
 from kgrec.data.tables.copies import LocalCopy
 from kgrec.data.tables.packing import packing_of, unpacked_suffix
-from kgrec.errors import ConfigError, DataError
+from kgrec.errors import DataError
 from kgrec.progress import SILENT, Progress
+from kgrec.schema import Domain, load_schema
 from kgrec.stages.starting.headless import guessed_names, wide_delimiter
+from kgrec.stages.starting.naming import words_of
+from kgrec.stages.starting.places import Place, QueriedTable
+from kgrec.stages.starting.subjects import ItemSubjects, item_subjects
 
-SUFFIXES = frozenset(
-    [
-        ".csv",
-        ".tsv",
-        ".tab",
-        ".txt",
-        ".dat",
-        ".data",
-        ".inter",
-        ".item",
-        ".user",
-        ".json",
-        ".jsonl",
-        ".ndjson",
-        ".parquet",
-        ".pq",
-    ]
-)
-"""How files end that are looked at in a folder; each may be packed (.gz, .zst, ...)."""
 _TEXTS = frozenset({".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ".item", ".user", ""})
 _TOKENS = re.compile(r"([^\t:]+):token_seq(?=\s)")
 _ROWS = 100_000
 _MOST_VALUES = 50_000
+_LEAST_SEVERAL = 5
 _BLOCK = 1 << 20
 _LARGE = 5_000_000
 """Bytes of a file of which not every row is looked at."""
@@ -58,7 +47,7 @@ class Values:
         counts: how often each value stands, up to a number of distinct values.
         least, most: of numbers, where all values are numbers.
         characters: in all cells together.
-        lists: cells that are lists.
+        lists: cells that are lists or objects.
     """
 
     filled: int = 0
@@ -74,7 +63,7 @@ class Values:
         if cell is None or cell == "":
             return
         self.filled += 1
-        self.lists += isinstance(cell, list | tuple)
+        self.lists += isinstance(cell, list | tuple | dict)
         text = str(cell)
         self.characters += len(text)
         if len(self.counts) < _MOST_VALUES or text in self.counts:
@@ -110,7 +99,9 @@ class LookedAt:
         rows: how many were read.
         whole: whether these are all.
         notes: what was noticed about its form.
-        address, copy: of a file that is not on this machine; `path` is that of its copy.
+        address, copy: of what is not a file of this machine; `path` is that of its copy.
+        query: of a database at the address.
+        triples: which subjects of a file of triples are items.
         spaced: columns that the line of names types as lists of words, as atomic files do.
     """
 
@@ -123,16 +114,43 @@ class LookedAt:
     address: str = ""
     copy: LocalCopy | None = None
     spaced: tuple[str, ...] = ()
+    query: str = ""
+    triples: ItemSubjects | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
         return self.table.columns
 
     @property
+    def shown(self) -> str:
+        """How people call it."""
+        name = shown(self.address) if self.address else str(self.path)
+        return f"{name} {self.query}" if self.query else name
+
+    def varying(self, key: str, column: str) -> float | None:
+        """Return of how many of the keys with several rows these differ in a column, as a share.
+
+        None where hardly any key has several rows, among as many as are looked at.
+        """
+        found: dict[str, set[str]] = {}
+        several: set[str] = set()
+        for _, cells in itertools.islice(self.table.rows(lambda *_: None), _ROWS):
+            one = str(cells.get(key))
+            if one in found:
+                several.add(one)
+            found.setdefault(one, set()).add(str(cells.get(column)))
+        if len(several) < _LEAST_SEVERAL:
+            return None
+        return sum(len(found[one]) > 1 for one in several) / len(several)
+
+    @property
     def form(self) -> dict[str, Any]:
         """What a pipeline file must state of the form, since it is not found again by itself."""
         layout = self.table.layout
-        form: dict[str, Any] = {}
+        form: dict[str, Any] = {"query": self.query} if self.query else {}
+        if self.triples is not None and self.triples.type:
+            base = {"base": self.triples.base} if self.triples.base else {}
+            return {"triples": {"type": self.triples.type, **base}}
         if layout.encoding != "utf-8":
             form["encoding"] = layout.encoding
         if layout.delimiter == "::":
@@ -142,18 +160,53 @@ class LookedAt:
         return form
 
 
-def look_at(path: Path | str, progress: Progress = SILENT) -> LookedAt:
-    """Read up to a hundred thousand rows of a file.
+def forms(values: Values) -> set[str]:
+    """Return the values of a column, whole floats without their point as well."""
+    return {*values.counts, *(one.removesuffix(".0") for one in values.counts)}
+
+
+def look_at(place: Place, progress: Progress = SILENT, domain: Domain | None = None) -> LookedAt:
+    """Read up to a hundred thousand rows of a file, or of a table of a database.
 
     Args:
-        path: a file, or as a text the address of one.
+        domain: by which predicates of triples, and their subjects that are items, are called.
 
     Raises:
         DataError: it is no table, or has no names of columns.
     """
-    if isinstance(path, str):
-        copy = copy_file(path, progress)
-        return replace(look_at(copy.path, progress), address=path, copy=copy)
+    if isinstance(place, QueriedTable):
+        copy = copy_query(place.address, place.query, place.name, progress, limit=_ROWS + 1)
+        found = look_at(copy.path, progress)
+        return replace(found, address=place.address, query=place.query, copy=copy)
+    if isinstance(place, str):
+        copy = copy_file(place, progress)
+        return replace(look_at(copy.path, progress, domain), address=place, copy=copy)
+    kind = format_of(place, TableFormat())
+    return _table_at(place, progress) if kind is None else _triples(place, kind, domain, progress)
+
+
+def _triples(path: Path, kind: str, domain: Domain | None, progress: Progress) -> LookedAt:
+    """Look at the rows that the triples of a file become."""
+    if kind == "kg":
+        if not path.with_suffix(".entity").exists():
+            raise DataError(
+                f"what its entities are called is not known: there is no {path.stem}.entity",
+                value=str(path),
+                remedy="Load it by kgrec ingest catalog, with its ids as names.",
+            )
+        items = ItemSubjects("", "", f"the items of {path.stem}.link")
+    else:
+        domains = load_schema().domains.values() if domain is None else [domain]
+        called = {word for one in domains for word in words_of(one)}
+        items = item_subjects(path, kind, called)
+    spec = {"type": items.type, "base": items.base}
+    source = Source.model_validate({"kind": "catalog", "path": path, "triples": spec})
+    rows = TripleRows(source, domain).copy(path, kind, progress)
+    found = replace(_table_at(rows.path, progress), path=path, copy=rows, triples=items)
+    return replace(found, notes=(items.why,))
+
+
+def _table_at(path: Path, progress: Progress) -> LookedAt:
     encoding, notes = _encoding(path)
     step = 1 if path.stat().st_size < _LARGE else STEP
     text = unpacked_suffix(path) in _TEXTS and packing_of(path) is None
@@ -187,54 +240,6 @@ def look_at(path: Path | str, progress: Progress = SILENT) -> LookedAt:
 def _spaced(path: Path, encoding: str) -> tuple[str, ...]:
     with path.open(encoding=encoding, errors="replace") as file:
         return tuple(_TOKENS.findall(file.readline()))
-
-
-def files_of(paths: Sequence[Path | str]) -> list[Path | str]:
-    """Return files, for a folder the files in it that may be tables, and addresses as they are.
-
-    Raises:
-        DataError: there is no such file, or a folder holds none.
-        ConfigError: an address holds a password, which a pipeline file would hold too.
-    """
-    found: list[Path | str] = []
-    for name in paths:
-        if isinstance(name, str) and is_address(name):
-            _check_address(name)
-            found.append(name)
-            continue
-        path = Path(name)
-        if not path.exists():
-            raise DataError("there is no such file", value=str(path), remedy="Check the path.")
-        if path.is_file():
-            found.append(path)
-            continue
-        inside = sorted(
-            one for one in path.iterdir() if one.is_file() and unpacked_suffix(one) in SUFFIXES
-        )
-        if not inside:
-            raise DataError(
-                "the folder holds no table",
-                value=str(path),
-                remedy=f"Tables end in {', '.join(sorted(SUFFIXES))}.",
-            )
-        found += inside
-    return list(dict.fromkeys(found))
-
-
-def _check_address(address: str) -> None:
-    if is_database(address):
-        raise ConfigError(
-            "only files are looked at, and not databases",
-            value=shown(address),
-            remedy="kgrec init --domain NAME writes a pipeline file: give a source `path` and "
-            "`query`, and see kgrec ingest KIND ADDRESS --query SQL --dry-run.",
-        )
-    if holds_secret(address):
-        raise ConfigError(
-            "the pipeline file would hold what the address has of secrets",
-            value=shown(address),
-            remedy="Put it into a variable of the environment, and write ${NAME} in its place.",
-        )
 
 
 def _encoding(path: Path) -> tuple[str, tuple[str, ...]]:

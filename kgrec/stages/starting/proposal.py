@@ -16,6 +16,7 @@ from kgrec.stages.starting.deciding import Guess, GuessedSource, LeftOut, best_d
 from kgrec.stages.starting.drafting import Draft, draft_domain, item_word_of
 from kgrec.stages.starting.joining import sources_of
 from kgrec.stages.starting.looking import LookedAt, look_at
+from kgrec.stages.starting.places import Place
 
 Confirm = Callable[[str, str, str], str]
 """Called with what was guessed, the guess and its reason; returns what is used."""
@@ -45,7 +46,7 @@ class Proposal:
 
 
 def propose(
-    paths: Sequence[Path | str],
+    places: Sequence[Place],
     domain: str | None = None,
     *,
     confirm: Confirm = as_guessed,
@@ -54,7 +55,7 @@ def propose(
     """Look at files and decide what they hold.
 
     Args:
-        paths: files, or as texts the addresses of some.
+        places: files, as texts the addresses of some, and tables of databases.
         domain: name of a domain or path of a domain file; guessed when absent.
         confirm: what confirms or changes the domain, and the word for the items.
 
@@ -64,12 +65,13 @@ def propose(
     """
     files: list[LookedAt] = []
     unread: list[LeftOut] = []
-    for path in paths:
+    given = None if domain is None else load_schema().domain(domain)
+    for place in places:
         try:
-            files.append(look_at(path, progress))
+            files.append(look_at(place, progress, given))
         except KGRecError as error:
             remedy = f" {error.remedy}" if error.remedy else ""
-            name = path.name if isinstance(path, Path) else shown(path)
+            name = shown(place) if isinstance(place, str) else place.name
             unread.append(LeftOut(name, f"{error.what}.{remedy}"))
     if not files:
         raise _nothing(unread)

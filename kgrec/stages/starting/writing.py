@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kgrec.data.guesses import role_names
+from kgrec.data.origins.address import is_address
 from kgrec.data.sources import Source
 from kgrec.schema import Domain
 from kgrec.stages.starting.deciding import GuessedSource
@@ -17,6 +18,8 @@ from kgrec.stages.starting.proposal import Proposal
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDTH = 100
+_SQLITE = "sqlite:///"
+_NO_FILE = ("/", ":memory:", "file:", "${")
 
 
 def pipeline_text(proposal: Proposal, folder: Path, domain: str) -> str:
@@ -94,6 +97,7 @@ def _source(one: GuessedSource, folder: Path, domain: Domain) -> Iterator[str]:
     plan, settings = one.plan, dict(one.settings)
     row = {
         "catalog": f"each row is one {domain.item_word}",
+        "facts": f"each row gives one {domain.item_word} one value; rows of one are joined",
         "users": "each row is a user",
         "interactions": f"each row is what a user did with one {domain.item_word}",
     }
@@ -101,21 +105,27 @@ def _source(one: GuessedSource, folder: Path, domain: Domain) -> Iterator[str]:
     for guess in one.guesses:
         if guess.what == "kind":
             yield from _comment(f"{guess.why}.")
-    yield _noted(f"kind = {_toml(one.kind)}", row.get(one.kind, ""))
+    facts = one.kind == "catalog" and "title" not in plan.roles and "relations" in settings
+    yield _noted(f"kind = {_toml(one.kind)}", row.get("facts" if facts else one.kind, ""))
     file = one.file
-    place = file.address or os.path.relpath(file.path.resolve(), folder.resolve())
-    yield f"path = {_toml(place)}"
+    yield f"path = {_toml(_place(file.address or file.path, folder))}"
     for name, value in one.file.form.items():
         yield f"{name} = {_toml(value)}"
     columns = {role: column.column for role, column in plan.roles.items()}
     columns |= {column.becomes: column.column for column in plan.properties}
     settings.pop("columns", None)
     yield f"columns = {_toml(columns)}"
-    relations = _relations(one)
+    relations = settings.pop("relations", None) or _relations(one)
+    if "joins" in settings:
+        joins = [{**one, "path": _place(one["path"], folder)} for one in settings["joins"]]
+        settings["joins"] = joins
     if relations:
         yield _noted(f"relations = {_toml(relations)}", "column:separator")
     for name, value in settings.items():
         why = [guess.why for guess in one.guesses if guess.what == name]
+        if name == "joins":
+            yield from (line for each in why for line in _comment(f"{each}."))
+            why = []
         yield _noted(f"{name} = {_toml(value)}", why[0] if why else "")
     for each in plan.guesses():
         if each.reason and each.becomes == "not used":
@@ -128,6 +138,17 @@ def _source(one: GuessedSource, folder: Path, domain: Domain) -> Iterator[str]:
         if one.kind == "catalog":
             example = _toml([*plan.unused[:1]])
             yield from _comment(f"properties = {example} would keep such a column as a property.")
+
+
+def _place(place: Path | str, folder: Path) -> str:
+    """Return a path relative to the folder of the pipeline file, that of an SQLite file as well."""
+    name = str(place)
+    sqlite = name.startswith(_SQLITE) and not name.removeprefix(_SQLITE).startswith(_NO_FILE)
+    if sqlite and name != _SQLITE:
+        return _SQLITE + _place(name.removeprefix(_SQLITE), folder)
+    if is_address(name):
+        return name
+    return os.path.relpath(Path(name).resolve(), folder.resolve())
 
 
 def _relations(one: GuessedSource) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from kgrec.errors import DataError
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain
 
-_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
+TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 _LABELS = (
     "http://www.w3.org/2000/01/rdf-schema#label",
     "http://www.w3.org/2004/02/skos/core#prefLabel",
@@ -159,7 +159,7 @@ class TripleRows:
             marks = ", ".join("?" * len(wanted))
             found = database.execute(
                 f"SELECT DISTINCT s FROM t WHERE p = ? AND o IN ({marks})",  # noqa: S608
-                (_TYPE, *wanted),
+                (TYPE, *wanted),
             )
             ids = ((s, s.removeprefix(base) if base else s) for (s,) in found.fetchall())
             database.executemany(insert, ids)
@@ -169,7 +169,7 @@ class TripleRows:
     def _types(self, database: sqlite3.Connection, path: Path) -> list[str]:
         """Return the types of the subjects that are items."""
         query = "SELECT o, count(*) FROM t WHERE p = ? GROUP BY o ORDER BY 2 DESC"
-        counts = dict(database.execute(query, (_TYPE,)).fetchall())
+        counts = dict(database.execute(query, (TYPE,)).fetchall())
         given = self.spec.type
         names = {given} if given else set()
         if not given and self.domain is not None:
@@ -198,7 +198,7 @@ class TripleRows:
             ),
         )
         self.counts = dict(sorted(counted, key=lambda pair: (-pair[1], pair[0])))
-        self.counts.pop(_TYPE, None)
+        self.counts.pop(TYPE, None)
         given = self._given()
         used = {"item_id", *given.values()}
         for name in self.counts:
