@@ -33,6 +33,7 @@ from kgrec.graph.pages import (
     pages_of_items,
     relation_types,
 )
+from kgrec.graph.setup import check_whole
 from kgrec.graph.store import GraphStore, Step
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain
@@ -104,8 +105,9 @@ def extract(
 
     Raises:
         ModelError: the spaCy pipeline is not found.
-        GraphError: the database refuses or fails a statement.
+        GraphError: an import into the graph is unfinished, and the kinds below it.
     """
+    check_whole(store)
     config = config or ExtractConfig()
     began = time.monotonic()
     version = extractor_version(domain, config.model)

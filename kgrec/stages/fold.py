@@ -21,6 +21,7 @@ from kgrec.config import FrozenModel, parse_config
 from kgrec.data.selection import Selection
 from kgrec.errors import KGRecError, ModelError
 from kgrec.graph.pages import item_id_pages
+from kgrec.graph.setup import check_whole
 from kgrec.graph.store import CATALOGUE, GraphStore, Step
 from kgrec.model.folding.extension import folded_suggestions, folded_vectors, longest_vector
 from kgrec.model.folding.files import load_folded, load_folding, save_folded
@@ -193,8 +194,9 @@ class Folder:
 
         Raises:
             ModelError: the model is damaged, or its text encoder fails.
-            GraphError: the kinds below it.
+            GraphError: an import into the graph is unfinished, and the kinds below it.
         """
+        check_whole(self.store)
         begun = time.perf_counter()
         rows = self.store.read("recommend/live_model")
         if not rows:

@@ -12,6 +12,7 @@ from typing import Any
 from kgrec.config import FrozenModel
 from kgrec.data.selection import Selection
 from kgrec.errors import ModelError, NotFoundError
+from kgrec.graph.setup import check_whole
 from kgrec.graph.store import GraphStore
 from kgrec.model.record import ModelRecord, read_record
 from kgrec.model.storage import load_team
@@ -211,7 +212,9 @@ def roll_back(
     Raises:
         NotFoundError: no model was live before.
         ModelError: its files are not on this machine, or another publish claimed the slot.
+        GraphError: an import into the graph is unfinished, and the kinds below it.
     """
+    check_whole(store)
     begun = time.perf_counter()
     former = previous_model(published_models(store))
     if former is None:

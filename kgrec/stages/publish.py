@@ -20,7 +20,7 @@ from kgrec.config import FrozenModel, parse_config
 from kgrec.data.selection import Selection
 from kgrec.errors import ModelError
 from kgrec.graph.pages import item_id_pages, vector_pages
-from kgrec.graph.setup import ensure_property_indexes, ensure_vector_index
+from kgrec.graph.setup import check_whole, ensure_property_indexes, ensure_vector_index
 from kgrec.graph.store import GraphStore, Step
 from kgrec.model.team import Suggestions, Team
 from kgrec.progress import SILENT, Progress
@@ -117,7 +117,9 @@ def publish(
 
     Raises:
         ModelError: graph and model have no item in common, or another publish claimed the slot.
+        GraphError: an import into the graph is unfinished, and the kinds below it.
     """
+    check_whole(store)
     begun = time.perf_counter()
     live = next((model for model in published_models(store) if model.live), None)
     selection = _selection(team, model_id)
