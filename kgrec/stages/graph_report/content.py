@@ -130,8 +130,10 @@ def _hub(number: int, what: str, entity: str) -> Finding:
 def _doubles(reading: GraphReading) -> Iterator[Finding]:
     for what, doubles in (("items", reading.items), ("entities", reading.entities)):
         groups = doubles.groups()
-        same = [group for group in groups if len({sorted_words(one[0]) for one in group}) == 1]
-        nearly = [group for group in groups if group not in same]
+        kinds = {True: list[list[Node]](), False: list[list[Node]]()}
+        for group in groups:
+            kinds[len({sorted_words(one[0]) for one in group}) == 1].append(group)
+        same, nearly = kinds[True], kinds[False]
         remedy = (
             "If they are one, give both tables the same ids, or namespace for two catalogues "
             "(kgrec ingest catalog FILE --namespace NAME keeps them apart); remove one: "

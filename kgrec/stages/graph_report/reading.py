@@ -12,6 +12,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any
 
 from kgrec.data.cells.values import is_nothing, null_words
@@ -28,6 +29,8 @@ _A_PAGE = 2_000
 _SAMPLED = 300
 _EVIDENCE = 12
 _MOST = 15
+_FIRST_DAY = date(1970, 1, 1)
+_LEAST_DAY, _MOST_DAY = (date.min - _FIRST_DAY).days, (date.max - _FIRST_DAY).days
 _TITLES = null_words(("n/a", "#n/a", "nan", "null", "undefined", "<na>"))
 """What no item is called; films are called Unknown, Nil and None."""
 
@@ -192,11 +195,17 @@ def _read_users(store: GraphStore, reading: GraphReading) -> Iterator[int]:
             reading.degrees["interactions of a user"][number] += 1
             _keep(reading.users, (number, user))
         for row in store.read("report/interactions", keys=keys, now=now):
-            month = None if row["month"] is None else int(row["month"])
+            month = None if row["day"] is None else _month_of(int(row["day"]))
             reading.interactions[row["kind"], month] += row["interactions"]
             if row["future"]:
                 reading.future[row["kind"]] += row["interactions"]
         yield len(keys)
+
+
+def _month_of(day: int) -> int:
+    """Return the months since the year 0 of a day since 1970."""
+    there = _FIRST_DAY + timedelta(days=min(max(day, _LEAST_DAY), _MOST_DAY))
+    return there.year * 12 + there.month - 1
 
 
 def _keep(best: list[Any], one: tuple[Any, ...]) -> None:
