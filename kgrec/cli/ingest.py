@@ -82,6 +82,13 @@ def ingest(
     namespace: Annotated[
         str, typer.Option(help="Put before the ids of items, so that catalogues may share numbers.")
     ] = "",
+    join: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="FILE:COLUMN, a table that is joined to this one by a column of both, such as "
+            "tags.csv:tag_id; FILE:COLUMN=KEY where it calls it KEY."
+        ),
+    ] = None,
     file_format: Annotated[
         str | None, typer.Option("--format", help="csv, tsv, jsonl or parquet.")
     ] = None,
@@ -112,7 +119,9 @@ def ingest(
     ] = False,
     delete: Annotated[
         bool,
-        typer.Option("--delete", help="The rows name items or interactions that are to go."),
+        typer.Option(
+            "--delete", help="The rows name items, users, entities or interactions that are to go."
+        ),
     ] = False,
     max_retired: Annotated[
         float,
@@ -155,9 +164,10 @@ def ingest(
     The same file twice changes nothing; a newer one adds and updates. Rows that cannot be used
     are set aside in a file, each with its line and the reason.
 
-    With --complete, items and interactions that an earlier file of the same name held and this one
-    does not are retired, with facts and values of emptied cells; `kgrec graph restore` brings them
-    back until `kgrec graph sweep`, as it does what --delete took away.
+    With --complete, items, users and interactions that an earlier file of the same name held and
+    this one does not are retired, with facts and values of emptied cells, and entities emptied;
+    `kgrec graph restore` brings them back until `kgrec graph sweep`, as it does what --delete took
+    away.
 
     A row of `relations` is an edge: a head and a tail, each an id, or the name of an entity.
 
@@ -176,6 +186,7 @@ def ingest(
     from kgrec.stages.ingest import ingest as run
     from kgrec.stages.ingest import prepare
     from kgrec.stages.retiring.complete import vanishing
+    from kgrec.stages.retiring.deleting import count_deleted
 
     values: dict[str, Any] = {
         "kind": kind.value,
@@ -207,6 +218,7 @@ def ingest(
             "base": base,
             "language": language,
         },
+        "joins": [_join(one) for one in join or ()],
         "complete": complete,
         "delete": delete,
         "max_retired": max_retired,
@@ -214,11 +226,11 @@ def ingest(
     source = parse_config(Source, values, origin="options of kgrec ingest")
     settings = load_settings()
     if follow:
-        if kind is not FileKind.interactions or complete or delete or dry_run:
+        if kind is not FileKind.interactions or complete or delete or dry_run or join:
             raise ConfigError(
                 "a log that is followed holds interactions",
                 value=kind.value,
-                remedy="Leave out --complete, --delete and --dry-run.",
+                remedy="Leave out --complete, --delete, --join and --dry-run.",
             )
         follow_log(source, domain, settings, from_start=from_start, as_json=as_json)
         return
@@ -233,6 +245,13 @@ def ingest(
             plan["retires"] = gone.model_dump(mode="json") | {"share": gone.share}
             if not as_json:
                 out.print(f"Would retire {gone.described}.", markup=False, highlight=False)
+        elif delete:
+            with open_graph(settings) as store, progress(quiet=as_json) as bars:
+                tally = count_deleted(store, prepared, progress=bars)
+            plan["retires"] = {"retired": tally.retired, "rows": tally.rows}
+            if not as_json:
+                line = f"Would retire {tally.retired:,} by {tally.rows:,} rows."
+                out.print(line, markup=False, highlight=False)
         if as_json:
             print_json(plan)
         return
@@ -327,6 +346,14 @@ def _pairs(texts: Sequence[str] | None, option: str, *, last: bool = False) -> d
             remedy="Give it once.",
         )
     return {name: values[0] for name, values in pairs.items()}
+
+
+def _join(text: str) -> dict[str, str]:
+    path, colon, column = text.rpartition(":")
+    if not colon or not path or not column:
+        raise ConfigError("--join has the form FILE:COLUMN", value=text)
+    on, _, key = column.partition("=")
+    return {"path": path, "on": on, "key": key}
 
 
 def _added_up(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kgrec.cli.console import out, print_json
 from kgrec.config import load_settings
 from kgrec.graph import open_graph
-
-if TYPE_CHECKING:
-    from kgrec.stages.retiring.restore import Retired
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -29,7 +26,7 @@ def retired(as_json: AsJson = False) -> None:
         print_json([one.model_dump(mode="json") for one in found])
         return
     for one in found:
-        line = f"{one.at:%Y-%m-%d %H:%M}  {one.run_id}  {_counts(one)}"
+        line = f"{one.at:%Y-%m-%d %H:%M}  {one.run_id}  {one.described}"
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     if not found:
         out.print("Nothing is retired.")
@@ -54,7 +51,7 @@ def restore(
     if as_json:
         print_json(done.model_dump(mode="json"))
         return
-    out.print(f"Brought back of {done.source}: {_counts(done)}.", markup=False)
+    out.print(f"Brought back of {done.source}: {done.described}.", markup=False)
 
 
 def sweep(
@@ -73,7 +70,7 @@ def sweep(
     with open_graph(load_settings()) as store:
         if dry_run:
             known = list_retired(store)
-            kept = sum(one.items + one.ties + one.interactions for one in known)
+            kept = sum(one.total for one in known)
             counts = {"retired": kept, "orphans": count_orphans(store)}
         else:
             counts = forget(store).model_dump(mode="json")
@@ -82,14 +79,9 @@ def sweep(
         return
     verb = "Would forget" if dry_run else "Forgot"
     out.print(
-        f"{verb} {counts['retired']:,} retired items, facts, links and interactions, and "
+        f"{verb} {counts['retired']:,} retired nodes, facts, links and interactions, and "
         f"{'would remove' if dry_run else 'removed'} {counts['orphans']:,} entities that nothing "
         "leads to.",
         soft_wrap=True,
         highlight=False,
     )
-
-
-def _counts(one: Retired) -> str:
-    counts = {"items": one.items, "facts and links": one.ties, "interactions": one.interactions}
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing"

@@ -265,6 +265,11 @@ def delete_item(item_id: str) -> Call[None]:
     return Call("DELETE", "/v1/items/{item_id}", None, {"item_id": item_id})
 
 
+def delete_entity(entity_id: str) -> Call[None]:
+    """Remove an entity with all facts and links that are tied to it."""
+    return Call("DELETE", "/v1/entities/{entity_id}", None, {"entity_id": entity_id})
+
+
 def entities(
     q: str = "", *, type: str = "", limit: int = 20, cursor: str | None = None
 ) -> Call[Page[EntitySummary]]:

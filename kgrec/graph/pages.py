@@ -23,6 +23,8 @@ Page = Mapping[str, Sequence[Any]]
 Ends = tuple[NodeKind, NodeKind]
 """Kinds of node that a relation leads from and to."""
 
+HELD_BY = "held_by"
+"""The property of users and entities that names the complete source which holds them."""
 _FACT: frozenset[Ends] = frozenset({("item", "entity")})
 
 
@@ -96,7 +98,7 @@ def key_pages(store: GraphStore, label: str) -> Iterator[list[str]]:
 
 def user_pages(store: GraphStore) -> Iterator[Page]:
     """Yield users: `ids` and `values`, the map of all properties of each."""
-    return _node_pages(store, "export/user_page", {})
+    return map(_without_mark, _node_pages(store, "export/user_page", {}))
 
 
 def entity_properties() -> dict[str, str]:
@@ -107,7 +109,13 @@ def entity_properties() -> dict[str, str]:
 
 def entity_pages(store: GraphStore) -> Iterator[Page]:
     """Yield entities: `ids`, `names`, `labels` and `values`, the map of all properties of each."""
-    return _node_pages(store, "export/entity_page", {})
+    return map(_without_mark, _node_pages(store, "export/entity_page", {}))
+
+
+def _without_mark(page: Page) -> Page:
+    """Return a page whose nodes do not name the source that holds them, which is ours alone."""
+    values = [{key: one for key, one in each.items() if key != HELD_BY} for each in page["values"]]
+    return {**page, "values": values}
 
 
 def vector_pages(store: GraphStore, slot: str) -> Iterator[Page]:

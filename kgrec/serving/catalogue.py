@@ -8,6 +8,7 @@ from typing import Any
 
 from kgrec.data.availability import AVAILABILITY, is_available
 from kgrec.errors import NotFoundError
+from kgrec.graph.pages import HELD_BY
 from kgrec.graph.statements import plain
 from kgrec.graph.store import GraphStore
 from kgrec.retrieval.finding.finder import Match, find
@@ -131,6 +132,15 @@ def unknown_item(item_id: str) -> NotFoundError:
     )
 
 
+def unknown_entity(entity_id: str) -> NotFoundError:
+    """Return the error for an entity that the graph does not have."""
+    return NotFoundError(
+        "there is no such entity",
+        value=entity_id,
+        remedy="GET /v1/entities?q= finds entities by name.",
+    )
+
+
 def moment(milliseconds: int) -> datetime | None:
     """Return the time of milliseconds since 1970; None for 0, an unknown time."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
@@ -138,7 +148,8 @@ def moment(milliseconds: int) -> datetime | None:
 
 def _user(row: Mapping[str, Any]) -> User:
     key = load_schema().core.keys[load_schema().labels.user]
-    properties = {name: value for name, value in row["properties"].items() if name != key}
+    own = (key, HELD_BY)
+    properties = {name: value for name, value in row["properties"].items() if name not in own}
     return User(
         user_id=row["user_id"], interactions=row["interactions"], properties=_plain(properties)
     )

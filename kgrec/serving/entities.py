@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AfterValidator
 
 from kgrec.data.records import MAX_ID
-from kgrec.errors import NotFoundError
 from kgrec.graph.pages import type_of
 from kgrec.retrieval.finding.finder import find
 from kgrec.schema import load_schema
 from kgrec.serving import parameters as cursors
-from kgrec.serving.catalogue import page_of
+from kgrec.serving import writing
+from kgrec.serving.catalogue import page_of, unknown_entity
 from kgrec.serving.config import MAX_PAGE
 from kgrec.serving.graph_answers import EntityDetails, EntitySummary
 from kgrec.serving.parameters import Cursor
@@ -52,15 +52,21 @@ def get_entity(engine: CurrentEngine, entity_id: EntityId) -> EntityDetails:
     """Return an entity and how many items lead to it."""
     rows = engine.store.read("serving/entity", entity_id=entity_id)
     if not rows:
-        raise NotFoundError(
-            "there is no such entity",
-            value=entity_id,
-            remedy="GET /v1/entities?q= finds entities by name.",
-        )
+        raise unknown_entity(entity_id)
     [summary] = _summaries(rows)
     return EntityDetails(
         **summary.model_dump(), aliases=list(rows[0]["aliases"]), items=rows[0]["items"]
     )
+
+
+@router.delete("/{entity_id:id}", dependencies=[Depends(require(Role.WRITE))], status_code=204)
+def delete_entity(engine: CurrentEngine, entity_id: EntityId) -> Response:
+    """Remove an entity with all facts and links that are tied to it; the items stay.
+
+    `kgrec graph restore` brings all of it back until `kgrec graph sweep`.
+    """
+    writing.retire_entity(engine, entity_id)
+    return Response(status_code=204)
 
 
 def find_entities(

@@ -99,6 +99,19 @@ def retire(engine: Engine, item_id: str) -> None:
     store.write_all(Retirer(store, run_id, "api").items([item_id]), [item_id])
 
 
+def retire_entity(engine: Engine, entity_id: str) -> None:
+    """Take an entity with its facts and links out of the graph so that it can be brought back.
+
+    Raises:
+        NotFoundError: there is no such entity.
+    """
+    store = engine.store
+    if not store.read("ingest/entities", entities=[entity_id], properties=[]):
+        raise catalogue.unknown_entity(entity_id)
+    run_id = f"delete-{time.time_ns() // 1_000_000}"
+    store.write_all(Retirer(store, run_id, "api").entities([entity_id]))
+
+
 def _parsed(text: bytes) -> Any:
     """Return JSON; None for what is none, a number of too many digits included."""
     try:

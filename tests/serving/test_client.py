@@ -51,8 +51,11 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "erase_user": (SLASHED,),
     "items": ("film",),
     "item": (ITEM,),
-    "put_items": ([{"item_id": "new/1", "title": "A new film", "year": 1999}],),
+    "put_items": (
+        [{"item_id": "new/1", "title": "A new film", "year": 1999, "director": "Nil Novi"}],
+    ),
     "change_item": ("new/1", {"year": 2000}),
+    "delete_entity": ("Person:nil novi",),
     "delete_item": ("new/1",),
     "entities": ("comedy",),
     "entity": ("…",),
@@ -125,7 +128,7 @@ def test_each_method_is_answered(client: Client) -> None:
         if name == "explain_for":
             filled = [arguments[0], best]
         answer = getattr(client, name)(*filled)
-        assert (answer is None) == (name in ("erase_user", "delete_item"))
+        assert (answer is None) == (name in ("erase_user", "delete_item", "delete_entity"))
     with pytest.raises(ResourceNotFoundError):
         client.user(SLASHED)
 

@@ -217,8 +217,8 @@ def test_rows_name_what_is_to_go(load: Load, empty_store: GraphStore) -> None:
     while list_retired(empty_store):
         restore(empty_store)
     assert contents(empty_store) == before
-    with pytest.raises(ValueError, match="rows to delete"):
-        load("users", "user_id\nann\n", "users.csv", delete=True)
+    with pytest.raises(ValueError, match="neither complete nor deleted"):
+        load("relations", "head,tail\n1,2\n", "gone.csv", delete=True, relation="SEQUEL_OF")
 
 
 def test_an_erased_user_is_forgotten_among_what_is_retired(

@@ -132,14 +132,14 @@ def _leftovers(reading: GraphReading) -> Iterator[Finding]:
             remedy="kgrec graph sweep --dry-run, then kgrec graph sweep.",
         )
     if reading.retired:
-        number = sum(one.items + one.ties + one.interactions for one in reading.retired)
+        number = sum(one.total for one in reading.retired)
         last = max(reading.retired, key=lambda one: one.at)
         age = (time.time() - last.at.timestamp()) / 86_400
         yield Finding(
             code="retired",
             severity="note",
             count=number,
-            what=f"{number:,} items, facts, links and interactions are retired and kept, the last "
+            what=f"{number:,} nodes, facts, links and interactions are retired and kept, the last "
             f"{age:,.0f} days ago.",
             examples=tuple(one.run_id for one in reading.retired[-EXAMPLES:]),
             remedy="kgrec graph retired lists them, kgrec graph restore brings them back, "

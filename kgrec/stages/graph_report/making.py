@@ -120,7 +120,7 @@ def make_report(store: GraphStore, progress: Progress = SILENT) -> GraphReport:
             )
             for one in reading.evidence
         ),
-        retired=sum(one.items + one.ties + one.interactions for one in reading.retired),
+        retired=sum(one.total for one in reading.retired),
         orphans=reading.orphans,
         findings=tuple(sorted(found, key=lambda one: one.severity != "warning")),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kgrec.data.records import EntityRecord, ItemRecord, UserRecord, Value
+from kgrec.graph.pages import HELD_BY
 from kgrec.graph.statements import plain
 from kgrec.graph.store import GraphStore, Step
 from kgrec.stages.loading.facts import (
@@ -193,14 +194,31 @@ def sendable(properties: Mapping[str, Value]) -> dict[str, Any]:
     }
 
 
+def _held(properties: Mapping[str, Any], known: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return properties with the mark of the complete source that holds a node; it may empty them.
+
+    A node that another complete source holds stays its own.
+    """
+    holder = known.get(HELD_BY)
+    left = {n: value for n, value in properties.items() if value is not None or holder == source}
+    return {**left, HELD_BY: source} if holder in (None, source) else left
+
+
 USERS_A_BATCH = 5_000
 
 
 @dataclass(frozen=True)
 class UserLoader:
-    """Writes users."""
+    """Writes users.
+
+    Args:
+        held_by: the complete source that holds them, "" for one that is not complete.
+        dry: whether changes are only counted.
+    """
 
     store: GraphStore
+    held_by: str = ""
+    dry: bool = False
 
     def write(self, batch: Sequence[tuple[int, UserRecord]]) -> Tally:
         """Write users with distinct ids in one transaction; unchanged ones are not written.
@@ -209,14 +227,20 @@ class UserLoader:
             batch: line and user.
         """
         users = [user for _, user in batch]
-        names = sorted({name for user in users for name in user.properties})
+        marks = {HELD_BY} if self.held_by else set()
+        names = sorted({name for user in users for name in user.properties} | marks)
         ids = [user.user_id for user in users]
         known: dict[str, dict[str, Any]] = {
             row["user_id"]: dict(zip(names, row["values"], strict=True))
             for row in self.store.read("ingest/users", users=ids, properties=names)
         }
+        if self.held_by:
+            held = [
+                _held(one.properties, known.get(one.user_id, {}), self.held_by) for one in users
+            ]
+            users = [replace(u, properties=h) for u, h in zip(users, held, strict=True)]
         changed = [user for user in users if differs(user.properties, known.get(user.user_id))]
-        if changed:
+        if changed and not self.dry:
             rows = [
                 {"user_id": user.user_id, "properties": sendable(user.properties)}
                 for user in changed
@@ -236,10 +260,15 @@ class EntityLoader:
 
     Args:
         run_id: the run whose links these are.
+        held_by, dry: as of `UserLoader`.
+        follow: as of `ItemLoader`.
     """
 
     store: GraphStore
     run_id: str
+    held_by: str = ""
+    follow: Callable[[FactChanges], list[Step]] = no_steps
+    dry: bool = False
 
     def write(self, batch: Sequence[tuple[int, EntityRecord]]) -> Tally:
         """Write entities with distinct ids in one transaction; unchanged ones are not written.
@@ -248,12 +277,16 @@ class EntityLoader:
             batch: line and entity.
         """
         entities = [entity for _, entity in batch]
-        names = sorted({name for entity in entities for name in entity.properties})
+        marks = {HELD_BY} if self.held_by else set()
+        names = sorted({name for entity in entities for name in entity.properties} | marks)
         ids = [entity.node.id for entity in entities]
         known: dict[str, dict[str, Any]] = {
             row["entity_id"]: dict(zip(names, row["values"], strict=True))
             for row in self.store.read("ingest/entities", entities=ids, properties=names)
         }
+        if self.held_by:
+            held = [_held(e.properties, known.get(e.node.id, {}), self.held_by) for e in entities]
+            entities = [replace(e, properties=h) for e, h in zip(entities, held, strict=True)]
         changed = [one for one in entities if differs(one.properties, known.get(one.node.id))]
         withdraw: dict[Head, frozenset[str]] = {
             ("entity", one.node.id): one.sources for one in entities if one.node.id in known
@@ -269,12 +302,12 @@ class EntityLoader:
         steps = entity_steps(new)
         if rows:
             steps.append(("ingest/set_entities", {}, {"rows": rows}))
-        steps += changes.steps
+        steps += [*changes.steps, *self.follow(changes)]
         tally = Tally(created=len(new), links=changes.written, withdrawn=changes.withdrawn)
         touched = {one.node.id for one in changed} | {one for _, one in changes.heads}
         tally.updated = len(touched - {node.id for node in new})
         tally.unchanged = len(entities) - tally.created - tally.updated
-        if steps:
+        if steps and not self.dry:
             # Those of the table are created first; links create what else they name.
             answers = self.store.write_all(steps)
             tally.entities = max(0, created_entities(steps, answers) - len(new))

@@ -16,6 +16,7 @@ from kgrec.data.records import (
     EntityRecord,
     ItemRecord,
     LinkRecord,
+    Node,
     UserRecord,
 )
 from kgrec.data.rejects import Rejects
@@ -57,13 +58,13 @@ class Completeness:
     """What the load of a complete table does beside loading.
 
     Attributes:
-        on_item: called with the id of each item that the table holds.
+        on_node: called with the id of each item, user or entity that the table holds.
         follow: see `ItemLoader`.
         on_interactions: called with all interactions of the table, after they are written.
         dry: whether nothing is written.
     """
 
-    on_item: Callable[[str], None]
+    on_node: Callable[[str], None]
     follow: Callable[[FactChanges], list[Step]]
     on_interactions: Callable[[InteractionSpool], None]
     dry: bool = False
@@ -147,7 +148,7 @@ class TableLoad:
         """Return an item that empties what its row leaves empty."""
         item = self.parser.item(cells, report)
         if self.complete is not None:
-            self.complete.on_item(item.item_id)
+            self.complete.on_node(item.item_id)
         nothing = self._nothing_of(item.item_id)
         properties = {**nothing.properties, **item.properties}
         return replace(item, properties=properties, sources=nothing.sources)
@@ -167,15 +168,56 @@ class TableLoad:
             tally.add(loader.write([(0, self._nothing_of(each)) for each in part]))
         return tally
 
+    def empty_entities(self, ids: Iterable[str]) -> Tally:
+        """Take the links of entities that their source no longer holds a row of."""
+        tally, loader = Tally(), self._entity_loader()
+        sources = frozenset(one.source for one in self.parser.plan.relations)
+        for part in batched(ids, ENTITIES_A_BATCH):
+            gone = [EntityRecord(Node("entity", each), {}, (), sources) for each in part]
+            tally.add(loader.write([(0, one) for one in gone]))
+        return tally
+
     def _users(self) -> Tally:
-        loader = UserLoader(self.store)
-        return self._load(self.parser.user, lambda one: one.user_id, loader.write, USERS_A_BATCH)
+        rules = self.complete
+        held_by = "" if rules is None else self.source.title
+        loader = UserLoader(self.store, held_by, dry=rules is not None and rules.dry)
+        parse = self.parser.user if rules is None else self._whole_user
+        return self._load(parse, lambda one: one.user_id, loader.write, USERS_A_BATCH)
+
+    def _whole_user(self, cells: dict[str, Any], report: Report) -> UserRecord:
+        user = self.parser.user(cells, report)
+        if self.complete is not None:
+            self.complete.on_node(user.user_id)
+        return replace(user, properties={**self._empty(), **user.properties})
 
     def _entities(self) -> Tally:
-        loader = EntityLoader(self.store, self.run_id)
-        return self._load(
-            self.parser.entity, lambda one: one.node.id, loader.write, ENTITIES_A_BATCH
-        )
+        loader = self._entity_loader()
+        parse = self.parser.entity if self.complete is None else self._whole_entity
+        return self._load(parse, lambda one: one.node.id, loader.write, ENTITIES_A_BATCH)
+
+    def _entity_loader(self) -> EntityLoader:
+        rules = self.complete
+        if rules is None:
+            return EntityLoader(self.store, self.run_id)
+        return EntityLoader(self.store, self.run_id, self.source.title, rules.follow, rules.dry)
+
+    def _whole_entity(self, cells: dict[str, Any], report: Report) -> EntityRecord:
+        entity = self.parser.entity(cells, report)
+        if self.complete is not None:
+            self.complete.on_node(entity.node.id)
+        sources = frozenset(one.source for one in self.parser.plan.relations)
+        properties = {**self._empty(), **entity.properties}
+        return replace(entity, properties=properties, sources=sources)
+
+    def _empty(self) -> dict[str, Any]:
+        """Return the properties of the table without values; Cypher removes what is null."""
+        return dict.fromkeys(self.own_properties())
+
+    def own_properties(self) -> list[str]:
+        """Return the properties that the table has columns of, the name of an entity left out."""
+        plan = self.parser.plan
+        names = [role.becomes for role in plan.properties]
+        return [*names, *(["aliases"] if plan.column("aliases") else [])]
 
     def _load(
         self,
@@ -231,9 +273,13 @@ class TableLoad:
                 continue
             yield from joiner.add(line, key(record), record)
         yield from joiner.left()
-        self.joined = joiner.joined
+        self.joined += joiner.joined
 
     def _repeated(self, line: int, identifier: str) -> None:
+        plan = self.parser.plan
+        if plan.relations and not (plan.properties or {"title", "description"} & plan.roles.keys()):
+            self.joined += 1  # another user gave the same tag
+            return
         reason = f"{self.key} stands in the file before; the first row counts"
         self._set_aside(line, identifier, reason)
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from kgrec.config import FrozenModel
 from kgrec.data.interactions.spool import InteractionSpool
 from kgrec.data.rejects import Rejects
+from kgrec.data.sources import Source
 from kgrec.errors import RetirementError
 from kgrec.graph.pages import user_pages
 from kgrec.graph.store import GraphStore, Step
 from kgrec.progress import SILENT, Progress
+from kgrec.schema import load_schema
 from kgrec.stages.loading.facts import FactChanges, Tally, batched
 from kgrec.stages.loading.table import Completeness, PreparedSource, TableLoad
 from kgrec.stages.retiring.keeping import Interaction, Retirer
 
-_ITEMS_A_STEP = 200
+_NODES_A_STEP = 200
+_OF_NODES = ("catalog", "users", "entities")
 _INTERACTIONS_A_STEP = 5_000
 _USERS_A_READ = 500
 _IDS_A_PAGE = 10_000
@@ -28,12 +31,17 @@ class Vanishing(FrozenModel):
     """What a complete table no longer holds of what its source held before.
 
     Attributes:
-        items, facts, interactions: how many are gone; the facts of items that go not counted.
-        of_items, of_facts, of_interactions: of how many.
+        items, users, entities, facts, interactions: how many are gone; the facts of items that go,
+            and what users that go did, not counted.
+        of_items, of_users, of_entities, of_facts, of_interactions: of how many.
     """
 
     items: int = 0
     of_items: int = 0
+    users: int = 0
+    of_users: int = 0
+    entities: int = 0
+    of_entities: int = 0
     facts: int = 0
     of_facts: int = 0
     interactions: int = 0
@@ -41,28 +49,22 @@ class Vanishing(FrozenModel):
 
     @property
     def share(self) -> float:
-        """The largest of the shares of items, facts and interactions that are gone."""
-        counts = (
-            (self.items, self.of_items),
-            (self.facts, self.of_facts),
-            (self.interactions, self.of_interactions),
-        )
-        return max(gone / max(every, 1) for gone, every in counts)
+        """The largest of the shares that are gone."""
+        return max(gone / max(every, 1) for _, gone, every in self._counts())
 
     @property
     def described(self) -> str:
         """The counts in words."""
-        counts = {
-            "items": (self.items, self.of_items),
-            "facts": (self.facts, self.of_facts),
-            "interactions": (self.interactions, self.of_interactions),
-        }
         listed = [
             f"{gone:,} of {every:,} {name} ({gone / every:.0%})"
-            for name, (gone, every) in counts.items()
+            for name, gone, every in self._counts()
             if gone
         ]
         return ", ".join(listed) or "nothing"
+
+    def _counts(self) -> Iterator[tuple[str, int, int]]:
+        for name in ("items", "users", "entities", "facts", "interactions"):
+            yield name, getattr(self, name), getattr(self, f"of_{name}")
 
 
 def vanishing(
@@ -83,7 +85,7 @@ def load_complete(
     """Load a complete table, and retire what it no longer holds.
 
     Raises:
-        RetirementError: more than `max_retired` of its items, facts or interactions would go.
+        RetirementError: more than `max_retired` of what it held would go.
     """
     source = prepared.source
     found, gone, left = _dry(store, prepared, run_id, progress)
@@ -100,11 +102,15 @@ def load_complete(
     rules = Completeness(lambda _: None, follow.steps, follow.interactions)
     load = TableLoad(store, prepared, run_id, rejects, lines, progress, rules)
     tally = load.run()
-    emptied = load.empty_items(left)
+    emptied = load.empty_entities(gone) if source.kind == "entities" else load.empty_items(left)
     tally.withdrawn += emptied.withdrawn
-    with progress.task(f"retire items of {source.title}", len(gone)) as task:
-        for part in batched(gone, _ITEMS_A_STEP):
-            store.write_all(retirer.items(part))
+    steps: Callable[[list[str]], list[Step]] = {
+        "users": retirer.users,
+        "entities": lambda part: retirer.descriptions(part, load.own_properties()),
+    }.get(source.kind, retirer.items)
+    with progress.task(f"retire {source.kind} of {source.title}", len(gone)) as task:
+        for part in batched(gone, _NODES_A_STEP):
+            store.write_all(steps(part))
             task.advance(len(part))
     tally.retired = len(gone) + follow.retired
     return tally, load
@@ -142,7 +148,7 @@ class _Follower:
 def _dry(
     store: GraphStore, prepared: PreparedSource, run_id: str, progress: Progress
 ) -> tuple[Vanishing, list[str], list[str]]:
-    """Return what is gone, the items of the source, and those of others that lose what it gave."""
+    """Return what is gone, the nodes of the source, and items of others that lose what it gave."""
     source, seen = prepared.source, set[str]()
     follow = _Follower(Retirer(store, run_id, source.title), dry=True)
     rules = Completeness(seen.add, follow.steps, follow.interactions, dry=True)
@@ -152,14 +158,17 @@ def _dry(
     ):
         load = TableLoad(store, prepared, run_id, rejects, 0, progress, rules)
         load.run()
-        is_catalog = source.kind == "catalog"
-        held = list(_own_items(store, source.title)) if is_catalog else []
-        partly = list(_partly_own_items(store, source.title)) if is_catalog else []
+        held, partly = list(_own_nodes(store, source)), list[str]()
+        if source.kind == "catalog":
+            partly = list(_partly_own_items(store, source.title))
         gone, left = ([one for one in ids if one not in seen] for ids in (held, partly))
         load.empty_items(left)
+        if source.kind == "entities":
+            load.empty_entities(gone)
+    name = {"catalog": "items"}.get(source.kind, source.kind)
+    counts = {name: len(gone), f"of_{name}": len(held)} if source.kind in _OF_NODES else {}
     found = Vanishing(
-        items=len(gone),
-        of_items=len(held),
+        **counts,
         facts=follow.withdrawn,
         of_facts=follow.owned,
         interactions=follow.retired,
@@ -168,8 +177,15 @@ def _dry(
     return found, gone, left
 
 
-def _own_items(store: GraphStore, source: str) -> Iterator[str]:
-    return _pages(store, "retiring/items_of_source", _names(source))
+def _own_nodes(store: GraphStore, source: Source) -> Iterator[str]:
+    """Yield the ids of the items, users or entities that a source holds."""
+    if source.kind == "catalog":
+        yield from _pages(store, "retiring/items_of_source", _names(source.title))
+    elif source.kind in _OF_NODES:
+        labels, keys = load_schema().labels, load_schema().core.keys
+        label = labels.user if source.kind == "users" else labels.entity
+        slots, given = {"label": label, "key": keys[label]}, {"source": source.title}
+        yield from _pages(store, "retiring/held_by", given, slots)
 
 
 def _partly_own_items(store: GraphStore, source: str) -> Iterator[str]:
@@ -181,10 +197,12 @@ def _names(source: str) -> dict[str, str]:
     return {"title": f"title={source}", "facts": f"column:{source}."}
 
 
-def _pages(store: GraphStore, statement: str, given: dict[str, Any]) -> Iterator[str]:
+def _pages(
+    store: GraphStore, statement: str, given: dict[str, Any], slots: dict[str, str] | None = None
+) -> Iterator[str]:
     after = ""
     while True:
-        rows = store.read(statement, after=after, limit=_IDS_A_PAGE, **given)
+        rows = store.read(statement, slots or {}, after=after, limit=_IDS_A_PAGE, **given)
         if not rows or not rows[0]["ids"]:
             return
         yield from rows[0]["ids"]

@@ -1,8 +1,10 @@
-"""A table whose rows name what is to go: items, or interactions."""
+"""A table whose rows name what is to go: items, users, entities, or interactions."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from kgrec.data.cells.values import CellError
@@ -10,15 +12,26 @@ from kgrec.data.parsing import RowParser
 from kgrec.data.records import InteractionRecord
 from kgrec.data.rejects import Rejects
 from kgrec.graph.store import GraphStore
-from kgrec.progress import Progress
+from kgrec.progress import SILENT, Progress
 from kgrec.schema import load_schema
 from kgrec.stages.loading.facts import Tally, batched
 from kgrec.stages.loading.items import OF_ANOTHER_DOMAIN
 from kgrec.stages.loading.table import PreparedSource
 from kgrec.stages.retiring.keeping import Interaction, Retirer
 
-_ITEMS_A_STEP = 200
+_NODES_A_STEP = 200
 _INTERACTIONS_A_STEP = 2_000
+
+
+def count_deleted(
+    store: GraphStore, prepared: PreparedSource, *, progress: Progress = SILENT
+) -> Tally:
+    """Return how many of what a table names would be retired; nothing is written."""
+    with (
+        tempfile.TemporaryDirectory(prefix="kgrec-") as folder,
+        Rejects(Path(folder) / "rejects.jsonl") as rejects,
+    ):
+        return Deletion(store, prepared, "dry", rejects, dry=True).run(progress)
 
 
 class Deletion:
@@ -29,14 +42,22 @@ class Deletion:
         prepared: the table.
         run_id: the run, under which all of it can be brought back.
         rejects: where rows of no use go.
+        dry: whether what would go is only counted.
 
     Attributes:
         tally: what was done so far.
     """
 
     def __init__(
-        self, store: GraphStore, prepared: PreparedSource, run_id: str, rejects: Rejects
+        self,
+        store: GraphStore,
+        prepared: PreparedSource,
+        run_id: str,
+        rejects: Rejects,
+        *,
+        dry: bool = False,
     ) -> None:
+        self.dry = dry
         self.store, self.table, self.source = store, prepared.table, prepared.source
         self.parser = RowParser(prepared.plan, self.source, prepared.domain, load_schema().core)
         self.item_type = prepared.domain.item_label
@@ -49,15 +70,31 @@ class Deletion:
     def run(self, progress: Progress) -> Tally:
         """Retire, one transaction a batch."""
         with progress.task(f"delete by {self.source.title}") as task:
-            if self.source.kind == "catalog":
-                for part in batched(self._ids(), _ITEMS_A_STEP):
-                    self._retire_items(part)
+            if self.source.kind != "interactions":
+                for part in batched(self._ids(), _NODES_A_STEP):
+                    self._retire_nodes(part)
                     task.advance(len(part))
             else:
                 for rows in batched(self._interactions(), _INTERACTIONS_A_STEP):
                     self._retire_interactions(rows)
                     task.advance(len(rows))
         return self.tally
+
+    def _retire_nodes(self, part: list[tuple[int, str]]) -> None:
+        if self.source.kind == "catalog":
+            self._retire_items(part)
+            return
+        users, ids = self.source.kind == "users", [each for _, each in part]
+        if users:
+            found = self.store.read("ingest/users", users=ids, properties=[])
+        else:
+            found = self.store.read("ingest/entities", entities=ids, properties=[])
+        there = [str(row["user_id" if users else "entity_id"]) for row in found]
+        if there and not self.dry:
+            steps = self.retirer.users if users else self.retirer.entities
+            self.store.write_all(steps(there))
+        self.tally.retired += len(there)
+        self.tally.unchanged += len(ids) - len(there)
 
     def _retire_items(self, part: list[tuple[int, str]]) -> None:
         ids = [each for _, each in part]
@@ -69,7 +106,7 @@ class Deletion:
             elif self.item_type not in labels[each]:
                 self._set_aside(line, each, OF_ANOTHER_DOMAIN)
         own = [each for each in ids if self.item_type in labels.get(each, ())]
-        if own:
+        if own and not self.dry:
             self.store.write_all(self.retirer.items(own))
         self.tally.retired += len(own)
 
@@ -87,7 +124,7 @@ class Deletion:
             ]
             self.tally.unchanged += not named
             gone |= dict.fromkeys(named)
-        if gone:
+        if gone and not self.dry:
             self.store.write_all(self.retirer.interactions(list(gone)))
         self.tally.retired += len(gone)
 
@@ -101,7 +138,7 @@ class Deletion:
         seen: set[str] = set()
         for line, cells in self._rows():
             try:
-                each = self.parser.item_id(cells)
+                each = self._id(cells)
             except CellError as error:
                 self._set_aside(line, error.value, error.reason)
                 continue
@@ -109,6 +146,14 @@ class Deletion:
             if each not in seen:
                 seen.add(each)
                 yield line, each
+
+    def _id(self, cells: dict[str, Any]) -> str:
+        """Return the id of the node that a row names; raises CellError when it names none."""
+        if self.source.kind == "users":
+            return self.parser.user(cells, lambda *_: None).user_id
+        if self.source.kind == "entities":
+            return self.parser.entity(cells, lambda *_: None).node.id
+        return self.parser.item_id(cells)
 
     def _interactions(self) -> Iterator[tuple[int, InteractionRecord]]:
         for line, cells in self._rows():

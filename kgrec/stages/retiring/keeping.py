@@ -1,4 +1,4 @@
-"""Taking items, facts and interactions out of the graph, and keeping them there to be brought back.
+"""Taking nodes, facts and interactions out of the graph, and keeping them there to be brought back.
 
 What is kept and what is removed are steps of one transaction, so a kill loses neither.
 """
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from kgrec.data.records import LinkRecord, Node
-from kgrec.graph.pages import fact_pages, relation_types, type_of
+from kgrec.graph.pages import HELD_BY, fact_pages, relation_types, type_of
 from kgrec.graph.store import GraphStore, Step
 from kgrec.schema import NodeKind, load_schema
 from kgrec.stages.loading.facts import batched
@@ -65,17 +65,47 @@ class Retirer:
 
     def items(self, ids: Sequence[str]) -> list[Step]:
         """Return the steps that retire items with all that is tied to them."""
-        rows = self.store.read("retiring/item_contents", items=list(ids))
-        nodes = [_item_of(row) for row in rows]
-        ties = list(self._ties(ids))
+        ties = list(self._ties("item", ids))
         found = self.store.read("retiring/interactions_of_items", items=list(ids))
         interactions = [list(one) for one in Interaction.of_rows(found)]
         return [
-            *self._kept("items", nodes, size=1),
+            *self._kept("items", self._nodes("item", ids), size=1),
             *self._kept("ties", _tie_rows(self._named(ties))),
             *self._kept("interactions", interactions),
             ("retiring/delete_items", {}, {"items": list(ids)}),
             *_without_orphans(ties),
+        ]
+
+    def users(self, ids: Sequence[str]) -> list[Step]:
+        """Return the steps that retire users with what they did and all that is tied to them."""
+        ties = list(self._ties("user", ids))
+        found = self.store.read("retiring/interactions_of_users", users=list(ids))
+        return [
+            *self._kept("users", self._nodes("user", ids), size=1),
+            *self._kept("ties", _tie_rows(self._named(ties))),
+            *self._kept("interactions", [list(one) for one in Interaction.of_rows(found)]),
+            ("retiring/delete_users", {}, {"users": list(ids)}),
+            *_without_orphans(ties),
+        ]
+
+    def entities(self, ids: Sequence[str]) -> list[Step]:
+        """Return the steps that retire entities with all facts and links that are tied to them."""
+        ties = list(self._ties("entity", ids))
+        return [
+            *self._kept("entities", self._nodes("entity", ids), size=1),
+            *self._kept("ties", _tie_rows(self._named(ties))),
+            ("retiring/delete_entities", {}, {"entities": list(ids)}),
+            *_without_orphans(ties),
+        ]
+
+    def descriptions(self, ids: Sequence[str], properties: Sequence[str]) -> list[Step]:
+        """Return the steps that empty entities, and remove those that nothing leads to then."""
+        empty = dict.fromkeys([*properties, HELD_BY])
+        rows = [{"entity_id": one, "properties": empty} for one in ids]
+        return [
+            *self._kept("entities", self._nodes("entity", ids), size=1),
+            ("ingest/set_entities", {}, {"rows": rows}),
+            ("retiring/delete_orphans", {}, {"entities": list(ids)}),
         ]
 
     def interactions(self, gone: Sequence[Interaction]) -> list[Step]:
@@ -101,22 +131,26 @@ class Retirer:
             )
         return [("retiring/keep", {}, {"rows": rows, "at": datetime.now(UTC)})] if rows else []
 
-    def _ties(self, ids: Sequence[str]) -> Iterator[LinkRecord]:
+    def _nodes(self, kind: NodeKind, ids: Sequence[str]) -> list[dict[str, Any]]:
+        label = load_schema().core.label_of(kind)
+        slots = {"label": label, "key": load_schema().core.keys[label]}
+        rows = self.store.read("retiring/contents", slots, keys=list(ids))
+        return [_content_of(row, slots["key"], label) for row in rows]
+
+    def _ties(self, kind: NodeKind, ids: Sequence[str]) -> Iterator[LinkRecord]:
+        """Yield the facts and links of nodes of one kind, in both directions."""
         types = relation_types(self.store)
         for tail in _KINDS:
-            for page in fact_pages(self.store, ids, types, ("item", tail)):
-                heads = [Node("item", ids[row]) for row in page["heads"]]
+            for page in fact_pages(self.store, ids, types, (kind, tail)):
+                heads = [Node(kind, ids[row]) for row in page["heads"]]
                 yield from _links(page, heads, [Node(tail, one) for one in page["tails"]])
         core = load_schema().core
         for head in _KINDS:
-            names = types.between(head, "item")
-            if not names:
-                continue
-            slots = core.end_slots(head, "item") | {"relations": "|".join(names)}
-            chosen = {name: slots[name] for name in ("head", "head_key", "relations")}
-            for page in self.store.read("retiring/ties_to_items", chosen, items=list(ids)):
-                heads = [Node(head, one) for one in page["heads"]]
-                yield from _links(page, heads, [Node("item", one) for one in page["items"]])
+            if names := types.between(head, kind):
+                slots = core.end_slots(head, kind) | {"relations": "|".join(names)}
+                for page in self.store.read("retiring/ties_to", slots, tails=list(ids)):
+                    heads = [Node(head, one) for one in page["heads"]]
+                    yield from _links(page, heads, [Node(kind, one) for one in page["tails"]])
 
     def _named(self, ties: Sequence[LinkRecord]) -> list[LinkRecord]:
         """Return ties whose entities have types and names, from which orphans come back."""
@@ -178,12 +212,12 @@ def _without_orphans(ties: Sequence[LinkRecord]) -> list[Step]:
     return [("retiring/delete_orphans", {}, {"entities": sorted(ends)})]
 
 
-def _item_of(row: Mapping[str, Any]) -> dict[str, Any]:
+def _content_of(row: Mapping[str, Any], key: str, label: str) -> dict[str, Any]:
     values = {name: value for name, value in row["values"].items() if name not in _VECTORS}
     times = {name: one.isoformat() for name, one in values.items() if isinstance(one, datetime)}
     return {
-        "item_id": row["item_id"],
-        "type": type_of(row["labels"], load_schema().labels.item),
+        key: row["id"],
+        "type": type_of(row["labels"], label),
         "properties": {name: one for name, one in values.items() if name not in times},
         "times": times,
     }
