@@ -157,11 +157,13 @@ def test_public_tables_name_what_the_domain_knows(name: str, tmp_path: Path) -> 
         path.write_bytes(content)
         source = Source(kind="catalog", path=path, encoding="latin-1" if "BX" in file else "utf-8")
         table = open_table(path, source.layout)
+        if file in wild.long:
+            continue
         words = {"user", "interactions", "ratings", "apps", "transactions", "recommendations"}
         if not any(word in file.lower() for word in {*words, "reviews", "_5", "customers"}):
             plan = plan_columns(table, source, domain, SCHEMA.core)
             found |= {one.relation for one in plan.relations}
-    assert set(wild.facts) <= found
+    assert set(wild.facts) - set(wild.long.values()) <= found
 
 
 def test_pieces_that_are_unknown_or_use_each_other_are_named(tmp_path: Path) -> None:

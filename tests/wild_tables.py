@@ -10,8 +10,8 @@ import csv
 import io
 import json
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 ITEMS, USERS = 24, 30
@@ -35,6 +35,7 @@ class WildTable:
         written: whether no shipped domain fits, and one is written.
         left: files of no use, which must be left out.
         rejected: rows that must be set aside.
+        long: files of one value a row, and of the names of their codes, with the relation.
     """
 
     domain: str
@@ -46,6 +47,7 @@ class WildTable:
     written: bool = False
     left: tuple[str, ...] = ()
     rejected: int = 0
+    long: Mapping[str, str] = field(default_factory=dict)
 
 
 def half(item: int) -> int:
@@ -182,7 +184,8 @@ def _last_fm() -> WildTable:
         artists__dat=delimited(artists, "\t"), user_artists__dat=delimited(played, "\t"),
         user_taggedartists__dat=delimited(tagged, "\t"), tags__dat=delimited(tags, "\t"),
     )  # fmt: skip
-    return WildTable("music", files, ("HAS_KEYWORD",), kind="play")
+    long = dict.fromkeys(("user_taggedartists.dat", "tags.dat"), "HAS_KEYWORD")
+    return WildTable("music", files, ("HAS_KEYWORD",), kind="play", long=long)
 
 
 def _goodbooks() -> WildTable:
@@ -210,7 +213,8 @@ def _goodbooks() -> WildTable:
         books__csv=delimited(books), ratings__csv=delimited(ratings),
         book_tags__csv=delimited(tags), tags__csv=delimited(names),
     )  # fmt: skip
-    return WildTable("books", files, ("WRITTEN_BY", "HAS_KEYWORD"))
+    long = dict.fromkeys(("book_tags.csv", "tags.csv"), "HAS_KEYWORD")
+    return WildTable("books", files, ("WRITTEN_BY", "HAS_KEYWORD"), long=long)
 
 
 def _book_crossing() -> WildTable:
@@ -660,7 +664,7 @@ def _linkedin() -> WildTable:
         job_skills__csv=delimited(skills),
     )  # fmt: skip
     facts = ("HAS_CONTRACT", "WORKS_IN", "AT_LEVEL", "NEEDS_SKILL")
-    return WildTable("jobs", files, facts, kind="view")
+    return WildTable("jobs", files, facts, kind="view", long={"job_skills.csv": "NEEDS_SKILL"})
 
 
 def _zomato() -> WildTable:

@@ -67,7 +67,7 @@ def _of_one_value(
 ) -> tuple[list[GuessedSource], list[GuessedSource]]:
     """Return tables of one value a row, and the interactions without those that are such tables.
 
-    What is used of the files that were left out is taken out of `left`.
+    What is used of the files that were left out is removed from `left`.
     """
     titled = [one for one in catalogs if "title" in one.plan.roles]
     others = [file for file, _ in left.values()] + [one.file for one in users]
