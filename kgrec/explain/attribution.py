@@ -22,6 +22,7 @@ from kgrec.retrieval.declared import Declared
 from kgrec.retrieval.history import Event
 from kgrec.retrieval.query import Query
 from kgrec.retrieval.reasons import absolute_sum
+from kgrec.retrieval.recent import Recent
 from kgrec.retrieval.records import signed_share, signed_shares
 
 # How many numbers of one kind are held at a time while parts of a history are scored.
@@ -53,6 +54,7 @@ class Rescoring:
         probe_similarity, probe_priors: as `similarity` and `priors`, of the items by which the
             gate sees whether agents agree.
         reading: what the ranker adds; None where there is none.
+        recent: what earlier requests computed for the same history; None where that is not kept.
     """
 
     team: Team
@@ -65,16 +67,23 @@ class Rescoring:
     probe_similarity: NDArray[np.float64]
     probe_priors: NDArray[np.float64]
     reading: CandidateAttention | None
+    recent: Recent | None = None
 
     @classmethod
     def of(
-        cls, team: Team, scorer: Scorer, candidates: IntArray, beside: IntArray | None = None
+        cls,
+        team: Team,
+        scorer: Scorer,
+        candidates: IntArray,
+        beside: IntArray | None = None,
+        recent: Recent | None = None,
     ) -> Rescoring:
         """Look up the similarities of candidates (rows) with a history.
 
         Args:
             beside: rows of further candidates, whose scores are not wanted, but which the ranker
                 may reorder before those that are.
+            recent: see `Rescoring`.
         """
         gate = team.coordinator.gate
         probes = np.empty(0, dtype=np.int64) if gate is None else gate.probes
@@ -89,9 +98,8 @@ class Rescoring:
         if ranker is not None:
             of_history = similarity[:, : len(scorer.history.item)]
             reading = ranker.read(of_history, scorer.history, rows)
-        return cls(
-            team, scorer, rows, len(candidates), similarity, priors, moments, *probed, reading
-        )
+        known = (similarity, priors, moments, *probed, reading, recent)
+        return cls(team, scorer, rows, len(candidates), *known)
 
     @classmethod
     def of_query(cls, query: Query, position: int, others: int) -> Rescoring | None:
@@ -107,10 +115,17 @@ class Rescoring:
         if not isinstance(query.scorer, Scorer):
             return None
         rest = np.delete(scored.rows, position)
-        ranker = query.scorer.reordering
-        reach = others if ranker is None else max(others, _REACH, 3 * ranker.top)
         rows = np.concatenate([scored.rows[[position]], rest[:others]])
-        return cls.of(query.live.team, query.scorer, rows, rest[others:reach])
+        beside = cls.beside(query, position, others)
+        return cls.of(query.live.team, query.scorer, rows, beside, query.recent)
+
+    @staticmethod
+    def beside(query: Query, position: int, others: int) -> IntArray:
+        """Return the rows of further candidates that the ranker may reorder, [C]."""
+        scorer = query.scorer
+        ranker = scorer.reordering if isinstance(scorer, Scorer) else None
+        reach = others if ranker is None else max(others, _REACH, 3 * ranker.top)
+        return np.delete(query.scored.rows, position)[others:reach]
 
     def __len__(self) -> int:
         """H; rejected items are no part of what is removed together."""
@@ -119,14 +134,27 @@ class Rescoring:
     @cached_property
     def whole(self) -> NDArray[np.float64]:
         """The wanted scores with the whole history, float64 [wanted]."""
-        return np.asarray(self.scores(np.zeros((1, 0), dtype=np.int64))[0])
+        alpha = self.scorer.alpha[self.scorer.active][:, None]
+        return np.asarray(self.scores(np.zeros((1, 0), dtype=np.int64), alpha)[0])
 
     @cached_property
     def without_each(self) -> NDArray[np.float64]:
         """The wanted scores without each one of the history items, float64 [H, wanted]."""
         if not len(self):
             return np.zeros((0, self.wanted))
-        return self.scores(np.arange(len(self), dtype=np.int64)[:, None])
+        each = np.arange(len(self), dtype=np.int64)[:, None]
+        return self.scores(each, self.alpha_without_each)
+
+    @cached_property
+    def alpha_without_each(self) -> NDArray[np.float64]:
+        """Alpha of the active agents without each one of the history items, float64 [A, H]."""
+
+        def compute() -> NDArray[np.float64]:
+            each = np.arange(len(self), dtype=np.int64)[:, None]
+            left = [Remaining(self.scorer.history, block) for block in self._blocks(each)]
+            return np.concatenate([self._alpha(part) for part in left], axis=1)
+
+        return compute() if self.recent is None else self.recent.alpha_without_each(compute)
 
     @cached_property
     def without_each_rejected(self) -> NDArray[np.float64]:
@@ -142,21 +170,34 @@ class Rescoring:
         without = np.concatenate([self.without_each[:, 0], self.without_each_rejected[:, 0]])
         return np.asarray(without - self.whole[0])
 
-    def scores(self, removed: IntArray) -> NDArray[np.float64]:
+    def scores(
+        self, removed: IntArray, alpha: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
         """Score the wanted candidates without some of the history.
 
         Args:
             removed: positions in the history, distinct in each row, [S, N]; N may be 0.
+            alpha: of the active agents then, [A, S], where it is known.
 
         Returns:
             float64 [S, wanted].
         """
-        block = max(1, _MOST_CELLS // max(len(self), self.similarity.shape[2]))
-        starts = range(0, max(len(removed), 1), block)
-        return np.concatenate([self._scores(removed[n : n + block]) for n in starts])
+        found, done = [], 0
+        for block in self._blocks(removed):
+            known = None if alpha is None else alpha[:, done : done + len(block)]
+            found.append(self._scores(block, alpha=known))
+            done += len(block)
+        return np.concatenate(found)
+
+    def _blocks(self, removed: IntArray) -> list[IntArray]:
+        size = max(1, _MOST_CELLS // max(len(self), self.similarity.shape[2]))
+        return [removed[n : n + size] for n in range(0, max(len(removed), 1), size)]
 
     def _scores(
-        self, removed: IntArray, rejected: NDArray[np.bool_] | None = None
+        self,
+        removed: IntArray,
+        rejected: NDArray[np.bool_] | None = None,
+        alpha: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
         """Return `scores`, where of the rejected items only some are left, bool [S, D]."""
         check()
@@ -165,18 +206,12 @@ class Rescoring:
             factor = factor * rejected
         counts = [self._counts(each.kernel, left) for each in self.moments]
         by_agent = np.empty((len(counts), len(removed), self.similarity.shape[2]))
-        probed = np.empty((len(counts), len(removed), self.probe_similarity.shape[2]))
         for k, count in enumerate(counts):
             of_history = self.similarity[k, : len(self)]
             by_agent[k] = self._summed(k, left, count, of_history, self._sums[k], self.priors[k])
             by_agent[k] += self._rejected(k, left, count, factor)
-            of_probes = (self.probe_similarity[k], self._probe_sums[k], self.probe_priors[k])
-            probed[k] = self._summed(k, left, count, *of_probes)
-        pairs = zip(self.moments, counts, strict=True)
-        spreads = np.zeros((len(self.team.kernels), len(removed)))
-        coordinator = self.team.coordinator
-        spreads[coordinator.active] = [each.spreads(removed, count) for each, count in pairs]
-        alpha = coordinator.blend_spreads(spreads, left, probed).alpha[coordinator.active]
+        if alpha is None:
+            alpha = self._alpha(left, counts)
         scores = np.einsum("as,asc->sc", alpha, by_agent)
         if self.scorer.added is not None:
             scores += self.scorer.added[self.rows]
@@ -185,6 +220,22 @@ class Rescoring:
             reading = self.reading.without(removed) if few else self.reading.totals(left.kept)
             scores += self._added(scores, reading)
         return np.asarray(scores[:, : self.wanted])
+
+    def _alpha(
+        self, left: Remaining, counts: Sequence[NDArray[np.float64] | None] | None = None
+    ) -> NDArray[np.float64]:
+        """Return alpha of the active agents for what is left, float64 [A, S]."""
+        if counts is None:
+            counts = [self._counts(each.kernel, left) for each in self.moments]
+        probed = np.empty((len(counts), len(left), self.probe_similarity.shape[2]))
+        for k, count in enumerate(counts):
+            of_probes = (self.probe_similarity[k], self._probe_sums[k], self.probe_priors[k])
+            probed[k] = self._summed(k, left, count, *of_probes)
+        pairs = zip(self.moments, counts, strict=True)
+        spreads = np.zeros((len(self.team.kernels), len(left)))
+        coordinator = self.team.coordinator
+        spreads[coordinator.active] = [each.spreads(left.removed, count) for each, count in pairs]
+        return coordinator.blend_spreads(spreads, left, probed).alpha[coordinator.active]
 
     def _few(self, left: Remaining) -> bool:
         """Whether so few items are removed that subtracting them is less work than a sum anew."""
@@ -302,15 +353,17 @@ def history_shares(
     by_item = parts.by_item[:, :, 0]  # [A, H]
     contributions = by_item.sum(axis=0)
     total = absolute_sum(contributions, float(parts.priors[:, 0].sum()))
+    order = np.argsort(-contributions, kind="stable")
+    columns = (order, contributions[order], by_item.T[order], effects[order])
     return tuple(
         HistoryShare(
             **vars(events[n]),
-            contribution=float(contributions[n]),
-            by_agent=dict(zip(parts.agents, map(float, by_item[:, n]), strict=True)),
-            signed_share=signed_share(float(contributions[n]), total),
-            deletion_effect=float(effects[n]),
+            contribution=contribution,
+            by_agent=dict(zip(parts.agents, by_agent, strict=True)),
+            signed_share=signed_share(contribution, total),
+            deletion_effect=effect,
         )
-        for n in np.argsort(-contributions, kind="stable").tolist()
+        for n, contribution, by_agent, effect in zip(*(c.tolist() for c in columns), strict=True)
     )
 
 

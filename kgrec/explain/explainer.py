@@ -15,6 +15,7 @@ from kgrec.errors import ConfigError, ModelError, NotFoundError
 from kgrec.explain.attribution import Rescoring, agent_shares, declared_shares, history_shares
 from kgrec.explain.changes import history_changes
 from kgrec.explain.counterfactual import CounterfactualConfig, as_record, smallest_removal
+from kgrec.explain.deletion import deletion_effects
 from kgrec.explain.records import Change, Explanation, HistoryShare, NamedItem
 from kgrec.explain.sentences import (
     change_words,
@@ -274,11 +275,15 @@ class Explainer:
         position = scored.position(live.team.items.row(item_id))
         parts = query.contributions([position])
         reach = knobs.offset + knobs.k  # the page, and those before it
-        others = max(self.config.counterfactual.others, 2 * reach) if search else 0
-        rescoring = Rescoring.of_query(query, position, others)
-        removal = None
-        if rescoring is not None and search:
+        removal, rescoring = None, None
+        if search:
+            others = max(self.config.counterfactual.others, 2 * reach)
+            rescoring = Rescoring.of_query(query, position, others)
+        if rescoring is None:
+            effects = None if search else deletion_effects(query, position)
+        else:
             removal = smallest_removal(rescoring, k=reach, config=self.config.counterfactual)
+            effects = rescoring.deletion_effects
         personal = len(query.history) or len(query.declared)
         shown = picks(query, self.recommender.config.pool) if query is listed and personal else []
         place = next((n for n, pick in enumerate(shown) if pick.position == position), None)
@@ -290,8 +295,7 @@ class Explainer:
         item = NamedItem(item_id=item_id, title=titles[position])
         agents = agent_shares(parts, query.scorer.shares)
         history: tuple[HistoryShare, ...] = ()
-        if rescoring is not None:
-            effects = rescoring.deletion_effects
+        if effects is not None:
             history = history_shares(query.counted, parts, effects)
         declared = declared_shares(query.declared, parts) if len(query.declared) else ()
         counterfactual = as_record(query, removal, passing, titles)

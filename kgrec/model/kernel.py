@@ -262,6 +262,20 @@ class Kernel:
         return np.asarray(rows.sum(axis=1, dtype=np.float64)).ravel()
 
     @cached_property
+    def least_entries(self) -> NDArray[np.float64]:
+        """The least that each sparse row gives any item, at most 0, float64 [I]."""
+        least = np.zeros(self.num_items)
+        if self.rows is not None:
+            some = np.flatnonzero(np.diff(self.rows.indptr))
+            if len(some):
+                least[some] = np.minimum.reduceat(self.rows.data, self.rows.indptr[some])
+        return np.minimum(least, 0.0)
+
+    def warm_up(self) -> None:
+        """Compute what depends on the kernel alone, which explanations need."""
+        _ = self.squared_lengths, self.least_entries
+
+    @cached_property
     def squared_lengths(self) -> NDArray[np.float64]:
         """The squared length of what each history item gives all, less its mean, float64 [I]."""
         squares = -np.square(self.row_sums) / self.num_counted

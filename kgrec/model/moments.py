@@ -28,6 +28,9 @@ _LOST = 1e-7
 _DENSE = 4_000_000
 # Of a history of at most so many items all inner products are computed, once.
 _WHOLE_GRAM = 1_000
+# A history of more than one item in so many is multiplied with the whole matrix, which takes less
+# time than to look for its rows.
+_MANY = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +69,12 @@ class Moments:
         crossed, sums = kernel.rows_with_centred[items][:, :-1], kernel.row_sums[items]
         query, moment = self.factors.sum(axis=0), kernel.second_moment[:-1, :-1]
         found = self.factors @ (moment @ query + crossed.sum(axis=0)) + crossed @ query
-        if kernel.counted_rows is not None:
-            owner, column, weight = entries_of(kernel.counted_rows, items)
+        rows = kernel.counted_rows
+        if rows is not None and len(items) * _MANY > rows.shape[0]:
+            times = np.bincount(items, minlength=rows.shape[0]).astype(np.float64)
+            found += (rows @ (times @ rows))[items]
+        elif rows is not None:
+            owner, column, weight = entries_of(rows, items)
             whole = np.bincount(column, weight, minlength=kernel.num_counted)
             found += np.bincount(owner, weight * whole[column], minlength=len(items))
         return np.asarray(found - sums * (sums.sum() / kernel.num_counted))

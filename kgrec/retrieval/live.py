@@ -271,7 +271,8 @@ class LiveModels:
         selection = parse_config(Selection, given, origin=f"selection of model {folder.name!r}")
         # What is computed or imported once is done before the first user: a history is scored.
         first = np.arange(min(1, len(team.items)), dtype=np.int64)
-        team.scorer(Histories.one(first, len(team.items)))
+        for kernel in team.scorer(Histories.one(first, len(team.items))).kernels:
+            kernel.warm_up()
         index, meanings = self._index(team, slot), meanings_of(selection.domain)
         return LiveModel(folder.name, slot, index, team, record, selection, meanings, weights)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kgrec.data.dataset import IntArray
 from kgrec.model.profile import ProfileScorer
@@ -24,6 +25,7 @@ MOST_SCORES = 2_000_000
 """Scores that are kept in all, of 33 bytes each: 66 MB, or a thousand users of 2,000 items."""
 Key = tuple[str, int, str, tuple[tuple[str, str], ...]]
 """Fingerprint of the history, the hour, fingerprint of what is declared, fields of the context."""
+Floats = NDArray[np.float64]
 ValueT = TypeVar("ValueT")
 
 
@@ -40,6 +42,7 @@ class Recent:
     size: int
     _scored: tuple[IntArray, bool, object] | None = field(default=None, repr=False)
     _shown: tuple[tuple[object, ...], object] | None = field(default=None, repr=False)
+    _alpha: Floats | None = field(default=None, repr=False)
 
     def scored(
         self, candidates: IntArray, with_priors: bool, compute: Callable[[], ValueT]
@@ -64,6 +67,12 @@ class Recent:
         found = compute()
         self._shown = key, found
         return found
+
+    def alpha_without_each(self, compute: Callable[[], Floats]) -> Floats:
+        """Return alpha of the agents without each one of the history items, or compute it."""
+        if self._alpha is None:
+            self._alpha = compute()
+        return self._alpha
 
 
 class RecentHistories:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,10 +60,12 @@ def test_an_explanation_that_nobody_waits_for_stops(
     scored: list[int] = []
     score = Rescoring._scores
 
-    def left_meanwhile(rescoring: Rescoring, removed: IntArray) -> NDArray[np.float64]:
+    def left_meanwhile(
+        rescoring: Rescoring, removed: IntArray, **known: Any
+    ) -> NDArray[np.float64]:
         deadline.cancel()
         scored.append(len(removed))
-        return score(rescoring, removed)
+        return score(rescoring, removed, **known)
 
     monkeypatch.setattr(Rescoring, "_scores", left_meanwhile)
     with within(deadline), pytest.raises(TimeLimitError):

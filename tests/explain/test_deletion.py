@@ -1,0 +1,59 @@
+"""Deletion effects of what a ranker reorders: bounds decide as scoring every candidate does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kgrec.explain import deletion
+from kgrec.explain.attribution import Rescoring
+from kgrec.explain.deletion import deletion_effects
+from kgrec.model.scorer import Scorer
+from kgrec.retrieval.history import Event, as_history
+from kgrec.retrieval.query import Query
+from tests.explain.test_attribution import ITEMS, asked, random_team
+
+
+def made(seed: int, length: int, top: int) -> Query:
+    """Return a query to a random team whose ranker reorders the first `top` candidates."""
+    team = random_team(seed, ranked=True, top=top)
+    rows = np.random.default_rng(seed).permutation(ITEMS)
+    events = [Event(f"i{n}", f"Item {n}") for n in rows[:length]]
+    return asked(team, as_history(events, team.items), np.sort(rows[length:]))
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 20])
+@pytest.mark.parametrize("top", [1, 3, 8, 200])
+def test_the_effects_are_those_of_scoring_every_candidate(
+    top: int, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided: list[bool] = []
+    stays = deletion._stays
+
+    def noted(*given: object) -> np.ndarray:
+        found = stays(*given)  # type: ignore[arg-type]
+        decided.extend(found.tolist())
+        return found
+
+    monkeypatch.setattr(deletion, "_stays", noted)
+    for seed in range(20):
+        query = made(seed, length, top)
+        for position in range(min(top + 2, len(query.candidates))):
+            found, wide = deletion_effects(query, position), Rescoring.of_query(query, position, 0)
+            assert found is not None
+            assert wide is not None
+            assert np.abs(found - wide.deletion_effects).max() < 1e-9
+    assert all(decided) == (top == 200)  # a candidate at the edge may leave
+    assert top == 1 or length < 7 or any(decided)
+
+
+def test_what_is_at_the_edge_does_leave_what_is_reordered() -> None:
+    wrong = 0
+    for seed in range(20):
+        query = made(seed, 7, 3)
+        wide = Rescoring.of_query(query, 2, 0)
+        assert wide is not None
+        assert isinstance(query.scorer, Scorer)
+        alone = Rescoring.of(query.live.team, query.scorer, query.scored.rows[[2]])
+        wrong += int(np.abs(alone.deletion_effects - wide.deletion_effects).max() > 1e-6)
+    assert wrong
