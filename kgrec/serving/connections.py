@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -25,11 +26,22 @@ _FULL = (
 )
 
 
-def protocol_for(limits: ServingConfig) -> type[H11Protocol]:
-    """Return the protocol class for `uvicorn.Config(http=...)` that keeps these limits."""
+def protocol_for(
+    limits: ServingConfig, on_closed: Callable[[int], None] | None = None
+) -> type[H11Protocol]:
+    """Return the protocol class for `uvicorn.Config(http=...)` that keeps these limits.
+
+    Args:
+        on_closed: called with the number of connections that are left when one has closed.
+    """
 
     class _Bounded(BoundedProtocol):
         config_of_serving = limits
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            if on_closed is not None:
+                on_closed(len(self.connections))
 
     return _Bounded
 

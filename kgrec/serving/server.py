@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -25,6 +26,7 @@ from kgrec.serving.connections import protocol_for
 from kgrec.serving.folding import FoldingProcess
 from kgrec.serving.keys import KeyRing, check_address
 from kgrec.serving.service import Service
+from kgrec.serving.sharing import FairListener, OpenConnections
 from kgrec.serving.workers import ForkedWorkers
 
 logger = logging.getLogger("kgrec.serving")
@@ -111,27 +113,37 @@ def _serve_by_workers(
         finally:
             service.close()
 
-        def answer() -> None:
+        connections = OpenConnections(workers)
+
+        def answer(place: int) -> None:
             app = create_app(settings, limits, loaded)
+            listener = FairListener.over(bound, connections, place)
+            connections.note(place, 0)
+            config = server_config(app, limits, partial(connections.note, place))
             try:
-                uvicorn.Server(server_config(app, limits)).run(sockets=[bound])
+                uvicorn.Server(config).run(sockets=[listener])
             finally:
                 app.state.service.close()
 
         ForkedWorkers(workers, answer, limits.time_limit_s + 5).run(on_start)
 
 
-def server_config(app: FastAPI, limits: ServingConfig) -> uvicorn.Config:
+def server_config(
+    app: FastAPI, limits: ServingConfig, on_closed: Callable[[int], None] | None = None
+) -> uvicorn.Config:
     """Return how uvicorn serves the application within its limits.
 
     At the end it waits for the requests that are under way, but not longer than they may take.
+
+    Args:
+        on_closed: see `protocol_for`.
     """
     _allow_files(limits.max_connections)
     sys.setswitchinterval(_SWITCH_S)
     gc.set_threshold(_YOUNG, 20, 100)
     return uvicorn.Config(
         app,
-        http=protocol_for(limits),
+        http=protocol_for(limits, on_closed),
         log_level=logging.WARNING,
         server_header=False,
         backlog=_BACKLOG,

@@ -33,11 +33,12 @@ class ForkedWorkers:
 
     Args:
         number: how many processes.
-        answer: what each runs, until SIGTERM ends it; it must not expect threads of the parent.
+        answer: what each runs with its place among them, from 0, until SIGTERM ends it; it must not
+            expect threads of the parent.
         grace_s: seconds from SIGTERM until a worker that has not ended is killed.
     """
 
-    def __init__(self, number: int, answer: Callable[[], None], grace_s: float) -> None:
+    def __init__(self, number: int, answer: Callable[[int], None], grace_s: float) -> None:
         self._answer = answer
         self._grace_s = grace_s
         self._beats = mmap.mmap(-1, _CLOCK.size * number)  # shared: each worker writes its own
@@ -101,7 +102,7 @@ class ForkedWorkers:
             signal.signal(each, signal.SIG_DFL)
         beating = threading.Thread(target=self._keep_beating, args=(place, parent), daemon=True)
         beating.start()
-        self._answer()
+        self._answer(place)
 
     def _keep_beating(self, place: int, parent: int) -> None:
         while os.getppid() == parent:

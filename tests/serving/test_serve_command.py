@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -103,6 +104,11 @@ def test_several_workers_answer_and_one_that_is_killed_comes_back(team: Team, ho
                 assert any(m.path.endswith("model.safetensors") for m in worker.memory_maps())
                 full = worker.memory_full_info()
                 assert full.uss < full.rss / 2
+        with ExitStack() as held:  # connections that are kept are shared out
+            for _ in range(6):
+                client = held.enter_context(httpx.Client(base_url=url, timeout=60))
+                assert client.get("/v1/queries").status_code == 200
+            assert min(_connected(worker) for worker in workers) >= 2
         before = _answered(url)
         for _ in range(20):  # each over a connection of its own, so that either may answer
             assert httpx.get(f"{url}/v1/queries", timeout=60).status_code == 200
@@ -120,6 +126,13 @@ def test_several_workers_answer_and_one_that_is_killed_comes_back(team: Team, ho
         process.wait(60)
         assert not _workers(process.pid)
         assert "Traceback" not in process.stderr.read()
+
+
+def _connected(worker: psutil.Process) -> int:
+    """Return how many clients have a connection to a worker."""
+    listening = {one.laddr for one in worker.net_connections() if one.status == "LISTEN"}
+    established = (one for one in worker.net_connections() if one.status == "ESTABLISHED")
+    return sum(one.laddr in listening for one in established)
 
 
 def _answered(url: str) -> float:
