@@ -154,6 +154,9 @@ def _events(folder: Path, after: int) -> Any | None:
         warnings.simplefilter("ignore")  # of what TensorBoard itself imports
         from torch.utils.tensorboard import SummaryWriter
 
+        if not after:  # the files of an earlier training would be read with it, in any order
+            for earlier in folder.glob("events.out.tfevents.*"):
+                earlier.unlink(missing_ok=True)
         return SummaryWriter(str(folder), purge_step=after + 1)
 
 
