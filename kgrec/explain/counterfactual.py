@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from kgrec.config import FrozenModel
-from kgrec.explain.attribution import Rescoring
 from kgrec.explain.records import Counterfactual, NamedItem
+from kgrec.explain.rescoring import Rescoring
 from kgrec.retrieval.query import Query
 
 

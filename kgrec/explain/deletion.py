@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrec.data.dataset import IntArray
-from kgrec.explain.attribution import Rescoring
+from kgrec.explain.rescoring import Rescoring
 from kgrec.model.kernel import Kernel
 from kgrec.model.scorer import Scorer
 from kgrec.retrieval.query import Query
@@ -33,15 +33,16 @@ def deletion_effects(query: Query, position: int) -> Floats | None:
     scorer, scored = query.scorer, query.scored
     if not isinstance(scorer, Scorer):
         return None
+    score = float(scored.scores[position])
     if scorer.reordering is None or not scored.reordered[position] or len(scorer.counted):
         rescoring = Rescoring.of_query(query, position, 0)
-        return None if rescoring is None else rescoring.deletion_effects
+        return None if rescoring is None else rescoring.effects(score)
     one = scored.rows[[position]]
     alone = Rescoring.of(query.live.team, scorer, one, recent=query.recent)
-    effects = alone.deletion_effects
+    effects = alone.effects(score)
     unsure = np.flatnonzero(~_stays(alone, scorer, Rescoring.beside(query, position, 0)))
     if len(unsure) and (wide := Rescoring.of_query(query, position, 0)) is not None:
-        effects[unsure] = wide.scores(unsure[:, None])[:, 0] - wide.whole[0]
+        effects[unsure] = wide.scores(unsure[:, None])[:, 0] - score
     return effects
 
 
@@ -61,7 +62,7 @@ def _stays(alone: Rescoring, scorer: Scorer, others: IntArray) -> NDArray[np.boo
     own = np.zeros(length)
     most = np.zeros((length, len(others)))
     for alpha, each, item, prior in zip(
-        alone.alpha_without_each,
+        alone.counting_without_each.alpha,
         scorer.sums,
         alone.similarity[:, :length, 0],
         alone.priors[:, 0],

@@ -12,11 +12,12 @@ from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.errors import ConfigError, ModelError, NotFoundError
-from kgrec.explain.attribution import Rescoring, agent_shares, declared_shares, history_shares
+from kgrec.explain.attribution import agent_shares, declared_shares, history_shares
 from kgrec.explain.changes import history_changes
 from kgrec.explain.counterfactual import CounterfactualConfig, as_record, smallest_removal
 from kgrec.explain.deletion import deletion_effects
 from kgrec.explain.records import Change, Explanation, HistoryShare, NamedItem
+from kgrec.explain.rescoring import Rescoring
 from kgrec.explain.sentences import (
     change_words,
     contribution_words,

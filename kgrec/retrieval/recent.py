@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kgrec.data.dataset import IntArray
 from kgrec.model.profile import ProfileScorer
@@ -23,9 +22,10 @@ from kgrec.model.team import Team
 
 MOST_SCORES = 2_000_000
 """Scores that are kept in all, of 33 bytes each: 66 MB, or a thousand users of 2,000 items."""
+_NUMBERS_A_SCORE = 4
+"""So many numbers of eight bytes take the memory of a score."""
 Key = tuple[str, int, str, tuple[tuple[str, str], ...]]
 """Fingerprint of the history, the hour, fingerprint of what is declared, fields of the context."""
-Floats = NDArray[np.float64]
 ValueT = TypeVar("ValueT")
 
 
@@ -42,7 +42,8 @@ class Recent:
     size: int
     _scored: tuple[IntArray, bool, object] | None = field(default=None, repr=False)
     _shown: tuple[tuple[object, ...], object] | None = field(default=None, repr=False)
-    _alpha: Floats | None = field(default=None, repr=False)
+    _counting: object | None = field(default=None, repr=False)
+    _grow: Callable[[Recent, int], None] = field(default=lambda recent, by: None, repr=False)
 
     def scored(
         self, candidates: IntArray, with_priors: bool, compute: Callable[[], ValueT]
@@ -68,11 +69,17 @@ class Recent:
         self._shown = key, found
         return found
 
-    def alpha_without_each(self, compute: Callable[[], Floats]) -> Floats:
-        """Return alpha of the agents without each one of the history items, or compute it."""
-        if self._alpha is None:
-            self._alpha = compute()
-        return self._alpha
+    def counting(self, compute: Callable[[], ValueT], size: Callable[[ValueT], int]) -> ValueT:
+        """Return what was computed of the history without each of its items, or compute it.
+
+        Args:
+            size: gives how many numbers it holds.
+        """
+        if self._counting is None:
+            found = compute()
+            self._counting = found
+            self._grow(self, size(found) // _NUMBERS_A_SCORE)
+        return self._counting  # type: ignore[return-value]  # of this function alone
 
 
 class RecentHistories:
@@ -97,7 +104,7 @@ class RecentHistories:
             if self._team is team and key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        found = Recent(read(), len(team.items))
+        found = Recent(read(), len(team.items), _grow=self._grow)
         with self._lock:
             if self._team is not team:  # nothing of a model before this one stays in memory
                 self._team, self._size = team, 0
@@ -105,6 +112,16 @@ class RecentHistories:
             before = self._kept.pop(key, None)
             self._size += found.size - (0 if before is None else before.size)
             self._kept[key] = found
-            while self._size > self.most and len(self._kept) > 1:
-                self._size -= self._kept.popitem(last=False)[1].size
+            self._forget()
         return found
+
+    def _grow(self, recent: Recent, by: int) -> None:
+        with self._lock:
+            if any(kept is recent for kept in self._kept.values()):
+                recent.size += by
+                self._size += by
+                self._forget()
+
+    def _forget(self) -> None:
+        while self._size > self.most and len(self._kept) > 1:
+            self._size -= self._kept.popitem(last=False)[1].size

@@ -13,9 +13,10 @@ from tastes import encode_words, tastes
 
 from kgrec.data.selection import Selection
 from kgrec.data.vocabulary import Vocabulary
-from kgrec.explain.attribution import Rescoring, agent_shares, history_shares
+from kgrec.explain.attribution import agent_shares, history_shares
 from kgrec.explain.counterfactual import CounterfactualConfig, smallest_removal
 from kgrec.explain.records import AgentShare, HistoryShare
+from kgrec.explain.rescoring import Rescoring
 from kgrec.learning.blending.ranker import RankerConfig
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.team_config import TeamConfig

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kgrec.explain import deletion
-from kgrec.explain.attribution import Rescoring
 from kgrec.explain.deletion import deletion_effects
+from kgrec.explain.rescoring import Rescoring
 from kgrec.model.scorer import Scorer
 from kgrec.retrieval.history import Event, as_history
 from kgrec.retrieval.query import Query

@@ -17,9 +17,9 @@ from kgrec.cli.explain import render
 from kgrec.data.dataset import IntArray
 from kgrec.deadline import Deadline, within
 from kgrec.errors import NotFoundError, TimeLimitError
-from kgrec.explain.attribution import Rescoring
 from kgrec.explain.explainer import Explainer, ExplainerConfig
 from kgrec.explain.records import Explanation
+from kgrec.explain.rescoring import Rescoring
 from kgrec.graph.store import GraphStore
 from kgrec.retrieval.recommender import Recommender
 

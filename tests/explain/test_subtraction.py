@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kgrec.explain import attribution
-from kgrec.explain.attribution import Rescoring
+from kgrec.explain import rescoring
 from kgrec.explain.explainer import Explainer
+from kgrec.explain.rescoring import Rescoring
 from kgrec.model.ranker import CandidateAttention
 from kgrec.retrieval.recommender import Recommender
 from tests.planted import Planted, user_id
@@ -22,11 +22,11 @@ def test_subtracting_gives_what_summing_anew_gives(
         query, _ = explainer.query(user_id(user))
         length = len(query.history)
         sets = np.array([[(n + m) % length for m in range(removed)] for n in range(length)])
-        monkeypatch.setattr(attribution, "_CHEAPER", 0)
+        monkeypatch.setattr(rescoring, "_CHEAPER", 0)
         subtracted = Rescoring.of_query(query, 0, 20)
         assert subtracted is not None
         found = subtracted.scores(sets)
-        monkeypatch.setattr(attribution, "_CHEAPER", length + 1)
+        monkeypatch.setattr(rescoring, "_CHEAPER", length + 1)
         anew = Rescoring.of_query(query, 0, 20)
         assert anew is not None
         assert np.abs(found - anew.scores(sets)).max() < 1e-9

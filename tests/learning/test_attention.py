@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kgrec.data.dataset import FloatArray
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.errors import ModelError
-from kgrec.explain.attribution import Rescoring
+from kgrec.explain.rescoring import Rescoring
 from kgrec.model.coordinator import Coordinator
 from kgrec.model.histories import Histories, load_reader
 from kgrec.model.kernel import Kernel

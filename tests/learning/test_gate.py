@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kgrec.data.dataset import FloatArray, Interactions
 from kgrec.data.vocabulary import Vocabulary
-from kgrec.explain.attribution import Rescoring
+from kgrec.explain.rescoring import Rescoring
 from kgrec.learning.blending.weights import (
     CoordinatorConfig,
     GateConfig,

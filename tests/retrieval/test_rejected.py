@@ -12,8 +12,8 @@ import pytest
 from planted import START, Planted, item_id, plant, train, user_id, write_interactions
 
 from kgrec.data.selection import Selection
-from kgrec.explain.attribution import Rescoring
 from kgrec.explain.explainer import Explainer
+from kgrec.explain.rescoring import Rescoring
 from kgrec.graph.store import GraphStore
 from kgrec.graph.training_data import read_dataset
 from kgrec.learning.blending.listwise import ratings_of
