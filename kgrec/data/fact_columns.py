@@ -187,15 +187,18 @@ class _Planner:
 
         They share the beginning `genre_`, say, or stand side by side, four at least.
         """
-        flags = [column for column in columns if looks.are_flags(self._values(column))]
         found = []
-        for column in flags:
+        for column in columns:
             prefix, _, name = snake(column).partition("_")
-            relation = relation_of(prefix, self.source, self.domain) if name else None
+            usable = name and not name.startswith(("is_", "has_"))  # host_is_superhost is no host
+            relation = relation_of(prefix, self.source, self.domain) if usable else None
+            if relation is None or not looks.are_marks(self._values(column)):
+                continue
             if relation is not None and relation not in self.source.relations:
                 found.append(self._flag(relation, column))
         if found:
             return found
+        flags = [column for column in columns if looks.are_flags(self._values(column))]
         classes = [name for name, one in self.domain.facts.items() if {*one.columns} & _CLASSES]
         free = [name for name in classes if name not in self.source.relations]
         positions = [self.table.columns.index(column) for column in flags]

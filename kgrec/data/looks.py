@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kgrec.data.cells.lists import cut, looks_written, may_be_written
@@ -16,7 +16,9 @@ from kgrec.data.cells.numbers import are_numbers, decimal_mark
 from kgrec.data.cells.times import parse_moment, parse_time, time_form, year_of
 from kgrec.data.cells.values import NULL_KEYS, CellError, is_nothing, null_words
 
-_SEPARATORS = ("|", ";", "\n", ",")
+_SEPARATORS = ("|", ";", "\n", ",", " / ", " · ")
+_LOOSE = (",", " / ", " · ")
+"""Marks that stand within names as well: they separate where their parts change places."""
 _LONGEST = 10**15
 _CODE = re.compile(r"0\d|[+-]?\d{16,}$")
 _FLOAT_ID = re.compile(r"\d+\.0+")
@@ -26,6 +28,7 @@ _LONG_TEXT = 80
 _LONG_NAME = 40
 _SECONDS = (1e8, 4e9)
 _FLAGS = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
+_MARKS = _FLAGS | {"yes", "no", "y", "n", "t", "f", "x", "✓", "✔"}
 _MOST_RATINGS = 21
 _LEAST_TO_DOUBT = 20
 _MOST_KINDS = 50
@@ -88,7 +91,8 @@ def is_list(values: Sequence[Any]) -> bool:
             found += isinstance(value, list | tuple | dict)
     # Brackets around one word alone are no list: [REC].
     certain = any(
-        not isinstance(value, str) or looks_written(value) or "," in value for value in values
+        not isinstance(value, str) or looks_written(value) or "," in value or "><" in value
+        for value in values
     )
     return found * 2 > len(values) and certain
 
@@ -97,6 +101,12 @@ def are_flags(values: Sequence[Any]) -> bool:
     """Return whether values only say whether something applies: 0 and 1, true and false."""
     texts = {str(value).strip().lower() for value in filled(values)}
     return bool(texts) and texts <= _FLAGS
+
+
+def are_marks(values: Sequence[Any]) -> bool:
+    """Return whether values are flags, or words and signs that say the same: yes and no, x, ✓."""
+    texts = {str(value).strip().lower() for value in filled(values)}
+    return bool(texts) and texts <= _MARKS
 
 
 def rating_scale(values: Sequence[Any]) -> tuple[float, float] | None:
@@ -154,7 +164,9 @@ def separator(values: Sequence[Any], *, names: bool = False) -> str | None:
         if not holding or sum(map(len, parts)) / len(parts) > _LONG_NAME:
             continue
         often = len(holding) * 10 >= len(texts)
-        if mark == "," and (prose or not _lists_by_comma(texts, holding, parts, names=names)):
+        if mark in _LOOSE and (prose or not _lists_by(mark, texts, holding, parts, names=names)):
+            continue
+        if mark == "," and _stands_within_names(texts, counts):
             continue
         if mark == "/" and sum(" " in part for part in parts) * 2 <= len(parts):
             continue
@@ -225,12 +237,24 @@ def _known_share(texts: Sequence[str], parts: Sequence[str]) -> float:
     return sum(part in alone for part in parts) / len(parts) if parts else 0.0
 
 
-def _lists_by_comma(
-    texts: Sequence[str], holding: Sequence[str], parts: Sequence[str], *, names: bool
+def _stands_within_names(texts: Sequence[str], counts: Mapping[str, int]) -> bool:
+    """Return whether another mark separates names with a comma each: `Mann, M.; Scott, R.`."""
+    for mark in ("|", ";", "\n"):
+        if counts[mark] * 10 < len(texts):
+            continue
+        parts = [part for text in texts for part in cut(text, mark) if part.strip()]
+        once = sum(part.count(",") == 1 for part in parts)
+        if once * 2 > len(parts) and sum(part.count(",") > 1 for part in parts) * 10 < len(parts):
+            return True
+    return False
+
+
+def _lists_by(
+    mark: str, texts: Sequence[str], holding: Sequence[str], parts: Sequence[str], *, names: bool
 ) -> bool:
     if _known_share(texts, parts) >= 0.5:
         return True
-    pairs = [[part.strip() for part in cut(text, ",")] for text in holding]
+    pairs = [[part.strip() for part in cut(text, mark)] for text in holding]
     several = [pair for pair in pairs if len(pair) > 2]
     if names:
         full = sum(len(pair) > 2 or all(" " in part for part in pair) for pair in pairs)

@@ -50,7 +50,7 @@ Report = Callable[[object, str], None]
 
 _WITHOUT = "; the row is kept without it"
 _MOST_KNOWN = 20_000
-_TRUE = frozenset({"1", "1.0", "true", "t", "yes", "y", "x"})
+_TRUE = frozenset({"1", "1.0", "true", "t", "yes", "y", "x", "✓", "✔"})
 
 
 @dataclass(frozen=True)

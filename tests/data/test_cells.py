@@ -35,6 +35,10 @@ LISTS = {
     "{1: 'Jazz', 2: 'Folk'}": ["Jazz", "Folk"],
     "[Jazz, Hip Hop]": ["Jazz", "Hip Hop"],
     '["She said \\"yes\\"", "a\\u00e9"]': ['She said "yes"', "aé"],
+    '"[\\"Jazz\\", \\"Folk\\"]"': ["Jazz", "Folk"],
+    '"Jazz","Hip, Hop"': ["Jazz", "Hip, Hop"],
+    "'Jazz' | 'Folk'": ["Jazz", "Folk"],
+    "<jazz><hip-hop>": ["jazz", "hip-hop"],
     "[]": [],
     "[None]": [],
     "[1, 2.0]": ["1", "2"],
@@ -46,6 +50,39 @@ LISTS = {
 @pytest.mark.parametrize("text", list(LISTS))
 def test_lists_written_as_text_are_lists(text: str) -> None:
     assert [one.name for one in entries(text, "genres", is_list=True)] == LISTS[text]
+
+
+def test_objects_of_mongodb_are_what_they_stand_for() -> None:
+    assert parse_id({"$oid": "5f1e"}, "item_id") == "5f1e"
+    assert parse_id("ObjectId('5f1e5f1e5f1e5f1e5f1e5f1e')", "item_id") == "5f1e" * 6
+    assert parse_id("\u200b12\ufeff", "item_id") == "12"
+    assert parse_moment({"$date": {"$numberLong": "1451520000000"}}, "at") == 1451520000000
+    assert parse_moment({"$date": "2015-12-31T00:00:00Z"}, "at") == 1451520000000
+    assert read_number({"$numberDecimal": "12.50"}, "price") == 12.5
+    assert entries([{"$oid": "5f1e"}, {"name": "Jazz"}], "genres") == [Entry("5f1e"), Entry("Jazz")]
+    with pytest.raises(CellError, match="not one name"):
+        parse_id({"$oid": "a", "other": "b"}, "item_id")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2015年12月31日", "2015년 12월 31일", "/Date(1451520000000)/", "'2015-12-31'"),
+        *("\\/Date(1451520000000+0100)\\/", '"Dec 31, 2015"'),
+    ],
+)
+def test_dates_of_other_programs_and_scripts_are_read(text: str) -> None:
+    assert parse_moment(text, "at") == 1451520000000
+
+
+def test_other_writings_of_numbers() -> None:
+    cells = {"12.-": 12, "12,–": 12, "~12": 12, "ca. 12": 12, "(5.00)": -5, "($1,200)": -1200}
+    cells |= {"Free": 0, "Free to Play": 0, "gratis": 0}
+    for text, number in cells.items():
+        assert read_number(text, "price") == number, text
+    for text in ("freedom", "(five)", "12.-.", "()"):
+        with pytest.raises(CellError):
+            read_number(text, "price")
 
 
 def test_brackets_alone_make_no_list() -> None:

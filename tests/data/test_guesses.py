@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from formats import FORMATS, write_rows
 
+from kgrec.data.columns import plan_columns
 from kgrec.data.guess_file import FileGuess, guess_file
+from kgrec.data.parsing import RowParser
 from kgrec.data.plan import ColumnGuess
+from kgrec.data.sources import Source
 from kgrec.data.tables import open_table
 from kgrec.errors import DataError
 from kgrec.schema import load_schema
@@ -268,3 +271,75 @@ def test_a_name_is_no_proof(tmp_path: Path) -> None:
     columns = by_column(guessed(tmp_path / "u.csv", rows))
     assert columns["year"].becomes == "not used"
     assert columns["year"].reason == "is called like year, but is no number in most rows"
+
+
+SEPARATED = {
+    "last, first; last, first": (
+        ["Hooper, Tobe; Scott, Ridley", "Mann, Michael", "Leigh, Mike; Allen, Woody"],
+        [["Hooper, Tobe", "Scott, Ridley"], ["Mann, Michael"]],
+    ),
+    "a slash between spaces": (
+        ["Drama / War", "War / Crime", "Drama", "Crime / Drama / War"],
+        [["Drama", "War"], ["War", "Crime"]],
+    ),
+    "a slash within names": (["Sci-Fi/Fantasy", "War", "Drama"], [["Sci-Fi/Fantasy"], ["War"]]),
+    "a middle dot": (
+        ["Drama · War", "War · Crime", "Drama", "Crime · Drama · War"],
+        [["Drama", "War"], ["War", "Crime"]],
+    ),
+    "tags in angle brackets": (
+        ["<drama><film-noir>", "<war>", "<crime><drama>"],
+        [["drama", "film-noir"], ["war"]],
+    ),
+    "quotes without brackets": (
+        ['"Drama","War, Civil"', '"War"', '"Crime","Drama"'],
+        [["Drama", "War, Civil"]],
+    ),
+    "a list in a text of JSON": (['"[\\"Drama\\", \\"War\\"]"'], [["Drama", "War"]]),
+    "a list whose marks stand within no cell": (["Drama, War", "War, Crime"], [["Drama", "War"]]),
+}
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("name", list(SEPARATED))
+def test_values_are_separated_as_most_cells_show(tmp_path: Path, name: str, ending: str) -> None:
+    cells, expected = SEPARATED[name]
+    column = "director" if "last" in name else "genres"
+    rows = [{"movie_id": n, "title": f"Film {n}", column: cells[n % len(cells)]} for n in range(60)]
+    path = write_rows(tmp_path / f"t.{ending}", rows)
+    source = Source(kind="catalog", path=path)
+    table = open_table(path).surveyed()
+    core, movies = SCHEMA.core, SCHEMA.domain("movies")
+    parser = RowParser(plan_columns(table, source, movies, core), source, movies, core)
+    found = [
+        [fact.name for fact in parser.item(row, lambda *_: None).facts]
+        for _, row in table.rows(lambda *_: None)
+    ]
+    assert found[: len(expected)] == expected
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_columns_that_say_whether_a_class_applies(tmp_path: Path, ending: str) -> None:
+    for yes, no in (("yes", "no"), ("Y", "N"), ("x", ""), ("t", "f"), ("✓", ""), (1, 0)):
+        rows = [
+            {
+                "movie_id": n,
+                "title": f"Film {n}",
+                "genre_War": yes if n % 2 else no,
+                "genre_Film_Noir": no if n % 3 else yes,
+                "genre_is_known": yes,
+            }
+            for n in range(30)
+        ]
+        path = write_rows(tmp_path / f"t.{ending}", rows)
+        source = Source(kind="catalog", path=path)
+        table = open_table(path).surveyed()
+        core, movies = SCHEMA.core, SCHEMA.domain("movies")
+        plan = plan_columns(table, source, movies, core)
+        assert [one.entity for one in plan.relations] == ["War", "Film Noir"], (yes, no)
+        parser = RowParser(plan, source, movies, core)
+        found = [
+            {fact.name for fact in parser.item(row, lambda *_: None).facts}
+            for _, row in table.rows(lambda *_: None)
+        ]
+        assert found[:4] == [{"Film Noir"}, {"War"}, set(), {"War", "Film Noir"}], (yes, no)

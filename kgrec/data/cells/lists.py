@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from kgrec.data.cells.markup import one_line, plain_text
-from kgrec.data.cells.values import CellError, decoded, is_nothing, parse_text
+from kgrec.data.cells.values import CellError, decoded, is_nothing, parse_text, unwrapped
 from kgrec.data.records import MAX_ID, tidy
 
 NAME_KEYS = (
@@ -48,6 +48,10 @@ _TOKEN = re.compile(
     r"""|(?P<key>[:=])|(?P<bare>(?!["'])(?:(?!:\s{0,9}["'\[{])[^\[\]{}(),])++))""",
     re.DOTALL,
 )
+_QUOTE = re.compile(r"\"[^\"]*\"|'[^']*'")
+_QUOTED = re.compile(r"\"[^\"]*\"(?:\s*[,;|]\s*\"[^\"]*\")+|'[^']*'(?:\s*[,;|]\s*'[^']*')+")
+_ANGLE = re.compile(r"<([^<>/\s][^<>]*)>")
+_IN_ANGLES = re.compile(r"(?:<[^<>/\s][^<>]*>)+")
 _FLOAT = re.compile(r"-?\d{1,17}\.\d{1,17}")
 _WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,17})")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
@@ -145,7 +149,7 @@ def all_entries(
     lookup: Lookup = ANY,
 ) -> list[Entry]:
     """Return the values of a cell in their order, those that stand beside ids in another cell."""
-    value = decoded(value, role)
+    value = decoded(unwrapped(value), role)
     read = written(value, role, is_list=is_list) if isinstance(value, str) else value
     if isinstance(read, str):
         text = parse_text(plain_text(read), role)
@@ -156,15 +160,19 @@ def all_entries(
 
 
 def looks_written(text: str) -> bool:
-    """Return whether a text is a list or an object beyond doubt: brackets around quotes."""
-    text = text.strip()
+    """Return whether a text is a list or an object beyond doubt: quotes, in brackets or not."""
+    text = _encoded_once(text.strip())
+    if _QUOTED.fullmatch(text):
+        return True
     found = _BEGIN.match(text)
     return found is not None and bool(_CERTAIN.match(text, found.end() - 1))
 
 
 def may_be_written(text: str) -> bool:
-    """Return whether a text stands in brackets; `{drama,crime}` does, and so does `[REC]`."""
+    """Return whether a text stands in brackets: `{drama,crime}`, `<drama><crime>`, or `[REC]`."""
     text = text.strip()
+    if text[:1] == "<":
+        return _IN_ANGLES.fullmatch(text) is not None
     return text[:1] in ("[", "{") and text[-1:] == _CLOSING[text[0]]
 
 
@@ -176,6 +184,11 @@ def written(text: str, role: str, *, is_list: bool = False) -> Any:
     """
     if not looks_written(text) and not (is_list and may_be_written(text)):
         return text
+    text = _encoded_once(text.strip())
+    if text[:1] == "<":
+        return _ANGLE.findall(text)
+    if text[:1] in "\"'":
+        return [one[1:-1] for one in _QUOTE.findall(text)]
     try:
         return json.loads(text, strict=False)
     except (ValueError, RecursionError):
@@ -186,6 +199,17 @@ def written(text: str, role: str, *, is_list: bool = False) -> Any:
     except IndexError:
         raise CellError(f"{role} holds a list that does not end", text[:80]) from None
     return value if end == len(tokens) else text
+
+
+def _encoded_once(text: str) -> str:
+    """Return the list that a text of JSON holds as a text, another text as it is."""
+    if text[:2] not in ('"[', '"{') or text[-2:] not in (']"', '}"'):
+        return text
+    try:
+        inner = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return text
+    return inner.strip() if isinstance(inner, str) else text
 
 
 _Token = tuple[str, str]
@@ -256,6 +280,7 @@ def _unescaped(text: str) -> str:
 
 def _named(value: Any, role: str, lookup: Lookup, depth: int) -> Iterator[Entry]:
     """Yield the names in a list, an object or one value, however they are nested."""
+    value = unwrapped(value)
     if value is None or isinstance(value, bool) or depth > _DEPTH:
         return
     if isinstance(value, list | tuple):

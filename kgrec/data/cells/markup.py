@@ -142,6 +142,8 @@ def plain_text(text: str) -> str:
     Text that holds neither entities nor known tags comes back as it is: `a < b & c`, `<3`.
     Escaped markup (`&lt;p&gt;`) is markup as well.
     """
+    if "<![CDATA[" in text:
+        text = text.replace("<![CDATA[", "").replace("]]>", "")
     for _ in range(_TIMES):
         if "[" in text and _BBCODE.search(text):
             text = _BBCODE.sub(_bbcode, text)

@@ -18,7 +18,7 @@ _CORE = (
     r"|\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?|\d+(?:[.,]\d+)?|[.,]\d+)"
 )
 _STYLED = re.compile(
-    rf"(?P<sign>[-+−]?)\s*{_CURRENCY}?\s*(?P<sign2>[-+−]?){_CORE}\s*"
+    rf"(?:[~≈]|(?:ca|approx)\.)?\s*(?P<sign>[-+−]?)\s*{_CURRENCY}?\s*(?P<sign2>[-+−]?){_CORE}(?:[.,][-–—]+)?\s*"
     rf"(?P<unit>(?:[KkMB]|bn|thousand|million|billion)\b)?\s*(?:{_CURRENCY}|%|‰|\+)?"
     r"(?:\s+out of \d+(?: stars?)?)?"
 )
@@ -26,10 +26,12 @@ _UNITS = {"k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "b": 1e9, "bn": 1
 _DECIMAL_COMMA = re.compile(r"^\D*\d{1,3}(?:[.'’\s]\d{3})*,(?:\d{1,2}|\d{4,})\D*$|\.\d{3},\d")
 _DECIMAL_POINT = re.compile(r"\d\.(?:\d{1,2}|\d{4,})\D*$|,\d{3}\.\d|,\d{3},\d{3}")
 _MOST = 60
+_IN_BRACKETS = re.compile(r"\(([^()]*\d)\)")
+_FREE = frozenset({"free", "gratis", "kostenlos", "free to play", "free-to-play"})
 
 
 def read_number(value: Any, role: str, *, decimal: str = ".") -> float | None:
-    """Return a number in any usual writing, None for an empty cell; `85 %` is 85.
+    """Return a number in any usual writing, None for an empty cell; `85 %` is 85, `free` is 0.
 
     Args:
         decimal: what stands before the decimals in this column, `.` or `,`; it decides what
@@ -38,6 +40,11 @@ def read_number(value: Any, role: str, *, decimal: str = ".") -> float | None:
     Raises:
         CellError: the cell holds something else, or a number that is not finite.
     """
+    if isinstance(value, str):
+        if value.strip().casefold() in _FREE:
+            return 0.0
+        if found := _IN_BRACKETS.fullmatch(value.strip()):  # a loss, as accounts have it
+            value = f"-{found[1]}"
     styled = isinstance(value, str) and (decimal == "," or not _is_plain(value))
     if styled and len(value) <= _MOST and (found := _STYLED.fullmatch(value.strip())):
         number = float(_plain(found["core"], found["mark"], decimal))

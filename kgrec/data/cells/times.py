@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
-from kgrec.data.cells.values import CellError
+from kgrec.data.cells.values import CellError, unwrapped
 
 MAX_AHEAD_MS = 300_000
 """How far a time may lie ahead: clocks differ, and what lies further would outlive later events."""
@@ -55,8 +55,10 @@ _WRITTEN = tuple(
         r"(?:,\s?|[\s/-]+)(?P<year>\d{4})",
         r"(?P<month>[^\W\d]{3,})\.?,?[\s/-]+(?P<year>\d{4})",
         r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})",
+        r"(?P<year>\d{4})[年년]\s?(?P<month>\d{1,2})[月월]\s?(?P<day>\d{1,2})[日일]",
     )
 )
+_DOTNET = re.compile(r"\\?/Date\((-?\d+)(?:[+-]\d{4})?\)\\?/")
 _CTIME = re.compile(
     r"\w{3} (?P<month>\w{3}) +(?P<day>\d{1,2}) (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
     r"(?: (?P<zone>[+-]\d{4}|[A-Z]{3}))? (?P<year>\d{4})"
@@ -86,12 +88,15 @@ def parse_moment(value: Any, role: str, form: str | None = None) -> int:
             numbers are dates, and which of day and month comes first in `5/6/2019`, by default
             the month, and the day in `5.6.2019`.
     """
+    value = unwrapped(value)
     if value is None or value == 0:
         return 0
     if isinstance(value, date):
         at = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
         return _checked(_milliseconds(at), value, role)
-    text = str(value).strip()
+    text = str(value).strip().strip("'\"")
+    if (count := _DOTNET.fullmatch(text)) is not None:
+        text = count[1]
     if text in {"", "0"}:
         return 0
     if form is not None and "%" in form:

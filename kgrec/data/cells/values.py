@@ -19,7 +19,8 @@ NULL_KEYS = frozenset({"", "null", "nan", "none", "\\n", "<na>"})
 NULLS = (
     *("n/a", "na", "n.a.", "#n/a", "nan", "none", "null", "nil", "<na>", "\\n", "undefined"),
     *("-", "--", "–", "—", "?", "unknown", "unspecified", "not available", "not applicable"),
-    *("no data", "tba", "tbd", "[]", "{}", "()", "[null]", "[none]", "[nan]", '""', "''"),
+    *("none given", "not given", "not specified", "not provided", "no information", "nat", "..."),
+    *("no data", "…", "tba", "tbd", "[]", "{}", "()", "[null]", "[none]", "[nan]", '""', "''"),
 )
 """Words for nothing, without case: no entity and no property is called so. Of titles they are
 names, since films are called Unknown and Nil."""
@@ -27,6 +28,9 @@ names, since films are called Unknown and Nil."""
 _NULL_TEXTS = frozenset({"", "\\N", "NaN"})
 _NONE_LISTED = re.compile(r"\(no .{1,30} (?:listed|given|available|specified)\)", re.IGNORECASE)
 _LONGEST_NULL = 100
+_OBJECT_ID = re.compile(r"""ObjectId\(["']?(\w{24})["']?\)""")
+_UNSEEN = " \t\r\n\u200b\u200e\u200f\u2060\ufeff"
+"""What stands unseen around ids that were copied from a page or a spreadsheet."""
 _WHOLE_FLOAT = re.compile(r"([+-]?\d+)\.0+")
 
 
@@ -58,17 +62,30 @@ def is_nothing(value: Any, words: frozenset[str]) -> bool:
     )
 
 
+def unwrapped(value: Any) -> Any:
+    """Return what an object of MongoDB stands for: `{"$oid": "5f1"}`, `{"$numberLong": "7"}`."""
+    while isinstance(value, dict) and len(value) == 1:
+        [(name, held)] = value.items()
+        if not (isinstance(name, str) and name.startswith("$")):
+            return value
+        value = held
+    return value
+
+
 def parse_id(value: Any, role: str, *, whole: bool = False) -> str:
     """Return an id as a string; raises CellError when there is none.
 
     Args:
         whole: whether `12.0` is `12`, as in a column whose numbers became floats.
     """
+    value = unwrapped(value)
     if isinstance(value, bool | dict | list | tuple):
         raise CellError(f"{role} is not one name or number", value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = "" if value is None else str(decoded(value, role)).strip()
+    text = "" if value is None else str(decoded(value, role)).strip(_UNSEEN)
+    if text.startswith("ObjectId(") and (found := _OBJECT_ID.fullmatch(text)):
+        text = found[1]
     if whole and (found := _WHOLE_FLOAT.fullmatch(text)):
         text = found[1]
     if text.casefold() in NULL_KEYS:
@@ -82,6 +99,7 @@ def parse_id(value: Any, role: str, *, whole: bool = False) -> str:
 
 def parse_number(value: Any, role: str) -> float | None:
     """Return a finite number, None for an empty cell."""
+    value = unwrapped(value)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if isinstance(value, bool):
@@ -111,6 +129,7 @@ def checked_value(number: float | None, value: Any, role: str) -> float | None:
 
 def parse_text(value: Any, role: str) -> str | None:
     """Return text without spaces at its ends, None for an empty cell."""
+    value = unwrapped(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, dict | list | tuple):

@@ -27,8 +27,8 @@ class Tally:
         rows: all rows of the file, whatever became of them.
         created, updated, unchanged: items, users, entities, interactions or links.
         repeated: interactions that stand in the file more than once, of which the last one counts;
-            rows of items and entities whose facts were joined with those of a row before, or stand
-            there already where rows hold nothing but facts.
+            rows of items and entities whose facts were joined with those of a row before, or that
+            give a fact once more, beside columns that are not read.
         users, items: created because interactions name them.
         entities: created because facts or links name them.
         facts, links: created or changed.

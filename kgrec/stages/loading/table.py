@@ -277,8 +277,9 @@ class TableLoad:
 
     def _repeated(self, line: int, identifier: str) -> None:
         plan = self.parser.plan
-        if plan.relations and not (plan.properties or {"title", "description"} & plan.roles.keys()):
-            self.joined += 1  # another user gave the same tag
+        more = plan.properties or {"title", "description"} & plan.roles.keys()
+        if plan.unused and not more:  # another user gave the same tag
+            self.joined += 1
             return
         reason = f"{self.key} stands in the file before; the first row counts"
         self._set_aside(line, identifier, reason)
