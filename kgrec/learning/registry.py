@@ -20,6 +20,11 @@ AGENTS: dict[str, str] = {
     "sequential": "kgrec.learning.sequential.agent:SequentialAgent",
 }
 
+OPTIONAL: dict[str, str] = {
+    # known as those above, and in no team that does not name them
+    "spectral": "kgrec.learning.spectral:SpectralAgent",
+}
+
 
 def register(cls: type[Any]) -> type[Any]:
     """Register an agent class under its `name`; used as a decorator.
@@ -28,26 +33,33 @@ def register(cls: type[Any]) -> type[Any]:
         ConfigError: another agent has that name.
     """
     where = f"{cls.__module__}:{cls.__qualname__}"
-    if AGENTS.setdefault(cls.name, where) != where:
+    if _known().get(cls.name, where) != where:
         raise ConfigError("another agent has that name", value=cls.name, remedy="Name it anew.")
+    if cls.name not in OPTIONAL:
+        AGENTS[cls.name] = where
     return cls
+
+
+def _known() -> dict[str, str]:
+    return AGENTS | OPTIONAL
 
 
 def check_names(names: Iterable[str]) -> None:
     """Raise ConfigError for a name that no agent has."""
+    known = _known()
     for name in names:
-        if name not in AGENTS:
-            near = difflib.get_close_matches(name, AGENTS, n=1)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise ConfigError(
-                "there is no such agent", value=name, remedy=f"{hint}Known: {', '.join(AGENTS)}."
+                "there is no such agent", value=name, remedy=f"{hint}Known: {', '.join(known)}."
             )
 
 
 def agent_class(name: str) -> type[Any]:
     """Return the class of an agent; raises ConfigError for an unknown name."""
     check_names([name])
-    module, _, attribute = AGENTS[name].partition(":")
+    module, _, attribute = _known()[name].partition(":")
     return cast(type[Any], getattr(importlib.import_module(module), attribute))
 
 
