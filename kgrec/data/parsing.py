@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -155,7 +155,7 @@ class RowParser:
         if aliases:
             properties["aliases"] = aliases
         facts, sources = self._facts(node.id, cells, report)
-        links = [replace(fact.link, head=node) for fact in facts if fact.entity_id != node.id]
+        links = [fact.link._replace(head=node) for fact in facts if fact.entity_id != node.id]
         if len(links) < len(facts):
             report(node.id, "an entity is related to itself" + _WITHOUT)
         return EntityRecord(node, properties, tuple(links), sources)

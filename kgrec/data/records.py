@@ -61,8 +61,7 @@ class Node(NamedTuple):
         return cls("entity", entity_id(entity_type, name), entity_type, name)
 
 
-@dataclass(frozen=True, slots=True)
-class FactRecord:
+class FactRecord(NamedTuple):
     """One relation from an item to an entity, with its origin.
 
     Attributes:
@@ -92,13 +91,13 @@ class FactRecord:
     @property
     def link(self) -> LinkRecord:
         """The same with both ends as nodes."""
-        tail = Node("entity", self.entity_id, self.entity_type, self.name)
-        ends = (Node("item", self.item_id), self.relation, tail)
-        return LinkRecord(*ends, self.confidence, self.source, self.extractor, self.evidence)
+        item, relation, kind, name, confidence, source, extractor, evidence, key = self
+        tail = Node("entity", entity_id(kind, key or name), kind, name)
+        values = (confidence, source, extractor, evidence)
+        return LinkRecord(Node("item", item), relation, tail, *values)
 
 
-@dataclass(frozen=True, slots=True)
-class LinkRecord:
+class LinkRecord(NamedTuple):
     """One relation between any two nodes that a domain lets it lead from and to.
 
     Attributes:

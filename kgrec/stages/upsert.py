@@ -126,8 +126,8 @@ class _Upsert:
             self.store, self.domain.item_label, run_id, self._refuse, source=self.source.title
         )
         began = datetime.now(UTC)
-        for batch in batched(records, ITEMS_A_BATCH):
-            tally.add(loader.write(batch))
+        for part in loader.write(batched(records, ITEMS_A_BATCH)):
+            tally.add(part)
         if tally.created or tally.updated:
             self._note(run_id, began, tally)
         refused = {reject.line for reject in self.rejects if not reject.cell}

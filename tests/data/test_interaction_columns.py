@@ -127,7 +127,7 @@ def one_by_one(found: Iterator[Run | BrokenRow]) -> list[Any]:
         if isinstance(one, BrokenRow):
             rows.append((one.line, one.text, one.reason))
         else:
-            rows += enumerate(one.cells, one.line)
+            rows += enumerate(map(list, zip(*one.columns, strict=True)), one.line)
     return rows
 
 

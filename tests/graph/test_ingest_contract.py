@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +83,26 @@ def test_a_property_is_of_the_kind_of_the_domain_that_is_loaded(
     load(graph, tmp_path, "catalog", "news_id,title,words\n3,A storm,90\n", "news")
     rows = graph.query("MATCH (i:Item) RETURN i.words AS words ORDER BY i.item_id").rows
     assert [row["words"] for row in rows] == [120, value, 90]
+
+
+def test_nothing_is_created_beside_what_is_there(graph: GraphStore, tmp_path: Path) -> None:
+    for kind, text in TABLES.items():
+        load(graph, tmp_path, kind, text)
+    graph.write("ingest/upsert_users", rows=[{"user_id": "eve", "properties": {}}])
+    count = "MATCH (:User)-[x:INTERACTED]->() RETURN count(x) AS n"
+    one = {"places": [0, 1], "keys": ["rating@7", "view@7"], "kinds": ["rating", "view"]}
+    rest = {"values": [2.0, 1.0], "times": [7, 0], "devices": [None, "tv"]}
+    group = {**one, **rest, "scenarios": [None, None], "new": {"1|rating@7": True}}
+    groups = [{"user_id": user, **group} for user in ("ann", "eve")]
+    add = "ingest/add_interactions"
+    given: dict[str, Any] = {"groups": groups, "source": None}
+    assert graph.write(add, items=["1", "gone"], **given) == [{"written": 0}]
+    assert graph.write(add, items=["1", "2"], **given) == [{"written": 4}]
+    assert graph.write(add, items=["1", "2"], **given) == [{"written": 0}]
+    ends = {"head": "Item", "head_key": "item_id", "tail": "Entity", "tail_key": "entity_id"}
+    facts: dict[str, Any] = {"groups": [{"head": "2", "places": [0, 1]}], "confidence": 1.0}
+    facts |= {"source": "t", "extractor": "table", "evidence": "", "run_id": "r"}
+    create, slots = "ingest/create_facts", {**ends, "relation": "HAS_GENRE"}
+    for tails, written in ((["Genre:horror", "gone"], 0), (["Genre:horror", "Genre:sci-fi"], 2)):
+        assert graph.write(create, slots, tails=tails, **facts) == [{"written": written}]
+    assert graph.query(count).rows == [{"n": 6}]

@@ -266,9 +266,12 @@ def test_a_user_of_more_than_one_batch_is_loaded_whole(
 def test_only_what_a_batch_needs_is_read(load: Load, empty_store: GraphStore) -> None:
     load("catalog", FILMS)
     load("interactions", RATINGS)
-    wanted = [{"2": True}, {"1": True, "9": True}]
-    found = empty_store.read("ingest/interactions", users=["ann", "bob"], items=wanted)
-    assert [(row["users"], row["items"]) for row in found] == [([0, 1], ["2", "1"])]
+    wanted = [
+        {"2|rating@881250950000": 7, "1|rating@0": 8},
+        {"1|rating@881250951000": 3, "9|rating@0": 4},
+    ]
+    found = empty_store.read("ingest/interactions", users=["ann", "bob"], wanted=wanted)
+    assert [(row["places"], row["values"]) for row in found] == [([7, 3], [3.0, 4.0])]
 
 
 def test_a_property_may_be_called_labels(load: Load, empty_store: GraphStore) -> None:

@@ -31,7 +31,7 @@ class Interrupted(InteractionLoader):
 
     meanwhile: Callable[[], Any] | None = None
 
-    def _store(self, prepared: Any) -> bool:
+    def _store(self, prepared: Any) -> Tally:
         if self.meanwhile is not None:
             self.meanwhile()
             self.meanwhile = None
@@ -63,17 +63,36 @@ def test_a_user_whom_others_create_meanwhile_is_written_once(
     load: Load, empty_store: GraphStore
 ) -> None:
     load("catalog", FILMS)
-    group = {"user_id": "bob", "items": ["1"], "keys": ["rating@0"], "kinds": ["rating"]}
-    rest = {"values": [1.0], "times": [0], "devices": [""], "scenarios": [""]}
 
     def meanwhile() -> None:
         empty_store.write("ingest/upsert_users", rows=[{"user_id": "bob", "properties": {}}])
-        empty_store.write("ingest/upsert_interactions", groups=[group | rest], source=None)
+        write_one(empty_store, "bob", "1", 1.0)
 
     tally, refused = loaded(empty_store, meanwhile)
     assert (tally.users, tally.created, tally.updated) == (1, 3, 1)
     assert refused == [(6, ABSENT)]
     assert held(empty_store) == [[user, item, "rating@0", value] for user, item, value in ROWS]
+
+
+@pytest.mark.parametrize("before", [[], [("ann", "3", 2.0), ("bob", "2", 1.0)]])
+def test_what_others_write_of_known_users_meanwhile_is_written_once(
+    load: Load, empty_store: GraphStore, before: list[tuple[str, str, float]]
+) -> None:
+    load("catalog", FILMS)
+    people = [{"user_id": name, "properties": {}} for name in ("ann", "bob")]
+    empty_store.write("ingest/upsert_users", rows=people)
+    for row in before:
+        write_one(empty_store, *row)
+    tally, _ = loaded(empty_store, lambda: write_one(empty_store, "bob", "1", 1.0))
+    assert (tally.users, tally.created, tally.updated, tally.unchanged) == (0, 3, 1, 0)
+    expected = sorted([*ROWS, *before])
+    assert held(empty_store) == [[user, item, "rating@0", value] for user, item, value in expected]
+
+
+def write_one(store: GraphStore, user: str, item: str, value: float) -> None:
+    group = {"user_id": user, "items": [item], "keys": ["rating@0"], "kinds": ["rating"]}
+    rest = {"values": [value], "times": [0], "devices": [""], "scenarios": [""]}
+    store.write("ingest/upsert_interactions", groups=[group | rest], source=None)
 
 
 def test_an_item_that_others_delete_meanwhile_is_refused(
@@ -112,3 +131,17 @@ def test_a_new_interaction_has_no_empty_properties(load: Load, empty_store: Grap
     found = {row["user"]: set(row["keys"]) for row in empty_store.query(keys).rows}
     plain = {"key", "kind", "value"}
     assert found == {"ann": plain | {"device"}, "bob": plain}
+
+
+def test_new_interactions_of_known_users_stand_beside_the_old_ones(
+    load: Load, empty_store: GraphStore
+) -> None:
+    load("catalog", FILMS)
+    load("interactions", RATINGS)
+    lines = ["ann,1,5,881250949,", "ann,1,2,881250999,tv", "ann,3,1,,"]
+    text = "\n".join(["user_id,movie_id,rating,timestamp,device", *lines, ""])
+    done = load("interactions", text)
+    assert (done.created, done.updated, done.unchanged, done.users) == (2, 0, 1, 0)
+    assert not load("interactions", text).changed
+    assert not load("interactions", RATINGS).changed
+    assert len(held(empty_store)) == 6

@@ -1,15 +1,14 @@
-// What some users did with some items, as columns of one row. Only items that are asked for come
+// What the graph holds of some interactions, as columns of one row. Only what is asked for comes
 // back, for all that thousands of users ever did would not fit into one row.
 // $users: list of strings
-// $items: list of maps; for each user the ids of the items to look for, as keys, which are found
-//   at once where a list would be searched for each relation
-// returns: users (positions in $users), items, keys, values, devices, scenarios, sources
+// $wanted: list of maps, one for each user: the item, '|' and the key of each interaction, as keys,
+//   which are found at once where a list would be searched, with the number that stands for it
+// returns: places (numbers of $wanted), values, devices, scenarios, sources
 UNWIND range(0, size($users) - 1) AS row
 MATCH (u:User {user_id: $users[row]})-[x:INTERACTED]->(i:Item)
-WHERE $items[row][i.item_id] IS NOT NULL
-RETURN collect(row) AS users,
-       collect(i.item_id) AS items,
-       collect(coalesce(x.key, '')) AS keys,
+WITH x, $wanted[row][i.item_id + '|' + coalesce(x.key, '')] AS place
+WHERE place IS NOT NULL
+RETURN collect(place) AS places,
        collect(coalesce(x.value, 1.0)) AS values,
        collect(coalesce(x.device, '')) AS devices,
        collect(coalesce(x.scenario, '')) AS scenarios,

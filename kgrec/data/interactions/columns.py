@@ -73,10 +73,15 @@ class InteractionBatch:
 
 
 class _Known(dict[Any, Any]):
-    """What the cells of a column hold, by cell; `_UNREAD` for those that need their row."""
+    """What the cells of a column hold, by cell; `_UNREAD` for those that need their row.
+
+    Attributes:
+        unread: how many of these there were.
+    """
 
     def __init__(self, read: Callable[[Any], Any], counts: Counter[str]) -> None:
         self._read, self._counts = read, counts
+        self.unread = 0
 
     def __missing__(self, cell: Any) -> Any:
         before = self._counts["nulls"]
@@ -87,10 +92,12 @@ class _Known(dict[Any, Any]):
         if self._counts["nulls"] != before:  # a word for nothing is counted for each row
             found = _UNREAD
         self._counts["nulls"] = before
-        if found is not _UNREAD:
-            if len(self) >= _MOST_KNOWN:
-                self.clear()
-            self[cell] = found
+        if found is _UNREAD:
+            self.unread += 1
+            return found
+        if len(self) >= _MOST_KNOWN:
+            self.clear()
+        self[cell] = found
         return found
 
 
@@ -113,7 +120,7 @@ class InteractionColumns:
         found: dict[str, Sequence[Any]] = {}
         for role in self._parser.roles:
             column = self._column(role, rows)
-            if column is None or _UNREAD in column:
+            if column is None:
                 return InteractionBatch.of(self._one_by_one(rows, set_aside))
             found[role] = column
         kinds = [kind for kind, _ in found["kind"]]
@@ -137,10 +144,13 @@ class InteractionColumns:
             return times
         if (role, kind) not in self._known:
             self._known[role, kind] = _Known(self._parser.roles[role], self._parser.counts)
+        known = self._known[role, kind]
+        before = known.unread
         try:
-            return list(map(self._known[role, kind].__getitem__, cells))
+            found = list(map(known.__getitem__, cells))
         except TypeError:  # a list or an object
             return None
+        return found if known.unread == before else None
 
     def _times(self, cells: Sequence[str]) -> list[int] | None:
         """Return `parse_time` of cells that all count seconds, or milliseconds, since 1970."""

@@ -104,21 +104,23 @@ def runs(
                     set_aside(one.line, one.text.rstrip("\r\n"), one.reason)
                 header_left = False
                 continue
-            begin, cells = one.line + header_left, one.cells[header_left:]
+            begin, cells = one.line, one.columns
+            if header_left:
+                begin, cells = begin + 1, [column[1:] for column in cells]
             header_left = False
-            numbers: Sequence[int] = range(begin, begin + len(cells))
-            text_of = "\0".join(itertools.chain.from_iterable(cells))
-            if not text_of.isascii() and is_bad(text_of):
+            numbers: Sequence[int] = range(begin, begin + len(cells[0]))
+            if not all(map(str.isascii, itertools.chain.from_iterable(cells))):
                 whole = []
-                for line, row in zip(numbers, cells, strict=True):
+                for line, row in zip(numbers, zip(*cells, strict=True), strict=True):
                     broken = next((cell for cell in row if is_bad(cell)), None)
                     if broken is None:
                         whole.append((line, row))
                         continue
                     set_aside(line, broken, f"bytes that are not {layout.encoding.upper()}")
-                numbers, cells = [line for line, _ in whole], [row for _, row in whole]
-            if cells:
-                yield Columns(numbers, dict(zip(columns, zip(*cells, strict=True), strict=True)))
+                numbers = [line for line, _ in whole]
+                cells = list(zip(*(row for _, row in whole), strict=True))
+            if numbers:
+                yield Columns(numbers, dict(zip(columns, cells, strict=True)))
 
 
 def _first_lines(lines: Iterator[str]) -> list[str]:

@@ -7,6 +7,7 @@ row is rejected after its first line, and reading continues with the second.
 from __future__ import annotations
 
 import csv
+import operator
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,10 +30,10 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Rows that follow each other, one on each line: the first line, from 1, and their cells."""
+    """Rows that follow each other, one on each line: the first line, from 1, and their columns."""
 
     line: int
-    cells: list[list[str]]
+    columns: list[Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def read_runs(
         row = _next_row(feed, rows, width)
         if row is None:
             return
-        yield Run(row.line, [row.cells]) if isinstance(row, Fields) else row
+        yield Run(row.line, [[cell] for cell in row.cells]) if isinstance(row, Fields) else row
 
 
 def _style(delimiter: str, *, quoted: bool) -> dict[str, Any]:
@@ -161,15 +162,32 @@ def _style(delimiter: str, *, quoted: bool) -> dict[str, Any]:
     }
 
 
-def _read_at_once(run: list[str], width: int, style: dict[str, Any]) -> list[list[str]] | None:
-    """Return the rows of a run of lines where each line is one, None where they need care."""
+def _read_at_once(run: list[str], width: int, style: dict[str, Any]) -> list[Sequence[str]] | None:
+    """Return the columns of a run of lines where each line is a row, None where they need care."""
     if not run or width == 1:  # a line of spaces is blank, and no row of one cell
         return None
+    if (columns := _split(run, width, style["delimiter"])) is not None:
+        return columns
     try:
         rows = list(csv.reader(run, **style))
     except csv.Error:
         return None
-    return rows if len(rows) == len(run) and set(map(len, rows)) == {width} else None
+    if len(rows) != len(run) or set(map(len, rows)) != {width}:
+        return None
+    return list(zip(*rows, strict=True))
+
+
+def _split(run: list[str], width: int, delimiter: str) -> list[Sequence[str]] | None:
+    """Return the columns of lines without quotes, None where there is a quote or a stray break."""
+    text = "".join(run)
+    if '"' in text or set(map(operator.methodcaller("count", delimiter), run)) != {width - 1}:
+        return None
+    if text.count("\r\n") == len(run):
+        text = text.replace("\r\n", "\n")
+    if "\r" in text or text.count("\n") != len(run) or delimiter == "\n":
+        return None
+    cells = text.replace("\n", delimiter).split(delimiter)
+    return [cells[n : width * len(run) : width] for n in range(width)]
 
 
 def _next_row(

@@ -6,7 +6,7 @@ The counts of a load, kept while it runs.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -63,6 +63,7 @@ def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 FACTS_A_STATEMENT = 5_000
+_CREATE = "ingest/create_facts"
 _HEADS_A_READ = 2_000
 
 
@@ -70,18 +71,11 @@ Head = tuple[NodeKind, str]
 """Kind and id of the node that a fact or link leads from."""
 
 
-class _Key(NamedTuple):
-    head: Head
-    relation: str
-    tail: tuple[NodeKind, str]
-
-    @property
-    def ends(self) -> Ends:
-        return self.head[0], self.tail[0]
+_Key = tuple[NodeKind, str, str, NodeKind, str]
+"""Kind and id of the head, relation, kind and id of the tail."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(NamedTuple):
     confidence: float
     source: str
     extractor: str
@@ -89,7 +83,7 @@ class _Known:
 
     def record(self, key: _Key) -> LinkRecord:
         """Return the fact or link that it is."""
-        ends = (Node(*key.head), key.relation, Node(*key.tail))
+        ends = (Node(*key[:2]), key[2], Node(*key[3:]))
         return LinkRecord(*ends, self.confidence, self.source, self.extractor, self.evidence)
 
 
@@ -99,6 +93,7 @@ class FactChanges:
 
     Attributes:
         steps: for `GraphStore.write_all`.
+        created_alone: how many facts the steps must create that are not merged.
         heads: nodes whose facts or links change.
         losing: nodes of which one is withdrawn.
         gone: what is withdrawn; ends without their names.
@@ -107,6 +102,7 @@ class FactChanges:
     """
 
     steps: list[Step]
+    created_alone: int
     heads: frozenset[Head]
     losing: frozenset[Head]
     gone: tuple[LinkRecord, ...]
@@ -133,6 +129,7 @@ def fact_changes(
     *,
     withdraw: Mapping[Head, frozenset[str]],
     ends: Sequence[Ends] = (("item", "entity"),),
+    fresh: Collection[Head] = frozenset(),
 ) -> FactChanges:
     """Compare facts and links with the graph. Of two sources of one, the more confident stays.
 
@@ -142,20 +139,24 @@ def fact_changes(
         withdraw: node to sources; what such a source held for the node before, and is not among
             `records`, is withdrawn.
         ends: kinds of node between which the sources may have held something before.
+        fresh: nodes that steps before these create, or fail; they have no facts yet.
     """
-    records = list(records)
-    wanted = _distinct(records)
-    held = {(_key(fact), fact.source) for fact in records}
-    heads = {key.head for key in wanted} | withdraw.keys()
-    pairs = dict.fromkeys([*ends, *(key.ends for key in wanted)])
-    known = _known_facts(store, heads, list(pairs))
+    keyed = [(_key(one), one) for one in records]
+    alone = _distinct(pair for pair in keyed if pair[0][:2] in fresh) if fresh else {}
+    if alone:
+        keyed = [pair for pair in keyed if pair[0][:2] not in fresh]
+    wanted = _distinct(keyed)
+    heads = {key[:2] for key in wanted} | withdraw.keys()
+    pairs = dict.fromkeys([*ends, *((key[0], key[3]) for key in wanted)])
+    known = _known_facts(store, heads, list(pairs)) if heads else {}
+    held = {(key, fact.source) for key, fact in keyed} if known else set()
     # A source that holds something again replaces its earlier record, even with less confidence;
     # one that holds it no longer leaves it to another.
     weaker = [
         key
         for key, fact in wanted.items()
         if key in known
-        and known[key].source in withdraw.get(key.head, ())
+        and known[key].source in withdraw.get(key[:2], ())
         and (
             (key, known[key].source) not in held
             or (fact.source == known[key].source and fact.confidence < known[key].confidence)
@@ -166,17 +167,25 @@ def fact_changes(
     gone = [
         key
         for key, fact in known.items()
-        if key not in wanted and fact.source in withdraw.get(key.head, ())
+        if key not in wanted and fact.source in withdraw.get(key[:2], ())
     ]
     withdrawal = _withdrawal_steps([*gone, *weaker], known)
-    steps = [*withdrawal, *_entity_steps(new.values()), *_fact_steps(new, run_id)]
-    changed = frozenset(key.head for key in [*new, *gone])
-    lost = frozenset(key.head for key in gone)
+    created = _creation_steps(alone, run_id)
+    entities = _entity_steps([*alone.values(), *new.values()])
+    steps = [*withdrawal, *entities, *created, *_fact_steps(new, run_id)]
+    changed = frozenset(key[:2] for key in [*alone, *new, *gone])
+    lost = frozenset(key[:2] for key in gone)
     updated = sum(key in known for key in new)
-    owned = sum(fact.source in withdraw.get(key.head, ()) for key, fact in known.items())
+    owned = sum(fact.source in withdraw.get(key[:2], ()) for key, fact in known.items())
     left = tuple(known[key].record(key) for key in gone)
-    counts = (len(new) - updated, updated, len(gone))
-    return FactChanges(steps, changed, lost, left, owned, *counts)
+    counts = (len(alone) + len(new) - updated, updated, len(gone))
+    return FactChanges(steps, len(alone), changed, lost, left, owned, *counts)
+
+
+def written_alone(steps: Iterable[Step], answers: Iterable[list[dict[str, Any]]]) -> int:
+    """Return how many facts the steps of a transaction created that are not merged."""
+    pairs = zip(steps, answers, strict=True)
+    return sum(int(rows[0]["written"]) for step, rows in pairs if step[0] == _CREATE and rows)
 
 
 def created_entities(steps: Iterable[Step], answers: Iterable[list[dict[str, Any]]]) -> int:
@@ -188,13 +197,13 @@ def created_entities(steps: Iterable[Step], answers: Iterable[list[dict[str, Any
 
 
 def _key(fact: LinkRecord) -> _Key:
-    return _Key(fact.head[:2], fact.relation, fact.tail[:2])
+    head, relation, tail, *_ = fact
+    return head[0], head[1], relation, tail[0], tail[1]
 
 
-def _distinct(records: Iterable[LinkRecord]) -> dict[_Key, LinkRecord]:
+def _distinct(keyed: Iterable[tuple[_Key, LinkRecord]]) -> dict[_Key, LinkRecord]:
     found: dict[_Key, LinkRecord] = {}
-    for fact in records:
-        key = _key(fact)
+    for key, fact in keyed:
         if key not in found or fact.confidence > found[key].confidence:
             found[key] = fact
     return found
@@ -223,7 +232,7 @@ def _known_between(
         columns = ("confidences", "sources", "extractors", "evidence")
         values = zip(*(page[column] for column in columns), strict=True)
         for (head, relation, tail), value in zip(keys, values, strict=True):
-            known[_Key((ends[0], heads[head]), relation, (ends[1], tail))] = _Known(*value)
+            known[ends[0], heads[head], relation, ends[1], tail] = _Known(*value)
     return known
 
 
@@ -257,10 +266,10 @@ def entity_steps(entities: Iterable[Node]) -> list[Step]:
 def _fact_steps(facts: Mapping[_Key, LinkRecord], run_id: str) -> list[Step]:
     relations: dict[tuple[str, Ends], list[dict[str, Any]]] = defaultdict(list)
     # By tail, so that the relations of an entity that many nodes share come together.
-    for key, fact in sorted(facts.items(), key=lambda pair: pair[0].tail):
-        row = {"head": key.head[1], "tail": key.tail[1], "confidence": fact.confidence}
+    for key, fact in sorted(facts.items(), key=lambda pair: pair[0][3:]):
+        row = {"head": key[1], "tail": key[4], "confidence": fact.confidence}
         row |= {"source": fact.source, "extractor": fact.extractor, "evidence": fact.evidence}
-        relations[fact.relation, key.ends].append(row)
+        relations[fact.relation, (key[0], key[3])].append(row)
     return [
         ("ingest/upsert_facts", _slots(*kind), {"rows": rows, "run_id": run_id})
         for kind, all_rows in relations.items()
@@ -268,11 +277,29 @@ def _fact_steps(facts: Mapping[_Key, LinkRecord], run_id: str) -> list[Step]:
     ]
 
 
+def _creation_steps(facts: Mapping[_Key, LinkRecord], run_id: str) -> Iterator[Step]:
+    """Yield steps that create facts of nodes which have none; those alike come together."""
+    kinds: dict[tuple[Any, ...], list[_Key]] = defaultdict(list)
+    for key, fact in facts.items():
+        kinds[*fact[3:], key[2], (key[0], key[3])].append(key)
+    for (confidence, source, extractor, evidence, relation, ends), every in kinds.items():
+        given = {"confidence": confidence, "source": source, "extractor": extractor}
+        given |= {"evidence": evidence, "run_id": run_id}
+        for keys in batched(every, FACTS_A_STATEMENT):
+            tails: dict[str, int] = {}
+            heads: dict[str, list[int]] = defaultdict(list)
+            for key in keys:
+                heads[key[1]].append(tails.setdefault(key[4], len(tails)))
+            groups = [{"head": head, "places": places} for head, places in heads.items()]
+            rows = {"tails": list(tails), "groups": groups}
+            yield _CREATE, _slots(relation, ends), {**rows, **given}
+
+
 def _withdrawal_steps(keys: Iterable[_Key], known: Mapping[_Key, _Known]) -> list[Step]:
     relations: dict[tuple[str, Ends], list[dict[str, str]]] = defaultdict(list)
     for key in keys:
-        row = {"head": key.head[1], "tail": key.tail[1], "source": known[key].source}
-        relations[key.relation, key.ends].append(row)
+        row = {"head": key[1], "tail": key[4], "source": known[key].source}
+        relations[key[2], (key[0], key[3])].append(row)
     return [
         ("ingest/delete_facts", _slots(*kind), {"rows": rows}) for kind, rows in relations.items()
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -20,14 +20,17 @@ MOST_A_BATCH = 50_000
 """Of one user, in one transaction."""
 _MOST_KNOWN = 200_000
 _ABSENT = "there is no such item"
+_CREATE, _ADD = "ingest/create_interactions", "ingest/add_interactions"
+_ALONE = frozenset({_CREATE, _ADD})
+_HELD = ("places", "values", "devices", "scenarios", "sources")
 
 ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
 
-_Held = tuple[float, str, str, str]
-"""Value, device, scenario and source of an interaction that is in the graph."""
+_Held = tuple[Sequence[Any], ...]
+"""Interactions in the graph: place, value, device, scenario and source of each, as columns."""
 _Ahead = tuple[InteractionBatch, "Future[_Looked]"]
-_UnderWay = tuple["_Prepared", Future[bool]]
+_UnderWay = tuple["_Prepared", Future[Tally]]
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,16 @@ class _Looked:
         new_items: that are to be created.
         spans: where the interactions of each user begin and end.
         there: the users who are in the graph.
-        known: their interactions, by user, item and key.
+        wanted: for each of these users the place in the batch of each interaction, by `_names`.
+        held: those of them that the graph holds.
     """
 
     batch: InteractionBatch
     new_items: list[str]
     spans: dict[str, tuple[int, int]]
     there: set[str]
-    known: dict[tuple[str, str, str], _Held]
+    wanted: dict[str, dict[str, int]]
+    held: _Held
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,13 @@ class _Prepared:
     Attributes:
         batch: without what is refused.
         steps: for `GraphStore.write_all`.
-        fresh: how many interactions of new users the last step must write.
+        alone: how many interactions the steps that look for none must write.
     """
 
     batch: InteractionBatch
     tally: Tally
     steps: list[Step]
-    fresh: int
+    alone: int
 
 
 @dataclass
@@ -120,28 +125,35 @@ class InteractionLoader:
     def _look_ahead(self, batch: InteractionBatch) -> Future[_Looked]:
         return _in_context(self._reader, self._look, batch)
 
-    def _store(self, prepared: _Prepared) -> bool:
-        """Write a batch; return whether the graph was still as it was prepared for."""
+    def _store(self, prepared: _Prepared) -> Tally:
+        """Write a batch; return its counts, or lower ones where others were quicker."""
         if not prepared.steps:
-            return True
-        try:
-            rows = self.store.write_all(prepared.steps)
-        except GraphConstraintError:
-            if not prepared.fresh:
-                raise
-            return False
-        if not prepared.fresh:
-            return True
-        return bool(rows[-1]) and int(rows[-1][0]["written"]) == prepared.fresh
-
-    def _written(self, prepared: _Prepared, stored: Future[bool]) -> Tally:
-        if stored.result():
             return prepared.tally
-        # Others created one of its users, or deleted one of its items, in the meantime.
+        try:
+            answers = self.store.write_all(prepared.steps)
+        except GraphConstraintError:
+            if not prepared.alone:
+                raise
+            return Tally()
+        pairs = zip(prepared.steps, answers, strict=True)
+        written = {step[0]: rows[0]["written"] for step, rows in pairs if step[0] in _ALONE}
+        alone, tally = sum(written.values()), prepared.tally
+        if alone == prepared.alone:
+            return tally
+        users = tally.users if written.get(_CREATE) else 0
+        return Tally(created=alone, updated=tally.updated, users=users, items=tally.items)
+
+    def _written(self, prepared: _Prepared, stored: Future[Tally]) -> Tally:
+        done = stored.result()
+        if done is prepared.tally:
+            return done
+        # Others wrote of one of its users, or deleted one of its items, in the meantime.
         self._known_items = set()
         again = self._prepare(self._look_ahead(prepared.batch), merge=True)
         self.store.write_all(again.steps)
-        return again.tally
+        done.add(again.tally)
+        done.unchanged -= done.created + done.updated - again.tally.created - again.tally.updated
+        return done
 
     def _look(self, batch: InteractionBatch) -> _Looked:
         """Read what the graph holds of a batch."""
@@ -149,43 +161,61 @@ class InteractionLoader:
         new_items = [item for item, problem in problems.items() if problem is None]
         kept = self._usable(batch, problems)
         spans = _spans(kept.users)
-        names = list(spans)
-        rows = self.store.read("ingest/users", users=names, properties=[]) if names else []
+        users = list(spans)
+        rows = self.store.read("ingest/users", users=users, properties=[]) if users else []
         there = {row["user_id"] for row in rows}
-        known = self._read_known(kept, {u: span for u, span in spans.items() if u in there})
-        return _Looked(kept, new_items, spans, there, known)
+        if not there:
+            return _Looked(kept, new_items, spans, there, {}, ((),) * len(_HELD))
+        names = _names(kept)
+        wanted = {
+            user: dict(zip(names[begin:end], range(begin, end), strict=True))
+            for user, (begin, end) in spans.items()
+            if user in there
+        }
+        maps = list(wanted.values())
+        (row,) = self.store.read("ingest/interactions", users=list(wanted), wanted=maps)
+        return _Looked(kept, new_items, spans, there, wanted, tuple(row[name] for name in _HELD))
 
     def _prepare(self, future: Future[_Looked], *, merge: bool = False) -> _Prepared:
         """Compare a batch with the graph.
 
         Args:
-            merge: whether users who are not there are created first, by themselves.
+            merge: whether what is not there is looked for again where it is written, and users are
+                created first, by themselves.
         """
+        merge = merge or bool(self.also)  # which must not be written without the batch
         looked = future.result()
         batch, spans, there, new_items = looked.batch, looked.spans, looked.there, looked.new_items
         tally = Tally(users=len(spans) - len(there), items=len(new_items))
-        changed = self._changed(looked, tally)
+        added, updated = self._changed(looked, tally)
         fresh = [span for user, span in spans.items() if user not in there]
-        rows = sum(end - begin for begin, end in fresh)
-        tally.created += rows
+        rows = [n for begin, end in fresh for n in range(begin, end)]
+        tally.created += len(rows)
         steps: list[Step] = list(self.also)
         source = self.source or None
         if new_items:
             labels = {"item_type": self.item_type}
             steps.append(("ingest/create_items", labels, {"items": new_items}))
-        if (merge or self.also) and fresh:  # which must not be written without the batch
-            named = [{"user_id": batch.users[n], "properties": {}} for n, _ in fresh]
-            steps.append(("ingest/upsert_users", {}, {"rows": named}))
-            changed += [n for begin, end in fresh for n in range(begin, end)]
-            fresh, rows = [], 0
-        if changed:
-            groups = _chosen(batch, changed)
+        if merge:
+            named = [{"user_id": batch.users[begin], "properties": {}} for begin, _ in fresh]
+            steps += [("ingest/upsert_users", {}, {"rows": named})] if named else []
+            rows, added, updated = [], [], sorted([*rows, *added, *updated])
+        if updated:
+            groups = _merged(batch.chosen(updated))
             steps.append(("ingest/upsert_interactions", {}, {"groups": groups, "source": source}))
-        if fresh:
-            items, groups = _created(batch, fresh)
+        if added:
+            chosen = batch.chosen(added)
+            items, groups = _created(chosen)
+            names = iter(_names(chosen))
+            for group in groups:
+                group["new"] = {next(names): True for _ in group["keys"]}
             given = {"items": items, "groups": groups, "source": source}
-            steps.append(("ingest/create_interactions", {}, given))
-        return _Prepared(batch, tally, steps, rows)
+            steps.append((_ADD, {}, given))
+        if rows:
+            items, groups = _created(batch if len(rows) == len(batch) else batch.chosen(rows))
+            given = {"items": items, "groups": groups, "source": source}
+            steps.append((_CREATE, {}, given))
+        return _Prepared(batch, tally, steps, len(rows) + len(added))
 
     def _problems_of(self, items: set[str]) -> dict[str, str | None]:
         """Look up items that are not known yet.
@@ -222,42 +252,45 @@ class InteractionLoader:
                 rows.append(n)
         return batch.chosen(rows)
 
-    def _changed(self, looked: _Looked, tally: Tally) -> list[int]:
-        """Count the interactions of users who are there; return which ones are to be written."""
-        if not looked.there:
-            return []
-        batch, known, changed = looked.batch, looked.known, []
-        keys = batch.keys
-        for user, (begin, end) in looked.spans.items():
-            if user not in looked.there:
-                continue
-            for n in range(begin, end):
-                before = known.get((user, batch.items[n], keys[n]))
-                if before is None:
-                    tally.created += 1
-                elif before[:3] != (batch.values[n], batch.devices[n], batch.scenarios[n]) or (
-                    self.source not in ("", before[3])
-                ):
-                    tally.updated += 1
-                else:
-                    tally.unchanged += 1
-                    continue
+    def _changed(self, looked: _Looked, tally: Tally) -> tuple[list[int], list[int]]:
+        """Count the interactions of users who are there; return which ones are new and changed."""
+        spans = [span for user, span in looked.spans.items() if user in looked.there]
+        rows = [n for begin, end in spans for n in range(begin, end)]
+        if not rows:
+            return [], []
+        batch = looked.batch
+        if self._are_held(looked, len(rows)):
+            tally.unchanged += len(rows)
+            return [], []
+        places, *columns = looked.held
+        held = dict(zip(places, zip(*columns, strict=True), strict=True))
+        new, changed = [], []
+        for n in rows:
+            before = held.get(n)
+            if before is None:
+                new.append(n)
+            elif before[:3] != (batch.values[n], batch.devices[n], batch.scenarios[n]) or (
+                self.source not in ("", before[3])
+            ):
                 changed.append(n)
-        return changed
+        tally.created += len(new)
+        tally.updated += len(changed)
+        tally.unchanged += len(rows) - len(new) - len(changed)
+        return new, changed
 
-    def _read_known(
-        self, batch: InteractionBatch, spans: dict[str, tuple[int, int]]
-    ) -> dict[tuple[str, str, str], _Held]:
-        users = list(spans)
-        if not users:
-            return {}
-        items = [dict.fromkeys(batch.items[begin:end], True) for begin, end in spans.values()]
-        known: dict[tuple[str, str, str], _Held] = {}
-        for row in self.store.read("ingest/interactions", users=users, items=items):
-            names = ("users", "items", "keys", "values", "devices", "scenarios", "sources")
-            for user, item, key, *held in zip(*(row[name] for name in names), strict=True):
-                known[users[user], item, key] = (held[0], held[1], held[2], held[3])
-        return known
+    def _are_held(self, looked: _Looked, count: int) -> bool:
+        """Whether the graph holds so many interactions as they are; whole columns are compared."""
+        places, *columns, sources = looked.held
+        batch = looked.batch
+        mine = (batch.values, batch.devices, batch.scenarios)
+        return (
+            len(places) == count == len(set(places))
+            and all(
+                list(map(own.__getitem__, places)) == held
+                for own, held in zip(mine, columns, strict=True)
+            )
+            and (not self.source or set(sources) == {self.source})
+        )
 
 
 def _in_context(
@@ -278,28 +311,33 @@ def _spans(users: Sequence[str]) -> dict[str, tuple[int, int]]:
     return spans
 
 
-def _created(
-    batch: InteractionBatch, spans: Iterable[tuple[int, int]]
-) -> tuple[list[str], list[dict[str, Any]]]:
+def _names(batch: InteractionBatch) -> list[str]:
+    """Return what the statements call each interaction of a user: its item and its key."""
+    rows = zip(batch.items, batch.kinds, batch.times, strict=True)
+    return [f"{item}|{kind}@{at}" for item, kind, at in rows]
+
+
+def _created(batch: InteractionBatch) -> tuple[list[str], list[dict[str, Any]]]:
     """Return items and groups of `create_interactions`."""
     items: dict[str, int] = {}
     places = [items.setdefault(item, len(items)) for item in batch.items]
     used = [one or None for one in batch.devices], [one or None for one in batch.scenarios]
     columns = {**_columns(batch), "places": places, "devices": used[0], "scenarios": used[1]}
-    return list(items), [_group(batch.users[begin], columns, begin, end) for begin, end in spans]
+    return list(items), _groups(batch, columns)
 
 
-def _chosen(batch: InteractionBatch, rows: Sequence[int]) -> list[dict[str, Any]]:
+def _merged(batch: InteractionBatch) -> list[dict[str, Any]]:
     """Return groups of `upsert_interactions`; columns, since maps are sent much slower."""
-    chosen = batch.chosen(rows)
-    columns = {
-        **_columns(chosen),
-        "items": chosen.items,
-        "devices": chosen.devices,
-        "scenarios": chosen.scenarios,
-    }
-    spans = _spans(chosen.users).items()
-    return [_group(user, columns, begin, end) for user, (begin, end) in spans]
+    own = {"items": batch.items, "devices": batch.devices, "scenarios": batch.scenarios}
+    return _groups(batch, {**_columns(batch), **own})
+
+
+def _groups(batch: InteractionBatch, columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the columns user by user."""
+    return [
+        {"user_id": user, **{name: one[begin:end] for name, one in columns.items()}}
+        for user, (begin, end) in _spans(batch.users).items()
+    ]
 
 
 def _columns(batch: InteractionBatch) -> dict[str, Sequence[Any]]:
@@ -310,8 +348,3 @@ def _columns(batch: InteractionBatch) -> dict[str, Sequence[Any]]:
         "values": batch.values,
         "times": batch.times,
     }
-
-
-def _group(user: str, columns: Mapping[str, Sequence[Any]], begin: int, end: int) -> dict[str, Any]:
-    """Return the interactions of one user, which lie side by side."""
-    return {"user_id": user, **{name: one[begin:end] for name, one in columns.items()}}

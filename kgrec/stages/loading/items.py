@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any
 
 from kgrec.data.records import EntityRecord, ItemRecord, UserRecord, Value
+from kgrec.errors import GraphConstraintError
 from kgrec.graph.pages import HELD_BY
 from kgrec.graph.statements import plain
 from kgrec.graph.store import GraphStore, Step
@@ -18,6 +21,7 @@ from kgrec.stages.loading.facts import (
     entity_steps,
     fact_changes,
     no_steps,
+    written_alone,
 )
 
 ITEMS_A_BATCH = 2_000
@@ -33,6 +37,32 @@ Refuse = Callable[[int, object, str], None]
 class _Known:
     labels: Sequence[str]
     properties: Mapping[str, Any]
+
+
+_Line = tuple[int, ItemRecord]
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """What one batch of items changes.
+
+    Attributes:
+        lines: those that are not refused.
+        steps: for `GraphStore.write_all`.
+        touched: ids of items that change.
+        alone: whether items are created that must not be there.
+        facts_alone: how many facts of such items must be created.
+    """
+
+    lines: Sequence[_Line]
+    tally: Tally
+    steps: list[Step]
+    touched: set[str]
+    alone: bool
+    facts_alone: int
+
+
+_UnderWay = tuple[_Changes, "Future[int | None]"]
 
 
 @dataclass(frozen=True)
@@ -63,39 +93,85 @@ class ItemLoader:
     follow: Callable[[FactChanges], list[Step]] = no_steps
     dry: bool = False
 
-    def write(self, batch: Sequence[tuple[int, ItemRecord]]) -> Tally:
-        """Write items with distinct ids in one transaction; unchanged ones are not written.
+    def write(self, batches: Iterable[Sequence[_Line]]) -> Iterator[Tally]:
+        """Write items with distinct ids, one transaction a batch; yield the counts of each batch.
+
+        Unchanged items are not written. While one batch is written, the next is compared with the
+        graph.
 
         Args:
-            batch: line and item.
+            batches: of lines and items.
+        """
+        under_way: _UnderWay | None = None
+        with ThreadPoolExecutor(1) as writer:
+            for batch in batches:
+                changes = self._changes(batch)
+                if under_way is not None:
+                    yield self._written(*under_way)
+                under_way = changes, writer.submit(copy_context().run, self._store, changes)
+            if under_way is not None:
+                yield self._written(*under_way)
+
+    def _changes(self, batch: Sequence[_Line], *, merge: bool = False) -> _Changes:
+        """Compare items with the graph.
+
+        Args:
+            merge: whether items and facts that are not there are looked for again where they are
+                written.
         """
         names = sorted({name for _, item in batch for name in item.properties})
         known = self._known([item.item_id for _, item in batch], [*names, ORIGINS])
-        items = [
-            self._own(line, item, known.get(item.item_id))
+        lines = [
+            (line, self._own(line, item, known.get(item.item_id)))
             for line, item in batch
             if self._is_writable(line, item, known)
         ]
-        facts = [fact.link for item in items for fact in item.facts]
-        withdraw: dict[Head, frozenset[str]] = {
-            ("item", item.item_id): item.sources for item in items if item.item_id in known
-        }
-        changes = fact_changes(self.store, facts, self.run_id, withdraw=withdraw)
+        items = [item for _, item in lines]
         new = [item.item_id for item in items if item.item_id not in known]
+        changes = fact_changes(
+            self.store,
+            (fact.link for item in items for fact in item.facts),
+            self.run_id,
+            withdraw={("item", one.item_id): one.sources for one in items if one.item_id in known},
+            fresh=() if merge else {("item", item_id) for item_id in new},
+        )
         values = {item_id: found.properties for item_id, found in known.items()}
         changed = [item for item in items if differs(item.properties, values.get(item.item_id))]
         tally = Tally(facts=changes.written, withdrawn=changes.withdrawn, created=len(new))
         touched = {item.item_id for item in changed} | {item for _, item in changes.heads}
         tally.updated = len(touched - set(new))
         tally.unchanged = len(items) - tally.created - tally.updated
-        steps = [*self._item_steps(new, changed, values), *changes.steps, *self.follow(changes)]
+        given = self._item_steps(new, changed, values, merge=merge)
+        steps = [*given, *changes.steps, *self.follow(changes)]
         if changes.losing:
             # A withdrawn fact may have replaced one that the text states as well: read it again.
             losing = sorted(item for _, item in changes.losing)
             steps.append(("ingest/read_again", {}, {"items": losing}))
-        if steps and not self.dry:
-            tally.entities = created_entities(steps, self.store.write_all(steps, touched))
-        return tally
+        alone = bool(new) and not merge
+        return _Changes(lines, tally, steps, touched, alone, changes.created_alone)
+
+    def _store(self, changes: _Changes) -> int | None:
+        """Write a batch; return how many entities it created, None where others were quicker."""
+        if not changes.steps or self.dry:
+            return 0
+        try:
+            answers = self.store.write_all(changes.steps, changes.touched)
+        except GraphConstraintError:
+            if not changes.alone:
+                raise
+            return None
+        if written_alone(changes.steps, answers) != changes.facts_alone:
+            return None
+        return created_entities(changes.steps, answers)
+
+    def _written(self, changes: _Changes, stored: Future[int | None]) -> Tally:
+        entities = stored.result()
+        if entities is None:
+            # Others created one of its items, or deleted one of its entities, in the meantime.
+            changes = self._changes(changes.lines, merge=True)
+            entities = self._store(changes)
+        changes.tally.entities = entities or 0
+        return changes.tally
 
     def _known(self, ids: list[str], names: list[str]) -> dict[str, _Known]:
         rows = self.store.read("ingest/items", items=ids, properties=names)
@@ -152,8 +228,12 @@ class ItemLoader:
         new: Sequence[str],
         changed: Sequence[ItemRecord],
         values: Mapping[str, Mapping[str, Any]],
+        *,
+        merge: bool,
     ) -> list[Step]:
-        rows = []
+        rows: list[dict[str, Any]] = []
+        whole: list[dict[str, Any]] = []
+        unknown = set() if merge else set(new)
         for item in changed:
             origins = _origins(values.get(item.item_id, {}))
             origins |= dict.fromkeys(item.properties, self.source)
@@ -161,10 +241,14 @@ class ItemLoader:
             kept = {name for name in origins if not (self.complete and name in gone)}
             named = sorted(f"{name}={origins[name]}" for name in kept)
             properties = {**sendable(item.properties), ORIGINS: named}
-            rows.append({"item_id": item.item_id, "properties": properties})
+            place = whole if item.item_id in unknown else rows
+            place.append({"item_id": item.item_id, "properties": properties})
         steps: list[Step] = []
-        if new:
-            steps.append(("ingest/create_items", {"item_type": self.item_type}, {"items": new}))
+        label = {"item_type": self.item_type}
+        if whole:
+            steps.append(("ingest/create_whole_items", label, {"rows": whole}))
+        elif new:
+            steps.append(("ingest/create_items", label, {"items": new}))
         if rows:
             steps.append(("ingest/set_items", {}, {"rows": rows}))
         hidden = [item.item_id for item in changed if item.properties.get("available") is False]

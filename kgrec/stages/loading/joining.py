@@ -17,16 +17,17 @@ class RowJoiner(Generic[RecordT]):
     with all of them. Where the rows of an id stand together, one record is held at a time.
 
     Args:
-        repeats: how many rows each id has that has several.
+        repeats: how many rows each id has that has several; None where they were not counted.
         refuse: called with line and id of a row that adds nothing to the first one of its id.
 
     Attributes:
         joined: how many rows added facts to the record of a row before.
     """
 
-    def __init__(self, repeats: dict[str, int], refuse: Callable[[int, str], None]) -> None:
+    def __init__(self, repeats: dict[str, int] | None, refuse: Callable[[int, str], None]) -> None:
         self.joined = 0
-        self._repeats, self._refuse = repeats, refuse
+        self._is_counted = repeats is not None
+        self._repeats, self._refuse = repeats or {}, refuse
         self._seen: set[str] = set()
         self._begun: dict[str, tuple[int, RecordT]] = {}
 
@@ -40,7 +41,8 @@ class RowJoiner(Generic[RecordT]):
         elif identifier in self._repeats:
             self._begun[identifier] = line, record
         else:
-            self._seen.add(identifier)
+            if not self._is_counted:
+                self._seen.add(identifier)
             yield line, record
             return
         self._repeats[identifier] -= 1

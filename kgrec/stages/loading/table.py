@@ -163,9 +163,10 @@ class TableLoad:
 
     def empty_items(self, ids: Iterable[str]) -> Tally:
         """Take out of items what their source gave before and no longer holds a row of."""
-        tally, loader = Tally(), self._item_loader()
-        for part in batched(ids, ITEMS_A_BATCH):
-            tally.add(loader.write([(0, self._nothing_of(each)) for each in part]))
+        tally = Tally()
+        nothing = ((0, self._nothing_of(each)) for each in ids)
+        for part in self._item_loader().write(batched(nothing, ITEMS_A_BATCH)):
+            tally.add(part)
         return tally
 
     def empty_entities(self, ids: Iterable[str]) -> Tally:
@@ -182,7 +183,8 @@ class TableLoad:
         held_by = "" if rules is None else self.source.title
         loader = UserLoader(self.store, held_by, dry=rules is not None and rules.dry)
         parse = self.parser.user if rules is None else self._whole_user
-        return self._load(parse, lambda one: one.user_id, loader.write, USERS_A_BATCH)
+        write = partial(map, loader.write)
+        return self._load(parse, lambda one: one.user_id, write, USERS_A_BATCH)
 
     def _whole_user(self, cells: dict[str, Any], report: Report) -> UserRecord:
         user = self.parser.user(cells, report)
@@ -193,7 +195,8 @@ class TableLoad:
     def _entities(self) -> Tally:
         loader = self._entity_loader()
         parse = self.parser.entity if self.complete is None else self._whole_entity
-        return self._load(parse, lambda one: one.node.id, loader.write, ENTITIES_A_BATCH)
+        write = partial(map, loader.write)
+        return self._load(parse, lambda one: one.node.id, write, ENTITIES_A_BATCH)
 
     def _entity_loader(self) -> EntityLoader:
         rules = self.complete
@@ -223,13 +226,13 @@ class TableLoad:
         self,
         parse: Callable[[dict[str, Any], Report], RecordT],
         key: Callable[[RecordT], str],
-        write: Callable[[list[tuple[int, RecordT]]], Tally],
+        write: Callable[[Iterable[list[tuple[int, RecordT]]]], Iterator[Tally]],
         size: int,
     ) -> Tally:
         tally = Tally()
         with self.progress.task(f"load {self.source.title}", self.lines) as task:
-            for batch in batched(self._records(task, parse, key), size):
-                tally.add(write(batch))
+            for part in write(batched(self._records(task, parse, key), size)):
+                tally.add(part)
         tally.repeated = self.joined
         return tally
 
@@ -286,10 +289,10 @@ class TableLoad:
 
     def _repeats(
         self, parse: Callable[[dict[str, Any], Report], RecordT], key: Callable[[RecordT], str]
-    ) -> dict[str, int]:
+    ) -> dict[str, int] | None:
         """Return how many rows each id has that has several, where their facts can be joined."""
         if not self.parser.plan.relations:
-            return {}
+            return None
         seen: set[str] = set()
         counts: dict[str, int] = {}
         is_item = self.source.kind == "catalog"
