@@ -72,7 +72,7 @@ class Connections:
         if text:
             head += "Content-Type: application/json\r\n"
         try:
-            pair = self._free.pop() if self._free else await self._open()
+            pair = self._kept() or await self._open()
             reader, writer = pair
             writer.write(head.encode() + b"\r\n" + text)
             top = await reader.readuntil(b"\r\n\r\n")
@@ -85,6 +85,15 @@ class Connections:
             return int(top.split(b" ", 2)[1]), answer
         except (OSError, asyncio.IncompleteReadError):
             return 0, b""
+
+    def _kept(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """Return the connection used last that the server has not closed meanwhile."""
+        while self._free:
+            reader, writer = self._free.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return None
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(self.host, self.port)
