@@ -134,6 +134,8 @@ MARKUP = {
     "I <3 you, x <unknown> y": "I <3 you, x <unknown> y",
     "if x<b and c>d": "if x<b and c>d",
     "[REC] at AT&T": "[REC] at AT&T",
+    "<![CDATA[<p>Ann &amp; Bob</p>]]>": "Ann & Bob",
+    "An array[0][1]]> as it is": "An array[0][1]]> as it is",
 }
 
 
@@ -160,7 +162,9 @@ def test_words_for_nothing_are_nothing() -> None:
     words = null_words(None)
     for text in ("N/A", "nan", "None", " - ", "?", "[]", "(no genres listed)", "(No tags given)"):
         assert is_nothing(text, words), text
-    for text in ("Nan Goldin", "None But the Brave", "", None, 0, "(no country)"):
+    for text in ("Not specified", "NaT", "...", "…", "no information", "none given"):
+        assert is_nothing(text, words), text
+    for text in ("Nan Goldin", "None But the Brave", "", None, 0, "(no country)", "Nat Cole"):
         assert not is_nothing(text, words), text
     assert not is_nothing("None", null_words(()))
     assert is_nothing("k.A.", null_words(("k.a.",)))
