@@ -120,6 +120,10 @@ def main() -> int:
         for name in one:
             print(f"{name:18} graph {one[name]:.10f}  files {other[name]:.10f}")
         print(f"counts: graph {graph.counts}, files {files.counts}")
+        types, held = dataset.links.types, dataset.links.relation.tolist()
+        kept = [(each.head, each.tail) == ("entity", "entity") for each in types]
+        if lost := sum(not kept[relation] for relation in held):
+            print(f"{lost} links to users or between items are not in the files: figures differ.")
     return int(one != other)
 
 
