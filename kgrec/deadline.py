@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from typing import TypeVar
 
 from kgrec.errors import TimeLimitError
+
+ArgumentT = TypeVar("ArgumentT")
+ResultT = TypeVar("ResultT")
 
 
 class Deadline:
@@ -50,6 +55,13 @@ def within(deadline: Deadline) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def in_thread(
+    pool: ThreadPoolExecutor, work: Callable[[ArgumentT], ResultT], argument: ArgumentT
+) -> Future[ResultT]:
+    """Do something in a thread of a pool, within the deadline of this one."""
+    return pool.submit(copy_context().run, work, argument)
 
 
 def check() -> None:

@@ -203,7 +203,7 @@ class Rescoring:
             float64 [S, wanted].
         """
         blocks = self._blocks(removed)
-        known = [None if counting is None else counting] * len(blocks)
+        known = [counting] * len(blocks)
         if counting is not None and len(blocks) > 1:
             ends = np.cumsum([len(block) for block in blocks])[:-1]
             known = [Counting(alpha) for alpha in np.split(counting.alpha, ends, axis=1)]

@@ -8,6 +8,7 @@ from typing import Any
 
 from kgrec.data.cells.values import CellError
 from kgrec.errors import DataError, ModelError
+from kgrec.graph.store import GraphStore
 from kgrec.schema import Domain, load_schema
 from kgrec.serving import catalogue
 from kgrec.serving.problems import InvalidRequestError
@@ -95,8 +96,7 @@ def retire(engine: Engine, item_id: str) -> None:
     store = engine.store
     if not store.read("ingest/items", items=[item_id], properties=[]):
         raise catalogue.unknown_item(item_id)
-    run_id = f"delete-{time.time_ns() // 1_000_000}"
-    store.write_all(Retirer(store, run_id, "api").items([item_id]), [item_id])
+    store.write_all(_retirer(store).items([item_id]), [item_id])
 
 
 def retire_entity(engine: Engine, entity_id: str) -> None:
@@ -108,8 +108,11 @@ def retire_entity(engine: Engine, entity_id: str) -> None:
     store = engine.store
     if not store.read("ingest/entities", entities=[entity_id], properties=[]):
         raise catalogue.unknown_entity(entity_id)
-    run_id = f"delete-{time.time_ns() // 1_000_000}"
-    store.write_all(Retirer(store, run_id, "api").entities([entity_id]))
+    store.write_all(_retirer(store).entities([entity_id]))
+
+
+def _retirer(store: GraphStore) -> Retirer:
+    return Retirer(store, f"delete-{time.time_ns() // 1_000_000}", "api")
 
 
 def _parsed(text: bytes) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kgrec.config import FrozenModel, load_toml, parse_config
-from kgrec.data.origins.address import is_address
+from kgrec.data.origins.address import SQLITE, is_address, sqlite_file
 from kgrec.data.sources import Source
 from kgrec.errors import ConfigError, ModelError
 from kgrec.learning.team_config import check_agents
@@ -172,11 +172,8 @@ def _placed(base: Path, source: Source) -> dict[str, Any]:
 
 def _placed_address(base: Path, name: str) -> str:
     """Return an address; that of an SQLite file is relative to the pipeline file."""
-    start = "sqlite:///"
-    file = name.removeprefix(start)
-    if not name.startswith(start) or not file or file.startswith(("/", ":memory:", "file:", "${")):
-        return name
-    return f"{start}{_beside(base.resolve(), Path(file))}"
+    file = sqlite_file(name)
+    return name if file is None else f"{SQLITE}{_beside(base.resolve(), Path(file))}"
 
 
 def _beside(base: Path, path: Path) -> Path:

@@ -14,6 +14,8 @@ _SCHEME = re.compile(r"([A-Za-z][\w+.-]*)://")
 _DATABASES = frozenset(
     {"sqlite", "postgresql", "postgres", "mysql", "mariadb", "oracle", "mssql", "duckdb"}
 )
+SQLITE = "sqlite:///"
+_NO_RELATIVE_FILE = ("/", ":memory:", "file:", "${")
 _SHORTEST = 4
 """Characters of the shortest value of an address's query that is left out of messages."""
 
@@ -32,6 +34,13 @@ def scheme_of(address: str) -> str:
 def is_database(address: str) -> bool:
     """Return whether an address is one of a database."""
     return scheme_of(address) in _DATABASES
+
+
+def sqlite_file(address: str) -> str | None:
+    """Return the path that the address of an SQLite file names, where it is a relative one."""
+    file = address.removeprefix(SQLITE)
+    named = address.startswith(SQLITE) and file and not file.startswith(_NO_RELATIVE_FILE)
+    return file if named else None
 
 
 def filled(address: str) -> str:

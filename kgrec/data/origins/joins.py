@@ -50,7 +50,7 @@ class JoinedRows:
             self._database.executemany("INSERT OR IGNORE INTO other VALUES (?, ?)", self._of(table))
         except sqlite3.Error as error:
             raise DataError(
-                f"the rows cannot be sorted on disk ({error})",
+                f"the rows to join cannot be kept on disk ({error})",
                 value=table.shown,
                 remedy="Make room in the folder for temporary files, or set TMPDIR to another.",
             ) from None
@@ -89,9 +89,13 @@ class JoinedTable(Table):
     def rows(self, set_aside: SetAside, *, step: int = 1) -> Iterator[Row]:
         """Yield what the table itself does, with the columns of the others."""
         for line, cells in self.base.rows(set_aside, step=step):
-            for other in self.others:
-                cells = {**other.beside(cells), **cells}
-            yield line, cells
+            yield line, self.widened(cells)
+
+    def widened(self, cells: dict[str, Any]) -> dict[str, Any]:
+        """Return a row with the columns of the others."""
+        for other in self.others:
+            cells = {**other.beside(cells), **cells}
+        return cells
 
     def runs(self, names: Collection[str], set_aside: SetAside) -> Iterator[Columns]:
         """Yield what `rows` does, some thousand rows at once, column by column."""
@@ -119,12 +123,8 @@ def joined(table: Table, specs: Sequence[JoinSpec], progress: Progress = SILENT)
             others.append(JoinedRows(spec, other, chosen))
         columns |= dict.fromkeys(chosen)
     whole = JoinedTable(**vars(table), base=table, others=tuple(others))
-    sample = []
-    for cells in table.sample:
-        for one in others:
-            cells = {**one.beside(cells), **cells}
-        sample.append(cells)
-    return replace(whole, columns=tuple(columns), sample=tuple(sample))
+    sample = tuple(map(whole.widened, table.sample))
+    return replace(whole, columns=tuple(columns), sample=sample)
 
 
 def _other(spec: JoinSpec, progress: Progress) -> Table:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from kgrec.data.interactions.columns import InteractionBatch
 from kgrec.data.interactions.spool import InteractionSpool
+from kgrec.deadline import in_thread
 from kgrec.errors import GraphConstraintError
 from kgrec.graph.store import GraphStore, Step
 from kgrec.stages.loading.facts import Tally
@@ -23,9 +23,6 @@ _ABSENT = "there is no such item"
 _CREATE, _ADD = "ingest/create_interactions", "ingest/add_interactions"
 _ALONE = frozenset({_CREATE, _ADD})
 _HELD = ("places", "values", "devices", "scenarios", "sources")
-
-ArgumentT = TypeVar("ArgumentT")
-ResultT = TypeVar("ResultT")
 
 _Held = tuple[Sequence[Any], ...]
 """Interactions in the graph: place, value, device, scenario and source of each, as columns."""
@@ -110,7 +107,7 @@ class InteractionLoader:
                     prepared = self._prepare(ahead[1])
                     if under_way is not None:
                         yield self._written(*under_way)
-                    under_way = prepared, _in_context(writer, self._store, prepared)
+                    under_way = prepared, in_thread(writer, self._store, prepared)
                 if looked is None:
                     if under_way is not None:
                         yield self._written(*under_way)
@@ -120,10 +117,10 @@ class InteractionLoader:
                 prepared = self._prepare(ahead[1])
                 if under_way is not None:
                     yield self._written(*under_way)
-                yield self._written(prepared, _in_context(writer, self._store, prepared))
+                yield self._written(prepared, in_thread(writer, self._store, prepared))
 
     def _look_ahead(self, batch: InteractionBatch) -> Future[_Looked]:
-        return _in_context(self._reader, self._look, batch)
+        return in_thread(self._reader, self._look, batch)
 
     def _store(self, prepared: _Prepared) -> Tally:
         """Write a batch; return its counts, or lower ones where others were quicker."""
@@ -291,13 +288,6 @@ class InteractionLoader:
             )
             and (not self.source or set(sources) == {self.source})
         )
-
-
-def _in_context(
-    pool: ThreadPoolExecutor, work: Callable[[ArgumentT], ResultT], argument: ArgumentT
-) -> Future[ResultT]:
-    """Do something in a thread, within the deadline of this one."""
-    return pool.submit(copy_context().run, work, argument)
 
 
 def _spans(users: Sequence[str]) -> dict[str, tuple[int, int]]:

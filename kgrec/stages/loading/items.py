@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any
 
 from kgrec.data.records import EntityRecord, ItemRecord, UserRecord, Value
+from kgrec.deadline import in_thread
 from kgrec.errors import GraphConstraintError
 from kgrec.graph.pages import HELD_BY
 from kgrec.graph.statements import plain
@@ -108,7 +108,7 @@ class ItemLoader:
                 changes = self._changes(batch)
                 if under_way is not None:
                     yield self._written(*under_way)
-                under_way = changes, writer.submit(copy_context().run, self._store, changes)
+                under_way = changes, in_thread(writer, self._store, changes)
             if under_way is not None:
                 yield self._written(*under_way)
 

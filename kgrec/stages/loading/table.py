@@ -159,7 +159,7 @@ class TableLoad:
         names = [role.becomes for role in plan.properties]
         names += ["description"] if plan.column("description") else []
         nothing: dict[str, Any] = dict.fromkeys(names)  # Cypher removes what is set to null
-        return ItemRecord(item_id, nothing, sources=frozenset(one.source for one in plan.relations))
+        return ItemRecord(item_id, nothing, sources=self._sources)
 
     def empty_items(self, ids: Iterable[str]) -> Tally:
         """Take out of items what their source gave before and no longer holds a row of."""
@@ -172,9 +172,8 @@ class TableLoad:
     def empty_entities(self, ids: Iterable[str]) -> Tally:
         """Take the links of entities that their source no longer holds a row of."""
         tally, loader = Tally(), self._entity_loader()
-        sources = frozenset(one.source for one in self.parser.plan.relations)
         for part in batched(ids, ENTITIES_A_BATCH):
-            gone = [EntityRecord(Node("entity", each), {}, (), sources) for each in part]
+            gone = [EntityRecord(Node("entity", each), {}, (), self._sources) for each in part]
             tally.add(loader.write([(0, one) for one in gone]))
         return tally
 
@@ -208,9 +207,13 @@ class TableLoad:
         entity = self.parser.entity(cells, report)
         if self.complete is not None:
             self.complete.on_node(entity.node.id)
-        sources = frozenset(one.source for one in self.parser.plan.relations)
         properties = {**self._empty(), **entity.properties}
-        return replace(entity, properties=properties, sources=sources)
+        return replace(entity, properties=properties, sources=self._sources)
+
+    @property
+    def _sources(self) -> frozenset[str]:
+        """What the table may hold facts or links of a node as."""
+        return frozenset(one.source for one in self.parser.plan.relations)
 
     def _empty(self) -> dict[str, Any]:
         """Return the properties of the table without values; Cypher removes what is null."""

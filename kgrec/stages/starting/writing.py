@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kgrec.data.guesses import role_names
-from kgrec.data.origins.address import is_address
+from kgrec.data.origins.address import SQLITE, is_address, sqlite_file
 from kgrec.data.sources import Source
 from kgrec.schema import Domain
 from kgrec.stages.starting.deciding import GuessedSource
@@ -18,8 +18,6 @@ from kgrec.stages.starting.proposal import Proposal
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDTH = 100
-_SQLITE = "sqlite:///"
-_NO_FILE = ("/", ":memory:", "file:", "${")
 
 
 def pipeline_text(proposal: Proposal, folder: Path, domain: str) -> str:
@@ -143,9 +141,8 @@ def _source(one: GuessedSource, folder: Path, domain: Domain) -> Iterator[str]:
 def _place(place: Path | str, folder: Path) -> str:
     """Return a path relative to the folder of the pipeline file, that of an SQLite file as well."""
     name = str(place)
-    sqlite = name.startswith(_SQLITE) and not name.removeprefix(_SQLITE).startswith(_NO_FILE)
-    if sqlite and name != _SQLITE:
-        return _SQLITE + _place(name.removeprefix(_SQLITE), folder)
+    if (file := sqlite_file(name)) is not None:
+        return SQLITE + _place(file, folder)
     if is_address(name):
         return name
     return os.path.relpath(Path(name).resolve(), folder.resolve())
