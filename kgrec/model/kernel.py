@@ -29,6 +29,8 @@ from kgrec.model.packed import PackedRows
 from kgrec.model.remaining import ReadsParts, Remaining
 from kgrec.model.sparse_rows import add_entries, number_of_entries
 
+_EXACT = 1 << 22
+"""Item factors of so many numbers are kept in float64 beside those in float32: 32 MiB."""
 Part = Literal["factors", "rows", "prior"]
 Source = Literal["interactions", "facts", "texts"]
 
@@ -271,9 +273,27 @@ class Kernel:
                 least[some] = np.minimum.reduceat(self.rows.data, self.rows.indptr[some])
         return np.minimum(least, 0.0)
 
+    @cached_property
+    def exact_factors(self) -> NDArray[np.float64] | None:
+        """The item factors in float64, [I, D]; None where that is much, or they are packed.
+
+        To convert them takes as long as all else that a score takes.
+        """
+        factors = self.item_factors
+        if isinstance(factors, np.ndarray) and factors.size <= _EXACT:
+            return factors.astype(np.float64)
+        return None
+
+    def exact_rows(self, candidates: IntArray | slice) -> NDArray[np.float64]:
+        """Return the factors of some items in float64, [C, D]; there must be factors."""
+        if self.exact_factors is not None:
+            return self.exact_factors[candidates]
+        assert self.item_factors is not None  # noqa: S101 - the caller looked
+        return self.item_factors[candidates].astype(np.float64)
+
     def warm_up(self) -> None:
-        """Compute what depends on the kernel alone, which explanations need."""
-        _ = self.squared_lengths, self.least_entries
+        """Compute what depends on the kernel alone, which lists and explanations need."""
+        _ = self.squared_lengths, self.least_entries, self.exact_factors
 
     @cached_property
     def squared_lengths(self) -> NDArray[np.float64]:
@@ -323,7 +343,7 @@ class Kernel:
         factors = source is None or source in self.sources("factors")
         if factors and self.history_factors is not None and self.item_factors is not None:
             f = self.history_factors[items].astype(np.float64)
-            similarity += f @ self.item_factors[candidates].astype(np.float64).T
+            similarity += f @ self.exact_rows(candidates).T
         if self.rows is not None and (source is None or source in self.sources("rows")):
             of_items, of_candidates = self.rows.indptr, self.columns.indptr
             if number_of_entries(of_items, items) <= number_of_entries(of_candidates, candidates):

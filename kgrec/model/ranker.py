@@ -94,9 +94,13 @@ class CandidateAttention:
         Returns:
             float64 [S, C]; S is 1 when `kept` is absent.
         """
-        mask = np.ones((1, len(self.similarity))) if kept is None else kept.astype(np.float64)
-        total = mask @ self.strength  # [S, C]
-        similarity = mask @ (self.strength * self.similarity)
+        if kept is None:
+            total = self.strength.sum(axis=0)[None]  # [S, C]
+            similarity = np.einsum("hc,hc->c", self.strength, self.similarity)[None]
+        else:
+            mask = kept.astype(np.float64)
+            total = mask @ self.strength
+            similarity = mask @ (self.strength * self.similarity)
         similarity = np.divide(similarity, total, out=np.zeros_like(similarity), where=total > 0)
         return np.asarray(similarity + self.priors)
 
@@ -170,10 +174,14 @@ class Ranker:
         Args:
             similarity: S_k(h, i) of each active agent, in the order of the team, float64 [A, H, C].
         """
-        own, wanted = self.popularity[history.item].astype(float), self.popularity[candidates]
-        pooled = self.popularity_weights[0] * np.outer(own, wanted)
-        pooled += self.popularity_weights[1] * np.abs(own[:, None] - wanted)
-        pooled = self.blend * pooled + self.pooled(similarity)
+        own, wanted = (
+            self.popularity[rows].astype(np.float64) for rows in (history.item, candidates)
+        )
+        pooled = np.subtract.outer(own, wanted)
+        np.abs(pooled, out=pooled)
+        pooled *= self.blend * self.popularity_weights[1]
+        pooled += np.multiply.outer(self.blend * self.popularity_weights[0] * own, wanted)
+        pooled += self.pooled(similarity)
         priors = self.prior[candidates].astype(np.float64)
         if self.ratings is not None and self.ratings.weight:
             differs = self.ratings.trust * self.ratings.residual(history)
@@ -188,9 +196,8 @@ class Ranker:
             similarity: of each active agent, or of a part of its kernel, float64 [A, H, C].
         """
         total = np.zeros(np.shape(similarity)[1:])
-        for value_weight, each in zip(self.value_weights, similarity, strict=True):
-            total += value_weight * each
-        return np.asarray(self.blend * total)
+        _add_weighted(total, self.blend * self.value_weights, similarity)
+        return total
 
     def expected(
         self, similarity: Sequence[Floats] | Floats, history: Histories, candidates: IntArray
@@ -311,11 +318,21 @@ class Ranker:
         context = self.recency * days_ago(history)
         if self.ratings is not None:
             context += self.liking * self.ratings.residual(history)
-        logits = np.zeros(np.shape(similarity)[1:]) + context[:, None]
-        for attention_weights, each in zip(self.attention_weights, similarity, strict=True):
-            logits += attention_weights * each
+        logits = np.empty(np.shape(similarity)[1:])
+        logits[:] = context[:, None]
+        _add_weighted(logits, self.attention_weights, similarity)
         logits -= logits.max(axis=0, initial=-np.inf) if len(logits) else 0.0
-        return np.asarray(history.weight.astype(np.float64)[:, None] * np.exp(logits))
+        np.exp(logits, out=logits)
+        logits *= history.weight.astype(np.float64)[:, None]
+        return logits
+
+
+def _add_weighted(total: Floats, weights: Floats, parts: Sequence[Floats] | Floats) -> None:
+    """Add arrays, each times its weight, to a total, in place."""
+    scratch = np.empty_like(total)
+    for weight, each in zip(weights.tolist(), parts, strict=True):
+        if weight:
+            total += np.multiply(each, weight, out=scratch)
 
 
 def days_ago(history: Histories) -> Floats:

@@ -64,6 +64,27 @@ class Contributions:
         """What each history item contributes through all agents, float64 [H, C]."""
         return np.asarray(self.by_item.sum(axis=0))
 
+    @cached_property
+    def strongest(self) -> IntArray:
+        """The history items by what they contribute to each item, the most first, int64 [C, H]."""
+        return np.argsort(-self.by_event.T, axis=1, kind="stable")
+
+    @cached_property
+    def prior_sums(self) -> Floats:
+        """The priors of all agents together, float64 [C]."""
+        return np.asarray(np.ascontiguousarray(self.priors.T).sum(axis=1))
+
+    @cached_property
+    def absolute_sums(self) -> Floats:
+        """The absolute sum of what each score is made of, float64 [C]; see `signed_share`."""
+        by_event = np.abs(np.ascontiguousarray(self.by_event.T))
+        return np.asarray(by_event.sum(axis=1) + np.abs(self.prior_sums))
+
+    @cached_property
+    def text_sums(self) -> Floats:
+        """What comes through parts of kernels that read texts, float64 [C]."""
+        return np.asarray(np.ascontiguousarray(self.from_texts.T).sum(axis=1))
+
     @property
     def by_agent(self) -> Floats:
         """What each agent contributes, its history and its prior together, float64 [A, C]."""

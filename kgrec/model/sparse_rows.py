@@ -30,6 +30,26 @@ def entries_of(
     return owner, column, np.concatenate([matrix.data[run] for run in runs])
 
 
+def sum_of_rows(
+    matrix: sp.csr_matrix, rows: IntArray, weights: NDArray[np.float64], size: int
+) -> NDArray[np.float64]:
+    """Return the sum of some rows of a CSR matrix, each times its weight, float64 [size].
+
+    Args:
+        rows, weights: [R].
+        size: number of columns.
+    """
+    start, end = matrix.indptr[rows], matrix.indptr[rows + 1]
+    runs = [slice(*each) for each in zip(start.tolist(), end.tolist(), strict=True)]
+    if not runs:
+        return np.zeros(size)
+    # Both in the types that `bincount` reads, or it would copy them once more.
+    column = np.concatenate([matrix.indices[run] for run in runs], dtype=np.intp)
+    value = np.concatenate([matrix.data[run] for run in runs], dtype=np.float64)
+    value *= np.repeat(weights, end - start)
+    return np.asarray(np.bincount(column, value, minlength=size), dtype=np.float64)
+
+
 def number_of_entries(start: NDArray[np.integer[Any]], rows: IntArray) -> int:
     """Return how many entries some rows of a CSR matrix have."""
     return int((start[rows + 1] - start[rows]).sum())

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.model.kernel import Kernel
-from kgrec.model.sparse_rows import entries_of
+from kgrec.model.sparse_rows import sum_of_rows
 
 Floats = NDArray[np.float64]
-_BLOCK = 1024
+_BLOCK = 512
 """So many items are scored at a time: their factors in float64 stay within the cache."""
 
 
@@ -54,17 +54,15 @@ class SummedHistory:
         """The weighted sum of the sparse rows, float64 [I]; None where there are none."""
         if self.kernel.rows is None:
             return None
-        owner, column, weight = entries_of(self.kernel.rows, self.items)
-        size = self.kernel.num_items
-        summed = np.bincount(column, self.values[owner] * weight, minlength=size)
-        return np.asarray(summed, dtype=np.float64)
+        return sum_of_rows(self.kernel.rows, self.items, self.values, self.kernel.num_items)
 
     def scores(self, candidates: IntArray | None = None) -> Floats:
         """Return what the history contributes to the scores of items, priors left out.
 
         The score of an item does not depend on which others are scored with it, to the last bit:
         so a filtered list, an explanation and a batch agree. That is why no matrix product is used
-        here: the order in which BLAS sums a row depends on where the row stands.
+        here, but an inner product for each row: the order in which BLAS sums the rows of a matrix
+        depends on where a row stands.
 
         Args:
             candidates: rows to score, [C]; None scores the whole catalogue.
@@ -73,12 +71,11 @@ class SummedHistory:
             float64 [C], or [I].
         """
         scores = np.zeros(self.kernel.num_items if candidates is None else len(candidates))
-        factors = self.kernel.item_factors
-        if self.query is not None and factors is not None:
-            factors = factors if candidates is None else factors[candidates]
+        if self.query is not None:
             for begin in range(0, len(scores), _BLOCK):
-                block = np.asarray(factors[begin : begin + _BLOCK])
-                np.einsum("cd,d->c", block, self.query, out=scores[begin : begin + _BLOCK])
+                part = slice(begin, begin + _BLOCK)
+                block = self.kernel.exact_rows(part if candidates is None else candidates[part])
+                np.vecdot(block, self.query, out=scores[part])
         if self.rows is not None:
             scores += self.rows if candidates is None else self.rows[candidates]
         return scores
@@ -102,6 +99,4 @@ class SummedHistory:
         if kernel.counted_as is None and self.rows is not None:
             return self.rows[:count]
         assert kernel.counted_as is not None  # noqa: S101 - the caller looked at the rows
-        owner, column, weight = entries_of(kernel.counted_as, self.items)
-        summed = np.bincount(column, self.values[owner] * weight, minlength=count)
-        return np.asarray(summed, dtype=np.float64)
+        return sum_of_rows(kernel.counted_as, self.items, self.values, count)

@@ -125,11 +125,11 @@ class ListMaker:
             parts: contributions to the items.
         """
         events = query.counted
-        by_event = parts.by_event.T  # [C, H]
-        best = np.argsort(-by_event, axis=1, kind="stable")[:, : self.sources]
+        best = parts.strongest[:, : self.sources]
+        helps = np.take_along_axis(parts.by_event.T, best, axis=1) > 0
         sources = [
-            {events[n].item_id: events[n].title for n in row.tolist() if column[n] > 0}
-            for row, column in zip(best, by_event, strict=True)
+            {events[n].item_id: events[n].title for n in row[positive].tolist()}
+            for row, positive in zip(best, helps, strict=True)
         ]
         snapshot = query.snapshot
         paths = best_paths(

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from kgrec.graph.pages import RelationTypes, relation_types, type_of
 from kgrec.graph.store import GraphStore
 from kgrec.retrieval.knowledge_path import PathNode
+from kgrec.retrieval.walked import WalkedSteps
 from kgrec.schema import NodeKind, load_schema
 
 _TYPES_LAST = 20.0
@@ -34,6 +35,10 @@ class Edge(NamedTuple):
 
 class Neighbourhood(Protocol):
     """Knows the relations of nodes; nodes with more relations than a bound are hubs."""
+
+    @property
+    def walked(self) -> WalkedSteps:
+        """Relations of paths in words, which searches keep for each other."""
 
     def edges(
         self, kind: NodeKind, ids: Sequence[str], other: NodeKind, max_degree: int
@@ -60,6 +65,7 @@ class GraphNeighbourhood:
         self._limit = limit
         self._types = _types_of(store)
         self._nodes: dict[Place, PathNode] = {}
+        self.walked = WalkedSteps()
 
     def edges(
         self, kind: NodeKind, ids: Sequence[str], other: NodeKind, max_degree: int

@@ -12,15 +12,16 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any
 
 from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.graph.store import GraphStore
-from kgrec.retrieval.knowledge_path import KnowledgePath, PathFact, PathNode, PathStep
+from kgrec.retrieval.knowledge_path import KnowledgePath, PathNode, PathStep
 from kgrec.retrieval.neighbourhood import Edge, GraphNeighbourhood, Neighbourhood, Place
+from kgrec.retrieval.walked import WalkedStep
 from kgrec.schema import NodeKind, load_schema, meanings_of
 
 
@@ -298,10 +299,23 @@ class PathSearch:
 
     def record(self, path: FoundPath) -> KnowledgePath:
         """Name the nodes of a path."""
-        places, edges = path.places, path.edges
-        nodes = [self._node(place) for place in places]
-        steps = tuple(
-            PathStep(
+        walked = [self._walked(*each) for each in zip(path.places, path.edges, strict=False)]
+        return KnowledgePath(
+            history=walked[0].first,
+            item=walked[-1].last,
+            degree=path.degree,
+            weight=path.weight,
+            steps=tuple(each.step for each in walked),
+        )
+
+    def _walked(self, place: Place, edge: Edge) -> WalkedStep:
+        """Return a relation of a path with its nodes named, which depends on these names alone."""
+        names = (self.named.get(place[1]), self.named.get(edge.to[1]))
+        sentence = self._meanings.get(edge.relation)
+
+        def make() -> WalkedStep:
+            start, node = self._node(place), self._node(edge.to)
+            step = PathStep(
                 node=node,
                 relation=edge.relation,
                 forward=edge.outgoing,
@@ -310,15 +324,9 @@ class PathSearch:
                 source=edge.source,
                 evidence=edge.evidence,
             )
-            for (start, node), edge in zip(pairwise(nodes), edges, strict=True)
-        )
-        return KnowledgePath(
-            history=_fact(nodes[0], nodes[1], steps[0], outgoing=steps[0].forward),
-            item=_fact(nodes[-1], nodes[-2], steps[-1], outgoing=not steps[-1].forward),
-            degree=path.degree,
-            weight=path.weight,
-            steps=steps,
-        )
+            return WalkedStep(start, step)
+
+        return self._neighbourhood.walked.of((place, edge, names, sentence), make)
 
     def _node(self, place: Place) -> PathNode:
         if place[0] != "item" or place[1] not in self.named:
@@ -346,20 +354,3 @@ def _whole(
         for way, place in zip(reversed(ways), reversed(others[:-1]), strict=True)
     )
     return (*places, *reversed(others[:-1])), (*edges, *back)
-
-
-def _fact(item: PathNode, other: PathNode, step: PathStep, *, outgoing: bool) -> PathFact:
-    """Return a step at one end of a path as a relation of that item."""
-    head, tail = ("{item}", "{entity}") if outgoing else ("{entity}", "{item}")
-    return PathFact(
-        item_id=item.id,
-        title=item.name,
-        relation=step.relation,
-        entity_id=other.id,
-        entity=other.name,
-        entity_type=other.type,
-        confidence=step.confidence,
-        meaning=step.meaning.replace("{head}", head).replace("{tail}", tail),
-        source=step.source,
-        evidence=step.evidence,
-    )

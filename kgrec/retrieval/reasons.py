@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from kgrec.data.dataset import IntArray
 from kgrec.model.scorer import Contributions, Floats
 from kgrec.retrieval.history import Event
 from kgrec.retrieval.knowledge_path import KnowledgePath, PathFact, PathStep
@@ -133,43 +134,43 @@ def reasons_of(
             from the score is named where that is much.
         places: positions of the events by the ids of their items, where they are known.
     """
-    item = parts.by_event[:, number]  # [H]
-    prior = float(parts.priors[:, number].sum())
-    total = absolute_sum(item, prior)
+    item: list[float] = parts.by_event[:, number].tolist()  # [H]
+    prior, total = float(parts.prior_sums[number]), float(parts.absolute_sums[number])
     found: list[Reason] = []
     place = places_of(events) if places is None else places
     tied = {place[event]: path for event, path in paths.items()}
-    for n in _named(item, parts.from_facts[:, number], tied, most):
+    through_facts: dict[int, float] = {n: float(parts.from_facts[n, number]) for n in tied}
+    for n in _named(item, parts.strongest[number], through_facts, tied, most):
         event, path = events[n], tied.get(n)
+        if path is not None:
+            fact = fact_reason(event, path.record(), item[n], through_facts[n], total)
+            if fact.because:
+                found.append(fact)
+                continue
         plain = Reason(
             kind="history",
-            contribution=float(item[n]),
-            share=signed_share(float(item[n]), total),
+            contribution=item[n],
+            share=signed_share(item[n], total),
             words=did(event),
             item_id=event.item_id,
         )
-        if path is None:
-            found.append(plain)
-            continue
-        through = float(parts.from_facts[n, number])
-        fact = fact_reason(event, path.record(), float(item[n]), through, total)
-        found += [fact] if fact.because else [plain, fact]
-    texts = parts.from_texts[:, number]
-    through = float(texts.sum())
+        found += [plain] if path is None else [plain, fact]
+    through = float(parts.text_sums[number])
     if (share := signed_share(through, total)) >= _LEAST_OF_SCORE:
+        texts = parts.from_texts[:, number]
         best = [events[n].title for n in np.argsort(-texts, kind="stable")[:2] if texts[n] > 0]
         words = f"its text is like that of {' and '.join(best)}"
         found.append(Reason(kind="text", contribution=through, share=share, words=words))
     if (share := signed_share(prior, total)) >= _LEAST_OF_SCORE:
         words = "popular, whatever the history"
         found.append(Reason(kind="popularity", contribution=prior, share=share, words=words))
-    least = len(events) - rejected + int(np.argmin(item[-rejected:])) if rejected else -1
-    share = signed_share(float(item[least]), total) if rejected else 0.0
+    least = min(range(len(events) - rejected, len(events)), key=item.__getitem__, default=-1)
+    share = signed_share(item[least], total) if rejected else 0.0
     if share <= -_LEAST_OF_REJECTED:
         found.append(
             Reason(
                 kind="history",
-                contribution=float(item[least]),
+                contribution=item[least],
                 share=share,
                 words=f"less so, as {did(events[least])}",
                 item_id=events[least].item_id,
@@ -218,21 +219,23 @@ def absolute_sum(item: Floats, prior: float) -> float:
 
 
 def _named(
-    item: Floats,
-    facts: Floats,
+    item: Sequence[float],
+    strongest: IntArray,
+    through: Mapping[int, float],
     tied: Mapping[int, Tie],
     most: int,
 ) -> list[int]:
     """Return the positions of the history items that are named, the best tie first.
 
     Args:
-        item, facts: what the history items contribute, and what of it through facts, [H].
+        item: what the history items contribute, [H].
+        strongest: their positions, those that contribute most first, [H].
+        through: what those that are tied contribute through facts.
         tied: the paths of history items, by their positions.
     """
-    values, through = item.tolist(), facts.tolist()
-    ties = sorted((n for n in tied if values[n] > 0), key=lambda n: (-values[n], n))
+    ties = sorted((n for n in tied if item[n] > 0), key=lambda n: (-item[n], n))
     carried = [n for n in ties if through[n] > 0] or ties
-    first = max(carried, key=lambda n: tied[n].weight * values[n], default=None)
-    best = np.argsort(-item, kind="stable")[: most + 1].tolist()
-    rest = [n for n in best if values[n] > 0 and n != first]
+    first = max(carried, key=lambda n: tied[n].weight * item[n], default=None)
+    best = strongest[: most + 1].tolist()
+    rest = [n for n in best if item[n] > 0 and n != first]
     return [*([] if first is None else [first]), *rest][:most]

@@ -95,6 +95,8 @@ def picks(query: Query, pool: int) -> list[Pick]:
     knobs, number = query.knobs, len(query.scored)
     size, end = knobs.k * pool, min(knobs.offset + knobs.k, number)
     rules = {name: place for name, place in RERANKERS.items() if _is_set(knobs, name)}
+    if not rules:
+        return [Pick(position) for position in range(knobs.offset, end)]
     limited = [name for name in rules if name in LIMITS]
     first = 0 if limited else knobs.offset // size * size
     found: list[Pick] = []

@@ -30,6 +30,7 @@ from kgrec.retrieval.availability import NONE, Restrictions, read_restrictions
 from kgrec.retrieval.knowledge_path import PathNode
 from kgrec.retrieval.neighbourhood import Edge, Place
 from kgrec.retrieval.nodes import Nodes
+from kgrec.retrieval.walked import WalkedSteps
 from kgrec.schema import NodeKind, load_schema
 
 MOST_TIES = 3_000_000
@@ -91,6 +92,7 @@ class Snapshot:
         default_factory=dict
     )
     _edges: dict[tuple[Place, NodeKind], list[Edge]] = field(default_factory=dict)
+    walked: WalkedSteps = field(default_factory=WalkedSteps)
 
     def warm_up(self) -> None:
         """Compute once what searches for names and paths read, so that forked workers share it."""
@@ -142,16 +144,19 @@ class Snapshot:
     ) -> Mapping[str, Sequence[Edge]]:
         """Return the relations of some nodes; see `Neighbourhood`."""
         ties, rows = self.ties[kind, other], self.nodes[kind].row
+        if not len(ties.to):
+            return {}
         found = {}
         for each in ids:
-            row = rows.get(each, -1)
-            if row < 0 or not 0 < ties.start[row + 1] - ties.start[row] <= max_degree:
-                continue
             key = ((kind, each), other)
             edges = self._edges.get(key)
             if edges is None:
+                row = rows.get(each, -1)
+                if row < 0 or ties.start[row + 1] - ties.start[row] > max_degree:
+                    continue
                 edges = self._edges[key] = self._read(ties, row, other)
-            found[each] = edges
+            if 0 < len(edges) <= max_degree:
+                found[each] = edges
         return found
 
     def node(self, place: Place) -> PathNode:
