@@ -26,7 +26,7 @@ from kgrec.serving.connections import protocol_for
 from kgrec.serving.folding import FoldingProcess
 from kgrec.serving.keys import KeyRing, check_address
 from kgrec.serving.service import Service
-from kgrec.serving.sharing import FairListener, OpenConnections
+from kgrec.serving.sharing import FairListener, FairServer, OpenConnections
 from kgrec.serving.workers import ForkedWorkers
 
 logger = logging.getLogger("kgrec.serving")
@@ -121,7 +121,7 @@ def _serve_by_workers(
             connections.note(place, 0)
             config = server_config(app, limits, partial(connections.note, place))
             try:
-                uvicorn.Server(config).run(sockets=[listener])
+                FairServer(config, listener).run()
             finally:
                 app.state.service.close()
 

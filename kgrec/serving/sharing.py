@@ -7,15 +7,21 @@ another waits. Here a worker leaves a connection to one that has fewer, for a fe
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import mmap
 import socket
 import struct
 import time
 from typing import Any
 
+import uvicorn
+
 _PATIENCE_S = 0.005
 """So long a connection is left to a worker that has fewer; it may be stuck."""
 _PAUSE_S = 0.0003
+_REST_S = 1.0
+"""So long nothing is accepted where the process may open no further files."""
 _COUNT = struct.Struct("q")
 
 
@@ -69,3 +75,54 @@ class FairListener(socket.socket):
         found = super().accept()
         self._open.note(self._worker, mine + 1)
         return found
+
+
+class FairServer(uvicorn.Server):
+    """A worker that serves what its `FairListener` accepts.
+
+    uvicorn leaves that to the event loop, and uvloop accepts below Python.
+    """
+
+    def __init__(self, config: uvicorn.Config, listener: FairListener) -> None:
+        super().__init__(config)
+        self._listener = listener
+        self._opening: set[asyncio.Task[Any]] = set()  # the loop alone would lose them
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup([])
+        self._listener.setblocking(False)
+        self._listener.listen(self.config.backlog)
+        self._listen()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, and end what is under way."""
+        asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        await super().shutdown([self._listener])
+
+    def _listen(self) -> None:
+        if self._listener.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                raise
+            loop.remove_reader(self._listener.fileno())
+            loop.call_later(_REST_S, self._listen)
+            return
+        connection.setblocking(False)
+        task = loop.create_task(loop.connect_accepted_socket(self._protocol, connection))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol

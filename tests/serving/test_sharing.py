@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
+import httpx
 import pytest
+import uvicorn
 
 from kgrec.serving import sharing
 from kgrec.serving.server import listen
-from kgrec.serving.sharing import FairListener, OpenConnections
+from kgrec.serving.sharing import FairListener, FairServer, OpenConnections
 
 
 @pytest.fixture
@@ -60,3 +64,24 @@ def test_without_a_connection_nothing_is_counted(bound: socket.socket) -> None:
         with pytest.raises(BlockingIOError):
             listener.accept()
         assert connections.least() == 0
+
+
+def test_a_worker_serves_what_it_accepts_and_then_accepts_nothing(bound: socket.socket) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"here"})
+
+    connections = OpenConnections(1)
+    listener = FairListener.over(bound, connections, 0)
+    server = FairServer(uvicorn.Config(app, lifespan="off", log_level="error"), listener)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    host, port = bound.getsockname()
+    with httpx.Client(base_url=f"http://{host}:{port}") as client:
+        assert [client.get("/").text for _ in range(3)] == ["here"] * 3
+        assert connections.of(0) == 1  # kept for all three
+    server.should_exit = True
+    thread.join(30)
+    assert not thread.is_alive()
+    assert listener.fileno() == -1
