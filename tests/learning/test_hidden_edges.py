@@ -20,9 +20,10 @@ from kgrec.learning.link_prediction.batches import (
     stretched,
 )
 from kgrec.learning.link_prediction.convolution import Edges, Graph, HistoryConv
+from kgrec.learning.link_prediction.mean import mean_kernel
 from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.learning.link_prediction.problem import HiddenEdges
-from kgrec.model.kernel import Kernel, mean_kernel
+from kgrec.model.kernel import Kernel
 from kgrec.training.loop import Schedule, seeded
 from kgrec.training.losses import LossConfig
 

@@ -26,10 +26,11 @@ from kgrec.learning.link_prediction.batches import (
     stretched,
 )
 from kgrec.learning.link_prediction.convolution import Edges, Graph
+from kgrec.learning.link_prediction.mean import mean_kernel
 from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.metrics.validation import Objective
 from kgrec.model.folding.inductive import Inductive
-from kgrec.model.kernel import Kernel, Source, mean_kernel
+from kgrec.model.kernel import Kernel, Source
 from kgrec.training.loop import Schedule, seeded, train
 from kgrec.training.losses import (
     ContrastConfig,
