@@ -1,4 +1,4 @@
-"""`kgrec extract`: facts of texts into the graph, or on the terminal."""
+"""`kgrec extract`: facts of texts into the graph, or on the terminal; trained extractors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from kgrec.cli import extract_trained
 from kgrec.cli.console import out, print_json, progress
 from kgrec.config import load_settings
 from kgrec.errors import ConfigError
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def extract(
-    domain: Annotated[str, typer.Option(help="Name of a domain, or path of a domain file.")],
+    context: typer.Context,
+    domain: Annotated[
+        str | None, typer.Option(help="Name of a domain, or path of a domain file. [required]")
+    ] = None,
     text: Annotated[
         str | None, typer.Option(help="A text to read, in place of those of the graph.")
     ] = None,
@@ -40,8 +44,14 @@ def extract(
     With --dry-run and --text nothing is written, and each fact is shown with the rule of the
     domain that found it, or as a known name, and with the words that state it.
 
+    The commands below train an extractor on labelled texts, run it on files, and score it.
+
     Example: kgrec extract --domain books --dry-run --text "A novel by Clara Voss, set in Lisbon."
     """
+    if context.invoked_subcommand is not None:
+        return
+    if domain is None:
+        context.fail("Missing option '--domain'.")
     known = load_schema().domain(domain)
     if dry_run != (text is not None):
         raise ConfigError(
@@ -69,6 +79,9 @@ def extract(
         markup=False,
         highlight=False,
     )
+
+
+extract_trained.add_to(app)
 
 
 def _show_facts(
