@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from kgrec.cli import extract_trained
+from kgrec.cli import labelled
 from kgrec.cli.console import out, print_json, progress
 from kgrec.config import load_settings
 from kgrec.errors import ConfigError
@@ -81,7 +81,7 @@ def extract(
     )
 
 
-extract_trained.add_to(app)
+labelled.add_to(app)
 
 
 def _show_facts(
