@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -364,6 +365,7 @@ def test_wrong_use_is_said_plainly(
 
 @pytest.mark.data
 @pytest.mark.slow
+@pytest.mark.skipif("KGREC_TEST_FLOORS" not in os.environ, reason="KGREC_TEST_FLOORS is not set")
 @pytest.mark.skipif(not (SHARED / "lastfm").is_dir(), reason="the Last.FM data set is not there")
 def test_last_fm_reaches_the_floors(tmp_path: Path) -> None:
     """The default configuration on the public split: Recall@10 .300 and MRR@10 .140 at least."""
