@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from kgrec.cli.console import err, out, print_json
+from kgrec.cli.console import err, out, print_json, progress
+from kgrec.config import parse_config
 
 if TYPE_CHECKING:
-    from kgrec.text.trained.lines import LabelledFile
+    from kgrec.text.trained.calibration import Reliability
+    from kgrec.text.trained.lines import LabelledFile, LabelledText
     from kgrec.text.trained.scoring import ExtractionScore, LabelScore
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -20,7 +24,133 @@ _SHOWN_REJECTS = 5
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the application of `kgrec extract`."""
+    app.command()(train)
+    app.command()(run)
     app.command()(evaluate)
+
+
+def train(
+    train: Annotated[list[Path], typer.Option(help="Labelled texts, one JSON object a line.")],
+    target: Annotated[
+        Path, typer.Option("--out", help="Folder to write; one that is there is replaced.")
+    ],
+    dev: Annotated[
+        Path | None,
+        typer.Option(help="Others, to calibrate and score by; a tenth of --train without it."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
+    seeds: Annotated[int | None, typer.Option(help="Networks whose answers are averaged.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the texts.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Bound on the time; epochs are cut to what fits.")
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="A transformer: package, folder or hub id.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="A spaCy pipeline: package or folder.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; a GPU is used where there is one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train an extractor of entities and relations on labelled texts.
+
+    A training that was stopped goes on where it was when it is run again with the same texts and
+    settings. The folder holds weights, settings, calibrated confidence and the score on --dev.
+
+    Example: kgrec extract train --train train.jsonl --dev dev.jsonl --out model
+    """
+    from kgrec.learning.extraction.training import TrainingConfig, train_extractor
+    from kgrec.text.trained.lines import read_lines
+
+    texts = [read_lines(path) for path in train]
+    held = read_lines(dev) if dev else None
+    report_rejects(*texts, *([held] if held else []))
+    given = {"seeds": seeds, "minutes": minutes, "encoder": encoder, "spacy": model}
+    settings: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    if epochs is not None:
+        settings["fitting"] = {"epochs": epochs, "least_steps": 0}
+    config = parse_config(
+        TrainingConfig, {**settings, "seed": seed, "device": device}, origin="the options"
+    )
+    with progress(quiet=as_json) as bars:
+        done = train_extractor(
+            [one for file in texts for one in file.texts],
+            held.texts if held else None,
+            target,
+            config,
+            progress=bars,
+        )
+    rejected = sum(len(file.rejects) for file in texts)
+    if as_json:
+        print_json({**done.model_dump(mode="json"), "rejected_lines": rejected})
+        return
+    record = done.record
+    resumed = ", continued from a checkpoint" if done.resumed else ""
+    _line(
+        f"{done.texts:,} texts, {len(record.entities)} entity labels, {len(record.relations)} "
+        f"relations; {len(record.members)} networks, {done.epochs[0]} epochs{resumed}; "
+        f"{done.seconds:.0f} s."
+    )
+    if done.moved or done.dropped or done.lost:
+        _line(
+            f"{done.moved:,} entities moved to borders of words, {done.dropped:,} that overlap "
+            f"others left out, {done.lost:,} relations that cannot be learned from."
+        )
+    if record.score is not None:
+        show_score(record.score)
+    for name, table in (
+        ("entities", record.entity_reliability),
+        ("relations", record.relation_reliability),
+    ):
+        if table is not None:
+            _show_reliability(name, table)
+    _line(f"Written to {target}.")
+
+
+def run(
+    model: Annotated[Path, typer.Option(help="Folder of kgrec extract train.")],
+    source: Annotated[
+        Path, typer.Option("--input", help="Texts, one JSON object a line: id and text.")
+    ],
+    output: Annotated[Path, typer.Option(help="File for the predictions.")],
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; a GPU is used where there is one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find entities and relations in texts with a trained extractor.
+
+    Labels that the input has are ignored. Each prediction carries a calibrated confidence.
+
+    Example: kgrec extract run --model model --input texts.jsonl --output predicted.jsonl
+    """
+    from kgrec.text.trained.extractor import TrainedExtractor
+    from kgrec.text.trained.lines import read_lines, write_lines
+
+    begun = time.perf_counter()
+    file = read_lines(source, labelled=False)
+    report_rejects(file)
+    extractor = TrainedExtractor(model, device=device)
+    entities = relations = 0
+
+    def counted() -> Iterator[LabelledText]:
+        nonlocal entities, relations
+        with progress(quiet=as_json) as bars, bars.task("read", total=len(file.texts)) as task:
+            for one in extractor.read(file.texts):
+                entities += len(one.entities)
+                relations += len(one.relations)
+                task.advance()
+                yield one
+
+    texts = write_lines(output, counted())
+    seconds = time.perf_counter() - begun
+    counts = {"texts": texts, "entities": entities, "relations": relations}
+    if as_json:
+        rejected = {"rejected_lines": len(file.rejects), "seconds": round(seconds, 2)}
+        print_json({**counts, **rejected, "version": extractor.version})
+        return
+    _line(f"{texts:,} texts, {entities:,} entities, {relations:,} relations; {seconds:.1f} s.")
 
 
 def evaluate(
@@ -46,6 +176,21 @@ def evaluate(
         print_json({**result.model_dump(mode="json"), "rejected_lines": rejected})
         return
     show_score(result)
+
+
+def _line(text: str) -> None:
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_reliability(name: str, reliability: Reliability) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    for column in (f"confidence of {name}", "predictions", "mean", "share right"):
+        table.add_column(column, justify="left" if name in column else "right")
+    for one in reliability.bins:
+        row = (f"{one.above:.2f} to {one.below:.2f}", f"{one.count:,}")
+        table.add_row(*row, f"{one.confidence:.3f}", f"{one.right:.3f}")
+    out.print(table)
+    _line(f"Expected calibration error {reliability.error:.3f}, each half by the other's scale.")
 
 
 def show_score(result: ExtractionScore) -> None:

@@ -1,0 +1,1 @@
+"""Training of extractors: entities and relations from labelled texts."""

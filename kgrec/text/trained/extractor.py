@@ -1,0 +1,140 @@
+"""A trained extractor: texts in, entities and relations with confidence out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import spacy
+import torch
+
+from kgrec.errors import ModelError
+from kgrec.text.encoder import load_transformer
+from kgrec.text.models import content_key, resolve_spacy, resolve_transformer
+from kgrec.text.trained.calibration import PlattScale
+from kgrec.text.trained.decoding import Decoder, ScoredWindow
+from kgrec.text.trained.features import FeatureReader, Window
+from kgrec.text.trained.lines import LabelledRelation, LabelledSpan, LabelledText
+from kgrec.text.trained.record import ExtractorRecord, read_networks, read_record
+
+logger = logging.getLogger(__name__)
+
+_TEXTS = 256
+_WINDOWS = 32
+_UNUSED = ("senter", "lemmatizer", "attribute_ruler", "textcat")
+
+
+class TrainedExtractor:
+    """Reads texts with a trained extractor.
+
+    Args:
+        folder: of `kgrec extract train`.
+        device: `cpu`, `cuda`, or None for a GPU where there is one.
+
+    Attributes:
+        version: a hash of all that the predictions depend on.
+
+    Raises:
+        ModelError: the folder or one of the models that it names cannot be used.
+    """
+
+    def __init__(self, folder: Path, *, device: str | None = None) -> None:
+        self.record = read_record(folder)
+        self.version = self.record.version
+        place = torch.device(device or default_device())
+        self._reader = feature_reader(self.record.encoder, self.record.spacy, str(place))
+        _check_encoder(self.record)
+        networks = read_networks(folder, self.record, place)
+        self._decoder = Decoder(networks, self.record.known)
+
+    def read(self, texts: Iterable[LabelledText]) -> Iterator[LabelledText]:
+        """Yield texts, in their order, with what was found in them in place of their labels."""
+        stream = iter(texts)
+        while batch := list(islice(stream, _TEXTS)):
+            parts = list(self._reader.read(one.text for one in batch))
+            found = iter(score_windows(self._decoder, [one for part in parts for one in part]))
+            for one, part in zip(batch, parts, strict=True):
+                scored = list(zip(part, (next(found) for _ in part), strict=True))
+                yield labelled(one, scored, self.record)
+
+
+def default_device() -> str:
+    """Return the device that networks run on: a GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def feature_reader(encoder: str, spacy_model: str, device: str) -> FeatureReader:
+    """Return what turns texts into windows.
+
+    Raises:
+        ModelError: a model is not found or cannot be loaded.
+    """
+    location = resolve_spacy(spacy_model).location
+    try:
+        nlp = spacy.load(location, exclude=list(_UNUSED))
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(
+            f"the spaCy pipeline cannot be loaded ({str(error).splitlines()[0]})",
+            value=spacy_model,
+            remedy="Install one that fits this spaCy, or name another.",
+        ) from None
+    return FeatureReader(nlp, *load_transformer(resolve_transformer(encoder), device))
+
+
+def score_windows(decoder: Decoder, windows: Sequence[Window]) -> list[ScoredWindow]:
+    """Return what is found in windows, in their order, read in batches of like length."""
+    order = sorted(range(len(windows)), key=lambda i: len(windows[i]))
+    found: dict[int, ScoredWindow] = {}
+    for start in range(0, len(order), _WINDOWS):
+        rows = order[start : start + _WINDOWS]
+        found.update(zip(rows, decoder.read([windows[i] for i in rows]), strict=True))
+    return [found[i] for i in range(len(windows))]
+
+
+def labelled(
+    text: LabelledText, scored: Sequence[tuple[Window, ScoredWindow]], record: ExtractorRecord
+) -> LabelledText:
+    """Return a text with what was found in its windows, with calibrated confidence."""
+    entities: list[LabelledSpan] = []
+    relations: list[LabelledRelation] = []
+    for window, found in scored:
+        base = len(entities)
+        for one in found.spans:
+            start, end = window.offsets[one.span.first][0], window.offsets[one.span.last][1]
+            confidence = record.entity_scale(one.probability)
+            entities.append(LabelledSpan(start, end, one.span.label, confidence))
+        relations += [
+            LabelledRelation(base + head, base + tail, label, confidence)
+            for head, tail, label, confidence in _stated(found, record)
+        ]
+    return LabelledText(text.id, text.text, tuple(entities), tuple(relations))
+
+
+def _stated(found: ScoredWindow, record: ExtractorRecord) -> Iterator[tuple[int, int, str, float]]:
+    for head, tail, label, probability in found.relations:
+        if probability >= record.threshold:
+            joint = joint_probability(found, head, tail, probability)
+            yield head, tail, label, record.relation_scale(joint)
+
+
+def joint_probability(found: ScoredWindow, head: int, tail: int, probability: float) -> float:
+    """Return the probability that a relation and both of its entities are right."""
+    return probability * found.spans[head].probability * found.spans[tail].probability
+
+
+def unscaled(record: ExtractorRecord) -> ExtractorRecord:
+    """Return a record whose confidences are the probabilities themselves."""
+    plain = PlattScale()
+    return record.model_copy(update={"entity_scale": plain, "relation_scale": plain})
+
+
+def _check_encoder(record: ExtractorRecord) -> None:
+    present = content_key(resolve_transformer(record.encoder))
+    if record.encoder_content not in (None, present):
+        raise ModelError(
+            "the transformer differs from the one that the extractor was trained with",
+            value=record.encoder,
+            remedy="Install the same release of it, or train the extractor again.",
+        )

@@ -1,0 +1,186 @@
+"""A tiny training on planted sentences: what it finds, that it goes on, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from kgrec.cli.extract import app
+from kgrec.errors import ModelError
+from kgrec.learning.extraction import fitting, training
+from kgrec.learning.extraction.training import TrainedSummary, TrainingConfig, train_extractor
+from kgrec.text.trained.calibration import fit_scale, reliability
+from kgrec.text.trained.extractor import TrainedExtractor
+from kgrec.text.trained.lines import LabelledRelation, LabelledSpan, LabelledText, write_lines
+from kgrec.text.trained.scoring import score
+from kgrec.text.trained.tokens import AlignedLabels
+
+FIRST = "Anna Boris Clara David Elena Frank Greta Henry Irene Jonas Karla Louis".split()  # noqa: SIM905
+LAST = ["Smith", "Brown", "Novak", "Meyer", "Rossi", "Weber", "Stone", "Fields"]
+FIRMS = ["Acme", "Globex", "Initech", "Umbrella", "Hooli", "Vandelay", "Wonka", "Stark"]
+PLACES = ["Paris", "London", "Berlin", "Madrid", "Vienna", "Lisbon", "Boston", "Denver"]
+FORMS = (
+    ("{p} works for {f} in {l} .", (("WORKS_FOR", 0, 1), ("BASED_IN", 1, 2))),
+    ("{p} never worked for {f} .", ()),
+    ("{f} has its office in {l} .", (("BASED_IN", 0, 1),)),
+    ("{p} visited {l} last year .", ()),
+)
+
+
+def planted(count: int, seed: int) -> list[LabelledText]:
+    """Return sentences of four forms, two of which state no relation."""
+    draw = random.Random(seed)
+    texts = []
+    for number in range(count):
+        form, stated = FORMS[number % len(FORMS)]
+        words = {
+            "p": f"{draw.choice(FIRST)} {draw.choice(LAST)}",
+            "f": draw.choice(FIRMS),
+            "l": draw.choice(PLACES),
+        }
+        text, spans = "", []
+        for part in form.split(" "):
+            value = words.get(part.strip("{}"), part)
+            if part.startswith("{"):
+                label = {"p": "Person", "f": "Firm", "l": "Place"}[part.strip("{}")]
+                spans.append(LabelledSpan(len(text), len(text) + len(value), label))
+            text += f"{value} "
+        relations = tuple(LabelledRelation(h, t, name) for name, h, t in stated)
+        texts.append(LabelledText(f"{seed}-{number}", text.strip(), tuple(spans), relations))
+    return texts
+
+
+CONFIG = TrainingConfig.model_validate(
+    {
+        "seeds": 1,
+        "minutes": None,
+        "network": {"hidden": 48, "pair": 48, "context": 32, "depth": 2, "dropout": 0.1},
+        "fitting": {"epochs": 9, "least_steps": 0, "batch": 8, "rate": 4e-3, "average": 0.9},
+    }
+)
+TRAIN, DEV, TEST = planted(96, 1), planted(40, 2), planted(40, 3)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainedSummary]:
+    folder = tmp_path_factory.mktemp("extractor") / "model"
+    return folder, train_extractor(TRAIN, DEV, folder, CONFIG)
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "network-0.safetensors").read_bytes()
+
+
+def test_planted_relations_are_found(trained: tuple[Path, TrainedSummary]) -> None:
+    folder, summary = trained
+    assert (summary.texts, summary.moved, summary.dropped, summary.lost) == (96, 0, 0, 0)
+    found = list(TrainedExtractor(folder).read(LabelledText(t.id, t.text) for t in TEST))
+    result = score(TEST, found)
+    assert result.entities_strict.micro.f1 > 0.9
+    # Each pair of a person and a firm, related or not, would give .67 for WORKS_FOR.
+    assert result.relations_strict.micro.f1 > 0.85, result.relations_strict
+    sure = [e.confidence for one in found for e in one.entities]
+    assert all(value is not None and 0 < value < 1 for value in sure)
+
+
+def test_a_long_text_is_read_as_its_sentences_are(trained: tuple[Path, TrainedSummary]) -> None:
+    extractor = TrainedExtractor(trained[0])
+    text = "\n".join(one.text for one in TEST * 2)
+    [found] = extractor.read([LabelledText("long", text)])
+    named = [text[e.start : e.end] for e in found.entities]
+    assert len(named) > 100
+    assert "Hooli" in named
+    assert list(extractor.read([])) == []
+    assert [LabelledText("blank", " ")] == list(extractor.read([LabelledText("blank", " ")]))
+
+
+def test_a_stopped_training_ends_with_the_same_weights(
+    trained: tuple[Path, TrainedSummary], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fitting.Fitting._epoch
+
+    def stopped(self: Any) -> float:
+        if self._done == 5:
+            raise KeyboardInterrupt
+        return whole(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting.Fitting, "_epoch", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train_extractor(TRAIN, DEV, tmp_path / "model", CONFIG)
+    assert not (tmp_path / "model").exists()
+    done: list[int] = []
+
+    def counted(self: Any) -> float:
+        done.append(self._done)
+        return whole(self)
+
+    monkeypatch.setattr(fitting.Fitting, "_epoch", counted)
+    summary = train_extractor(TRAIN, DEV, tmp_path / "model", CONFIG)
+    assert summary.resumed
+    assert done == [5, 6, 7, 8]
+    assert weights(tmp_path / "model") == weights(trained[0])
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_damaged_folder_is_refused(trained: tuple[Path, TrainedSummary], tmp_path: Path) -> None:
+    for name in ("extractor.json", "network-0.safetensors"):
+        (tmp_path / name).write_bytes((trained[0] / name).read_bytes())
+    damaged = bytearray(weights(tmp_path))
+    damaged[-1] ^= 1
+    (tmp_path / "network-0.safetensors").write_bytes(damaged)
+    with pytest.raises(ModelError, match="digest"):
+        TrainedExtractor(tmp_path)
+    (tmp_path / "extractor.json").write_text("{}")
+    with pytest.raises(ModelError, match="broken"):
+        TrainedExtractor(tmp_path)
+    with pytest.raises(ModelError, match="no trained extractor"):
+        TrainedExtractor(tmp_path / "none")
+
+
+def test_run_writes_what_evaluate_reads(
+    trained: tuple[Path, TrainedSummary], tmp_path: Path
+) -> None:
+    gold, predicted = tmp_path / "gold.jsonl", tmp_path / "predicted.jsonl"
+    write_lines(gold, DEV)
+    options = ["--input", str(gold), "--output", str(predicted), "--json"]
+    done = CliRunner().invoke(app, ["run", "--model", str(trained[0]), *options])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["texts"] == len(DEV)
+    done = CliRunner().invoke(
+        app, ["evaluate", "--gold", str(gold), "--pred", str(predicted), "--json"]
+    )
+    stated = trained[1].record.score
+    assert stated is not None
+    micro = json.loads(done.stdout)["relations_strict"]["micro"]
+    assert micro["f1"] == stated.relations_strict.micro.f1
+
+
+def test_labels_beside_words_are_moved_or_counted() -> None:
+    text = "The Globexes hired Anna Smith."
+    words = [(0, 3), (4, 12), (13, 18), (19, 23), (24, 29), (29, 30)]
+    spans = [(4, 10), (19, 29), (19, 23), (3, 4)]
+    entities = tuple(LabelledSpan(start, end, "X") for start, end in spans)
+    relations = (LabelledRelation(1, 0, "HIRED_BY"), LabelledRelation(2, 0, "HIRED_BY"))
+    aligned = AlignedLabels(LabelledText("a", text, entities, relations), words)
+    labels = aligned.window(0, len(words))
+    assert [(span.first, span.last) for span in labels.spans] == [(1, 1), (3, 4)]
+    assert labels.relations == ((1, 0, "HIRED_BY"),)
+    assert (aligned.moved, aligned.dropped) == (1, 2)
+
+
+def test_confidence_becomes_the_share_that_is_right() -> None:
+    torch.manual_seed(0)
+    sure = torch.rand(2000).tolist()
+    right = (torch.rand(2000) < 0.5 * torch.tensor(sure)).tolist()  # half as often as stated
+    scale = fit_scale(sure, right)
+    before, after = reliability(sure, right), reliability([scale(v) for v in sure], right)
+    assert before.error > 0.2
+    assert after.error < 0.05
+    assert training.TrainingConfig().threshold == 0.5
