@@ -1,20 +1,23 @@
 """Interactions column by column: what each distinct cell of a column holds is read once.
 
 A table of a million interactions has some ten thousand users and items and ten ratings. So a cell
-is read by what reads it in a row (`RowParser.roles`), and looked up where it comes again. Rows with
-a cell that is invalid, or that holds a word for nothing, are read one by one.
+is read by what reads it in a row (`RowParser.roles`), and numbered: where it comes again, its
+number is looked up, and all that follows is done with arrays of numbers. Rows with a cell that is
+invalid, or that holds a word for nothing, are read one by one.
 """
 
 from __future__ import annotations
 
+import operator
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kgrec.data.cells.times import MAX_AHEAD_MS
 from kgrec.data.cells.values import CellError
@@ -22,11 +25,42 @@ from kgrec.data.parsing import RowParser
 from kgrec.data.records import InteractionRecord
 from kgrec.data.tables.files import Columns, SetAside
 
-_MOST_KNOWN = 100_000
+_MOST_KNOWN = 200_000
 """Cells of a column; memory stays bounded where all of them differ."""
-_UNREAD = object()
 _SECONDS, _MILLISECONDS = 10**11, 10**14  # what is below them counts these since 1970
 _DIGITS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered(Sequence[Any]):
+    """A column as numbers of its distinct values.
+
+    Attributes:
+        numbers: positions in `values`, shape [n].
+        values: grows at its end while more of the column is read.
+    """
+
+    numbers: NDArray[np.int32]
+    values: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, at: int) -> Any: ...
+    @overload
+    def __getitem__(self, at: slice) -> Numbered: ...
+    def __getitem__(self, at: int | slice) -> Any:
+        if isinstance(at, slice):
+            return Numbered(self.numbers[at], self.values)
+        return self.values[self.numbers[at]]
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.values.__getitem__, self.numbers.tolist())
+
+    def through(self, read: Callable[[Any], Any]) -> Numbered:
+        """Return what a function returns of each value."""
+        return Numbered(self.numbers, list(map(read, self.values)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,33 +106,47 @@ class InteractionBatch:
         return [f"{kind}@{at}" for kind, at in zip(self.kinds, self.times, strict=True)]
 
 
-class _Known(dict[Any, Any]):
-    """What the cells of a column hold, by cell; `_UNREAD` for those that need their row.
+class _Known(dict[Any, int]):
+    """Numbers of the cells of a column, by cell; -1 for those that need their row.
 
     Attributes:
-        unread: how many of these there were.
+        found: what the cell of each number holds.
+        unread: how many cells needed their row.
     """
 
     def __init__(self, read: Callable[[Any], Any], counts: Counter[str]) -> None:
         self._read, self._counts = read, counts
+        self.found: list[Any] = []
         self.unread = 0
 
-    def __missing__(self, cell: Any) -> Any:
+    def __missing__(self, cell: Any) -> int:
         before = self._counts["nulls"]
         try:
-            found = self._read(cell)
+            value = self._read(cell)
+            is_read = self._counts["nulls"] == before  # a word for nothing counts in each row
         except CellError:
-            found = _UNREAD
-        if self._counts["nulls"] != before:  # a word for nothing is counted for each row
-            found = _UNREAD
+            is_read = False
         self._counts["nulls"] = before
-        if found is _UNREAD:
+        if not is_read:
             self.unread += 1
-            return found
+            return -1
+        self[cell] = number = len(self.found)
+        self.found.append(value)
+        return number
+
+    def numbered(self, cells: Sequence[Any]) -> Numbered | None:
+        """Return what cells hold, None where one of them needs its row."""
         if len(self) >= _MOST_KNOWN:
             self.clear()
-        self[cell] = found
-        return found
+            self.found = []
+        before = self.unread
+        try:
+            found = list(map(self.__getitem__, cells))
+        except TypeError:  # a list or an object
+            return None
+        if self.unread != before:
+            return None
+        return Numbered(np.array(found, np.int32), self.found)
 
 
 class InteractionColumns:
@@ -117,44 +165,48 @@ class InteractionColumns:
 
     def read(self, rows: Columns, set_aside: SetAside) -> InteractionBatch:
         """Return the interactions of some rows; invalid ones go to `set_aside`."""
-        found: dict[str, Sequence[Any]] = {}
+        found: dict[str, Numbered] = {}
+        times = self._times(rows)
         for role in self._parser.roles:
+            if role == "at" and times is not None:
+                continue
             column = self._column(role, rows)
             if column is None:
                 return InteractionBatch.of(self._one_by_one(rows, set_aside))
             found[role] = column
-        kinds = [kind for kind, _ in found["kind"]]
-        values = found["value"] if "value" in self._columns else [w for _, w in found["kind"]]
-        ids = (rows.lines, found["user_id"], found["item_id"])
+        kinds, weights = (found["kind"].through(operator.itemgetter(n)) for n in (0, 1))
         return InteractionBatch(
-            *ids, kinds, values, found["at"], found["device"], found["scenario"]
+            rows.lines,
+            found["user_id"],
+            found["item_id"],
+            kinds,
+            found["value"] if "value" in self._columns else weights,
+            found["at"] if times is None else times,
+            found["device"],
+            found["scenario"],
         )
 
-    def _column(self, role: str, rows: Columns) -> Sequence[Any] | None:
+    def _column(self, role: str, rows: Columns) -> Numbered | None:
         """Return what the cells of a role hold, None where they cannot be looked up."""
         if role not in self._columns:
-            return [self._parser.roles[role](None)] * len(rows.lines)
+            nothing = [self._parser.roles[role](None)]
+            return Numbered(np.zeros(len(rows.lines), np.int32), nothing)
         cells = rows.cells[self._columns[role]]
         # One type beside nothing: 1, 1.0 and True are one key, and not one id.
         types = set(map(type, cells)) - {NoneType}
         if len(types) > 1:
             return None
         kind = types.pop() if types else NoneType
-        if role == "at" and kind is str and (times := self._times(cells)) is not None:
-            return times
         if (role, kind) not in self._known:
             self._known[role, kind] = _Known(self._parser.roles[role], self._parser.counts)
-        known = self._known[role, kind]
-        before = known.unread
-        try:
-            found = list(map(known.__getitem__, cells))
-        except TypeError:  # a list or an object
-            return None
-        return found if known.unread == before else None
+        return self._known[role, kind].numbered(cells)
 
-    def _times(self, cells: Sequence[str]) -> list[int] | None:
+    def _times(self, rows: Columns) -> list[int] | None:
         """Return `parse_time` of cells that all count seconds, or milliseconds, since 1970."""
-        if self._parser.plan.roles["at"].form is not None or None in cells:
+        if "at" not in self._columns or self._parser.plan.roles["at"].form is not None:
+            return None
+        cells = rows.cells[self._columns["at"]]
+        if set(map(type, cells)) != {str}:
             return None
         digits = "".join(cells)
         if not (digits.isascii() and digits.isdecimal()):

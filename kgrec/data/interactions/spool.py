@@ -8,14 +8,14 @@ a part at a time. So memory grows with the number of different ids, not with tha
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrec.data.interactions.columns import InteractionBatch
+from kgrec.data.interactions.columns import InteractionBatch, Numbered
 from kgrec.errors import DataError
 
 _ROW = np.dtype(
@@ -43,14 +43,26 @@ class _Numbers(dict[str, int]):
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self._values: list[str] = []
+        """Of the numbered column that was read last, and the numbers of them."""
+        self._known = np.empty(0, np.int32)
 
     def __missing__(self, text: str) -> int:
         self[text] = number = len(self)
         self.names.append(text)
         return number
 
-    def of(self, texts: Any) -> list[int]:
-        return list(map(self.__getitem__, texts))
+    def of(self, column: Sequence[str]) -> Any:
+        """Return the number of each text; those of a numbered column are looked up once."""
+        if not isinstance(column, Numbered):
+            return list(map(self.__getitem__, column))
+        values = column.values
+        if values is not self._values:
+            self._values, self._known = values, np.empty(0, np.int32)
+        if len(values) > len(self._known):
+            found = list(map(self.__getitem__, values[len(self._known) :]))
+            self._known = np.append(self._known, np.array(found, np.int32))
+        return self._known[column.numbers]
 
 
 class InteractionSpool:
@@ -92,7 +104,8 @@ class InteractionSpool:
         rows["kind"] = self._numbers["kind"].of(interactions.kinds)
         rows["device"] = self._numbers["device"].of(interactions.devices)
         rows["scenario"] = self._numbers["scenario"].of(interactions.scenarios)
-        rows["time"], rows["value"] = interactions.times, interactions.values
+        rows["time"] = _plain(interactions.times)
+        rows["value"] = _plain(interactions.values)
         rows["line"] = interactions.lines
         self._rows.append(rows)
         self._is_sorted = False
@@ -162,7 +175,10 @@ class InteractionSpool:
         users = sorted(np.unique(rows["user"]).tolist(), key=names.__getitem__)
         place = np.empty(len(names), np.int32)
         place[users] = np.arange(len(users))
-        order = np.lexsort((rows["time"], rows["kind"], rows["item"], place[rows["user"]]))
+        pair = place[rows["user"]] * np.int64(len(self._numbers["item"])) + rows["item"]
+        # One kind, as in most tables, need not be sorted by.
+        kinds = [rows["kind"]] if len(self._numbers["kind"]) > 1 else []
+        order = np.lexsort((rows["time"], *kinds, pair))
         rows = rows[order]  # of one key those that came first stand first
         last = np.ones(len(rows), bool)
         same = [rows[name][1:] == rows[name][:-1] for name in _KEY]
@@ -191,6 +207,12 @@ class InteractionSpool:
     def _read(self, begin: int, end: int) -> _Rows:
         self._file.seek(int(begin) * _ROW.itemsize)
         return np.frombuffer(self._file.read(int(end - begin) * _ROW.itemsize), _ROW)
+
+
+def _plain(column: Sequence[float]) -> Any:
+    if not isinstance(column, Numbered) or len(column.values) > len(column):
+        return list(column)
+    return np.array(column.values)[column.numbers]
 
 
 def _columns(rows: _Rows, names: dict[str, list[str]]) -> InteractionBatch:

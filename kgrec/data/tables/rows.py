@@ -7,6 +7,7 @@ row is rejected after its first line, and reading continues with the second.
 from __future__ import annotations
 
 import csv
+import itertools
 import operator
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +18,8 @@ from kgrec.data.tables.files import MAX_LINE
 
 _SEPARATOR = "\x1f"
 _RUN_LINES, _RUN_CHARACTERS = 5_000, 1 << 20
+_PART_LINES = 20
+"""So many are read before their length is looked at, which bounds memory."""
 csv.field_size_limit(MAX_LINE)
 
 
@@ -85,11 +88,12 @@ class _Feed:
         self.begin()
         found: list[str] = []
         size = 0
-        for line in () if self._back else self._lines:
-            found.append(line)
-            size += len(line)
-            if len(found) == _RUN_LINES or size > _RUN_CHARACTERS:
+        while not self._back and len(found) < _RUN_LINES and size <= _RUN_CHARACTERS:
+            part = list(itertools.islice(self._lines, _PART_LINES))
+            if not part:
                 break
+            found += part
+            size += sum(map(len, part))
         return found
 
     def end(self, run: Sequence[str], *, read: bool) -> None:
