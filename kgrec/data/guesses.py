@@ -27,23 +27,44 @@ _TIME_WORDS = frozenset({"time", "date", "timestamp", "at", "on", "day", "dateti
 ID_WORDS = frozenset({"id", "ids", "key", "code", "uuid", "isbn", "asin", "sku"})
 """Words in the names of columns of ids."""
 EVENTS = {
-    **dict.fromkeys(("pv", "pageview", "page_view", "viewed", "impression", "detail"), "view"),
-    **dict.fromkeys(("clicked", "clk", "open"), "click"),
-    **dict.fromkeys(("add_to_cart", "addtocart", "add", "basket", "add_to_basket"), "cart"),
+    **dict.fromkeys(("pv", "page view", "view page", "viewed", "impression", "detail"), "view"),
+    **dict.fromkeys(("view item", "view content", "view product", "product view"), "view"),
+    **dict.fromkeys(("product viewed", "item view", "detail view", "浏览", "瀏覽", "閲覧"), "view"),
+    **dict.fromkeys(("clicked", "clk", "open", "product clicked", "点击", "點擊"), "click"),
+    **dict.fromkeys(("select item", "product click", "item click", "クリック"), "click"),
+    **dict.fromkeys(
+        ("add to cart", "cart add", "add", "basket", "add to basket", "carted"), "cart"
+    ),
+    **dict.fromkeys(("product added", "added to cart", "add to bag", "cart added", "atc"), "cart"),
+    **dict.fromkeys(("加购", "加入购物车", "加購", "カート追加", "in den warenkorb"), "cart"),
     **dict.fromkeys(("buy", "bought", "transaction", "order", "checkout", "purchased"), "purchase"),
-    **dict.fromkeys(("fav", "favorite", "favourite", "wishlist", "bookmark", "save"), "like"),
-    **dict.fromkeys(("listen", "watch", "stream", "played"), "play"),
+    **dict.fromkeys(("order completed", "order placed", "ordered", "sale", "pay"), "purchase"),
+    **dict.fromkeys(("购买", "購買", "下单", "購入"), "purchase"),
+    **dict.fromkeys(("fav", "favorite", "favourite", "favorited", "bookmark", "save"), "like"),
+    **dict.fromkeys(("wishlist", "add to wishlist", "liked", "收藏", "お気に入り"), "like"),
+    **dict.fromkeys(("listen", "watch", "stream", "played", "播放", "再生"), "play"),
 }
 """Usual names of events, and the kinds of interaction that they are."""
+_BETWEEN = re.compile(r"[\s_.:-]+")
 
 
 def known_events(
     kinds: Collection[str], given: Mapping[str, EventKind] | None = None
 ) -> dict[str, EventKind]:
     """Return what events are, by their names without case: given, kinds themselves, usual names."""
-    usual = {name: kind for name, kind in EVENTS.items() if kind in kinds}
+    usual = {_together(name): kind for name, kind in EVENTS.items() if kind in kinds}
     known = usual | {kind: kind for kind in kinds}
     return {name: EventKind(kind=kind) for name, kind in known.items()} | dict(given or {})
+
+
+def event_of(name: str, known: Mapping[str, EventKind]) -> EventKind | None:
+    """Return what an event is, None where it is unknown; `Add to Cart` is `ADD_TO_CART`."""
+    found = known.get(name.strip().casefold())
+    return found if found is not None else known.get(_together(name))
+
+
+def _together(name: str) -> str:
+    return _BETWEEN.sub("", name.casefold())
 
 
 def snake(name: str) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from kgrec.data.availability import AVAILABILITY, parse_availability
-from kgrec.data.cells.lists import Entry, all_entries, entries, written
+from kgrec.data.cells.lists import Entry, all_entries, entries, one_text, written
 from kgrec.data.cells.markup import one_line, plain_text
 from kgrec.data.cells.numbers import read_number
 from kgrec.data.cells.properties import parse_property
@@ -25,7 +25,7 @@ from kgrec.data.cells.values import (
     parse_value,
 )
 from kgrec.data.fact_columns import RelationColumn
-from kgrec.data.guesses import known_events
+from kgrec.data.guesses import event_of, known_events
 from kgrec.data.plan import ColumnPlan
 from kgrec.data.records import (
     MAX_ID,
@@ -104,7 +104,8 @@ class RowParser:
         """Return the item of a row; raises CellError when it has no id."""
         item_id = self.item_id(cells)
         properties = self._properties(cells, report)
-        title = _spared(parse_text, report, self._cell(cells, "title"), "title")
+        cell = one_text(self._cell(cells, "title"), "title")
+        title = _spared(parse_text, report, cell, "title")
         if title is not None and not (self.source.nulls and self._is_null(title)):
             title = tidy(one_line(title))
             properties["title"] = display_title(title) if self.source.move_article else title
@@ -326,10 +327,9 @@ class RowParser:
         """Return the kind of an interaction and the value of one without a column of values."""
         if "kind" not in self._columns:
             return self.plan.interaction, 1.0
-        name = (parse_text(cell, "kind") or self.plan.interaction).casefold()
-        if name not in self._events and self._is_null(cell):
-            name = self.plan.interaction
-        found = self._events.get(name)
+        found = event_of(parse_text(cell, "kind") or self.plan.interaction, self._events)
+        if found is None and self._is_null(cell):
+            found = self._events.get(self.plan.interaction)
         if found is None:
             raise CellError(f"kind is none of {', '.join(sorted(self.core.interactions))}", cell)
         if not found.kind:
@@ -339,6 +339,7 @@ class RowParser:
 
 def _paragraphs(cell: Any) -> Any:
     """Return a list of texts, or one written as text, as the paragraphs of one text."""
+    cell = one_text(cell, "description")
     try:
         read = written(cell, "description") if isinstance(cell, str) else cell
     except CellError:  # prose may begin with a bracket

@@ -65,7 +65,7 @@ def _remark_on_times(values: Sequence[Any], form: str | None) -> str:
 def _unknown(values: Sequence[Any], source: Source, core: Core) -> list[str]:
     """Return events that are no kinds of interaction, the most frequent first."""
     names = [str(value).strip() for value in values]
-    known = {*core.interactions, *guesses.EVENTS, *source.events}
+    known = guesses.known_events(core.interactions, source.events)
     counts = {name: names.count(name) for name in dict.fromkeys(names)}
-    unknown = [name for name in counts if name.casefold() not in known]
+    unknown = [name for name in counts if guesses.event_of(name, known) is None]
     return sorted(unknown, key=lambda name: -counts[name])

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from kgrec.data.cells.values import CellError
-from kgrec.data.guesses import known_events
+from kgrec.data.guesses import event_of, known_events
 from kgrec.data.sources import EventKind
 from kgrec.graph.store import GraphStore
 from kgrec.schema import load_schema
@@ -36,7 +36,7 @@ class EventNames:
         name = row.get("kind")
         if not isinstance(name, str) or name in self._kinds:
             return row
-        event = self._known.get(name.strip().casefold())
+        event = event_of(name, self._known)
         if event is None:
             own = sorted(self._given)
             also = f"; events of the tables are {', '.join(own)}" if own else ""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgrec.data.cells.lists import Entry, Lookup, cut, entries
+from kgrec.data.cells.lists import Entry, Lookup, cut, entries, one_text
 from kgrec.data.cells.markup import one_line, plain_text
 from kgrec.data.cells.numbers import decimal_mark, read_number
 from kgrec.data.cells.times import DAY_FIRST, DIGITS, MONTH_FIRST, parse_moment, time_form
@@ -42,6 +42,19 @@ LISTS = {
     "[]": [],
     "[None]": [],
     "[1, 2.0]": ["1", "2"],
+    '{"en": "Jazz", "fr": "Le jazz"}': ["Jazz"],
+    "{'fr': 'Le jazz', 'de-DE': 'Jazz'}": ["Le jazz"],
+    '{"en": ["Jazz", "Folk"], "fr": ["Le jazz"]}': ["Jazz", "Folk"],
+    '[{"name": {"en": "Jazz", "fr": "Le jazz"}}, {"name": {"en": "Folk"}}]': ["Jazz", "Folk"],
+    '[{"lang": "fr", "value": "Le jazz"}, {"lang": "en", "value": "Jazz"}]': ["Jazz"],
+    '[{"@language": "en", "@value": "Jazz"}, {"@language": "und", "@value": "J"}]': ["Jazz"],
+    '[{"lang": "en", "name": "Jazz"}, {"lang": "en", "name": "Folk"}]': ["Jazz", "Folk"],
+    "#jazz #hip_hop": ["jazz", "hip_hop"],
+    "#jazz#folk": ["jazz", "folk"],
+    "#jazz, #folk": ["jazz", "folk"],
+    '["#jazz", "#1 Fan"]': ["jazz", "#1 Fan"],
+    "#jazz": ["jazz"],
+    "C#": ["C#"],
     "Jazz": ["Jazz"],
     "Jazz (live)": ["Jazz (live)"],
 }
@@ -83,6 +96,13 @@ def test_other_writings_of_numbers() -> None:
     for text in ("freedom", "(five)", "12.-.", "()"):
         with pytest.raises(CellError):
             read_number(text, "price")
+
+
+def test_a_text_in_several_languages_is_that_of_one() -> None:
+    assert one_text('{"en": "Heat", "de": "Hitze"}', "title") == "Heat"
+    assert one_text({"de": "Hitze", "fr": ""}, "title") == "Hitze"
+    for text in ("[REC]", '{"title": "Heat"}', "{broken", '{"en": ["Heat"]}'):
+        assert one_text(text, "title") == text
 
 
 def test_brackets_alone_make_no_list() -> None:
@@ -186,6 +206,31 @@ NUMBERS = {
     "3.5k": 3500.0,
     "-$4.50": -4.5,
     "4.0 out of 5 stars": 4.0,
+    "from 12": 12.0,
+    "From $12.00": 12.0,
+    "ab 12,50 €": 12.5,
+    "à partir de 12 €": 12.0,
+    "starting at: $9.99": 9.99,
+    "$10 - $20": 10.0,
+    "10–20 €": 10.0,
+    "$1,000 to $2,000": 1000.0,
+    "Free!": 0.0,
+    "免费": 0.0,
+    "1,200円": 1200.0,
+    "NT$1,200": 1200.0,
+    "￥１２００": 1200.0,
+    "12€50": 12.5,
+    "1.299,-": 1299.0,
+    "Rs. 1,299/-": 1299.0,
+    "99¢": 0.99,
+    "99 cents": 0.99,
+    "$12/mo": 12.0,
+    "12 EUR per month": 12.0,
+    "9.99*": 9.99,
+    "½": 0.5,
+    "1½": 1.5,
+    "-2 ¾": -2.75,
+    "1 1/2": 1.5,
 }
 
 
@@ -203,7 +248,13 @@ def test_the_column_decides_what_one_mark_is() -> None:
     assert read_number("1,234", "price", decimal=",") == 1.234
 
 
-@pytest.mark.parametrize("text", ["12-34", "+1 555 12", "1.2.3.4", "three", "12 apples", "1,2,3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("12-34", "+1 555 12", "1.2.3.4", "three", "12 apples", "1,2,3", "10-20", "$20 - $10"),
+        *("under $10", "< 10", "was $12 now $9", "sold out", "3/4", "from", "7½½"),
+    ],
+)
 def test_other_words_are_no_numbers(text: str) -> None:
     with pytest.raises(CellError):
         read_number(text, "price")
@@ -231,6 +282,9 @@ DATES = {
     "2019-10-01T02:00:00.250+02:00": datetime(2019, 10, 1, 0, 0, 0, 250_000, tzinfo=UTC),
     "May 2016": datetime(2016, 5, 1, tzinfo=UTC),
     "2016-05": datetime(2016, 5, 1, tzinfo=UTC),
+    "2016-060": datetime(2016, 2, 29, tzinfo=UTC),
+    "2015/365": datetime(2015, 12, 31, tzinfo=UTC),
+    "2016-060T12:30:00Z": datetime(2016, 2, 29, 12, 30, tzinfo=UTC),
 }
 
 
@@ -251,6 +305,9 @@ def test_digits_that_are_dates_are_dates() -> None:
     assert time_form(["20230115", "20221231"]) == time_form(["1993", 2001]) == DIGITS
     assert time_form(["20230115", "881250949", "881250950"]) is None
     assert moment("20230115", DIGITS) == datetime(2023, 1, 15, tzinfo=UTC)
+    assert time_form(["1993001", "1993366", "1994112"]) is None
+    assert time_form(["1993001", "1993365", "1994112"]) == DIGITS
+    assert moment("2016060", DIGITS) == datetime(2016, 2, 29, tzinfo=UTC)
     assert moment(1993, DIGITS) == datetime(1993, 1, 1, tzinfo=UTC)
     assert moment("20230115093000", DIGITS) == datetime(2023, 1, 15, 9, 30, tzinfo=UTC)
 

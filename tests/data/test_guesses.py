@@ -11,6 +11,7 @@ from formats import FORMATS, write_rows
 
 from kgrec.data.columns import plan_columns
 from kgrec.data.guess_file import FileGuess, guess_file
+from kgrec.data.guesses import event_of, known_events
 from kgrec.data.parsing import RowParser
 from kgrec.data.plan import ColumnGuess
 from kgrec.data.sources import Source
@@ -243,6 +244,23 @@ def test_events_that_are_no_kinds_are_listed(tmp_path: Path) -> None:
     rows = [{"user_id": "1", "item_id": "2", "event": name} for name in names]
     reason = by_column(guessed(tmp_path / "t.csv", rows))["event"].reason
     assert "set aside: teleport, zoom;" in reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("cart", "add_to_cart,add-to-cart,Add to Cart,ADD_TO_CART,addToCart,Product Added,加购"),
+        ("view", "page-view,PageView,view_item,ViewContent,Product Viewed,浏览"),
+        ("purchase", "Order Completed,TRANSACTION,购买,buy,order_placed"),
+        ("like", "add_to_wishlist,AddToWishlist,收藏,Favourite"),
+        ("", "remove_from_cart,refund,search,kart"),
+    ],
+)
+def test_usual_names_of_events_are_known_in_every_writing(kind: str, names: str) -> None:
+    known = known_events(load_schema().core.interactions)
+    for name in names.split(","):
+        found = event_of(name, known)
+        assert (found.kind if found else "") == kind, name
 
 
 def test_memory_stays_bounded_over_long_files(tmp_path: Path) -> None:

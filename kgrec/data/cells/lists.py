@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from kgrec.data.cells.languages import one_language
 from kgrec.data.cells.markup import one_line, plain_text
 from kgrec.data.cells.values import CellError, decoded, is_nothing, parse_text, unwrapped
 from kgrec.data.records import MAX_ID, tidy
@@ -52,6 +53,8 @@ _QUOTE = re.compile(r"\"[^\"]*\"|'[^']*'")
 _QUOTED = re.compile(r"\"[^\"]*\"(?:\s*[,;|]\s*\"[^\"]*\")+|'[^']*'(?:\s*[,;|]\s*'[^']*')+")
 _ANGLE = re.compile(r"<([^<>/\s][^<>]*)>")
 _IN_ANGLES = re.compile(r"(?:<[^<>/\s][^<>]*>)+")
+_HASHTAG = re.compile(r"#[^\W\d]\w*")
+_HASHTAGS = re.compile(r"(?:#[^\W\d]\w*[\s,;|]*+){2,}")
 _FLOAT = re.compile(r"-?\d{1,17}\.\d{1,17}")
 _WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,17})")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
@@ -153,10 +156,31 @@ def all_entries(
     read = written(value, role, is_list=is_list) if isinstance(value, str) else value
     if isinstance(read, str):
         text = parse_text(plain_text(read), role)
-        found = [Entry(part) for part in cut(text, separator)] if text else []
+        found = [Entry(part) for part in _parts(text, separator)] if text else []
     else:
         found = list(_named(read, role, lookup, 0))
-    return [Entry(one_line(tidy(one.name)), one.id) for one in found]
+    return [Entry(_without_sign(one_line(tidy(one.name))), one.id) for one in found]
+
+
+def one_text(value: Any, role: str) -> Any:
+    """Return the text of one language where a cell holds it in several, other cells as they are."""
+    try:
+        read = written(value, role) if isinstance(value, str) else value
+    except CellError:  # prose may begin with a bracket
+        return value
+    found = one_language(read)
+    return found if isinstance(found, str) and found is not read else value
+
+
+def _parts(text: str, separator: str | None) -> list[str]:
+    if text[0] == "#" and _HASHTAGS.fullmatch(text):
+        return _HASHTAG.findall(text)
+    return cut(text, separator)
+
+
+def _without_sign(name: str) -> str:
+    """Return a hashtag as the word that it is: `#drama` is drama, `#1 Fan` and C# are names."""
+    return name[1:] if name[:1] == "#" and _HASHTAG.fullmatch(name) else name
 
 
 def looks_written(text: str) -> bool:
@@ -280,7 +304,7 @@ def _unescaped(text: str) -> str:
 
 def _named(value: Any, role: str, lookup: Lookup, depth: int) -> Iterator[Entry]:
     """Yield the names in a list, an object or one value, however they are nested."""
-    value = unwrapped(value)
+    value = one_language(unwrapped(value))
     if value is None or isinstance(value, bool) or depth > _DEPTH:
         return
     if isinstance(value, list | tuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kgrec.data.cells.lists import entries
+from kgrec.data.cells.lists import entries, one_text
 from kgrec.data.cells.markup import plain_text
 from kgrec.data.cells.numbers import read_number
 from kgrec.data.cells.values import CellError, parse_text
@@ -28,6 +28,7 @@ def parse_property(value: Any, role: str, kind: str, *, decimal: str = ".") -> V
     if kind == "strings":
         return tuple(one.name for one in entries(value, role, separator="|")) or None
     if kind == "string":
+        value = one_text(value, role)
         return parse_text(plain_text(value) if isinstance(value, str) else value, role)
     if kind == "float":
         return read_number(value, role, decimal=decimal)

@@ -15,7 +15,8 @@ MAX_AHEAD_MS = 300_000
 """How far a time may lie ahead: clocks differ, and what lies further would outlive later events."""
 
 DIGITS = "digits"
-"""The form of a column whose numbers are dates: 1993, 19930422, 19930422153000."""
+"""The form of a column whose numbers are dates: 1993, 1993112 (a day of the year), 19930422,
+19930422153000."""
 DAY_FIRST, MONTH_FIRST = "dmy", "mdy"
 FORMS = (DIGITS, DAY_FIRST, MONTH_FIRST)
 
@@ -54,7 +55,7 @@ _WRITTEN = tuple(
         _WEEKDAY + r"(?P<month>[^\W\d]{3,})\.?[\s/-]*(?P<day>\d{1,2})(?:st|nd|rd|th)?"
         r"(?:,\s?|[\s/-]+)(?P<year>\d{4})",
         r"(?P<month>[^\W\d]{3,})\.?,?[\s/-]+(?P<year>\d{4})",
-        r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})",
+        r"(?P<year>\d{4})[-/.](?:(?P<month>\d{1,2})|(?P<ordinal>\d{3}))",
         r"(?P<year>\d{4})[年년]\s?(?P<month>\d{1,2})[月월]\s?(?P<day>\d{1,2})[日일]",
     )
 )
@@ -164,15 +165,25 @@ def mostly_early(values: Sequence[Any], form: str | None) -> bool:
 
 
 def _from_digits(text: str) -> datetime | None:
-    """Return the date that digits are: a year, year and month and day, or these with a time."""
+    """Return the date that digits are: a year, with a day of it, or month, day and time."""
     digits = text[:-2] if text.endswith(".0") else text
-    pattern = {4: "%Y", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(digits))
+    pattern = {4: "%Y", 7: "%Y", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(digits))
     if pattern is None or not digits.isdecimal() or not "1900" <= digits[:4] <= "2100":
         return None
     try:
+        if len(digits) == 7:
+            return _of_year(int(digits[:4]), int(digits[4:]))
         return datetime.strptime(digits, pattern)
     except ValueError:
         return None
+
+
+def _of_year(year: int, day: int) -> datetime:
+    """Return a day of a year, from 1; raises ValueError where the year is over before."""
+    found = datetime(year, 1, 1) + timedelta(days=day - 1)
+    if found.year != year:
+        raise ValueError
+    return found
 
 
 def _by_pattern(text: str, role: str, form: str) -> int:
@@ -206,9 +217,12 @@ def _written(text: str, form: str | None) -> datetime:
     if parts.get("a"):
         year, month, day = _ordered(parts["a"], parts["b"], parts["c"], parts["mark"], form)
     else:
-        word = parts["month"].casefold()
+        word = (parts["month"] or "1").casefold()
         year, day = _year(parts["year"]), int(parts.get("day") or 1)
         month = int(word) if word.isdecimal() else _MONTH.get(word, 0)
+    if ordinal := parts.get("ordinal"):
+        at = _of_year(year, int(ordinal))
+        month, day = at.month, at.day
     hour = int(parts["hour"] or 0)
     if half := parts.get("half"):
         hour = hour % 12 + (12 if half in "pP" else 0)
