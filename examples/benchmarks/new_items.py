@@ -3,6 +3,7 @@
     python examples/benchmarks/new_items.py prepare OUT [--agents semantic,knowledge]
     python examples/benchmarks/new_items.py measure OUT
     python examples/benchmarks/new_items.py text [--wait 0] [--title … --description …]
+    python examples/benchmarks/new_items.py change [--runs 5]
 
 `prepare` reads the graph of KGREC_HOME, less the items that nobody liked, holds a tenth of the
 items out (and a tenth to choose on) as `kgrec evaluate --graph --protocol cold-item` does, measures
@@ -12,7 +13,9 @@ graph, publishes the second team, posts the items to a server as JSON lines, and
 the same users. Both change the graph: give them a copy of a home. `text` posts one item by its text
 alone to a server over KGREC_HOME, and requests lists until one of the users has it in theirs; with
 `--wait 0` the first is posted as soon as the server is ready, before anything that reads texts is
-loaded. Each run has a text of its own, whose vector no cache has.
+loaded. Each run has a text of its own, whose vector no cache has. `change` gives the first item of
+a list another text, and requests the list until the score of that item is another one; then
+the item gets its own text back. The live team must read texts (`kgrec train --agents semantic`).
 """
 
 from __future__ import annotations
@@ -258,6 +261,9 @@ TEXT = (
 )
 
 
+LONGEST_S = 120.0
+
+
 def post_text(title: str, text: str, runs: int, wait: float) -> None:
     """Post items by their text alone, and time the first list with each."""
     with open_graph(load_settings()) as store:
@@ -294,6 +300,33 @@ def post_text(title: str, text: str, runs: int, wait: float) -> None:
             client.delete_item(name)
 
 
+def change_text(runs: int, wait: float) -> None:
+    """Change texts of items, and time the first list that shows it."""
+    with open_graph(load_settings()) as store:
+        users = [user for page in user_pages(store) for user in page["ids"]]
+    with started() as (url, _), Client(url, timeout=60) as client:
+        time.sleep(wait)
+        for number, user in enumerate(users[:: max(1, len(users) // runs)][:runs]):
+            first = client.recommend(user, k=1).items[0]
+            own = client.item(first.item_id).description
+            begun = time.perf_counter()
+            client.change_item(first.item_id, {"description": f"{TEXT} Part {time.time_ns()}."})
+            acknowledged = time.perf_counter() - begun
+            while time.perf_counter() - begun < LONGEST_S:
+                now = client.recommend(user, k=1).items[0]
+                if (now.item_id, now.score) != (first.item_id, first.score):
+                    break
+                time.sleep(0.05)
+            line = {
+                "run": number,
+                "seconds_acknowledged": acknowledged,
+                "seconds_changed_list": time.perf_counter() - begun,
+            }
+            print(json.dumps(line), flush=True)
+            client.change_item(first.item_id, {"description": own})
+            time.sleep(wait)
+
+
 def main() -> None:
     """Read the options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -309,11 +342,16 @@ def main() -> None:
     three.add_argument("--description", default=TEXT)
     three.add_argument("--runs", type=int, default=3)
     three.add_argument("--wait", type=float, default=30, help="seconds before the first one")
+    four = parts.add_parser("change")
+    four.add_argument("--runs", type=int, default=5)
+    four.add_argument("--wait", type=float, default=30, help="seconds before each")
     given = parser.parse_args()
     if given.part == "prepare":
         prepare(given.out, tuple(given.agents.split(",")), given.seed)
     elif given.part == "measure":
         measure_posted(given.out)
+    elif given.part == "change":
+        change_text(given.runs, given.wait)
     else:
         post_text(given.title, given.description, given.runs, given.wait)
 
