@@ -1,6 +1,7 @@
 """Time the HTTP API: one request at a time, and at fixed rates that do not wait for answers.
 
     python examples/benchmarks/serving.py [--rates 20 50 100] [--seconds 10] [--workers 2] [--json]
+    python examples/benchmarks/serving.py --only search
 
 Starts `kgrec serve` on the graph of KGREC_HOME (as `make demo` leaves one in `.kgrec`) and loads it
 from this one process, on the same cores. Users are drawn anew for every request; `first` requests
@@ -8,7 +9,8 @@ are of users who were not asked for before, of whom the server has kept nothing.
 is measured from the moment that the request was due, so waiting counts. Feedback is withdrawn at
 the end. Prints the median, the 95th and the 99th percentile in milliseconds, the milliseconds of
 processor time that one request takes of server, database and this client, and what was not answered
-by 200.
+by 200. Search is timed with titles of the catalogue, as they are, with one wrong letter, and as far
+as somebody has typed, and with the 200 titles of `tests/titles.py`, most of which are not there.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +36,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 from started import started
+from titles import titles, with_an_error
 
 ALONE = 200
 FIRST = 300
@@ -165,9 +168,43 @@ async def at_rate(ask: Ask, rate: float, seconds: float) -> dict[str, Any]:
     return found.row()
 
 
+async def searches(connections: Connections, rng: random.Random) -> dict[str, Ask]:
+    """Return requests for titles, one for each way in which somebody searches."""
+    known: list[str] = []
+    cursor = ""
+    while len(known) < 2000:
+        _, body = await connections.send("GET", f"/v1/items?limit=100{cursor}")
+        page = json.loads(body)
+        titled = (item.get("title") or "" for item in page["items"])
+        known += [title for title in titled if any(map(str.isalnum, title))]
+        if not page["next"]:
+            break
+        cursor = f"&cursor={quote(page['next'])}"
+    foreign = titles()
+
+    def search(text: Callable[[], str], path: str = "items") -> Ask:
+        async def ask() -> tuple[int, bytes]:
+            return await connections.send("GET", f"/v1/{path}?q={quote(text())}")
+
+        return ask
+
+    def typed() -> str:
+        title = rng.choice(known)
+        return title[: rng.randint(3, max(3, len(title)))]
+
+    return {
+        "search, titles": search(lambda: rng.choice(known)),
+        "search, one wrong letter": search(lambda: with_an_error(rng.choice(known), rng)),
+        "search, as far as typed": search(typed),
+        "search, titles of other catalogues": search(lambda: rng.choice(foreign)),
+        "search of entities, as far as typed": search(typed, "entities"),
+    }
+
+
 async def measure(url: str, options: argparse.Namespace, processors: Processors) -> dict[str, Any]:
-    """Time every kind of request."""
-    send, rng = Connections(url).send, random.Random(options.seed)
+    """Time every kind of request, or those alone whose names begin as `only`."""
+    connections, rng = Connections(url), random.Random(options.seed)
+    send = connections.send
     users = []
     cursor = ""
     while len(users) < 5000:
@@ -208,6 +245,7 @@ async def measure(url: str, options: argparse.Namespace, processors: Processors)
         "explanations with counterfactual": lambda: explain(True),
         "similar items": similar,
         "feedback": feedback,
+        **await searches(connections, rng),
     }
     strangers = iter(rng.sample(users, min(FIRST, len(users))))
 
@@ -216,7 +254,10 @@ async def measure(url: str, options: argparse.Namespace, processors: Processors)
 
     found: dict[str, Any] = {}
 
-    async def timed(name: str, answers: Awaitable[dict[str, Any]]) -> None:
+    async def timed(name: str, answers: Coroutine[Any, Any, dict[str, Any]]) -> None:
+        if not name.startswith(options.only):
+            answers.close()
+            return
         before = processors.seconds()
         row = await answers
         after = processors.seconds()
@@ -256,6 +297,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--alone", type=int, default=ALONE)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--only", default="", help="beginning of the names of what is timed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--url", help="of a server that runs already")
     parser.add_argument("--json", action="store_true")
@@ -266,7 +308,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(found, indent=1))
         return
-    head = f"{'':36}{'p50':>9}{'p95':>9}{'p99':>9}"
+    head = f"{'':38}{'p50':>9}{'p95':>9}{'p99':>9}"
     print(f"{head}   server, database, client: ms of processor; answers")
     for name, row in found.items():
         others = f", others {row['others']}" if row["others"] else ""
@@ -274,7 +316,7 @@ def main() -> None:
             str(row["processor"].get(who, "-")) for who in ("server", "database", "client")
         )
         times = f"{row['p50']:9}{row['p95']:9}{row['p99']:9}"
-        print(f"{name:36}{times}   {spent}; {row['n']}{others}")
+        print(f"{name:38}{times}   {spent}; {row['n']}{others}")
 
 
 if __name__ == "__main__":

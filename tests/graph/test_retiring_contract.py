@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from kgrec.data.sources import Source
 from kgrec.graph.setup import count_graph
@@ -10,16 +14,25 @@ from kgrec.graph.store import GraphStore
 from kgrec.stages.ingest import ingest, prepare
 from kgrec.stages.retiring.restore import count_orphans, list_retired, restore, sweep
 
+Load = Callable[..., int]
 
-def test_every_engine_retires_and_restores(graph: GraphStore, tmp_path: Path) -> None:
-    def load(kind: str, text: str, name: str) -> int:
+
+@pytest.fixture
+def load(graph: GraphStore, tmp_path: Path) -> Load:
+    """Load the text of a complete source; return how much is retired."""
+
+    def load(kind: str, text: str, name: str, **options: Any) -> int:
         path = tmp_path / name
         path.write_text(text, "utf-8")
         given = {"kind": kind, "path": path, "complete": True, "max_retired": 0.6}
-        source = Source.model_validate(given)
+        source = Source.model_validate(given | options)
         prepared = prepare(source, "movies", cache=tmp_path)
         return ingest(graph, prepared, home=tmp_path).retired
 
+    return load
+
+
+def test_every_engine_retires_and_restores(graph: GraphStore, load: Load) -> None:
     films = "movie_id,title,genres\n1,Alien,Horror|Sci-Fi\n2,Heat,Crime\n3,Up,Comedy\n"
     ratings = "user_id,movie_id,rating\nann,1,5\nann,2,4\nbob,1,3\n"
     load("catalog", films, "films.csv")
@@ -45,4 +58,32 @@ def test_every_engine_retires_and_restores(graph: GraphStore, tmp_path: Path) ->
     assert sweep(graph).orphans == 1
 
 
+def test_every_engine_restores_users_and_entities(graph: GraphStore, load: Load) -> None:
+    def held() -> list[Any]:
+        rows = [graph.query(text).rows for text in USERS_AND_PEOPLE]
+        return [sorted(([*row.values()] for row in one), key=repr) for one in rows]
+
+    given = {"entity_type": "Person", "columns": {"birth_year": "birth_year"}}
+    people = "name,birth_year,born_in\nAnn Lee,1950,Porto\nBob Day,1960,Faro\n"
+    users = "user_id,age\nann,30\nbob,41\n"
+    load("catalog", "movie_id,title,director\n1,Heat,Ann Lee\n2,Up,Bob Day\n", "films.csv")
+    load("users", users, "users.csv")
+    load("interactions", "user_id,movie_id\nann,1\nbob,2\n", "visits.csv")
+    load("entities", people, "people.csv", **given)
+    before = held()
+    assert load("users", "user_id,age\nann,30\n", "users.csv") == 1
+    assert load("entities", people[: people.index("Bob")], "people.csv", **given) == 1
+    assert held() != before
+    restore(graph)
+    restore(graph)
+    assert held() == before
+    assert count_orphans(graph) == 0
+
+
+USERS_AND_PEOPLE = (
+    "MATCH (u:User) OPTIONAL MATCH (u)-[x:INTERACTED]->(i:Item) "
+    "RETURN u.user_id AS user, u.age AS age, i.item_id AS item, x.key AS key",
+    "MATCH (e:Entity) OPTIONAL MATCH (e)-[r]->(o:Entity) RETURN e.name AS name, "
+    "e.birth_year AS year, type(r) AS type, o.name AS other",
+)
 ORPHAN = {"entity_id": "Genre:nothing", "name": "Nothing"}

@@ -29,16 +29,10 @@ from kgrec.progress import Progress, Task
 from kgrec.schema import Domain, load_schema
 from kgrec.stages.loading.facts import FactChanges, Tally, batched, no_steps
 from kgrec.stages.loading.interactions import InteractionLoader
-from kgrec.stages.loading.items import (
-    ENTITIES_A_BATCH,
-    ITEMS_A_BATCH,
-    USERS_A_BATCH,
-    EntityLoader,
-    ItemLoader,
-    UserLoader,
-)
+from kgrec.stages.loading.items import ITEMS_A_BATCH, ItemLoader
 from kgrec.stages.loading.joining import RowJoiner
 from kgrec.stages.loading.links import LinkLoader
+from kgrec.stages.loading.nodes import ENTITIES_A_BATCH, USERS_A_BATCH, EntityLoader, UserLoader
 
 RecordT = TypeVar("RecordT", ItemRecord, UserRecord, EntityRecord)
 
