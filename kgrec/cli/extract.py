@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,6 +38,9 @@ def extract(
         bool, typer.Option("--dry-run", help="Only show the facts; --text is needed.")
     ] = False,
     model: Annotated[str | None, typer.Option(help="A spaCy pipeline: package or folder.")] = None,
+    trained: Annotated[
+        Path | None, typer.Option(help="Folder of kgrec extract train, used beside the rules.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Read the texts of the graph's items for facts, or show which facts a text states.
@@ -60,13 +64,15 @@ def extract(
             remedy='Give both: --dry-run --text "..."; or neither, to read the texts of the graph.',
         )
     if text is not None:
-        _show_facts(known, text, title, model, names=names, as_json=as_json)
+        _show_facts(known, text, title, model, trained, names=names, as_json=as_json)
         return
     from kgrec.graph import open_graph
     from kgrec.stages.extract import ExtractConfig
     from kgrec.stages.extract import extract as run
 
-    config = ExtractConfig() if model is None else ExtractConfig(model=model)
+    config = ExtractConfig(trained=trained)
+    if model is not None:
+        config = config.model_copy(update={"model": model})
     with open_graph(load_settings()) as store, progress(quiet=as_json) as bars:
         done = run(store, known, config, progress=bars)
     if as_json:
@@ -85,7 +91,14 @@ labelled.add_to(app)
 
 
 def _show_facts(
-    domain: Domain, text: str, title: str, model: str | None, *, names: bool, as_json: bool
+    domain: Domain,
+    text: str,
+    title: str,
+    model: str | None,
+    trained: Path | None,
+    *,
+    names: bool,
+    as_json: bool,
 ) -> None:
     from kgrec.text.models import SPACY_MODEL
     from kgrec.text.pipeline import Extractor, ItemText
@@ -93,7 +106,13 @@ def _show_facts(
     held = _names_of_graph(domain) if names else {}
     used = model or SPACY_MODEL
     extractor = Extractor(domain, names=held, model=used)
-    [(_, facts)] = extractor.read([ItemText("", title, text)])
+    reading = extractor.read([ItemText("", title, text)])
+    if trained is not None:
+        from kgrec.text.trained.extractor import TrainedExtractor
+        from kgrec.text.trained.facts import with_trained
+
+        reading = with_trained(reading, TrainedExtractor(trained), domain)
+    [(_, facts)] = reading
     if as_json:
         print_json(
             {
@@ -132,7 +151,9 @@ def _sentence(fact: TextFact, domain: Domain, title: str) -> str:
 
 
 def _finder(fact: TextFact, domain: Domain) -> str:
-    """Return what found a fact: the number, role and words of a rule, or a known name."""
+    """Return what found a fact: a rule's number, role and words, a known name, or a network."""
+    if fact.extractor.startswith("trained/"):
+        return "the trained extractor"
     if fact.rule is None:
         return "a name that the catalogue knows"
     rule = domain.rules[fact.rule]

@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pydantic import Field
@@ -42,6 +43,9 @@ from kgrec.text.mentions import title_forms
 from kgrec.text.models import SPACY_MODEL
 from kgrec.text.pipeline import Extractor, ItemText, TextFact, extractor_version
 
+if TYPE_CHECKING:
+    from kgrec.text.trained.extractor import TrainedExtractor
+
 SOURCE = "text:description"
 """The source that facts and links of an item from its description carry; links between entities
 have the id of the item behind it."""
@@ -57,12 +61,14 @@ class ExtractConfig(FrozenModel):
         processes: how many parse at once; more than one pays from about a thousand texts.
         batch_size: texts that are parsed together.
         items_a_write: items that one transaction covers.
+        trained: folder of `kgrec extract train`, which finds facts beside the rules.
     """
 
     model: str = SPACY_MODEL
     processes: int = Field(default=1, ge=1)
     batch_size: int = Field(default=64, ge=1)
     items_a_write: int = Field(default=256, ge=1)
+    trained: Path | None = None
 
 
 class ExtractSummary(FrozenModel):
@@ -111,6 +117,9 @@ def extract(
     config = config or ExtractConfig()
     began = time.monotonic()
     version = extractor_version(domain, config.model)
+    trained = _trained(config.trained) if config.trained else None
+    if trained is not None:
+        version = f"{version}+{trained.version}"
     pending, unchanged = _count(store, domain, version, items)
     if not pending:
         return ExtractSummary(unchanged=unchanged, seconds=time.monotonic() - began)
@@ -127,6 +136,8 @@ def extract(
             n_process=config.processes,
             batch_size=config.batch_size,
         )
+        if trained is not None:
+            reading = _beside_rules(reading, trained, domain)
         writer.others = False
         with progress.task("extract facts", total=pending) as task:
             while batch := list(islice(reading, config.items_a_write)):
@@ -150,6 +161,20 @@ def extract(
         summary=summary.model_dump_json(),
     )
     return summary
+
+
+def _trained(folder: Path) -> TrainedExtractor:
+    from kgrec.text.trained.extractor import TrainedExtractor  # imports torch
+
+    return TrainedExtractor(folder)
+
+
+def _beside_rules(
+    reading: Iterator[tuple[ItemText, list[TextFact]]], trained: TrainedExtractor, domain: Domain
+) -> Iterator[tuple[ItemText, list[TextFact]]]:
+    from kgrec.text.trained.facts import with_trained
+
+    return with_trained(reading, trained, domain)
 
 
 def known_names(store: GraphStore, domain: Domain) -> dict[str, list[str]]:

@@ -88,7 +88,11 @@ def load_pipeline(path: Path, settings: Sequence[str] = ()) -> Pipeline:
     load_schema().domain(domain)
     train = _with_encoder(pipeline.train, base)
     _check_train(train, path)
-    return pipeline.model_copy(update={"sources": sources, "domain": domain, "train": train})
+    extract = dict(pipeline.extract)
+    if isinstance(extract.get("trained"), str):
+        extract["trained"] = str(_beside(base, Path(extract["trained"])))
+    changes = {"sources": sources, "domain": domain, "extract": extract, "train": train}
+    return pipeline.model_copy(update=changes)
 
 
 def find_pipeline(path: Path) -> Path:

@@ -13,10 +13,15 @@ from typer.testing import CliRunner
 
 from kgrec.cli.extract import app
 from kgrec.errors import ModelError
+from kgrec.graph.store import GraphStore
 from kgrec.learning.extraction import fitting, training
 from kgrec.learning.extraction.training import TrainedSummary, TrainingConfig, train_extractor
+from kgrec.schema import load_schema
+from kgrec.stages.extract import SOURCE, ExtractConfig, extract
+from kgrec.text.pipeline import ItemText
 from kgrec.text.trained.calibration import fit_scale, reliability
 from kgrec.text.trained.extractor import TrainedExtractor
+from kgrec.text.trained.facts import facts_of
 from kgrec.text.trained.lines import LabelledRelation, LabelledSpan, LabelledText, write_lines
 from kgrec.text.trained.scoring import score
 from kgrec.text.trained.tokens import AlignedLabels
@@ -48,7 +53,7 @@ def planted(count: int, seed: int) -> list[LabelledText]:
         for part in form.split(" "):
             value = words.get(part.strip("{}"), part)
             if part.startswith("{"):
-                label = {"p": "Person", "f": "Firm", "l": "Place"}[part.strip("{}")]
+                label = {"p": "DIRECTED_BY", "f": "Firm", "l": "Place"}[part.strip("{}")]
                 spans.append(LabelledSpan(len(text), len(text) + len(value), label))
             text += f"{value} "
         relations = tuple(LabelledRelation(h, t, name) for name, h, t in stated)
@@ -60,7 +65,14 @@ CONFIG = TrainingConfig.model_validate(
     {
         "seeds": 1,
         "minutes": None,
-        "network": {"hidden": 48, "pair": 48, "context": 32, "depth": 2, "dropout": 0.1},
+        "network": {
+            "hidden": 48,
+            "pair": 48,
+            "context": 32,
+            "depth": 2,
+            "dropout": 0.1,
+            "tuned": 1,
+        },
         "fitting": {"epochs": 9, "least_steps": 0, "batch": 8, "rate": 4e-3, "average": 0.9},
     }
 )
@@ -173,6 +185,48 @@ def test_labels_beside_words_are_moved_or_counted() -> None:
     assert [(span.first, span.last) for span in labels.spans] == [(1, 1), (3, 4)]
     assert labels.relations == ((1, 0, "HIRED_BY"),)
     assert (aligned.moved, aligned.dropped) == (1, 2)
+
+
+def test_facts_of_a_trained_extractor_reach_the_graph(
+    trained: tuple[Path, TrainedSummary], empty_store: GraphStore
+) -> None:
+    """A label that is a relation of the domain states it of the item."""
+    movies = load_schema().domain("movies")
+    text = "Anna Smith works for Acme in Paris ."
+    named = {"title": "One", "description": text}
+    empty_store.write("ingest/create_items", {"item_type": "Movie"}, items=["1"])
+    empty_store.write("ingest/set_items", rows=[{"item_id": "1", "properties": named}])
+    plain = extract(empty_store, movies)
+    assert plain.facts.get("DIRECTED_BY", 0) == 0
+    beside = extract(empty_store, movies, ExtractConfig(trained=trained[0]))
+    assert (beside.texts, beside.facts["DIRECTED_BY"]) == (1, 1)
+    [row] = empty_store.query(
+        "MATCH (:Item)-[r:DIRECTED_BY]->(e) RETURN e.name AS name, r.extractor AS extractor, "
+        "r.source AS source, r.confidence AS sure"
+    ).rows
+    version = TrainedExtractor(trained[0]).version
+    sure = row.pop("sure")
+    assert row == {"name": "Anna Smith", "extractor": f"trained/{version}", "source": SOURCE}
+    assert 0 < sure < 1
+    assert extract(empty_store, movies, ExtractConfig(trained=trained[0])).unchanged == 1
+
+
+def test_links_need_a_head_that_the_item_leads_to() -> None:
+    domain = load_schema().domain("movies")
+    text = "Ada Vale, born in Oslo, and Bo Lind, born in Rome."
+    spans = (
+        LabelledSpan(0, 8, "DIRECTED_BY", 0.9),
+        LabelledSpan(18, 22, "Place", 0.9),
+        LabelledSpan(28, 35, "Person", 0.9),
+        LabelledSpan(45, 49, "Place", 0.9),
+    )
+    born = tuple(LabelledRelation(h, h + 1, "BORN_IN", 0.8) for h in (0, 2))
+    found = facts_of(LabelledText("1", text, spans, born), ItemText("1", "", text), domain, "v")
+    assert [(f.relation, f.head_name, f.entity_name) for f in found] == [
+        ("DIRECTED_BY", "", "Ada Vale"),
+        ("BORN_IN", "Ada Vale", "Oslo"),
+    ]
+    assert found[1].evidence == text[:22]
 
 
 def test_confidence_becomes_the_share_that_is_right() -> None:

@@ -24,7 +24,7 @@ from kgrec.learning.extraction.examples import LearningBatch, Sampler
 from kgrec.progress import SILENT, Progress
 from kgrec.text.trained.batches import LabelSets
 from kgrec.text.trained.features import Window
-from kgrec.text.trained.network import ExtractionNetwork, InputSizes, NetworkConfig
+from kgrec.text.trained.network import ExtractionNetwork
 from kgrec.text.trained.tokens import WindowLabels
 from kgrec.training.resume import (
     optimiser_state,
@@ -43,6 +43,8 @@ class FittingConfig(FrozenModel):
         epochs: passes over the examples; at least `least_steps` are made.
         batch: windows of a step.
         rate: learning rate after warm-up.
+        upper_rate: that of the transformer's uppermost layer; each layer below has `upper_decay`
+            times that of the one above it.
         warmup: share of the steps in which the rate rises.
         average: decay of the average of the weights over the steps (Polyak and Juditsky, 1992),
             which is what is kept.
@@ -54,6 +56,8 @@ class FittingConfig(FrozenModel):
     least_steps: int = Field(default=600, ge=0)
     batch: int = Field(default=16, ge=1)
     rate: float = Field(default=1e-3, gt=0)
+    upper_rate: float = Field(default=1e-4, gt=0)
+    upper_decay: float = Field(default=0.9, gt=0, le=1)
     decay: float = Field(default=0.01, ge=0)
     warmup: float = Field(default=0.08, ge=0, le=1)
     average: float = Field(default=0.99, ge=0, lt=1)
@@ -71,6 +75,7 @@ class Fitting:
     Args:
         examples: labelled windows.
         known: their labels.
+        make: a network that is not trained yet.
         seed: decides initial weights, order and noise.
         checkpoint: where the state is kept after each epoch, and read again; None keeps none.
 
@@ -82,8 +87,7 @@ class Fitting:
         self,
         examples: Labelled,
         known: LabelSets,
-        sizes: InputSizes,
-        network: NetworkConfig,
+        make: Callable[[], ExtractionNetwork],
         config: FittingConfig,
         *,
         seed: int,
@@ -93,13 +97,12 @@ class Fitting:
         self._config, self._seed, self._checkpoint = config, seed, checkpoint
         self._device = device
         torch.manual_seed(seed)
-        self.network = ExtractionNetwork(network, sizes).to(device)
+        self.network = make().to(device)
         self._average = {
             name: one.detach().clone() for name, one in self.network.named_parameters()
         }
-        self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=config.rate, weight_decay=config.decay
-        )
+        self._rates, groups = self._groups()
+        self._optimiser = torch.optim.AdamW(groups, lr=config.rate, weight_decay=config.decay)
         self._sampler = Sampler(examples, known, size=config.batch, seed=seed, device=device)
         self.wanted = max(config.epochs, math.ceil(config.least_steps / self._sampler.steps))
         self.epochs = self.wanted
@@ -145,8 +148,8 @@ class Fitting:
         torch.manual_seed(self._seed * 100_003 + self._done + 1)
         total = 0.0
         for batch in self._sampler.epoch(self._done):
-            for group in self._optimiser.param_groups:
-                group["lr"] = self._config.rate * self._share()
+            for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
+                group["lr"] = rate * self._share()
             loss = self._loss(batch)
             self._optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -156,6 +159,15 @@ class Fitting:
             self._move_average()
             total += float(loss.detach())
         return total / self._sampler.steps
+
+    def _groups(self) -> tuple[list[float], list[dict[str, Any]]]:
+        """Return learning rates and parameters: the transformer's layers, and the rest."""
+        config, upper = self._config, list(self.network.upper)
+        rates = [config.upper_rate * config.upper_decay**i for i in reversed(range(len(upper)))]
+        groups: list[dict[str, Any]] = [{"params": list(layer.parameters())} for layer in upper]
+        inside = {id(one) for one in self.network.upper.parameters()}
+        rest = [one for one in self.network.parameters() if id(one) not in inside]
+        return [*rates, config.rate], [*groups, {"params": rest}]
 
     def _share(self) -> float:
         """Return the share of the learning rate at this step."""
@@ -170,6 +182,7 @@ class Fitting:
         hidden = torch.rand(words.tags.shape[:2], device=self._device) < self._config.words
         words.vectors[hidden] = 0
         words.states[hidden] = 0
+        words.pieces[(hidden[:, :, None] & (words.pooling > 0)).any(dim=1)] = 0
         entity, relation = network.inputs(words)
         present = words.present
         tags = functional.cross_entropy(

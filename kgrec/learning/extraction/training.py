@@ -8,11 +8,12 @@ import logging
 import random
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from pydantic import Field
+from torch import nn
 
 from kgrec.config import FrozenModel
 from kgrec.errors import DataError
@@ -105,7 +106,7 @@ def train_extractor(
     if dev is None:
         train, dev = _split(train, config)
     device = config.device or default_device()
-    reader = feature_reader(config.encoder, config.spacy, device)
+    reader = feature_reader(config.encoder, config.spacy, device, tuned=config.network.tuned)
     examples = read_examples(reader, train, progress)
     known = LabelSets.of(examples.windows)
     if not known.entities:
@@ -113,7 +114,7 @@ def train_extractor(
     record = _record(config, known, reader.layers, reader.size, reader.state_size)
     place = out.with_name(f".{out.name}-training")
     resumed = _claim(place, _key(train, config))
-    networks, epochs = _fit(examples, known, record, config, place, device, begun, progress)
+    networks, epochs = _fit(examples, record, reader.upper, config, place, device, begun, progress)
     held = read_examples(reader, dev, progress)
     record = measured(record, Decoder(networks, known), dev, held)
     with writing_directory(out) as folder:
@@ -136,8 +137,8 @@ def train_extractor(
 
 def _fit(
     examples: LabelledExamples,
-    known: LabelSets,
     record: ExtractorRecord,
+    upper: Callable[[], Sequence[nn.Module]],
     config: TrainingConfig,
     place: Path,
     device: str,
@@ -149,9 +150,8 @@ def _fit(
     for i in range(config.seeds):
         fitting = Fitting(
             examples.windows,
-            known,
-            record.sizes,
-            config.network,
+            record.known,
+            lambda: ExtractionNetwork(record.network, record.sizes, upper()),
             config.fitting,
             seed=config.seed + i,
             device=torch.device(device),

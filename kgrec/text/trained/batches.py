@@ -125,14 +125,36 @@ def collate(windows: Sequence[Window], known: LabelSets, device: torch.device) -
     def tensor(array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(device)
 
+    pieces, pooling, mask = _padded_pieces(windows, words)
     return WordBatch(
         vectors=tensor(vectors),
+        pieces=tensor(pieces),
+        pooling=tensor(pooling),
+        mask=tensor(mask),
         tags=tensor(tags),
         letters=tensor(letters),
         states=tensor(states),
         ancestors=tensor(ancestors),
         lengths=torch.tensor([len(window) for window in windows]),
     )
+
+
+def _padded_pieces(
+    windows: Sequence[Window], words: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Return pieces [B, P, D], the mean over those of each word [B, W, P], and which are there."""
+    count, width = len(windows), max(len(window.pieces) for window in windows)
+    pieces = np.zeros((count, width, windows[0].pieces.shape[1]), dtype=np.float32)
+    pooling = np.zeros((count, words, width), dtype=np.float32)
+    mask = np.zeros((count, width), dtype=np.bool_)
+    for i, window in enumerate(windows):
+        size = len(window.pieces)
+        pieces[i, :size] = window.pieces
+        mask[i, :size] = True
+        if size:
+            own = window.owners[None] == np.arange(len(window))[:, None]
+            pooling[i, : len(window), :size] = own / own.sum(axis=1, keepdims=True).clip(min=1)
+    return pieces, pooling, mask
 
 
 def pair_tensors(rows: Sequence[PairRow], device: torch.device) -> EntityPairs:

@@ -44,9 +44,10 @@ class TrainedExtractor:
         self.record = read_record(folder)
         self.version = self.record.version
         place = torch.device(device or default_device())
-        self._reader = feature_reader(self.record.encoder, self.record.spacy, str(place))
         _check_encoder(self.record)
-        networks = read_networks(folder, self.record, place)
+        names = self.record.encoder, self.record.spacy
+        self._reader = feature_reader(*names, str(place), tuned=self.record.network.tuned)
+        networks = read_networks(folder, self.record, place, self._reader.upper)
         self._decoder = Decoder(networks, self.record.known)
 
     def read(self, texts: Iterable[LabelledText]) -> Iterator[LabelledText]:
@@ -65,8 +66,11 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def feature_reader(encoder: str, spacy_model: str, device: str) -> FeatureReader:
+def feature_reader(encoder: str, spacy_model: str, device: str, *, tuned: int) -> FeatureReader:
     """Return what turns texts into windows.
+
+    Args:
+        tuned: layers of the transformer that networks have of their own.
 
     Raises:
         ModelError: a model is not found or cannot be loaded.
@@ -80,7 +84,8 @@ def feature_reader(encoder: str, spacy_model: str, device: str) -> FeatureReader
             value=spacy_model,
             remedy="Install one that fits this spaCy, or name another.",
         ) from None
-    return FeatureReader(nlp, *load_transformer(resolve_transformer(encoder), device))
+    loaded = load_transformer(resolve_transformer(encoder), device)
+    return FeatureReader(nlp, *loaded, tuned=tuned)
 
 
 def score_windows(decoder: Decoder, windows: Sequence[Window]) -> list[ScoredWindow]:

@@ -1,13 +1,14 @@
 """What the network reads of a text: vectors of a transformer, letters, tags, and the parse.
 
-A window of W words is a record of arrays. Vectors come from every layer of a pretrained
-transformer, which is not trained further, so that they are computed once for all epochs and all
-networks. Tags come from the spaCy pipeline, with the states of its entity recogniser, which was
-trained on far more names than a file of labels holds.
+A window of W words is a record of arrays. Vectors come from the layers of a pretrained transformer
+that are not trained further, so that they are computed once for all epochs and all networks; what
+the layers above them read is kept as well. Tags come from the spaCy pipeline, with the states of
+its entity recogniser, which was trained on far more names than a file of labels holds.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
+from torch import nn
 
 from kgrec.text.encoder import has_fast_bfloat16
 from kgrec.text.trained.tokens import windows
@@ -39,7 +41,10 @@ class Window:
 
     Attributes:
         offsets: begin and end of each word in the text, in characters.
-        vectors: of each layer of the transformer, the mean of a word's pieces, float16 [W, L, D].
+        vectors: of each frozen layer of the transformer, the mean of a word's pieces,
+            float16 [W, L, D].
+        pieces: of the uppermost frozen layer, float16 [P, D]; empty where all are frozen.
+        owners: word of each piece, -1 for a special one, [P].
         tags: part of speech, dependency, and entity of the recogniser, as text [W][3].
         letters: int [W, LETTERS].
         states: of the recogniser, float32 [W, S].
@@ -48,6 +53,8 @@ class Window:
 
     offsets: tuple[tuple[int, int], ...]
     vectors: NDArray[np.float16]
+    pieces: NDArray[np.float16]
+    owners: NDArray[np.int64]
     tags: tuple[tuple[str, str, str], ...]
     letters: NDArray[np.int64]
     states: NDArray[np.float32]
@@ -63,17 +70,25 @@ class FeatureReader:
     Args:
         nlp: a spaCy pipeline; what it lacks (parser, recogniser) is left empty.
         tokenizer, encoder: of transformers, the encoder on the device where it is to run.
+        tuned: layers of the transformer, from the top, that networks have of their own; 0 where the
+            transformer is built in another way than BERT.
 
     Attributes:
         state_size, layers, size: S, L and D of the windows.
     """
 
-    def __init__(self, nlp: Language, tokenizer: Any, encoder: Any) -> None:
+    def __init__(self, nlp: Language, tokenizer: Any, encoder: Any, *, tuned: int = 0) -> None:
         self._nlp, self._tokenizer, self._encoder = nlp, tokenizer, encoder
+        stack = getattr(getattr(encoder, "encoder", None), "layer", ())
+        self._upper = list(stack)[max(0, len(stack) - tuned) :] if tuned else []
         self._states = _state_model(nlp)
         self.state_size = 0 if self._states is None else int(self._states.get_dim("nO"))
-        self.layers = int(encoder.config.num_hidden_layers) + 1
+        self.layers = int(encoder.config.num_hidden_layers) + 1 - len(self._upper)
         self.size = int(encoder.config.hidden_size)
+
+    def upper(self) -> list[nn.Module]:
+        """Return copies of the layers that networks have of their own."""
+        return [copy.deepcopy(layer).requires_grad_(True) for layer in self._upper]
 
     def read(self, texts: Iterable[str], *, at_once: int = 256) -> Iterator[list[Window]]:
         """Yield the windows of each text, in order.
@@ -86,9 +101,9 @@ class FeatureReader:
             docs = list(self._nlp.pipe(batch))
             parts = [(doc, start, end) for doc in docs for start, end in windows(doc)]
             states = {id(doc): self._states_of(doc) for doc in docs}
-            vectors = self._vectors([[doc[i].text for i in range(s, e)] for doc, s, e in parts])
+            read = self._vectors([[doc[i].text for i in range(s, e)] for doc, s, e in parts])
             found: dict[int, list[Window]] = {id(doc): [] for doc in docs}
-            for (doc, start, end), one in zip(parts, vectors, strict=True):
+            for (doc, start, end), one in zip(parts, read, strict=True):
                 found[id(doc)].append(_window(doc, start, end, one, states[id(doc)]))
             yield from (found[id(doc)] for doc in docs)
 
@@ -98,16 +113,19 @@ class FeatureReader:
         found = self._states.predict([doc])
         return np.asarray(found[0] if isinstance(found, list) else found, dtype=np.float32)
 
-    def _vectors(self, texts: Sequence[Sequence[str]]) -> list[NDArray[np.float16]]:
-        """Return the vectors of the words of each window."""
+    def _vectors(self, texts: Sequence[Sequence[str]]) -> list[_Vectors]:
+        """Return the vectors of each window."""
         pieces = [self._pieces(words) for words in texts]
         order = sorted(range(len(texts)), key=lambda i: len(pieces[i][0]))
-        found: list[NDArray[np.float16]] = [np.empty(0, dtype=np.float16)] * len(texts)
+        found: dict[int, _Vectors] = {}
         for start in range(0, len(order), _AT_ONCE):
             rows = order[start : start + _AT_ONCE]
             for row, hidden in zip(rows, self._hidden([pieces[i][0] for i in rows]), strict=True):
-                found[row] = _pooled(hidden, pieces[row][1], len(texts[row]))
-        return found
+                owners = np.asarray(pieces[row][1], dtype=np.int64)
+                words = _pooled(hidden, owners, len(texts[row]))
+                kept = hidden[:, -1] if self._upper else hidden[:0, -1]
+                found[row] = (words, kept.astype(np.float16), owners)
+        return [found[i] for i in range(len(texts))]
 
     def _pieces(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
         """Return the ids of the pieces with the special ones, and the word of each, or -1."""
@@ -134,14 +152,19 @@ class FeatureReader:
                 input_ids=ids.to(device),
                 attention_mask=mask.to(device),
                 output_hidden_states=True,
-            ).hidden_states
+            ).hidden_states[: self.layers]
         stacked = torch.stack(layers, dim=2).float().cpu().numpy()  # [B, P, L, D]
         yield from (stacked[i, : len(one)] for i, one in enumerate(pieces))
 
 
-def _pooled(hidden: NDArray[np.float32], owners: Sequence[int], words: int) -> NDArray[np.float16]:
+_Vectors = tuple[NDArray[np.float16], NDArray[np.float16], NDArray[np.int64]]
+"""`vectors`, `pieces` and `owners` of a window."""
+
+
+def _pooled(
+    hidden: NDArray[np.float32], owner: NDArray[np.int64], words: int
+) -> NDArray[np.float16]:
     """Return the mean of the pieces of each word; 0 for a word that was cut off."""
-    owner = np.asarray(owners)
     rows = np.flatnonzero(owner >= 0)
     sums = np.zeros((words, *hidden.shape[1:]), dtype=np.float32)
     np.add.at(sums, owner[rows], hidden[rows])
@@ -149,9 +172,8 @@ def _pooled(hidden: NDArray[np.float32], owners: Sequence[int], words: int) -> N
     return np.asarray(sums / counts[:, None, None], dtype=np.float16)
 
 
-def _window(
-    doc: Doc, start: int, end: int, vectors: NDArray[np.float16], states: NDArray[np.float32]
-) -> Window:
+def _window(doc: Doc, start: int, end: int, read: _Vectors, states: NDArray[np.float32]) -> Window:
+    vectors, pieces, owners = read
     words = [doc[i] for i in range(start, end)]
     heads = [
         word.head.i - start if start <= word.head.i < end else i for i, word in enumerate(words)
@@ -159,6 +181,8 @@ def _window(
     return Window(
         offsets=tuple((word.idx, word.idx + len(word)) for word in words),
         vectors=vectors,
+        pieces=pieces,
+        owners=owners,
         tags=tuple((word.tag_, word.dep_, _entity(word)) for word in words),
         letters=np.array([_letters(word.text) for word in words], dtype=np.int64),
         states=states[start:end],

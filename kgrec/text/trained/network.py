@@ -10,6 +10,7 @@ words on the path between them in the parse, and their distance.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +34,7 @@ class NetworkConfig(FrozenModel):
         context: of the words between two entities and on their path.
         tag, label, letter, letters: of the vectors of tags, labels and letters, and of the filters
             over letters.
+        tuned: layers of the transformer, from the top, that are trained with the rest.
         dropout: share of the inputs and the hidden values that are dropped in training.
     """
 
@@ -45,6 +47,7 @@ class NetworkConfig(FrozenModel):
     letter: int = 24
     letters: int = 48
     dropout: float = 0.4
+    tuned: int = 4
 
 
 class InputSizes(FrozenModel):
@@ -72,6 +75,9 @@ class WordBatch:
 
     Attributes:
         vectors: float [B, W, L, D].
+        pieces: what the tuned layers read, float [B, P, D]; P is 0 where there are none.
+        pooling: mean of the pieces of each word, float [B, W, P].
+        mask: which pieces are there, bool [B, P].
         tags: [B, W, 3].
         letters: [B, W, LETTERS].
         states: float [B, W, S].
@@ -80,6 +86,9 @@ class WordBatch:
     """
 
     vectors: Tensor
+    pieces: Tensor
+    pooling: Tensor
+    mask: Tensor
     tags: Tensor
     letters: Tensor
     states: Tensor
@@ -107,12 +116,19 @@ class EntityPairs:
 
 
 class ExtractionNetwork(nn.Module):
-    """Tags words and scores pairs of entities."""
+    """Tags words and scores pairs of entities.
 
-    def __init__(self, config: NetworkConfig, sizes: InputSizes) -> None:
+    Args:
+        upper: copies of the upper layers of the transformer, which are trained with the rest.
+    """
+
+    def __init__(
+        self, config: NetworkConfig, sizes: InputSizes, upper: Sequence[nn.Module] = ()
+    ) -> None:
         super().__init__()
         self._relations = sizes.relations
-        self.mix = nn.Parameter(torch.zeros(2, sizes.layers))
+        self.upper = nn.ModuleList(upper)
+        self.mix = nn.Parameter(torch.zeros(2, sizes.layers + len(upper)))
         self.tag_vectors = nn.ModuleList(nn.Embedding(n, config.tag) for n in sizes.tags)
         self.letter_vectors = nn.Embedding(ALPHABET_SIZE, config.letter, padding_idx=0)
         self.letter_filter = nn.Conv1d(config.letter, config.letters, 3, padding=1)
@@ -153,10 +169,23 @@ class ExtractionNetwork(nn.Module):
         spelled = torch.relu(self.letter_filter(letters)).amax(dim=2).reshape(*shape[:2], -1)
         tags = [one(batch.tags[..., i]) for i, one in enumerate(self.tag_vectors)]
         rest = [spelled, batch.states, *tags]
-        mixed = torch.softmax(self.mix, dim=1) @ batch.vectors  # [B, W, 2, D]
+        mixed = torch.softmax(self.mix, dim=1) @ self._vectors(batch)  # [B, W, 2, D]
         entity = self.dropout(torch.cat([mixed[:, :, 0], *rest], dim=2))
         relation = self.dropout(torch.cat([mixed[:, :, 1], *rest], dim=2))
         return entity, relation
+
+    def _vectors(self, batch: WordBatch) -> Tensor:
+        """Return the vectors of words of all layers, [B, W, L, D]."""
+        if not len(self.upper):
+            return batch.vectors
+        hidden, found = batch.pieces, [batch.vectors]
+        absent = torch.zeros_like(batch.mask, dtype=hidden.dtype)
+        absent = absent.masked_fill(~batch.mask, torch.finfo(hidden.dtype).min)[:, None, None]
+        for layer in self.upper:
+            read = layer(hidden, absent)
+            hidden = read[0] if isinstance(read, tuple) else read
+            found.append((batch.pooling @ hidden)[:, :, None])
+        return torch.cat(found, dim=2)
 
     def tag(self, inputs: Tensor, batch: WordBatch) -> Tensor:
         """Return the logits of the tags of words, [B, W, outputs]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import nn
 
 from kgrec.config import FrozenModel
 from kgrec.errors import ModelError
@@ -125,9 +126,15 @@ def read_record(folder: Path) -> ExtractorRecord:
 
 
 def read_networks(
-    folder: Path, record: ExtractorRecord, device: torch.device
+    folder: Path,
+    record: ExtractorRecord,
+    device: torch.device,
+    upper: Callable[[], Sequence[nn.Module]],
 ) -> Sequence[ExtractionNetwork]:
     """Return the networks of a record, in evaluation mode.
+
+    Args:
+        upper: makes the layers of the transformer that a network has of its own.
 
     Raises:
         ModelError: a file is missing, differs from its digest, does not fit or is not finite.
@@ -141,7 +148,7 @@ def read_networks(
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != member.sha256:
                 raise ValueError("it differs from its digest")
-            network = ExtractionNetwork(record.network, record.sizes)
+            network = ExtractionNetwork(record.network, record.sizes, upper())
             network.load_state_dict(load(content))
             if not all(bool(torch.isfinite(one).all()) for one in network.parameters()):
                 raise ValueError("a weight is not finite")

@@ -1,0 +1,103 @@
+"""A trained extractor as one source of an item's facts, beside the rules of its domain.
+
+An entity whose label is a relation of the domain that leads from the items, such as DIRECTED_BY,
+states that relation of the item whose text it is. A relation between two entities is a link of the
+domain where it has the same name and fitting ends; labels of entities are entity types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from kgrec.schema import Domain
+from kgrec.text.pipeline import ItemText, TextFact
+from kgrec.text.trained.extractor import TrainedExtractor
+from kgrec.text.trained.lines import LabelledSpan, LabelledText
+
+_AT_ONCE = 64
+Reading = Iterable[tuple[ItemText, list[TextFact]]]
+
+
+def with_trained(
+    reading: Reading, extractor: TrainedExtractor, domain: Domain
+) -> Iterator[tuple[ItemText, list[TextFact]]]:
+    """Yield items with the facts that they have already and those that the extractor finds.
+
+    Of a fact that both state the more confident one is kept, the earlier one where they are equal.
+    """
+    stream = iter(reading)
+    while batch := list(islice(stream, _AT_ONCE)):
+        found = extractor.read(LabelledText(item.item_id, item.text) for item, _ in batch)
+        for (item, facts), labelled in zip(batch, found, strict=True):
+            own = facts_of(labelled, item, domain, extractor.version)
+            yield item, _merged([*facts, *own])
+
+
+def facts_of(
+    labelled: LabelledText, item: ItemText, domain: Domain, version: str
+) -> list[TextFact]:
+    """Return what the labels of a text state in a domain; other labels state nothing."""
+    facts: list[TextFact] = []
+
+    def add(
+        relation: str,
+        kind: str,
+        tail: LabelledSpan,
+        sure: float,
+        head: LabelledSpan | None,
+        head_type: str,
+    ) -> None:
+        start = min(tail.start, head.start if head else tail.start)
+        end = max(tail.end, head.end if head else tail.end)
+        facts.append(
+            TextFact(
+                item_id=item.item_id,
+                relation=relation,
+                entity_type=kind,
+                entity_name=_name(labelled, tail),
+                confidence=max(sure, 1e-3),
+                extractor=f"trained/{version}",
+                evidence=labelled.text[start:end],
+                start=start,
+                end=end,
+                head_type=head_type,
+                head_name=_name(labelled, head) if head and head_type else "",
+            )
+        )
+
+    for one in labelled.entities:
+        if one.label in domain.facts:
+            add(one.label, domain.facts[one.label].tail, one, one.confidence or 0.0, None, "")
+    for between in labelled.relations:
+        relation = domain.relations.get(between.label)
+        if relation is None:
+            continue
+        head, tail = labelled.entities[between.head], labelled.entities[between.tail]
+        ends = _type(head, domain), _type(tail, domain)
+        own = domain.item_label if not relation.head else relation.head
+        if relation.tail in domain.entity_types and ends == (own, relation.tail):
+            sure = between.confidence or 0.0
+            add(between.label, relation.tail, tail, sure, head, relation.head)
+    stated = {(f.entity_type, f.entity_name.casefold()) for f in facts if not f.head_type}
+    # A link from an entity that the item does not lead to would connect it to nothing.
+    return [f for f in facts if not f.head_type or (f.head_type, f.head_name.casefold()) in stated]
+
+
+def _type(entity: LabelledSpan, domain: Domain) -> str:
+    fact = domain.facts.get(entity.label)
+    return fact.tail if fact else entity.label
+
+
+def _name(labelled: LabelledText, entity: LabelledSpan) -> str:
+    return " ".join(labelled.text[entity.start : entity.end].split())
+
+
+def _merged(facts: Iterable[TextFact]) -> list[TextFact]:
+    kept: dict[tuple[str, ...], TextFact] = {}
+    for one in facts:
+        name, head = one.entity_name.casefold(), one.head_name.casefold()
+        key = (one.relation, one.entity_type, name, one.head_type, head)
+        if key not in kept or one.confidence > kept[key].confidence:
+            kept[key] = one
+    return list(kept.values())
