@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from kgrec.cli.console import err, out, print_json, progress
+from kgrec.cli.labelling import label
 from kgrec.config import parse_config
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _SHOWN_REJECTS = 5
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the application of `kgrec extract`."""
+    app.command()(label)
     app.command()(train)
     app.command()(run)
     app.command()(evaluate)

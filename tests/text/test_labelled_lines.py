@@ -137,3 +137,43 @@ def test_public_formats_are_converted() -> None:
     )
     assert found["entities"][1] == {"start": 19, "end": 24, "label": "organisation"}
     assert [r["label"] for r in found["relations"]] == ["role", "part-of"]
+
+
+def test_columns_label_the_texts_that_name_them(tmp_path: Path) -> None:
+    write(
+        tmp_path / "films.csv",
+        "item_id,description",
+        "1,A comedy by Ada Vale in which Ada Valera plays the cook.",
+        "2,Bo Lind made it and stars in it.",
+        "3,Nobody is named.",
+        "4,Cy Dorn hunts a whale.",
+    )
+    write(
+        tmp_path / "people.csv",
+        "item_id,director,actors",
+        "1,Ada Vale,Cy Dorn|Bo Lind",
+        "2,Bo Lind,Bo Lind",
+        "3,Ada Vale,",
+        "4,Ada Vale,Cy Dorn|Al",
+    )
+    done = CliRunner().invoke(
+        app,
+        [
+            *("label", "--table", str(tmp_path / "films.csv"), "--json"),
+            *("--join", f"{tmp_path / 'people.csv'}:item_id"),
+            *("--relation", "DIRECTED_BY=director", "--relation", "STARS=actors"),
+            *("--silent", "5", "--out", str(tmp_path / "lines.jsonl")),
+        ],
+    )
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["labels"] == {"DIRECTED_BY": 1, "STARS": 1}
+    assert (found["texts"], found["naming"], found["ambiguous"]) == (4, 2, 1)
+    texts = {one.id: one for one in read_lines(tmp_path / "lines.jsonl").texts}
+    named = {
+        key: [(one.text[e.start : e.end], e.label) for e in one.entities]
+        for key, one in texts.items()
+        if one.entities
+    }
+    assert named == {"1": [("Ada Vale", "DIRECTED_BY")], "4": [("Cy Dorn", "STARS")]}
+    assert "2" not in texts

@@ -34,7 +34,9 @@ class TrainedExtractor:
         device: `cpu`, `cuda`, or None for a GPU where there is one.
 
     Attributes:
+        record: what its folder records of it.
         version: a hash of all that the predictions depend on.
+        reader, decoder: what turns texts into windows, and windows into entities and relations.
 
     Raises:
         ModelError: the folder or one of the models that it names cannot be used.
@@ -46,16 +48,16 @@ class TrainedExtractor:
         place = torch.device(device or default_device())
         _check_encoder(self.record)
         names = self.record.encoder, self.record.spacy
-        self._reader = feature_reader(*names, str(place), tuned=self.record.network.tuned)
-        networks = read_networks(folder, self.record, place, self._reader.upper)
-        self._decoder = Decoder(networks, self.record.known)
+        self.reader = feature_reader(*names, str(place), tuned=self.record.network.tuned)
+        networks = read_networks(folder, self.record, place, self.reader.upper)
+        self.decoder = Decoder(networks, self.record.known)
 
     def read(self, texts: Iterable[LabelledText]) -> Iterator[LabelledText]:
         """Yield texts, in their order, with what was found in them in place of their labels."""
         stream = iter(texts)
         while batch := list(islice(stream, _TEXTS)):
-            parts = list(self._reader.read(one.text for one in batch))
-            found = iter(score_windows(self._decoder, [one for part in parts for one in part]))
+            parts = list(self.reader.read(one.text for one in batch))
+            found = iter(score_windows(self.decoder, [one for part in parts for one in part]))
             for one, part in zip(batch, parts, strict=True):
                 scored = list(zip(part, (next(found) for _ in part), strict=True))
                 yield labelled(one, scored, self.record)
