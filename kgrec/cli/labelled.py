@@ -91,7 +91,7 @@ def train(
     resumed = ", continued from a checkpoint" if done.resumed else ""
     _line(
         f"{done.texts:,} texts, {len(record.entities)} entity labels, {len(record.relations)} "
-        f"relations; {len(record.members)} networks, {done.epochs[0]} epochs{resumed}; "
+        f"relations; averaged networks: {len(record.members)}, {done.epochs[0]} epochs{resumed}; "
         f"{done.seconds:.0f} s."
     )
     if done.moved or done.dropped or done.lost:
@@ -105,7 +105,7 @@ def train(
         ("entities", record.entity_reliability),
         ("relations", record.relation_reliability),
     ):
-        if table is not None:
+        if table is not None and table.bins:
             _show_reliability(name, table)
     _line(f"Written to {target}.")
 
@@ -199,7 +199,7 @@ def show_score(result: ExtractionScore) -> None:
     """Show a score as a table."""
     table = Table(box=None, pad_edge=False, padding=(0, 2))
     for column in ("", "precision", "recall", "F1", "right", "predicted", "gold"):
-        table.add_column(column, justify="left" if not column else "right")
+        table.add_column(column, justify="left" if not column else "right", no_wrap=True)
     levels = {
         "entities, strict": result.entities_strict,
         "entities, boundary": result.entities_boundary,

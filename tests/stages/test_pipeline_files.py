@@ -60,6 +60,11 @@ def test_paths_are_relative_to_the_file(file: Path) -> None:
     assert pipeline.train.selection("movies").at_least == {"rating": 2}
 
 
+def test_a_trained_extractor_lies_beside_the_file(file: Path) -> None:
+    named = load_pipeline(file, ["extract.trained=model"]).extract["trained"]
+    assert named == str(file.parent / "model")
+
+
 def test_an_encoder_may_be_a_folder_beside_the_file(file: Path) -> None:
     folder = file.parent / "encoder"
     folder.mkdir()
