@@ -119,6 +119,7 @@ EXTRAS = {
     "torch": "train",
     "torch_geometric": "train",
     "transformers": "train",
+    "rapidfuzz": "resolve",
     "spacy": "text",
     "tokenizers": "text",
     "networkx": "data",

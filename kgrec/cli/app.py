@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("kgrec.cli.run:app", "Run a pipeline file, whole or by stage."),
     "ingest": ("kgrec.cli.ingest:app", "Load one file of a catalogue, users or interactions."),
     "extract": ("kgrec.cli.extract:app", "Read texts for facts, or show what a text states."),
+    "resolve": ("kgrec.cli.resolve:app", "Find records of two files that are the same thing."),
     "train": ("kgrec.cli.train:app", "Train the agents on the graph."),
     "publish": ("kgrec.cli.publish:app", "Write a trained model to the graph and make it live."),
     "fold": ("kgrec.cli.fold:app", "Fold items that came after the training into the live model."),
