@@ -180,4 +180,4 @@ def test_the_extras_hold_what_the_errors_name() -> None:
     for package, extra in EXTRAS.items():
         assert package in extras[extra] or package == "starlette"
         assert package not in core
-    assert project["optional-dependencies"]["all"] == ["kgrec[data,serve,text,train]"]
+    assert project["optional-dependencies"]["all"] == ["kgrec[data,resolve,serve,text,train]"]
