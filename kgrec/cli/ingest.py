@@ -182,7 +182,7 @@ def ingest(
 
     Example: kgrec ingest relations sequels.csv --domain movies --relation SEQUEL_OF
     """
-    from kgrec.data.sources import Source
+    from kgrec.data.sources import JoinSpec, Source
     from kgrec.stages.ingest import ingest as run
     from kgrec.stages.ingest import prepare
     from kgrec.stages.retiring.complete import vanishing
@@ -218,7 +218,7 @@ def ingest(
             "base": base,
             "language": language,
         },
-        "joins": [_join(one) for one in join or ()],
+        "joins": [JoinSpec.written(one) for one in join or ()],
         "complete": complete,
         "delete": delete,
         "max_retired": max_retired,
@@ -346,14 +346,6 @@ def _pairs(texts: Sequence[str] | None, option: str, *, last: bool = False) -> d
             remedy="Give it once.",
         )
     return {name: values[0] for name, values in pairs.items()}
-
-
-def _join(text: str) -> dict[str, str]:
-    path, colon, column = text.rpartition(":")
-    if not colon or not path or not column:
-        raise ConfigError("--join has the form FILE:COLUMN", value=text)
-    on, _, key = column.partition("=")
-    return {"path": path, "on": on, "key": key}
 
 
 def _added_up(

@@ -26,7 +26,7 @@ def label(
     key: Annotated[str, typer.Option("--id", help="Column of the item's id.")] = "item_id",
     join: Annotated[
         list[str] | None,
-        typer.Option(help="FILE:COLUMN, a table that is joined by a column of both."),
+        typer.Option(help="FILE:COLUMN, or FILE:COLUMN=KEY: a table that is joined by a column."),
     ] = None,
     separator: Annotated[str, typer.Option(help="Between the names of a cell.")] = "|",
     silent: Annotated[
@@ -49,8 +49,7 @@ def label(
     from kgrec.text.trained.lines import write_lines
 
     columns = dict(_pair(one) for one in relation)
-    specs = [JoinSpec(path=path, on=on) for path, on in map(_file_and_column, join or ())]
-    opened = joined(open_table(table), specs)
+    opened = joined(open_table(table), [JoinSpec.written(one) for one in join or ()])
     known = set(opened.columns)
     for name in (text, key, *columns.values()):
         if name not in known:
@@ -102,10 +101,3 @@ def _pair(given: str) -> tuple[str, str]:
     if not equals or not name or not column:
         raise ConfigError("--relation has the form RELATION=COLUMN", value=given)
     return name, column
-
-
-def _file_and_column(given: str) -> tuple[str, str]:
-    path, colon, column = given.rpartition(":")
-    if not colon or not path or not column:
-        raise ConfigError("--join has the form FILE:COLUMN", value=given)
-    return path, column

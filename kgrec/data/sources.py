@@ -14,6 +14,7 @@ from kgrec.config import FrozenModel
 from kgrec.data.cells.times import FORMS
 from kgrec.data.origins.address import file_name, is_address, shown
 from kgrec.data.tables import TableFormat
+from kgrec.errors import ConfigError
 
 _FROM = re.compile(r"\bFROM\s+([\w.\"`\[\]]+)", re.IGNORECASE)
 
@@ -103,6 +104,15 @@ class JoinSpec(TableFormat):
     on: str
     key: str = ""
     take: tuple[str, ...] = ()
+
+    @classmethod
+    def written(cls, text: str) -> JoinSpec:
+        """Read `FILE:COLUMN`, or `FILE:COLUMN=KEY`; raises ConfigError."""
+        path, colon, column = text.rpartition(":")
+        if not colon or not path or not column:
+            raise ConfigError("--join has the form FILE:COLUMN", value=text)
+        on, _, key = column.partition("=")
+        return cls(path=path, on=on, key=key)
 
 
 class Source(TableFormat):

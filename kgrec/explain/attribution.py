@@ -11,7 +11,6 @@ from kgrec.explain.records import AgentShare, DeclaredShare, HistoryShare
 from kgrec.model.scorer import Contributions
 from kgrec.retrieval.declared import Declared
 from kgrec.retrieval.history import Event
-from kgrec.retrieval.reasons import absolute_sum
 from kgrec.retrieval.records import signed_share, signed_shares
 
 
@@ -49,7 +48,7 @@ def history_shares(
     """
     by_item = parts.by_item[:, :, 0]  # [A, H]
     contributions = by_item.sum(axis=0)
-    total = absolute_sum(contributions, float(parts.priors[:, 0].sum()))
+    total = float(parts.absolute_sums[0])
     order = np.argsort(-contributions, kind="stable")
     columns = (order, contributions[order], by_item.T[order], effects[order])
     return tuple(
@@ -67,7 +66,7 @@ def history_shares(
 def declared_shares(declared: Declared, parts: Contributions) -> tuple[DeclaredShare, ...]:
     """Say what each declared value contributes to one score, the largest contribution first."""
     values = parts.by_item[:, :, 0].sum(axis=0)
-    total = absolute_sum(values, float(parts.priors[:, 0].sum()))
+    total = float(parts.absolute_sums[0])
     return tuple(
         DeclaredShare(
             words=declared.words[n],

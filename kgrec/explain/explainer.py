@@ -36,7 +36,7 @@ from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.paths import FoundPath, PathConfig, find_paths
 from kgrec.retrieval.query import Query
-from kgrec.retrieval.reasons import absolute_sum, fact_reason, reasons_of
+from kgrec.retrieval.reasons import fact_reason, reasons_of
 from kgrec.retrieval.recommender import Recommender
 from kgrec.retrieval.records import Move, Reason
 from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
@@ -358,7 +358,7 @@ class Explainer:
         if len(query.declared):
             return declared_reasons(query.declared, parts, 0), ()
         events, item_parts = query.counted, parts.by_item[:, :, 0].sum(axis=0)
-        total = absolute_sum(item_parts, float(parts.priors[:, 0].sum()))
+        total = float(parts.absolute_sums[0])
         order = [n for n in np.argsort(-item_parts, kind="stable") if item_parts[n] > 0]
         sources = {events[n].item_id: int(n) for n in order[: self.config.sources]}
         snapshot = query.snapshot

@@ -72,18 +72,17 @@ class Contributions:
     @cached_property
     def prior_sums(self) -> Floats:
         """The priors of all agents together, float64 [C]."""
-        return np.asarray(np.ascontiguousarray(self.priors.T).sum(axis=1))
+        return _column_sums(self.priors)
 
     @cached_property
     def absolute_sums(self) -> Floats:
         """The absolute sum of what each score is made of, float64 [C]; see `signed_share`."""
-        by_event = np.abs(np.ascontiguousarray(self.by_event.T))
-        return np.asarray(by_event.sum(axis=1) + np.abs(self.prior_sums))
+        return _column_sums(np.abs(self.by_event)) + np.abs(self.prior_sums)
 
     @cached_property
     def text_sums(self) -> Floats:
         """What comes through parts of kernels that read texts, float64 [C]."""
-        return np.asarray(np.ascontiguousarray(self.from_texts.T).sum(axis=1))
+        return _column_sums(self.from_texts)
 
     @property
     def by_agent(self) -> Floats:
@@ -305,6 +304,11 @@ class Scorer:
             else:
                 found.append(kernel.similarity(self.read_items, candidates, source))
         return found
+
+
+def _column_sums(parts: Floats) -> Floats:
+    """Return the sums of columns, [H, C] to [C], the same however many columns there are."""
+    return np.asarray(np.ascontiguousarray(parts.T).sum(axis=1))
 
 
 _SEPARATE: tuple[Source, Source] = ("facts", "texts")

@@ -18,7 +18,6 @@ from kgrec.data.dataset import IntArray
 from kgrec.graph.store import GraphStore
 from kgrec.model.profile import Profile
 from kgrec.model.scorer import Contributions
-from kgrec.retrieval.reasons import absolute_sum
 from kgrec.retrieval.records import Reason, signed_share
 
 _LEAST = 0.05
@@ -91,8 +90,7 @@ def declared_reasons(declared: Declared, parts: Contributions, number: int) -> t
         number: which of those items.
     """
     values = parts.by_item[:, :, number].sum(axis=0)  # [V]
-    prior = float(parts.priors[:, number].sum())
-    total = absolute_sum(values, prior)
+    prior, total = float(parts.prior_sums[number]), float(parts.absolute_sums[number])
     found = [
         Reason(
             kind="profile",

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from kgrec.data.dataset import IntArray
-from kgrec.model.scorer import Contributions, Floats
+from kgrec.model.scorer import Contributions
 from kgrec.retrieval.history import Event
 from kgrec.retrieval.knowledge_path import KnowledgePath, PathFact, PathStep
 from kgrec.retrieval.records import Reason, signed_share
@@ -193,7 +193,7 @@ def fact_reason(
         item: what the history item contributes.
         through: what of it comes through parts of the model that read facts. They are known to
             read facts that meet in an entity, so a path over links is never called a cause.
-        total: see `absolute_sum`.
+        total: as of `Contributions.absolute_sums`.
     """
     because = path.meeting and through > 0 and through >= _LEAST_OF_ITEM * abs(item)
     words = f"{did(event)}: {shared_words(path)}" if because else f"also {shared_words(path)}"
@@ -206,16 +206,6 @@ def fact_reason(
         item_id=event.item_id,
         path=path,
     )
-
-
-def absolute_sum(item: Floats, prior: float) -> float:
-    """Return the absolute sum of what one score is made of; see `signed_share`.
-
-    Args:
-        item: contributions of the history items, [H].
-        prior: all priors together.
-    """
-    return float(np.abs(item).sum()) + abs(prior)
 
 
 def _named(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import tee
@@ -123,7 +123,7 @@ class Extractor:
                 yield item, list(_facts(item, next(parsed), 0))
                 continue
             found = (fact for start, _ in parts for fact in _facts(item, next(parsed), start))
-            yield item, _most_confident(found)
+            yield item, most_confident(found)
 
     def _parsed(self, docs: Iterator[Doc], n_process: int, batch_size: int) -> Iterator[Doc]:
         if n_process > 1:
@@ -170,13 +170,36 @@ def _batches(docs: Iterator[Doc], most: int) -> Iterator[list[Doc]]:
         yield batch
 
 
-def _most_confident(facts: Iterable[TextFact]) -> list[TextFact]:
+def most_confident(facts: Iterable[TextFact], named: Callable[[str], str] = str) -> list[TextFact]:
+    """Return each fact once, the most confident one, the earlier where they are equal.
+
+    Args:
+        named: two names are one where this returns the same for both.
+    """
     kept: dict[tuple[str, ...], TextFact] = {}
     for one in facts:
-        key = (one.relation, one.entity_type, one.entity_name, one.head_type, one.head_name)
+        name, head = named(one.entity_name), named(one.head_name)
+        key = (one.relation, one.entity_type, name, one.head_type, head)
         if key not in kept or one.confidence > kept[key].confidence:
             kept[key] = one
     return list(kept.values())
+
+
+def load_spacy(model: str, *, exclude: Sequence[str]) -> Language:
+    """Load a spaCy pipeline without some of its components.
+
+    Raises:
+        ModelError: it is not found or cannot be loaded.
+    """
+    location = resolve_spacy(model).location
+    try:
+        return spacy.load(location, exclude=list(exclude))
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(
+            f"the spaCy pipeline cannot be loaded ({str(error).splitlines()[0]})",
+            value=model,
+            remedy="Install one that fits this spaCy, or name another.",
+        ) from None
 
 
 def build_pipeline(
@@ -187,15 +210,7 @@ def build_pipeline(
     Raises:
         ModelError: the pipeline is not found, or has no parser, tagger or recogniser.
     """
-    location = resolve_spacy(model).location
-    try:
-        nlp = spacy.load(location, exclude=["senter"])
-    except (OSError, ValueError, ImportError) as error:
-        raise ModelError(
-            f"the spaCy pipeline cannot be loaded ({str(error).splitlines()[0]})",
-            value=model,
-            remedy="Install one that fits this spaCy, or name another.",
-        ) from None
+    nlp = load_spacy(model, exclude=["senter"])
     missing = [pipe for pipe in ("tagger", "parser", "ner", "lemmatizer") if not nlp.has_pipe(pipe)]
     if missing:
         raise ModelError(

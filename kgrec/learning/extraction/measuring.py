@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from kgrec.learning.extraction.examples import LabelledExamples
 from kgrec.text.trained.calibration import fit_scale, reliability
 from kgrec.text.trained.decoding import Decoder
 from kgrec.text.trained.extractor import labelled, score_windows, unscaled
-from kgrec.text.trained.lines import LabelledText
+from kgrec.text.trained.lines import LabelledRelation, LabelledSpan, LabelledText
 from kgrec.text.trained.record import ExtractorRecord
-from kgrec.text.trained.scoring import score
+from kgrec.text.trained.scoring import entity_keys, relation_keys, score
 
 Judged = list[tuple[float, bool]]
 """Probability of each prediction of a text, and whether it is right."""
@@ -31,8 +31,9 @@ def measured(
         labelled(text, [next(found) for _ in range(count)], plain)
         for text, count in zip(dev, held.counts, strict=True)
     ]
-    entities = [_judged_entities(gold, one) for gold, one in zip(dev, predicted, strict=True)]
-    relations = [_judged_relations(gold, one) for gold, one in zip(dev, predicted, strict=True)]
+    both = list(zip(dev, predicted, strict=True))
+    entities = [_judged(gold, one, entity_keys, one.entities) for gold, one in both]
+    relations = [_judged(gold, one, relation_keys, one.relations) for gold, one in both]
     entity_scale = fit_scale(*_columns(entities))
     relation_scale = fit_scale(*_columns(relations))
     return record.model_copy(
@@ -46,21 +47,16 @@ def measured(
     )
 
 
-def _judged_entities(gold: LabelledText, found: LabelledText) -> Judged:
-    right = {(e.start, e.end, e.label) for e in gold.entities}
-    return [(e.confidence or 0.0, (e.start, e.end, e.label) in right) for e in found.entities]
-
-
-def _judged_relations(gold: LabelledText, found: LabelledText) -> Judged:
-    def keys(text: LabelledText) -> list[tuple[object, ...]]:
-        ends = [(e.start, e.end, e.label) for e in text.entities]
-        return [(ends[r.head], ends[r.tail], r.label) for r in text.relations]
-
+def _judged(
+    gold: LabelledText,
+    found: LabelledText,
+    keys: Callable[[LabelledText], Sequence[Hashable]],
+    stated: Sequence[LabelledSpan | LabelledRelation],
+) -> Judged:
+    """Return the probability of each prediction and whether the gold labels have its key."""
     right = set(keys(gold))
-    return [
-        (r.confidence or 0.0, key in right)
-        for r, key in zip(found.relations, keys(found), strict=True)
-    ]
+    pairs = zip(stated, keys(found), strict=True)
+    return [(one.confidence or 0.0, key in right) for one, key in pairs]
 
 
 def _columns(judged: Iterable[Judged]) -> tuple[list[float], list[bool]]:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-import spacy
 import torch
 
 from kgrec.errors import ModelError
 from kgrec.text.encoder import load_transformer
-from kgrec.text.models import content_key, resolve_spacy, resolve_transformer
+from kgrec.text.models import content_key, resolve_transformer
+from kgrec.text.pipeline import load_spacy
 from kgrec.text.trained.calibration import PlattScale
 from kgrec.text.trained.decoding import Decoder, ScoredWindow
 from kgrec.text.trained.features import FeatureReader, Window
@@ -77,15 +77,7 @@ def feature_reader(encoder: str, spacy_model: str, device: str, *, tuned: int) -
     Raises:
         ModelError: a model is not found or cannot be loaded.
     """
-    location = resolve_spacy(spacy_model).location
-    try:
-        nlp = spacy.load(location, exclude=list(_UNUSED))
-    except (OSError, ValueError, ImportError) as error:
-        raise ModelError(
-            f"the spaCy pipeline cannot be loaded ({str(error).splitlines()[0]})",
-            value=spacy_model,
-            remedy="Install one that fits this spaCy, or name another.",
-        ) from None
+    nlp = load_spacy(spacy_model, exclude=_UNUSED)
     loaded = load_transformer(resolve_transformer(encoder), device)
     return FeatureReader(nlp, *loaded, tuned=tuned)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from kgrec.schema import Domain
-from kgrec.text.pipeline import ItemText, TextFact
+from kgrec.text.pipeline import ItemText, TextFact, most_confident
 from kgrec.text.trained.extractor import TrainedExtractor
 from kgrec.text.trained.lines import LabelledSpan, LabelledText
 
@@ -31,7 +31,7 @@ def with_trained(
         found = extractor.read(LabelledText(item.item_id, item.text) for item, _ in batch)
         for (item, facts), labelled in zip(batch, found, strict=True):
             own = facts_of(labelled, item, domain, extractor.version)
-            yield item, _merged([*facts, *own])
+            yield item, most_confident([*facts, *own], str.casefold)
 
 
 def facts_of(
@@ -91,13 +91,3 @@ def _type(entity: LabelledSpan, domain: Domain) -> str:
 
 def _name(labelled: LabelledText, entity: LabelledSpan) -> str:
     return " ".join(labelled.text[entity.start : entity.end].split())
-
-
-def _merged(facts: Iterable[TextFact]) -> list[TextFact]:
-    kept: dict[tuple[str, ...], TextFact] = {}
-    for one in facts:
-        name, head = one.entity_name.casefold(), one.head_name.casefold()
-        key = (one.relation, one.entity_type, name, one.head_type, head)
-        if key not in kept or one.confidence > kept[key].confidence:
-            kept[key] = one
-    return list(kept.values())

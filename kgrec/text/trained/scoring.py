@@ -123,17 +123,25 @@ def score(gold: Sequence[LabelledText], predicted: Sequence[LabelledText]) -> Ex
     )
 
 
-def _spans(labelled: LabelledText) -> set[tuple[Hashable, str]]:
-    return {((e.start, e.end, e.label), e.label) for e in labelled.entities}
+def entity_keys(labelled: LabelledText) -> list[Hashable]:
+    """Return what must be equal for an entity to be right, by the strict measure, of each."""
+    return [(e.start, e.end, e.label) for e in labelled.entities]
 
 
-def _bounds(labelled: LabelledText) -> set[tuple[Hashable, str]]:
-    return {((e.start, e.end), "any") for e in labelled.entities}
+def relation_keys(labelled: LabelledText, *, strict: bool = True) -> list[Hashable]:
+    """Return what must be equal for a relation to be right, of each."""
+    ends = [(e.start, e.end, e.label if strict else "") for e in labelled.entities]
+    return [(ends[r.head], ends[r.tail], r.label) for r in labelled.relations]
 
 
-def _relations(labelled: LabelledText, *, strict: bool) -> set[tuple[Hashable, str]]:
-    def end(position: int) -> Hashable:
-        one = labelled.entities[position]
-        return (one.start, one.end, one.label if strict else "")
+def _spans(labelled: LabelledText) -> Iterable[tuple[Hashable, str]]:
+    return zip(entity_keys(labelled), (e.label for e in labelled.entities), strict=True)
 
-    return {((end(r.head), end(r.tail), r.label), r.label) for r in labelled.relations}
+
+def _bounds(labelled: LabelledText) -> Iterable[tuple[Hashable, str]]:
+    return (((e.start, e.end), "any") for e in labelled.entities)
+
+
+def _relations(labelled: LabelledText, *, strict: bool) -> Iterable[tuple[Hashable, str]]:
+    keys = relation_keys(labelled, strict=strict)
+    return zip(keys, (r.label for r in labelled.relations), strict=True)
