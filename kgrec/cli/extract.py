@@ -11,11 +11,12 @@ from rich.text import Text
 
 from kgrec.cli import labelled
 from kgrec.cli.console import out, print_json, progress
-from kgrec.config import load_settings
+from kgrec.config import load_settings, parse_config
 from kgrec.errors import ConfigError
 from kgrec.schema import Domain, load_schema
 
 if TYPE_CHECKING:
+    from kgrec.stages.extract import ExtractConfig, ExtractSummary
     from kgrec.text.pipeline import TextFact
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -41,6 +42,9 @@ def extract(
     trained: Annotated[
         Path | None, typer.Option(help="Folder of kgrec extract train, used beside the rules.")
     ] = None,
+    components: Annotated[
+        str | None, typer.Option(help="Which components read, such as names,ner,rules.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Read the texts of the graph's items for facts, or show which facts a text states.
@@ -63,28 +67,40 @@ def extract(
             value="--dry-run" if dry_run else "--text",
             remedy='Give both: --dry-run --text "..."; or neither, to read the texts of the graph.',
         )
-    if text is not None:
-        _show_facts(known, text, title, model, trained, names=names, as_json=as_json)
-        return
     from kgrec.graph import open_graph
     from kgrec.stages.extract import ExtractConfig
     from kgrec.stages.extract import extract as run
 
-    config = ExtractConfig(trained=trained)
-    if model is not None:
-        config = config.model_copy(update={"model": model})
+    listed = components.split(",") if components is not None else None
+    given = {"model": model, "trained": trained, "components": listed}
+    config = parse_config(
+        ExtractConfig, {k: v for k, v in given.items() if v is not None}, origin="the options"
+    )
+    if text is not None:
+        _show_facts(known, text, title, config, names=names, as_json=as_json)
+        return
     with open_graph(load_settings()) as store, progress(quiet=as_json) as bars:
         done = run(store, known, config, progress=bars)
     if as_json:
         print_json(done.model_dump(mode="json"))
         return
+    for line in described(done):
+        out.print(line, markup=False, highlight=False)
+
+
+def described(done: ExtractSummary) -> list[str]:
+    """Return what an extraction did, in words."""
     counted = ", ".join(f"{count:,} {name}" for name, count in done.facts.items())
-    out.print(
+    lines = [
         f"{done.texts:,} texts read, {done.unchanged:,} unchanged: {counted or 'no facts'}; "
-        f"{done.withdrawn:,} withdrawn. {done.seconds:.1f} s.",
-        markup=False,
-        highlight=False,
-    )
+        f"{done.withdrawn:,} withdrawn. {done.seconds:.1f} s."
+    ]
+    if done.disagreements:
+        kinds = ", ".join(f"{count:,} in {kind}" for kind, count in done.disagreements.items())
+        lines.append(f"Components disagree {kinds}; --json lists the first of them.")
+    if done.incomplete:
+        lines.append(f"{done.incomplete:,} texts are incomplete and are read again the next time.")
+    return lines
 
 
 labelled.add_to(app)
@@ -94,31 +110,29 @@ def _show_facts(
     domain: Domain,
     text: str,
     title: str,
-    model: str | None,
-    trained: Path | None,
+    config: ExtractConfig,
     *,
     names: bool,
     as_json: bool,
 ) -> None:
-    from kgrec.text.models import SPACY_MODEL
-    from kgrec.text.pipeline import Extractor, ItemText
+    from kgrec.text.pipeline import ItemText
+    from kgrec.text.sources.chosen import open_components, without_facts
+    from kgrec.text.sources.fusion import FusionCounts, read_beside
 
-    held = _names_of_graph(domain) if names else {}
-    used = model or SPACY_MODEL
-    extractor = Extractor(domain, names=held, model=used)
-    reading = extractor.read([ItemText("", title, text)])
-    if trained is not None:
-        from kgrec.text.trained.extractor import TrainedExtractor
-        from kgrec.text.trained.facts import with_trained
-
-        reading = with_trained(reading, TrainedExtractor(trained), domain)
-    [(_, facts)] = reading
+    used = config.model
+    parts = open_components(domain, config)
+    extractor = parts.extractor(lambda: _names_of_graph(domain) if names else {})
+    texts = [ItemText("", title, text)]
+    reading = without_facts(texts) if extractor is None else extractor.read(texts)
+    counts = FusionCounts()
+    [(_, facts, _)] = read_beside(reading, parts.sources, domain, counts)
     if as_json:
         print_json(
             {
                 "domain": domain.name,
                 "model": used,
                 "facts": [_as_object(fact, domain) for fact in facts],
+                "disagreements": [one.model_dump(mode="json") for one in counts.samples],
             }
         )
         return
@@ -152,10 +166,12 @@ def _sentence(fact: TextFact, domain: Domain, title: str) -> str:
 
 def _finder(fact: TextFact, domain: Domain) -> str:
     """Return what found a fact: a rule's number, role and words, a known name, or a network."""
-    if fact.extractor.startswith("trained/"):
+    if fact.component == "names":
+        return "a name that the catalogue knows"
+    if fact.component == "trained":
         return "the trained extractor"
     if fact.rule is None:
-        return "a name that the catalogue knows"
+        return fact.component
     rule = domain.rules[fact.rule]
     words = (*rule.verbs, *rule.nouns, *rule.prepositions)
     shown = ", ".join(words[:4]) + (", ..." if len(words) > 4 else "")
@@ -171,7 +187,9 @@ def _as_object(fact: TextFact, domain: Domain) -> dict[str, Any]:
         "type": fact.entity_type or domain.item_label,
         "name": fact.entity_name,
         "confidence": fact.confidence,
+        "component": fact.component,
         "extractor": fact.extractor,
+        "version": fact.version or None,
         "rule": rule,
         "evidence": fact.evidence,
         "start": fact.start,

@@ -18,8 +18,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from pydantic import Field
@@ -40,11 +39,9 @@ from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain
 from kgrec.stages.loading.facts import Head, fact_changes
 from kgrec.text.mentions import title_forms
-from kgrec.text.models import SPACY_MODEL
-from kgrec.text.pipeline import Extractor, ItemText, TextFact, extractor_version
-
-if TYPE_CHECKING:
-    from kgrec.text.trained.extractor import TrainedExtractor
+from kgrec.text.pipeline import Extractor, ItemText, TextFact
+from kgrec.text.sources.chosen import ComponentSettings, open_components, without_facts
+from kgrec.text.sources.fusion import Disagreement, FusionCounts, ReadText, read_beside
 
 SOURCE = "text:description"
 """The source that facts and links of an item from its description carry; links between entities
@@ -53,22 +50,18 @@ _MARK = "extracted"
 _NAMES_A_PAGE = 10_000
 
 
-class ExtractConfig(FrozenModel):
-    """How texts are read.
+class ExtractConfig(ComponentSettings):
+    """How texts are read: by which components, and how many at once.
 
     Attributes:
-        model: a spaCy pipeline: folder or installed package.
         processes: how many parse at once; more than one pays from about a thousand texts.
         batch_size: texts that are parsed together.
         items_a_write: items that one transaction covers.
-        trained: folder of `kgrec extract train`, which finds facts beside the rules.
     """
 
-    model: str = SPACY_MODEL
     processes: int = Field(default=1, ge=1)
     batch_size: int = Field(default=64, ge=1)
     items_a_write: int = Field(default=256, ge=1)
-    trained: Path | None = None
 
 
 class ExtractSummary(FrozenModel):
@@ -79,14 +72,22 @@ class ExtractSummary(FrozenModel):
         unchanged: how many had been read before.
         words: words in the texts that were read.
         facts: facts and links found, by relation; one that a table holds already is counted too.
+        components: facts and links, by the component whose finding is kept.
         withdrawn: facts and links of earlier readings that were withdrawn.
+        incomplete: texts that a component could not read, which are read again the next time.
+        disagreements: between components, by kind.
+        disagreement_samples: the first of them.
     """
 
     texts: int = 0
     unchanged: int = 0
     words: int = 0
     facts: dict[str, int] = Field(default_factory=dict)
+    components: dict[str, int] = Field(default_factory=dict)
     withdrawn: int = 0
+    incomplete: int = 0
+    disagreements: dict[str, int] = Field(default_factory=dict)
+    disagreement_samples: tuple[Disagreement, ...] = ()
     seconds: float = 0.0
     run_id: str | None = None
 
@@ -116,41 +117,43 @@ def extract(
     check_whole(store)
     config = config or ExtractConfig()
     began = time.monotonic()
-    version = extractor_version(domain, config.model)
-    trained = _trained(config.trained) if config.trained else None
-    if trained is not None:
-        version = f"{version}+{trained.version}"
-    pending, unchanged = _count(store, domain, version, items)
+    parts = open_components(domain, config)
+    pending, unchanged = _count(store, domain, parts.version, items)
     if not pending:
         return ExtractSummary(unchanged=unchanged, seconds=time.monotonic() - began)
     if extractor is None:
-        extractor = Extractor(domain, names=known_names(store, domain), model=config.model)
+        extractor = parts.extractor(lambda: known_names(store, domain))
     run_id = f"extract-{uuid4().hex[:12]}"
     store.write("ingest/start_run", run_id=run_id, stage="extract", started_at=datetime.now(UTC))
-    writer = _Writer(store, domain, version, run_id)
+    writer = _Writer(store, domain, parts.version, run_id)
+    counts = FusionCounts()
     words = texts = 0
     while pending:
         texts += pending
-        reading = extractor.read(
-            _texts(store, domain, version, items),
-            n_process=config.processes,
-            batch_size=config.batch_size,
-        )
-        if trained is not None:
-            reading = _beside_rules(reading, trained, domain)
+        unread = _texts(store, domain, parts.version, items)
+        reading = without_facts(unread)
+        if extractor is not None:
+            reading = extractor.read(
+                unread, n_process=config.processes, batch_size=config.batch_size
+            )
+        joined = read_beside(reading, parts.sources, domain, counts)
         writer.others = False
         with progress.task("extract facts", total=pending) as task:
-            while batch := list(islice(reading, config.items_a_write)):
+            while batch := list(islice(joined, config.items_a_write)):
                 writer.write(batch)
-                words += sum(len(item.text.split()) for item, _ in batch)
+                words += sum(len(one.item.text.split()) for one in batch)
                 task.advance(len(batch))
-        pending = _count(store, domain, version, items)[0] if writer.others else 0
+        pending = _count(store, domain, parts.version, items)[0] if writer.others else 0
     summary = ExtractSummary(
         texts=texts,
         unchanged=unchanged,
         words=words,
         facts=dict(writer.facts.most_common()),
+        components=dict(counts.facts.most_common()),
         withdrawn=writer.withdrawn,
+        incomplete=len(writer.incomplete),
+        disagreements={str(kind): count for kind, count in counts.kinds.most_common()},
+        disagreement_samples=tuple(counts.samples),
         seconds=time.monotonic() - began,
         run_id=run_id,
     )
@@ -161,20 +164,6 @@ def extract(
         summary=summary.model_dump_json(),
     )
     return summary
-
-
-def _trained(folder: Path) -> TrainedExtractor:
-    from kgrec.text.trained.extractor import TrainedExtractor  # imports torch
-
-    return TrainedExtractor(folder)
-
-
-def _beside_rules(
-    reading: Iterator[tuple[ItemText, list[TextFact]]], trained: TrainedExtractor, domain: Domain
-) -> Iterator[tuple[ItemText, list[TextFact]]]:
-    from kgrec.text.trained.facts import with_trained
-
-    return with_trained(reading, trained, domain)
 
 
 def known_names(store: GraphStore, domain: Domain) -> dict[str, list[str]]:
@@ -251,12 +240,14 @@ class _Writer:
     Attributes:
         facts: written or found again, by relation.
         withdrawn: how many earlier ones were withdrawn.
+        incomplete: items that a component could not read to the end.
         others: whether items beside those of a batch must be read again.
     """
 
     def __init__(self, store: GraphStore, domain: Domain, version: str, run_id: str) -> None:
         self.facts: Counter[str] = Counter()
         self.withdrawn = 0
+        self.incomplete: set[str] = set()
         self.others = False
         self._store, self._version, self._run_id = store, version, run_id
         stated = {domain.relations[rule.relation] for rule in domain.rules}
@@ -265,29 +256,36 @@ class _Writer:
         self._between_entities = bool(known) or any(one.head for one in stated)
         self._domain = domain
 
-    def write(self, batch: Sequence[tuple[ItemText, list[TextFact]]]) -> None:
+    def write(self, batch: Sequence[ReadText]) -> None:
         """Write what is new, withdraw what is no longer stated, and mark the items as read."""
-        records = [self._record(item, fact) for item, facts in batch for fact in facts]
+        records = [self._record(one.item, fact) for one in batch for fact in one.facts]
         stated = [record for record in records if record is not None]
         withdraw: dict[Head, frozenset[str]] = {
-            ("item", item.item_id): frozenset({SOURCE}) for item, _ in batch
+            ("item", one.item.item_id): frozenset({SOURCE}) for one in batch
         }
         ends: list[Ends] = [("item", "entity"), ("item", "item")]
         if self._between_entities:
             ends.append(("entity", "entity"))
-            withdraw |= self._entities_of([item.item_id for item, _ in batch])
+            withdraw |= self._entities_of([one.item.item_id for one in batch])
         changes = fact_changes(self._store, stated, self._run_id, withdraw=withdraw, ends=ends)
-        marks = [
-            {"item_id": item.item_id, "extracted": _mark(item.title, item.text, self._version)}
-            for item, _ in batch
-        ]
+        marks = [self._marked(one) for one in batch]
         lost = sorted(node for kind, node in changes.losing if kind == "entity")
         again: list[Step] = [("extract/read_again", {}, {"entities": lost})] if lost else []
         steps = [*changes.steps, *again, ("extract/mark_items", {}, {"rows": marks})]
-        self._store.write_all(steps, {item.item_id for item, _ in batch})
+        self._store.write_all(steps, {one.item.item_id for one in batch})
         self.facts.update(record.relation for record in stated)
         self.withdrawn += changes.withdrawn
         self.others |= bool(lost)
+
+    def _marked(self, one: ReadText) -> dict[str, str]:
+        """Return the mark of a text that was read; an incomplete one is read again next time."""
+        item = one.item
+        version = self._version if one.complete else f"{self._version} in part"
+        if one.complete:
+            self.incomplete.discard(item.item_id)
+        else:
+            self.incomplete.add(item.item_id)
+        return {"item_id": item.item_id, "extracted": _mark(item.title, item.text, version)}
 
     @cached_property
     def _titles(self) -> dict[str, dict[str, str]]:
@@ -314,7 +312,7 @@ class _Writer:
             if other is None:
                 return None
             tail = Node("item", other)
-        known = (fact.confidence, source, fact.extractor, fact.evidence)
+        known = (fact.confidence, source, fact.found_by, fact.evidence)
         return LinkRecord(head, fact.relation, tail, *known)
 
     def _other_item(self, item_id: str, fact: TextFact) -> str | None:

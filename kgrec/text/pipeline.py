@@ -37,6 +37,7 @@ class TextFact:
         source: the property of the item that holds the text.
         head_type, head_name: the entity that the relation leads from; empty for the item itself.
         rule: number of the rule in the domain, from 0; None where a known name was found.
+        version: of the component, where `extractor` does not hold it.
     """
 
     item_id: str
@@ -52,6 +53,18 @@ class TextFact:
     head_type: str = ""
     head_name: str = ""
     rule: int | None = None
+    version: str = ""
+
+    @property
+    def component(self) -> str:
+        """The component that found it, as a user lists it."""
+        first = self.extractor.split("/", 1)[0]
+        return "names" if first == "known" else first
+
+    @property
+    def found_by(self) -> str:
+        """The component with its version, as the graph keeps it."""
+        return f"{self.extractor}@{self.version}" if self.version else self.extractor
 
 
 logger = logging.getLogger(__name__)
@@ -82,6 +95,7 @@ class Extractor:
         domain: its relations, words and rules.
         names: names that are known, by entity type.
         model: a spaCy pipeline with tagger, parser and entity recogniser.
+        ner: whether the recogniser is used; names are then known ones and runs of proper nouns.
 
     Raises:
         ModelError: the pipeline is not found or lacks a component.
@@ -93,10 +107,11 @@ class Extractor:
         *,
         names: Mapping[str, Iterable[str]] | None = None,
         model: str = SPACY_MODEL,
+        ner: bool = True,
     ) -> None:
         self._domain = domain
-        self._nlp = build_pipeline(domain, names=names or {}, model=model)
-        self.version = extractor_version(domain, model)
+        self._nlp = build_pipeline(domain, names=names or {}, model=model, ner=ner)
+        self.version = extractor_version(domain, model, ner=ner)
 
     @property
     def pipeline(self) -> Language:
@@ -120,9 +135,9 @@ class Extractor:
         for item in texts:
             parts = list(pieces(item.text))
             if len(parts) == 1:
-                yield item, list(_facts(item, next(parsed), 0))
+                yield item, list(self._facts(item, next(parsed), 0))
                 continue
-            found = (fact for start, _ in parts for fact in _facts(item, next(parsed), start))
+            found = (fact for start, _ in parts for fact in self._facts(item, next(parsed), start))
             yield item, most_confident(found)
 
     def _parsed(self, docs: Iterator[Doc], n_process: int, batch_size: int) -> Iterator[Doc]:
@@ -136,6 +151,28 @@ class Extractor:
         doc = self._nlp.make_doc(item.text[start:end])
         doc.user_data[components.TITLE] = item.title
         return doc
+
+    def _facts(self, item: ItemText, doc: Doc, offset: int) -> Iterator[TextFact]:
+        """Yield the facts of a doc that begins at an offset of the text."""
+        for row in doc.user_data[components.FACTS]:
+            relation, kind, name, confidence, extractor, start, end, head_type, head_name, rule = (
+                row
+            )
+            yield TextFact(
+                item_id=item.item_id,
+                relation=relation,
+                entity_type=kind,
+                entity_name=name,
+                confidence=confidence,
+                extractor=extractor,
+                evidence=doc.text[start:end],
+                start=offset + start,
+                end=offset + end,
+                head_type=head_type,
+                head_name=head_name,
+                rule=rule if rule >= 0 else None,
+                version=self.version,
+            )
 
 
 PIECE = 4_000
@@ -203,15 +240,20 @@ def load_spacy(model: str, *, exclude: Sequence[str]) -> Language:
 
 
 def build_pipeline(
-    domain: Domain, *, names: Mapping[str, Iterable[str]], model: str = SPACY_MODEL
+    domain: Domain,
+    *,
+    names: Mapping[str, Iterable[str]],
+    model: str = SPACY_MODEL,
+    ner: bool = True,
 ) -> Language:
     """Return the spaCy pipeline `model` with the components of kgrec behind its own.
 
     Raises:
         ModelError: the pipeline is not found, or has no parser, tagger or recogniser.
     """
-    nlp = load_spacy(model, exclude=["senter"])
-    missing = [pipe for pipe in ("tagger", "parser", "ner", "lemmatizer") if not nlp.has_pipe(pipe)]
+    nlp = load_spacy(model, exclude=["senter"] if ner else ["senter", "ner"])
+    needed = ("tagger", "parser", "lemmatizer", *(["ner"] if ner else []))
+    missing = [pipe for pipe in needed if not nlp.has_pipe(pipe)]
     if missing:
         raise ModelError(
             f"the spaCy pipeline lacks {', '.join(missing)}",
@@ -235,9 +277,9 @@ def _version(content: str, model: str) -> str:
     return digest.hexdigest()
 
 
-def extractor_version(domain: Domain, model: str = SPACY_MODEL) -> str:
+def extractor_version(domain: Domain, model: str = SPACY_MODEL, *, ner: bool = True) -> str:
     """Return a hash of everything that extracted facts depend on: components, rules and model."""
-    return _version(domain.of_texts, model)
+    return _version(domain.of_texts, model if ner else f"{model} without ner")
 
 
 def _join_words(nlp: Language, reading: Reading) -> None:
@@ -252,23 +294,3 @@ def _join_words(nlp: Language, reading: Reading) -> None:
                 tokenizer.add_special_case(text, [{"ORTH": text, "NORM": plain}])
                 if ruler is not None:
                     ruler.add([[{"ORTH": text}]], {"LEMMA": lemma})
-
-
-def _facts(item: ItemText, doc: Doc, offset: int) -> Iterator[TextFact]:
-    """Yield the facts of a doc that begins at an offset of the text."""
-    for row in doc.user_data[components.FACTS]:
-        relation, kind, name, confidence, extractor, start, end, head_type, head_name, rule = row
-        yield TextFact(
-            item_id=item.item_id,
-            relation=relation,
-            entity_type=kind,
-            entity_name=name,
-            confidence=confidence,
-            extractor=extractor,
-            evidence=doc.text[start:end],
-            start=offset + start,
-            end=offset + end,
-            head_type=head_type,
-            head_name=head_name,
-            rule=rule if rule >= 0 else None,
-        )

@@ -7,31 +7,36 @@ domain where it has the same name and fitting ends; labels of entities are entit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Sequence
 
 from kgrec.schema import Domain
-from kgrec.text.pipeline import ItemText, TextFact, most_confident
+from kgrec.text.pipeline import ItemText, TextFact
+from kgrec.text.sources.fusion import TextFinding
 from kgrec.text.trained.extractor import TrainedExtractor
 from kgrec.text.trained.lines import LabelledSpan, LabelledText
 
-_AT_ONCE = 64
-Reading = Iterable[tuple[ItemText, list[TextFact]]]
 
+class TrainedFacts:
+    """A trained extractor as a component.
 
-def with_trained(
-    reading: Reading, extractor: TrainedExtractor, domain: Domain
-) -> Iterator[tuple[ItemText, list[TextFact]]]:
-    """Yield items with the facts that they have already and those that the extractor finds.
-
-    Of a fact that both state the more confident one is kept, the earlier one where they are equal.
+    Args:
+        extractor: what reads the texts.
+        domain: whose relations its labels may state.
     """
-    stream = iter(reading)
-    while batch := list(islice(stream, _AT_ONCE)):
-        found = extractor.read(LabelledText(item.item_id, item.text) for item, _ in batch)
-        for (item, facts), labelled in zip(batch, found, strict=True):
-            own = facts_of(labelled, item, domain, extractor.version)
-            yield item, most_confident([*facts, *own], str.casefold)
+
+    name = "trained"
+
+    def __init__(self, extractor: TrainedExtractor, domain: Domain) -> None:
+        self._extractor, self._domain = extractor, domain
+        self.version = extractor.version
+
+    def find(self, items: Sequence[ItemText]) -> list[TextFinding]:
+        """Return what its labels state of each item."""
+        labelled = self._extractor.read(LabelledText(item.item_id, item.text) for item in items)
+        return [
+            TextFinding(facts_of(one, item, self._domain, self.version))
+            for item, one in zip(items, labelled, strict=True)
+        ]
 
 
 def facts_of(

@@ -1,0 +1,174 @@
+"""The components that a user lists: which are known, and how they are built.
+
+`names`, `ner` and `rules` are parts of the spaCy pipeline, which is not run where neither names nor
+rules are listed. The others read texts beside it. A component of one's own is listed as
+`package.module:name`, a function of the domain that returns a `FactSource`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import field_validator, model_validator
+
+from kgrec.config import FrozenModel
+from kgrec.errors import ConfigError
+from kgrec.schema import Domain
+from kgrec.text.models import SPACY_MODEL
+from kgrec.text.pipeline import Extractor, ItemText, TextFact, extractor_version
+from kgrec.text.sources.fusion import FactSource
+
+COMPONENTS: dict[str, str] = {
+    "names": "names that the catalogue and the graph hold",
+    "ner": "names that spaCy's recogniser finds, for the rules",
+    "rules": "the rules of the domain",
+    "trained": "an extractor of `kgrec extract train`",
+}
+"""The components, with what each is."""
+
+_KNOWN = f"known: {', '.join(COMPONENTS)}, or package.module:name for one of your own"
+_OF_SPACY = ("names", "ner", "rules")
+
+
+class ComponentSettings(FrozenModel):
+    """Which components read a text, in the order of their precedence.
+
+    Attributes:
+        model: a spaCy pipeline: folder or installed package.
+        components: names of `COMPONENTS`, or `package.module:name` for one of your own; when
+            absent the names, the recogniser, the rules, and what `trained` names.
+        trained: folder of `kgrec extract train`, which finds facts beside the rules.
+    """
+
+    model: str = SPACY_MODEL
+    components: tuple[str, ...] | None = None
+    trained: Path | None = None
+
+    @property
+    def active(self) -> tuple[str, ...]:
+        """The components that are used."""
+        if self.components is not None:
+            return self.components
+        return (*_OF_SPACY, "trained") if self.trained else _OF_SPACY
+
+    @property
+    def reads_sentences(self) -> bool:
+        """Whether the spaCy pipeline finds facts."""
+        return "rules" in self.active or "names" in self.active
+
+    @field_validator("components")
+    @classmethod
+    def _known(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in names or ():
+            if name not in COMPONENTS and ":" not in name:
+                known = ", ".join(COMPONENTS)
+                raise ValueError(
+                    f"{name!r} is no component; known: {known}, or package.module:name"
+                )
+        if names is not None and len(set(names)) < len(names):
+            raise ValueError("a component is listed twice")
+        if names == ():
+            raise ValueError(f"no component is listed; {_KNOWN}")
+        if names == ("ner",):
+            raise ValueError("the recogniser alone states no fact; list rules or another beside it")
+        return names
+
+    @model_validator(mode="after")
+    def _complete_settings(self) -> Self:
+        if "trained" in self.active and self.trained is None:
+            raise ValueError(
+                "`trained` is a component, but no folder is given for it (trained = ...)"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Components:
+    """The components that read texts of one domain.
+
+    Attributes:
+        domain: the domain, without what is switched off.
+        sources: those beside the spaCy pipeline.
+        version: changes when any of them finds other facts in the same text.
+    """
+
+    settings: ComponentSettings
+    domain: Domain
+    sources: tuple[FactSource, ...]
+    version: str
+
+    def extractor(self, names: Callable[[], Mapping[str, Iterable[str]]]) -> Extractor | None:
+        """Return the spaCy pipeline with the parts that are listed; None where none finds facts.
+
+        Args:
+            names: reads the known names, where they are a component.
+
+        Raises:
+            ModelError: the pipeline is not found.
+        """
+        if not self.settings.reads_sentences:
+            return None
+        active = self.settings.active
+        known = names() if "names" in active else {}
+        return Extractor(self.domain, names=known, model=self.settings.model, ner="ner" in active)
+
+
+def open_components(domain: Domain, settings: ComponentSettings) -> Components:
+    """Load the components that are listed.
+
+    Raises:
+        ModelError: a model that one of them needs is not found.
+        ConfigError: a component of the user's own cannot be imported.
+    """
+    active = settings.active
+    if "rules" not in active:
+        domain = domain.model_copy(update={"rules": ()})
+    if "names" not in active:
+        reading = domain.reading.model_copy(update={"known": ()})
+        domain = domain.model_copy(update={"reading": reading})
+    sources = tuple(_source(name, domain, settings) for name in active if name not in _OF_SPACY)
+    parts = [source.version for source in sources]
+    if settings.reads_sentences:
+        parts.insert(0, extractor_version(domain, settings.model, ner="ner" in active))
+    version = parts[0] if len(parts) == 1 else f"{parts[0]}+{_digest(parts[1:])}"
+    return Components(settings, domain, sources, version)
+
+
+def without_facts(texts: Iterable[ItemText]) -> Iterator[tuple[ItemText, list[TextFact]]]:
+    """Yield texts with no facts yet, where no sentence is parsed."""
+    for item in texts:
+        yield item, []
+
+
+def _source(name: str, domain: Domain, settings: ComponentSettings) -> FactSource:
+    if name == "trained" and settings.trained is not None:
+        from kgrec.text.trained.extractor import TrainedExtractor  # imports torch
+        from kgrec.text.trained.facts import TrainedFacts
+
+        return TrainedFacts(TrainedExtractor(settings.trained), domain)
+    return _plugged(name, domain)
+
+
+def _plugged(name: str, domain: Domain) -> FactSource:
+    module, _, attribute = name.partition(":")
+    try:
+        make: Any = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"the component cannot be imported ({error})",
+            value=name,
+            remedy=f"These are {_KNOWN}.",
+        ) from None
+    source: FactSource = make(domain)
+    return source
+
+
+def _digest(parts: Sequence[str]) -> str:
+    if len(parts) == 1:
+        return parts[0]
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=6).hexdigest()
