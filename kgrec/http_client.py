@@ -61,13 +61,25 @@ class HttpFailure(Exception):
         reason: in words, without secrets.
         transient: whether another attempt may succeed.
         retry_after: seconds to wait by the server's Retry-After header, None without it.
+        status: of the answer, None where there was none.
     """
 
     def __init__(
-        self, reason: str, *, transient: bool = False, retry_after: float | None = None
+        self,
+        reason: str,
+        *,
+        transient: bool = False,
+        retry_after: float | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason, self.transient, self.retry_after = reason, transient, retry_after
+        self.status = status
+
+    @property
+    def refused(self) -> bool:
+        """Whether the server understood, and would answer another attempt in the same way."""
+        return self.status is not None and self.status < 500 and not self.transient
 
 
 def request(
@@ -113,6 +125,7 @@ def _attempt(client: httpx2.Client, message: httpx2.Request, limits: RequestLimi
                     f"status {answer.status_code}",
                     transient=answer.status_code in _TRANSIENT,
                     retry_after=retry_after_seconds(answer.headers.get("Retry-After", "")),
+                    status=answer.status_code,
                 )
             parts = []
             for part in answer.iter_bytes():

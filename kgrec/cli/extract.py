@@ -18,6 +18,7 @@ from kgrec.schema import Domain, load_schema
 if TYPE_CHECKING:
     from kgrec.stages.extract import ExtractConfig, ExtractSummary
     from kgrec.text.pipeline import TextFact
+    from kgrec.text.sources.prompted import LanguageModelUse
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -98,9 +99,25 @@ def described(done: ExtractSummary) -> list[str]:
     if done.disagreements:
         kinds = ", ".join(f"{count:,} in {kind}" for kind, count in done.disagreements.items())
         lines.append(f"Components disagree {kinds}; --json lists the first of them.")
+    if done.language_model is not None:
+        lines.append(_used(done.language_model))
     if done.incomplete:
         lines.append(f"{done.incomplete:,} texts are incomplete and are read again the next time.")
     return lines
+
+
+def _used(use: LanguageModelUse) -> str:
+    cost = "" if use.cost is None else f", cost {use.cost:.4f}"
+    dropped = ", ".join(f"{count:,} {reason}" for reason, count in use.dropped.items())
+    failed = ", ".join(f"{count:,} {reason}" for reason, count in use.failed.items())
+    parts = [
+        f"{use.model}: {use.requests:,} answers and {use.cached:,} from the cache, "
+        f"{use.input_tokens:,} + {use.output_tokens:,} tokens{cost}; {use.kept:,} facts kept",
+        f"dropped: {dropped}" if dropped else "",
+        f"without an answer: {failed}" if failed else "",
+        f"{use.unread:,} texts not sent, {use.limit} is reached" if use.unread else "",
+    ]
+    return "; ".join(part for part in parts if part) + "."
 
 
 labelled.add_to(app)
@@ -170,6 +187,8 @@ def _finder(fact: TextFact, domain: Domain) -> str:
         return "a name that the catalogue knows"
     if fact.component == "trained":
         return "the trained extractor"
+    if fact.component == "language_model":
+        return "the language model"
     if fact.rule is None:
         return fact.component
     rule = domain.rules[fact.rule]

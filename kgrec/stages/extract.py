@@ -42,6 +42,7 @@ from kgrec.text.mentions import title_forms
 from kgrec.text.pipeline import Extractor, ItemText, TextFact
 from kgrec.text.sources.chosen import ComponentSettings, open_components, without_facts
 from kgrec.text.sources.fusion import Disagreement, FusionCounts, ReadText, read_beside
+from kgrec.text.sources.prompted import LanguageModelUse
 
 SOURCE = "text:description"
 """The source that facts and links of an item from its description carry; links between entities
@@ -77,6 +78,7 @@ class ExtractSummary(FrozenModel):
         incomplete: texts that a component could not read, which are read again the next time.
         disagreements: between components, by kind.
         disagreement_samples: the first of them.
+        language_model: requests, tokens, cost and what was dropped, where one is a component.
     """
 
     texts: int = 0
@@ -88,6 +90,7 @@ class ExtractSummary(FrozenModel):
     incomplete: int = 0
     disagreements: dict[str, int] = Field(default_factory=dict)
     disagreement_samples: tuple[Disagreement, ...] = ()
+    language_model: LanguageModelUse | None = None
     seconds: float = 0.0
     run_id: str | None = None
 
@@ -154,6 +157,7 @@ def extract(
         incomplete=len(writer.incomplete),
         disagreements={str(kind): count for kind, count in counts.kinds.most_common()},
         disagreement_samples=tuple(counts.samples),
+        language_model=parts.language_model,
         seconds=time.monotonic() - began,
         run_id=run_id,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -29,6 +29,31 @@ class Message(FrozenModel):
 
     role: Literal["system", "user", "assistant"]
     content: str
+
+
+class ModelAnswer(FrozenModel):
+    """What a model answers, and the tokens that the server counted; None where it counted none."""
+
+    content: str
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class NoAnswer(ModelError):
+    """A language model that does not answer.
+
+    Attributes:
+        reason: in words, without secrets.
+        refused: whether it would refuse the next request too, as for a wrong key or name.
+    """
+
+    def __init__(self, reason: str, model: str, *, refused: bool = False) -> None:
+        super().__init__(
+            f"the language model does not answer ({reason})",
+            value=model,
+            remedy="Check KGREC_LLM_URL, KGREC_LLM_MODEL and KGREC_LLM_KEY.",
+        )
+        self.reason, self.refused = reason, refused
 
 
 class LanguageModel(Protocol):
@@ -96,34 +121,50 @@ class ChatEndpoint:
         Raises:
             ModelError: the server refuses, fails, or returns a malformed answer.
         """
+        return self.answer(messages).content
+
+    def answer(
+        self, messages: Sequence[Message], schema: Mapping[str, Any] | None = None
+    ) -> ModelAnswer:
+        """Return the answer to the messages, and the tokens it took.
+
+        Args:
+            schema: a JSON schema that the server is to hold the answer to.
+
+        Raises:
+            NoAnswer: the server refuses, fails, or returns a malformed answer.
+        """
         headers = {"User-Agent": "kgrec"}
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
         turns = [message.model_dump() for message in messages]
         body = {"model": self._model, "messages": turns, **self._options}
+        if schema is not None:
+            named = {"name": "answer", "strict": True, "schema": schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
         try:
             content = request("POST", self._url, limits=self._limits, headers=headers, json=body)
         except HttpFailure as failure:
-            raise self._failed(failure.reason) from None
+            raise NoAnswer(failure.reason, self.name, refused=failure.refused) from None
         try:
-            return self._content(json.loads(content))
+            return self._read(json.loads(content))
         except ValueError:
-            raise self._failed("the answer is not JSON") from None
+            raise NoAnswer("the answer is not JSON", self.name) from None
 
-    def _content(self, answer: Any) -> str:
+    def _read(self, answer: Any) -> ModelAnswer:
         try:
             content = answer["choices"][0]["message"]["content"]
         except (KeyError, IndexError, TypeError):
             content = None
         if not isinstance(content, str) or not content.strip():
-            raise self._failed("the answer has no content")
-        return content.strip()
-
-    def _failed(self, reason: str) -> ModelError:
-        return ModelError(
-            f"the language model does not answer ({reason})",
-            value=self.name,
-            remedy="Check KGREC_LLM_URL, KGREC_LLM_MODEL and KGREC_LLM_KEY.",
+            raise NoAnswer("the answer has no content", self.name)
+        usage = answer.get("usage")
+        counts = usage if isinstance(usage, dict) else {}
+        taken, given = counts.get("prompt_tokens"), counts.get("completion_tokens")
+        return ModelAnswer(
+            content=content.strip(),
+            input_tokens=taken if isinstance(taken, int) and taken >= 0 else None,
+            output_tokens=given if isinstance(given, int) and given >= 0 else None,
         )
 
 

@@ -16,18 +16,21 @@ from typing import Any, Self
 
 from pydantic import field_validator, model_validator
 
-from kgrec.config import FrozenModel
+from kgrec.config import FrozenModel, Settings, load_settings
 from kgrec.errors import ConfigError
 from kgrec.schema import Domain
+from kgrec.text.language_model import ChatEndpoint
 from kgrec.text.models import SPACY_MODEL
 from kgrec.text.pipeline import Extractor, ItemText, TextFact, extractor_version
 from kgrec.text.sources.fusion import FactSource
+from kgrec.text.sources.prompted import LanguageModelUse, PromptedFacts, PromptSettings
 
 COMPONENTS: dict[str, str] = {
     "names": "names that the catalogue and the graph hold",
     "ner": "names that spaCy's recogniser finds, for the rules",
     "rules": "the rules of the domain",
     "trained": "an extractor of `kgrec extract train`",
+    "language_model": "a language model behind an endpoint (KGREC_LLM_URL, KGREC_LLM_MODEL)",
 }
 """The components, with what each is."""
 
@@ -43,11 +46,13 @@ class ComponentSettings(FrozenModel):
         components: names of `COMPONENTS`, or `package.module:name` for one of your own; when
             absent the names, the recogniser, the rules, and what `trained` names.
         trained: folder of `kgrec extract train`, which finds facts beside the rules.
+        language_model: limits, prices and requests of the component of this name.
     """
 
     model: str = SPACY_MODEL
     components: tuple[str, ...] | None = None
     trained: Path | None = None
+    language_model: PromptSettings = PromptSettings()
 
     @property
     def active(self) -> tuple[str, ...]:
@@ -102,6 +107,11 @@ class Components:
     sources: tuple[FactSource, ...]
     version: str
 
+    @property
+    def language_model(self) -> LanguageModelUse | None:
+        """What the language model did so far, None where none is a component."""
+        return next((one.use for one in self.sources if isinstance(one, PromptedFacts)), None)
+
     def extractor(self, names: Callable[[], Mapping[str, Iterable[str]]]) -> Extractor | None:
         """Return the spaCy pipeline with the parts that are listed; None where none finds facts.
 
@@ -118,8 +128,14 @@ class Components:
         return Extractor(self.domain, names=known, model=self.settings.model, ner="ner" in active)
 
 
-def open_components(domain: Domain, settings: ComponentSettings) -> Components:
+def open_components(
+    domain: Domain, settings: ComponentSettings, environment: Settings | None = None
+) -> Components:
     """Load the components that are listed.
+
+    Args:
+        environment: address, name and key of the language model, and where its answers are kept;
+            read from the environment when absent.
 
     Raises:
         ModelError: a model that one of them needs is not found.
@@ -131,7 +147,9 @@ def open_components(domain: Domain, settings: ComponentSettings) -> Components:
     if "names" not in active:
         reading = domain.reading.model_copy(update={"known": ()})
         domain = domain.model_copy(update={"reading": reading})
-    sources = tuple(_source(name, domain, settings) for name in active if name not in _OF_SPACY)
+    sources = tuple(
+        _source(name, domain, settings, environment) for name in active if name not in _OF_SPACY
+    )
     parts = [source.version for source in sources]
     if settings.reads_sentences:
         parts.insert(0, extractor_version(domain, settings.model, ner="ner" in active))
@@ -145,13 +163,37 @@ def without_facts(texts: Iterable[ItemText]) -> Iterator[tuple[ItemText, list[Te
         yield item, []
 
 
-def _source(name: str, domain: Domain, settings: ComponentSettings) -> FactSource:
+def _source(
+    name: str, domain: Domain, settings: ComponentSettings, environment: Settings | None
+) -> FactSource:
     if name == "trained" and settings.trained is not None:
         from kgrec.text.trained.extractor import TrainedExtractor  # imports torch
         from kgrec.text.trained.facts import TrainedFacts
 
         return TrainedFacts(TrainedExtractor(settings.trained), domain)
+    if name == "language_model":
+        return _prompted(domain, settings.language_model, environment or load_settings())
     return _plugged(name, domain)
+
+
+def _prompted(domain: Domain, settings: PromptSettings, environment: Settings) -> PromptedFacts:
+    if environment.llm_url is None or environment.llm_model is None:
+        raise ConfigError(
+            "the component has no language model",
+            value="language_model",
+            remedy="Set KGREC_LLM_URL and KGREC_LLM_MODEL, and KGREC_LLM_KEY where it needs one.",
+        )
+    endpoint = ChatEndpoint(
+        environment.llm_url,
+        environment.llm_model,
+        environment.llm_key,
+        timeout=settings.timeout,
+        attempts=settings.attempts,
+        temperature=0.0,
+        max_tokens=settings.answer_tokens,
+    )
+    cache = environment.home / "cache" / "language_model.sqlite"
+    return PromptedFacts(domain, endpoint, settings, cache)
 
 
 def _plugged(name: str, domain: Domain) -> FactSource:
