@@ -160,10 +160,12 @@ class ChatEndpoint:
             raise NoAnswer("the answer has no content", self.name)
         usage = answer.get("usage")
         counts = usage if isinstance(usage, dict) else {}
-        taken, given = counts.get("prompt_tokens"), counts.get("completion_tokens")
+        prompt_tokens, given = counts.get("prompt_tokens"), counts.get("completion_tokens")
         return ModelAnswer(
             content=content.strip(),
-            input_tokens=taken if isinstance(taken, int) and taken >= 0 else None,
+            input_tokens=prompt_tokens
+            if isinstance(prompt_tokens, int) and prompt_tokens >= 0
+            else None,
             output_tokens=given if isinstance(given, int) and given >= 0 else None,
         )
 

@@ -1,6 +1,6 @@
 """Facts as a language model gives them, held against the text that they are read from.
 
-Nothing is taken on trust: the relation must be declared, the type must be the one it leads to, the
+Nothing is trusted: the relation must be declared, the type must be the one it leads to, the
 evidence must stand in the text, and the name in the evidence. Names and evidence are cut from the
 text itself. What fails is dropped and counted.
 """

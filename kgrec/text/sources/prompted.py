@@ -1,7 +1,7 @@
 """A language model as a component: one request for each text, and only what the text bears out.
 
 Each text is a request of its own, and the id of its item never reaches the model, so what a text
-asks for can change no other item's facts.
+demands can change no other item's facts.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class PromptSettings(SpendingLimits):
         timeout: seconds that one attempt may take.
         attempts: how often a request is made that fails for a reason that passes, and a text is
             given to the model whose answer is malformed.
-        json_schema: whether the server is asked to hold answers to a JSON schema; some cannot.
+        json_schema: whether the server is to hold answers to a JSON schema; some cannot.
         confidence: of its facts.
     """
 

@@ -70,9 +70,9 @@ class Spending:
         """Reserve what a request of so many tokens may take at most; False where it is too much."""
         with self._lock:
             given = self._limits.answer_tokens
-            taken = self.input_tokens + self._reserved_input + tokens
-            made = self.output_tokens + self._reserved_output + given
-            self.reached = self.reached or self._beyond(taken, made)
+            used_input = self.input_tokens + self._reserved_input + tokens
+            used_output = self.output_tokens + self._reserved_output + given
+            self.reached = self.reached or self._beyond(used_input, used_output)
             if self.reached:
                 return False
             self._reserved_input += tokens
@@ -80,19 +80,21 @@ class Spending:
             return True
 
     def settle(self, tokens: int, answer: ModelAnswer | None) -> None:
-        """Count what a request took in place of what was reserved for it."""
+        """Count what a request used in place of what was reserved for it."""
         with self._lock:
             self._reserved_input -= tokens
             self._reserved_output -= self._limits.answer_tokens
             if answer is not None:
                 counted = answer.input_tokens
                 self.input_tokens += tokens if counted is None else counted
-                made = answer.output_tokens
-                self.output_tokens += estimated_tokens(answer.content) if made is None else made
+                used_output = answer.output_tokens
+                self.output_tokens += (
+                    estimated_tokens(answer.content) if used_output is None else used_output
+                )
 
-    def _beyond(self, taken: int, made: int) -> str:
-        limits, cost = self._limits, self._cost(taken, made)
-        if limits.max_tokens is not None and taken + made > limits.max_tokens:
+    def _beyond(self, used_input: int, used_output: int) -> str:
+        limits, cost = self._limits, self._cost(used_input, used_output)
+        if limits.max_tokens is not None and used_input + used_output > limits.max_tokens:
             return "max_tokens"
         if limits.max_cost is not None and cost is not None and cost > limits.max_cost:
             return "max_cost"
@@ -101,9 +103,13 @@ class Spending:
             return "max_minutes"
         return ""
 
-    def _cost(self, taken: int, made: int) -> float | None:
+    def _cost(self, used_input: int, used_output: int) -> float | None:
         one, two = self._limits.price_input, self._limits.price_output
-        return None if one is None or two is None else (taken * one + made * two) / _MILLION
+        return (
+            None
+            if one is None or two is None
+            else (used_input * one + used_output * two) / _MILLION
+        )
 
 
 def estimated_tokens(text: str) -> int:
@@ -112,7 +118,7 @@ def estimated_tokens(text: str) -> int:
 
 
 class KeptAnswers:
-    """Answers on disk, by the content of what was asked; each is written when it arrives.
+    """Answers on disk, by the content of the request; each is written when it arrives.
 
     Args:
         path: an SQLite file, created when absent.
@@ -131,7 +137,7 @@ class KeptAnswers:
 
     @staticmethod
     def key(*parts: str) -> bytes:
-        """Return the key of an answer: a hash of all that was asked."""
+        """Return the key of an answer: a hash of the whole request."""
         content = json.dumps(parts).encode()
         return hashlib.blake2b(content, digest_size=20).digest()
 
