@@ -68,12 +68,6 @@ def init(
         _write({pipeline: skeleton(load_schema().domain(domain), domain)}, force=force)
         _finish({"pipeline": str(pipeline), "domain": domain}, as_json=as_json)
         return
-    if not (yes or as_json or sys.stdin.isatty()):
-        raise ConfigError(
-            "there is no terminal to confirm guesses on",
-            value="standard input",
-            remedy="Give --yes.",
-        )
     ask = as_guessed if yes or as_json else _prompted
     with progress(quiet=as_json) as bars:
         proposal = propose(places_of(files, query or ()), domain, confirm=ask, progress=bars)
@@ -93,7 +87,16 @@ def init(
 
 
 def _prompted(what: str, value: str, why: str) -> str:
-    """Ask for one decision on the terminal; return the guess where nothing is typed."""
+    """Ask for one decision on the terminal; return the guess where nothing is typed.
+
+    Files are looked at before, so that one that is not there is named to whoever has no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"there is no terminal to confirm the {what} on",
+            value=value,
+            remedy="Give --yes to take every guess.",
+        )
     typer.echo(f"{what}: {value} ({why})", err=True)
     return str(typer.prompt(what, default=value, err=True))
 
