@@ -11,13 +11,20 @@ import typer
 
 from kgrec.cli.console import out, print_json, progress
 from kgrec.cli.follow import follow_log
+from kgrec.cli.loaded import (
+    described,
+    mostly_rejected,
+    show_columns,
+    show_dry_run,
+    show_rejects,
+)
 from kgrec.config import load_settings, parse_config
-from kgrec.errors import ConfigError, DataError
+from kgrec.errors import ConfigError
 from kgrec.graph import open_graph
 
 if TYPE_CHECKING:
-    from kgrec.stages.ingest import IngestSummary
-    from kgrec.stages.loading.table import PreparedSource
+    from kgrec.config import Settings
+    from kgrec.stages.loading.reading import PreparedSource
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -154,7 +161,8 @@ def ingest(
         bool,
         typer.Option(
             "--dry-run",
-            help="Only show what the columns would become, and what would be retired.",
+            help="Read the rows and load nothing: show what the columns would become, what would "
+            "be set aside and why, and what would be retired.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -185,8 +193,6 @@ def ingest(
     from kgrec.data.sources import JoinSpec, Source
     from kgrec.stages.ingest import ingest as run
     from kgrec.stages.ingest import prepare
-    from kgrec.stages.retiring.complete import vanishing
-    from kgrec.stages.retiring.deleting import count_deleted
 
     values: dict[str, Any] = {
         "kind": kind.value,
@@ -238,22 +244,7 @@ def ingest(
     if not as_json:
         show_columns(prepared)
     if dry_run:
-        plan = prepared.plan.model_dump(mode="json")
-        if complete:
-            with open_graph(settings) as store, progress(quiet=as_json) as bars:
-                gone = vanishing(store, prepared, progress=bars)
-            plan["retires"] = gone.model_dump(mode="json") | {"share": gone.share}
-            if not as_json:
-                out.print(f"Would retire {gone.described}.", markup=False, highlight=False)
-        elif delete:
-            with open_graph(settings) as store, progress(quiet=as_json) as bars:
-                tally = count_deleted(store, prepared, progress=bars)
-            plan["retires"] = {"retired": tally.retired, "rows": tally.rows}
-            if not as_json:
-                line = f"Would retire {tally.retired:,} by {tally.rows:,} rows."
-                out.print(line, markup=False, highlight=False)
-        if as_json:
-            print_json(plan)
+        _dry_run(prepared, settings, as_json=as_json)
         return
     with open_graph(settings) as store, progress(quiet=as_json) as bars:
         done = run(store, prepared, home=settings.home, progress=bars)
@@ -266,62 +257,34 @@ def ingest(
         raise mostly_rejected([done])
 
 
-def show_columns(prepared: PreparedSource) -> None:
-    """Print what becomes of each column of a source."""
-    layout, path = prepared.table.layout, prepared.table.shown
-    cut = f", cut at {layout.delimiter!r}" if layout.delimiter else ""
-    out.print(f"{path} ({layout.format}{cut})", markup=False, highlight=False)
-    guesses = prepared.plan.guesses()
-    widths = [max((len(one[n]) for one in prepared.plan.described()), default=0) for n in (0, 1)]
-    for one in guesses:
-        how = ": ".join(filter(None, (one.how, one.reason)))
-        line = f"  {one.column:<{widths[0]}}  {one.becomes:<{widths[1]}}  {how}".rstrip()
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+def _dry_run(prepared: PreparedSource, settings: Settings, *, as_json: bool) -> None:
+    """Show what a load would read; what is to be retired is compared with the graph."""
+    from kgrec.stages.dry_run import dry_deletion, dry_run, refusal
+    from kgrec.stages.retiring.complete import vanishing
 
-
-def described(done: IngestSummary) -> str:
-    """Return what an ingest did, in one line."""
-    if done.unchanged == done.rows and not done.changed:
-        return f"{done.rows:,} rows: unchanged."
-    counts = {
-        "created": done.created,
-        "updated": done.updated,
-        "unchanged": done.unchanged,
-        "joined" if done.kind in ("catalog", "entities") else "repeated in the file": done.repeated,
-        "set aside": done.rejected,
-        "users created": done.users,
-        "items created": done.items,
-        "entities": done.entities,
-        "facts": done.facts,
-        "links": done.links,
-        "facts withdrawn": done.withdrawn,
-        "retired": done.retired,
-        "cells with words for nothing": done.nulls,
-    }
-    listed = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    return f"{done.rows:,} rows: {listed}."
-
-
-def mostly_rejected(done: Sequence[IngestSummary]) -> DataError:
-    """Return the error of sources of which more than half of the rows were set aside."""
-    files = ", ".join(f"{one.rejected:,} of {one.rows:,} of {one.file}" for one in done)
-    return DataError(
-        "most rows were set aside",
-        value=files,
-        remedy="The other rows are loaded. The reasons are above, and each row in the file there.",
-    )
-
-
-def show_rejects(done: IngestSummary) -> None:
-    """Print how many rows and cells were set aside, why, and where they are."""
-    if done.rejects is None:
-        return
-    counts = {"rows": done.rejected, "cells": done.cells_rejected}
-    number = " and ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    line = f"{number} set aside from {done.file}, each in {done.rejects}:"
-    out.print(line, markup=False, highlight=False, soft_wrap=True)
-    for reason, count in done.reasons.items():
-        out.print(f"  {count:,} × {reason}", markup=False, highlight=False)
+    plan = prepared.plan.model_dump(mode="json")
+    line = ""
+    with progress(quiet=as_json) as bars:
+        if prepared.source.delete:
+            with open_graph(settings) as store:
+                tally, found = dry_deletion(store, prepared, progress=bars)
+            plan["retires"] = {"retired": tally.retired, "rows": tally.rows}
+            line = f"Would retire {tally.retired:,} by {tally.rows:,} rows."
+        else:
+            found = dry_run(prepared, progress=bars)
+        if prepared.source.complete:
+            with open_graph(settings) as store:
+                gone = vanishing(store, prepared, progress=bars)
+            plan["retires"] = gone.model_dump(mode="json") | {"share": gone.share}
+            line = f"Would retire {gone.described}."
+    if as_json:
+        print_json(plan | {"reads": found.model_dump(mode="json")})
+    else:
+        show_dry_run(found)
+        if line:
+            out.print(line, markup=False, highlight=False)
+    if (error := refusal([found])) is not None:
+        raise error
 
 
 def _relations(kind: FileKind, given: Sequence[str] | None) -> dict[str, Any]:

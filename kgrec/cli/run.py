@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,12 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kgrec.cli.console import out, print_json, progress
-from kgrec.cli.ingest import described, mostly_rejected, show_columns, show_rejects
+from kgrec.cli.loaded import (
+    described,
+    mostly_rejected,
+    show_columns,
+    show_dry_run,
+    show_rejects,
+)
 from kgrec.cli.train import described as described_training
 from kgrec.config import load_settings
+from kgrec.errors import ConfigError
 from kgrec.graph import open_graph
 
 if TYPE_CHECKING:
+    from kgrec.stages.pipeline import Pipeline
     from kgrec.stages.run import StageResult
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -38,11 +47,16 @@ def run(
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE: a variable of the file, or a key like train.seed."),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Read the rows of the sources and do nothing else."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Run a pipeline: load its sources, read its texts, train the agents, publish the model.
 
-    Running it again does only what is left to do.
+    Running it again does only what is left to do. With --dry-run the rows of all sources are read,
+    and what would be set aside is shown with the reasons.
 
     Example: kgrec run pipelines/movielens.toml --stage ingest
     """
@@ -56,6 +70,9 @@ def run(
         only=stage.value if stage else None,
         first=first.value if first else None,
     )
+    if dry_run:
+        _dry_run(pipeline, stages, as_json=as_json)
+        return
     known = load_settings()
     with open_graph(known) as store, progress(quiet=as_json) as bars:
         results = run_pipeline(
@@ -77,6 +94,30 @@ def run(
     rejected = [one for one in map(IngestSummary.model_validate, loaded) if one.mostly_rejected]
     if rejected:
         raise mostly_rejected(rejected)
+
+
+def _dry_run(pipeline: Pipeline, stages: Sequence[str], *, as_json: bool) -> None:
+    """Show what the stage of ingest would read."""
+    from kgrec.stages.dry_run import refusal
+    from kgrec.stages.run import dry_run_sources
+
+    if "ingest" not in stages:
+        raise ConfigError(
+            "a dry run reads sources, and the stages that are to run read none",
+            value=", ".join(stages),
+            remedy="Leave out --dry-run, or --stage and --from.",
+        )
+    with progress(quiet=as_json) as bars:
+        found = dry_run_sources(
+            pipeline,
+            progress=bars,
+            on_source=(lambda _: None) if as_json else show_columns,
+            on_result=(lambda _: None) if as_json else show_dry_run,
+        )
+    if as_json:
+        print_json({"pipeline": pipeline.name, "reads": [one.model_dump() for one in found]})
+    if (error := refusal(found)) is not None:
+        raise error
 
 
 def _show(result: StageResult) -> None:

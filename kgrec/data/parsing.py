@@ -15,6 +15,7 @@ from kgrec.data.cells.numbers import read_number
 from kgrec.data.cells.properties import parse_property
 from kgrec.data.cells.times import parse_time, year_of
 from kgrec.data.cells.values import (
+    NONE_GIVEN,
     CellError,
     checked_value,
     is_nothing,
@@ -61,14 +62,14 @@ class RowParser:
         core: the shared vocabulary, for kinds of interaction and of node.
 
     Attributes:
-        counts: `nulls`, cells that held a word for nothing.
+        nulls: how many cells held each word for nothing.
     """
 
     plan: ColumnPlan
     source: Source
     domain: Domain
     core: Core
-    counts: Counter[str] = field(default_factory=Counter, compare=False)
+    nulls: Counter[str] = field(default_factory=Counter, compare=False)
 
     @cached_property
     def _columns(self) -> dict[str, str]:
@@ -217,9 +218,11 @@ class RowParser:
 
     def _is_null(self, cell: Any) -> bool:
         """Count a cell that holds a word for nothing."""
-        found = is_nothing(cell, self._nulls)
-        self.counts["nulls"] += found
-        return found
+        if not is_nothing(cell, self._nulls):
+            return False
+        word = cell.strip().casefold()
+        self.nulls[word if word in self._nulls else NONE_GIVEN] += 1
+        return True
 
     def _value(self, cell: Any) -> float | None:
         """Return the value of an interaction, None where the table has no column of values."""
@@ -331,10 +334,15 @@ class RowParser:
         if found is None and self._is_null(cell):
             found = self._events.get(self.plan.interaction)
         if found is None:
-            raise CellError(f"kind is none of {', '.join(sorted(self.core.interactions))}", cell)
+            raise CellError(unknown_kind(self.core), cell)
         if not found.kind:
             raise CellError("rows of this kind are left out by `kinds`", cell)
         return found.kind, found.weight
+
+
+def unknown_kind(core: Core) -> str:
+    """Return why rows of unknown events are set aside; the cell is their value."""
+    return f"kind is none of {', '.join(sorted(core.interactions))}"
 
 
 def _paragraphs(cell: Any) -> Any:

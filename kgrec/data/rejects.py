@@ -33,21 +33,24 @@ class Rejects:
     """Writes rejects to a file, which is there only when there is something in it.
 
     Args:
-        path: the file; what a run before left in it is replaced.
+        path: the file; what a run before left in it is replaced. None where they are only counted.
 
     Attributes:
+        first: the first one of each reason.
         cells: how many of them are cells of rows that were kept.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.path = path
         self.reasons: Counter[str] = Counter()
+        self.first: dict[str, Reject] = {}
         self.cells = 0
         self._file: TextIO | None = None
 
     def __enter__(self) -> Rejects:
         try:
-            self.path.unlink(missing_ok=True)
+            if self.path is not None:
+                self.path.unlink(missing_ok=True)
         except OSError as error:
             raise self._unwritable(error) from None
         return self
@@ -69,9 +72,13 @@ class Rejects:
         kept = reason if reason in self.reasons or len(self.reasons) < _NO_LONGER_KEPT else "other"
         self.reasons[kept] += 1
         self.cells += cell
+        if kept not in self.first:
+            self.first[kept] = Reject(file, line, shown(value), reason)
+        if self.path is None:
+            return
         reject = {"file": file, "line": line, "value": shown(value), "reason": reason}
         try:
-            self._open().write(json.dumps(reject, ensure_ascii=False) + "\n")
+            self._open(self.path).write(json.dumps(reject, ensure_ascii=False) + "\n")
         except OSError as error:
             raise self._unwritable(error) from None
 
@@ -80,10 +87,10 @@ class Rejects:
         if self._file is not None:
             self._file.flush()
 
-    def _open(self) -> TextIO:
+    def _open(self, path: Path) -> TextIO:
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", encoding="utf-8")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("w", encoding="utf-8")
         return self._file
 
     def _unwritable(self, error: OSError) -> ConfigError:

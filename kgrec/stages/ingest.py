@@ -33,7 +33,8 @@ from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain, load_schema
 from kgrec.stages.loading.facts import Tally
-from kgrec.stages.loading.table import PreparedSource, TableLoad
+from kgrec.stages.loading.reading import PreparedSource
+from kgrec.stages.loading.table import TableLoad
 from kgrec.stages.retiring.complete import load_complete
 from kgrec.stages.retiring.deleting import Deletion
 
@@ -177,7 +178,7 @@ def ingest(
     if tally.created + tally.updated + tally.unchanged + tally.retired == 0:
         raise _nothing_usable(prepared.table.shown, rejects)
     summary = _summary(
-        prepared, run_id, tally, rejects, load.parser.counts["nulls"], time.perf_counter() - begun
+        prepared, run_id, tally, rejects, load.parser.nulls.total(), time.perf_counter() - begun
     )
     if summary.changed or not finished:
         _finish(store, summary)

@@ -14,8 +14,9 @@ from kgrec.data.sources import Source
 from kgrec.graph.store import GraphStore
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import load_schema
+from kgrec.stages.dry_run import DryRun, dry_run
 from kgrec.stages.ingest import ingest, prepare
-from kgrec.stages.loading.table import PreparedSource
+from kgrec.stages.loading.reading import PreparedSource
 from kgrec.stages.pipeline import Pipeline, Stage
 
 
@@ -148,6 +149,35 @@ def run_pipeline(
     for stage in stages:
         steps[stage]()
     return run.results
+
+
+def dry_run_sources(
+    pipeline: Pipeline,
+    *,
+    progress: Progress = SILENT,
+    on_source: Callable[[PreparedSource], None] = lambda _: None,
+    on_result: Callable[[DryRun], None] = lambda _: None,
+) -> list[DryRun]:
+    """Read the rows of all sources of a pipeline; no graph is needed, and nothing is written.
+
+    Optional sources whose file is not there are left out.
+
+    Args:
+        on_source: as of `run_pipeline`.
+        on_result: called with what a source holds, when it was read.
+
+    Raises:
+        KGRecError: a source cannot be read, or names what there is not.
+    """
+    found = []
+    for source in pipeline.sources:
+        if _is_left_out(source):
+            continue
+        one = prepare(source, pipeline.domain, cache=user_cache(), progress=progress)
+        on_source(one)
+        found.append(dry_run(one, progress=progress))
+        on_result(found[-1])
+    return found
 
 
 def check_extract(pipeline: Pipeline, stages: Sequence[Stage]) -> None:

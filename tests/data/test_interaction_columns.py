@@ -55,7 +55,7 @@ def by_rows(table: Table, **options: Any) -> Found:
             found.append((line, parser.interaction(cells)))
         except CellError as error:
             aside.append((line, repr(error.value), error.reason))
-    return found, aside, +parser.counts
+    return found, aside, +parser.nulls
 
 
 def by_columns(table: Table, **options: Any) -> Found:
@@ -67,7 +67,7 @@ def by_columns(table: Table, **options: Any) -> Found:
     columns = InteractionColumns(parser)
     for run in table.runs(columns.names, set_aside):
         found += list(columns.read(run, set_aside).records())
-    return found, aside, +parser.counts
+    return found, aside, +parser.nulls
 
 
 def assert_alike(table: Table, **options: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from small_tables import FILMS, RATINGS, Load
 
-from kgrec.cli.ingest import described
+from kgrec.cli.loaded import described
 from kgrec.data.records import FactRecord
 from kgrec.data.rejects import read_rejects
 from kgrec.errors import DataError

@@ -26,6 +26,8 @@ NULLS = (
 names, since films are called Unknown and Nil."""
 
 _NULL_TEXTS = frozenset({"", "\\N", "NaN"})
+NONE_GIVEN = "(no … listed)"
+"""How the likes of `(no genres listed)` are counted."""
 _NONE_LISTED = re.compile(r"\(no .{1,30} (?:listed|given|available|specified)\)", re.IGNORECASE)
 _LONGEST_NULL = 100
 _OBJECT_ID = re.compile(r"""ObjectId\(["']?(\w{24})["']?\)""")

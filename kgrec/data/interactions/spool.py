@@ -116,6 +116,16 @@ class InteractionSpool:
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts())
 
+    @property
+    def num_users(self) -> int:
+        """How many users there are."""
+        return len(self._numbers["user"])
+
+    @property
+    def num_items(self) -> int:
+        """How many items there are."""
+        return len(self._numbers["item"])
+
     def by_user(self, size: int, most: int) -> Iterator[InteractionBatch]:
         """Yield batches of whole users.
 

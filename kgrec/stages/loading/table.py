@@ -5,46 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from kgrec.data.cells.values import CellError
-from kgrec.data.interactions.columns import InteractionColumns
 from kgrec.data.interactions.spool import InteractionSpool
-from kgrec.data.parsing import Report, RowParser
-from kgrec.data.plan import ColumnPlan
+from kgrec.data.parsing import Report
 from kgrec.data.records import (
     EntityRecord,
     ItemRecord,
-    LinkRecord,
     Node,
     UserRecord,
 )
 from kgrec.data.rejects import Rejects
-from kgrec.data.sources import Source
 from kgrec.data.spool import LinkSpool
-from kgrec.data.tables import Table
-from kgrec.data.tables.files import ignore
 from kgrec.graph.store import GraphStore, Step
-from kgrec.progress import Progress, Task
-from kgrec.schema import Domain, load_schema
+from kgrec.progress import Progress
 from kgrec.stages.loading.facts import FactChanges, Tally, batched, no_steps
 from kgrec.stages.loading.interactions import InteractionLoader
 from kgrec.stages.loading.items import ITEMS_A_BATCH, ItemLoader
-from kgrec.stages.loading.joining import RowJoiner
 from kgrec.stages.loading.links import LinkLoader
 from kgrec.stages.loading.nodes import ENTITIES_A_BATCH, USERS_A_BATCH, EntityLoader, UserLoader
-
-RecordT = TypeVar("RecordT", ItemRecord, UserRecord, EntityRecord)
-
-
-@dataclass(frozen=True)
-class PreparedSource:
-    """A source whose table was looked at, with what becomes of its columns."""
-
-    source: Source
-    domain: Domain
-    table: Table
-    plan: ColumnPlan
+from kgrec.stages.loading.reading import Parse, PreparedSource, RecordT, TableReading
 
 
 @dataclass(frozen=True)
@@ -83,19 +63,13 @@ class TableLoad:
     ) -> None:
         self.store = store
         self.complete = complete
-        self.table = prepared.table
         self.source = prepared.source
         self.item_type = prepared.domain.item_label
         self.run_id = run_id
-        self.rejects = rejects
-        self.lines = lines if self.table.layout.format != "parquet" else None
         self.progress = progress
-        self.read = self.joined = 0
-        keys = {"catalog": "item_id", "users": "user_id"}
-        self.key = keys.get(self.source.kind, "entity_id")
         self.domain = prepared.domain
-        self.core = load_schema().core
-        self.parser = RowParser(prepared.plan, prepared.source, self.domain, self.core)
+        self.reading = TableReading(prepared, rejects, lines, progress)
+        self.parser = self.reading.parser
 
     def run(self) -> Tally:
         tally = {
@@ -105,18 +79,8 @@ class TableLoad:
             "entities": self._entities,
             "relations": self._links,
         }[self.source.kind]()
-        tally.rows = self.read
+        tally.rows = self.reading.rows
         return tally
-
-    def _set_unreadable_aside(self, line: int, value: object, reason: str) -> None:
-        self.read += 1
-        self._set_aside(line, value, reason)
-
-    def _set_aside(self, line: int, value: object, reason: str) -> None:
-        self.rejects.add(self.table.shown, line, value, reason)
-
-    def _set_cell_aside(self, line: int, value: object, reason: str) -> None:
-        self.rejects.add(self.table.shown, line, value, reason, cell=True)
 
     def _items(self) -> Tally:
         parse = self.parser.item if self.complete is None else self._whole_item
@@ -129,10 +93,10 @@ class TableLoad:
             self.store,
             self.item_type,
             self.run_id,
-            self._set_aside,
+            self.reading.set_aside,
             source=self.source.title,
             guessed=self.parser.plan.guessed,
-            spare=self._set_cell_aside,
+            spare=self.reading.set_cell_aside,
             complete=rules is not None,
             follow=no_steps if rules is None else rules.follow,
             dry=rules is not None and rules.dry,
@@ -221,31 +185,26 @@ class TableLoad:
 
     def _load(
         self,
-        parse: Callable[[dict[str, Any], Report], RecordT],
+        parse: Parse[RecordT],
         key: Callable[[RecordT], str],
         write: Callable[[Iterable[list[tuple[int, RecordT]]]], Iterator[Tally]],
         size: int,
     ) -> Tally:
         tally = Tally()
-        with self.progress.task(f"load {self.source.title}", self.lines) as task:
-            for part in write(batched(self._records(task, parse, key), size)):
+        with self.progress.task(f"load {self.source.title}", self.reading.lines) as task:
+            for part in write(batched(self.reading.records(task, parse, key), size)):
                 tally.add(part)
-        tally.repeated = self.joined
+        tally.repeated = self.reading.joined
         return tally
 
     def _interactions(self) -> Tally:
         tally, title = Tally(), self.source.title
         loader = InteractionLoader(
-            self.store, self.item_type, self.source.create_items, self._set_aside
+            self.store, self.item_type, self.source.create_items, self.reading.set_aside
         )
         loader.source = title if self.complete is not None else ""
         with InteractionSpool() as spool:
-            columns = InteractionColumns(self.parser)
-            with self.progress.task(f"read {title}", self.lines) as task:
-                for run in self.table.runs(columns.names, self._set_unreadable_aside):
-                    self.read += len(run.lines)
-                    task.advance(len(run.lines))
-                    spool.add(columns.read(run, self._set_aside))
+            self.reading.interactions(spool)
             distinct = len(spool)
             tally.repeated = spool.received - distinct
             if self.complete is None or not self.complete.dry:
@@ -257,61 +216,14 @@ class TableLoad:
                 self.complete.on_interactions(spool)
         return tally
 
-    def _records(
-        self,
-        task: Task,
-        parse: Callable[[dict[str, Any], Report], RecordT],
-        key: Callable[[RecordT], str],
-    ) -> Iterator[tuple[int, RecordT]]:
-        """Yield records with distinct ids; the facts of rows with one id are joined."""
-        joiner: RowJoiner[RecordT] = RowJoiner(self._repeats(parse, key), self._repeated)
-        for line, cells in self._rows(task):
-            try:
-                record = parse(cells, partial(self._set_cell_aside, line))
-            except CellError as error:
-                self._set_aside(line, error.value, error.reason)
-                continue
-            yield from joiner.add(line, key(record), record)
-        yield from joiner.left()
-        self.joined += joiner.joined
-
-    def _repeated(self, line: int, identifier: str) -> None:
-        plan = self.parser.plan
-        more = plan.properties or {"title", "description"} & plan.roles.keys()
-        if plan.unused and not more:  # another user gave the same tag
-            self.joined += 1
-            return
-        reason = f"{self.key} stands in the file before; the first row counts"
-        self._set_aside(line, identifier, reason)
-
-    def _repeats(
-        self, parse: Callable[[dict[str, Any], Report], RecordT], key: Callable[[RecordT], str]
-    ) -> dict[str, int] | None:
-        """Return how many rows each id has that has several, where their facts can be joined."""
-        if not self.parser.plan.relations:
-            return None
-        seen: set[str] = set()
-        counts: dict[str, int] = {}
-        is_item = self.source.kind == "catalog"
-        for _, cells in self.table.rows(ignore):
-            try:
-                one = self.parser.item_id(cells) if is_item else key(parse(cells, _unheeded))
-            except CellError:
-                continue
-            if one in seen:
-                counts[one] = counts.get(one, 1) + 1
-            seen.add(one)
-        self.parser.counts.clear()
-        return counts
-
     def _links(self) -> Tally:
         tally, title = Tally(), self.source.title
         names = [self.source.relation] if self.source.relation else list(self.domain.relations)
-        ends = dict.fromkeys(self.core.ends_of(self.domain.relations[name]) for name in names)
-        loader = LinkLoader(self.store, self.item_type, self.run_id, tuple(ends), self._set_aside)
+        core, refuse = self.reading.core, self.reading.set_aside
+        ends = dict.fromkeys(core.ends_of(self.domain.relations[name]) for name in names)
+        loader = LinkLoader(self.store, self.item_type, self.run_id, tuple(ends), refuse)
         with LinkSpool() as spool:
-            with self.progress.task(f"read {title}", self.lines) as task:
-                spool.add(self._parsed(task, self.parser.link))
+            spool.add(self.reading.links())
             distinct = len(spool)
             tally.repeated = spool.received - distinct
             with self.progress.task(f"load {title}", distinct) as task:
@@ -319,27 +231,3 @@ class TableLoad:
                     tally.add(part)
                     task.advance(part.created + part.updated + part.unchanged)
         return tally
-
-    def _parsed(
-        self, task: Task, parse: Callable[[dict[str, Any]], LinkRecord]
-    ) -> Iterator[tuple[int, LinkRecord]]:
-        for line, cells in self._rows(task):
-            try:
-                one = parse(cells)
-            except CellError as error:
-                self._set_aside(line, error.value, error.reason)
-            else:
-                yield line, one
-
-    def _rows(self, task: Task) -> Iterator[tuple[int, dict[str, Any]]]:
-        before = 0
-        for line, cells in self.table.rows(self._set_unreadable_aside):
-            self.read += 1
-            if line - before >= 1000:
-                task.advance(line - before)
-                before = line
-            yield line, cells
-
-
-def _unheeded(value: object, reason: str) -> None:
-    """Leave a cell without a word that is reported when its row is loaded."""

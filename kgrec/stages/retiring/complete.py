@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from kgrec.config import FrozenModel
@@ -17,7 +15,8 @@ from kgrec.graph.store import GraphStore, Step
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import load_schema
 from kgrec.stages.loading.facts import FactChanges, Tally, batched
-from kgrec.stages.loading.table import Completeness, PreparedSource, TableLoad
+from kgrec.stages.loading.reading import PreparedSource
+from kgrec.stages.loading.table import Completeness, TableLoad
 from kgrec.stages.retiring.keeping import Interaction, Retirer
 
 _NODES_A_STEP = 200
@@ -152,10 +151,7 @@ def _dry(
     source, seen = prepared.source, set[str]()
     follow = _Follower(Retirer(store, run_id, source.title), dry=True)
     rules = Completeness(seen.add, follow.steps, follow.interactions, dry=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="kgrec-") as folder,
-        Rejects(Path(folder) / "rejects.jsonl") as rejects,
-    ):
+    with Rejects(None) as rejects:
         load = TableLoad(store, prepared, run_id, rejects, 0, progress, rules)
         load.run()
         held, partly = list(_own_nodes(store, source)), list[str]()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from kgrec.data.cells.values import CellError
@@ -12,26 +10,15 @@ from kgrec.data.parsing import RowParser
 from kgrec.data.records import InteractionRecord
 from kgrec.data.rejects import Rejects
 from kgrec.graph.store import GraphStore
-from kgrec.progress import SILENT, Progress
+from kgrec.progress import Progress
 from kgrec.schema import load_schema
 from kgrec.stages.loading.facts import Tally, batched
 from kgrec.stages.loading.items import OF_ANOTHER_DOMAIN
-from kgrec.stages.loading.table import PreparedSource
+from kgrec.stages.loading.reading import PreparedSource
 from kgrec.stages.retiring.keeping import Interaction, Retirer
 
 _NODES_A_STEP = 200
 _INTERACTIONS_A_STEP = 2_000
-
-
-def count_deleted(
-    store: GraphStore, prepared: PreparedSource, *, progress: Progress = SILENT
-) -> Tally:
-    """Return how many of what a table names would be retired; nothing is written."""
-    with (
-        tempfile.TemporaryDirectory(prefix="kgrec-") as folder,
-        Rejects(Path(folder) / "rejects.jsonl") as rejects,
-    ):
-        return Deletion(store, prepared, "dry", rejects, dry=True).run(progress)
 
 
 class Deletion:
