@@ -3,15 +3,16 @@
 A table of a million interactions has some ten thousand users and items and ten ratings. So a cell
 is read by what reads it in a row (`RowParser.roles`), and numbered: where it comes again, its
 number is looked up, and all that follows is done with arrays of numbers. Rows with a cell that is
-invalid, or that holds a word for nothing, are read one by one.
+invalid, or that holds a word for nothing, are read one by one, and put back into their places.
 """
 
 from __future__ import annotations
 
+import heapq
 import operator
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Self, overload
@@ -111,40 +112,40 @@ class _Known(dict[Any, int]):
 
     Attributes:
         found: what the cell of each number holds.
-        unread: how many cells needed their row.
     """
 
-    def __init__(self, read: Callable[[Any], Any], counts: Counter[str]) -> None:
-        self._read, self._counts = read, counts
+    def __init__(self, read: Callable[[Any], Any], nulls: Counter[str]) -> None:
+        self._read, self._nulls = read, nulls
         self.found: list[Any] = []
-        self.unread = 0
 
     def __missing__(self, cell: Any) -> int:
-        before = self._counts["nulls"]
+        before = dict(self._nulls)
         try:
             value = self._read(cell)
-            is_read = self._counts["nulls"] == before  # a word for nothing counts in each row
+            is_read = self._nulls == before  # a word for nothing counts in each row
         except CellError:
             is_read = False
-        self._counts["nulls"] = before
+        if self._nulls != before:
+            self._nulls.clear()
+            self._nulls.update(before)
         if not is_read:
-            self.unread += 1
+            self[cell] = -1
             return -1
         self[cell] = number = len(self.found)
         self.found.append(value)
         return number
 
     def numbered(self, cells: Sequence[Any]) -> Numbered | None:
-        """Return what cells hold, None where one of them needs its row."""
+        """Return what cells hold, with numbers below 0 where they need their row.
+
+        None where cells cannot be looked up.
+        """
         if len(self) >= _MOST_KNOWN:
             self.clear()
             self.found = []
-        before = self.unread
         try:
             found = list(map(self.__getitem__, cells))
         except TypeError:  # a list or an object
-            return None
-        if self.unread != before:
             return None
         return Numbered(np.array(found, np.int32), self.found)
 
@@ -167,6 +168,7 @@ class InteractionColumns:
         """Return the interactions of some rows; invalid ones go to `set_aside`."""
         found: dict[str, Numbered] = {}
         times = self._times(rows)
+        unread = np.zeros(len(rows.lines), bool)
         for role in self._parser.roles:
             if role == "at" and times is not None:
                 continue
@@ -174,9 +176,24 @@ class InteractionColumns:
             if column is None:
                 return InteractionBatch.of(self._one_by_one(rows, set_aside))
             found[role] = column
+            unread |= column.numbers < 0
+        if not unread.any():
+            return self._batch(rows.lines, found, times)
+        again = list(self._one_by_one(_chosen(rows, np.flatnonzero(unread).tolist()), set_aside))
+        places: list[int] = np.flatnonzero(~unread).tolist()
+        found = {role: Numbered(one.numbers[places], one.values) for role, one in found.items()}
+        lines = [rows.lines[n] for n in places]
+        batch = self._batch(lines, found, None if times is None else [times[n] for n in places])
+        if not again:
+            return batch
+        return InteractionBatch.of(heapq.merge(batch.records(), again, key=operator.itemgetter(0)))
+
+    def _batch(
+        self, lines: Sequence[int], found: Mapping[str, Numbered], times: list[int] | None
+    ) -> InteractionBatch:
         kinds, weights = (found["kind"].through(operator.itemgetter(n)) for n in (0, 1))
         return InteractionBatch(
-            rows.lines,
+            lines,
             found["user_id"],
             found["item_id"],
             kinds,
@@ -198,7 +215,7 @@ class InteractionColumns:
             return None
         kind = types.pop() if types else NoneType
         if (role, kind) not in self._known:
-            self._known[role, kind] = _Known(self._parser.roles[role], self._parser.counts)
+            self._known[role, kind] = _Known(self._parser.roles[role], self._parser.nulls)
         return self._known[role, kind].numbered(cells)
 
     def _times(self, rows: Columns) -> list[int] | None:
@@ -232,3 +249,9 @@ class InteractionColumns:
                 set_aside(line, error.value, error.reason)
             else:
                 yield line, one
+
+
+def _chosen(rows: Columns, places: Sequence[int]) -> Columns:
+    """Return some of the rows."""
+    cells = {name: [column[n] for n in places] for name, column in rows.cells.items()}
+    return Columns([rows.lines[n] for n in places], cells)
