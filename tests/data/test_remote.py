@@ -213,6 +213,9 @@ def test_what_is_shown_of_addresses() -> None:
     assert redacted(text, address) == "refused *** and ***, *** and ***"
     assert holds_secret("https://u:p@h/x")
     assert not holds_secret("https://u:${PW}@h/x")
+    assert not holds_secret("postgresql://somebody:${PW}${MORE}@h/x?sslkey=${KEY}")
+    assert holds_secret("postgresql://somebody:${PW}@h/x?sslkey=abcd")
+    assert holds_secret("https://ghp_token:@h/x")
 
 
 def test_files_in_s3(tmp_path: Path) -> None:

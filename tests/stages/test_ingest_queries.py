@@ -240,3 +240,35 @@ def test_an_sqlite_file_lies_beside_the_pipeline(sqlite: str, tmp_path: Path) ->
     )
     [source] = load_pipeline(file).sources
     assert source.address == sqlite
+
+
+def test_a_pipeline_of_a_postgresql_is_written_and_its_rows_are_read_without_a_graph(
+    server: tuple[str, str],
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host, password = server
+    monkeypatch.setenv("SHOP_PASSWORD", password)
+    monkeypatch.setenv("KGREC_GRAPH_URI", "bolt://127.0.0.1:9")
+    address = f"postgresql://{USER}:${{SHOP_PASSWORD}}@{host}/postgres"
+    code, said, error = command("init", address, "--yes", "--out", tmp_path)
+    assert code == 0, error
+    written = (tmp_path / "pipeline.toml").read_text("utf-8")
+    assert "SHOP_PASSWORD" in written
+    code, read, error = command("run", tmp_path / "pipeline.toml", "--dry-run", "--json")
+    assert code == 0, error
+    reads = {one["kind"]: one for one in json.loads(read)["reads"]}
+    assert {kind: (one["rows"], one["rejected"]) for kind, one in reads.items()} == {
+        "catalog": (2, 0),
+        "interactions": (5_000, 0),
+    }
+    assert (reads["interactions"]["users"], reads["interactions"]["items"]) == (50, 2)
+    assert reads["catalog"]["facts"] == 2
+    assert password not in written + said + read
+    monkeypatch.setenv("SHOP_PASSWORD", f"wrong-{password}")
+    for given in (("init", address, "--yes"), ("run", tmp_path / "pipeline.toml", "--dry-run")):
+        code, said, error = command(*given)
+        assert code == 3
+        assert "password authentication failed" in error
+        assert password not in said + error

@@ -81,7 +81,7 @@ def redacted(text: str, address: str) -> str:
 
 def holds_secret(address: str) -> bool:
     """Return whether an address has a password or a query, other than by `${NAME}`."""
-    return bool(_secrets(_VARIABLE.sub("", address)))
+    return any(one.strip("$") for one in _secrets(_VARIABLE.sub("$", address)))
 
 
 def file_name(address: str) -> str:
