@@ -56,23 +56,31 @@ def _stays(alone: Rescoring, scorer: Scorer, others: IntArray) -> NDArray[np.boo
     length, ranker = len(alone), scorer.reordering
     if ranker is None or len(others) < ranker.top:
         return np.ones(length, dtype=np.bool_)
-    alike = bool(np.all(scorer.history.weight == 1.0))
-    if not alike or any(kernel.attention is not None for kernel in scorer.kernels):
-        return np.zeros(length, dtype=np.bool_)  # what is left would count otherwise
-    own = np.zeros(length)
-    most = np.zeros((length, len(others)))
-    for alpha, each, item, prior in zip(
-        alone.counting_without_each.alpha,
-        scorer.sums,
-        alone.similarity[:, :length, 0],
-        alone.priors[:, 0],
-        strict=True,
-    ):
-        kernel, mean = each.kernel, each.values[0]
-        left = alpha * (max(length - 1, 1) / length) ** -kernel.history_power
-        own += left * (mean * (item.sum() - item)) + alpha * prior
-        most += np.outer(left, each.scores(others)) + np.outer(alpha, kernel.priors(others))
-        most += (left * mean * _largest_loss(kernel, scorer.history.item, others))[:, None]
+    counting, alike = alone.counting_without_each, bool(np.all(scorer.history.weight == 1.0))
+    own, left, more = np.zeros(length), np.zeros(counting.alpha.shape), np.zeros(length)
+    for k, each in enumerate(scorer.sums):
+        counts = None if counting.counts is None else counting.counts[k]
+        if counts is None and not (alike and each.kernel.attention is None):
+            return np.zeros(length, dtype=np.bool_)  # how the rest counts is not known
+        item, loss, reach = (
+            alone.similarity[k, :length, 0],
+            *_extremes(each.kernel, each.items, others),
+        )
+        if counts is None:
+            left[k] = (max(length - 1, 1) / length) ** -each.kernel.history_power
+            kept, slack = left[k] * (each.values @ item - each.values * item), 0.0
+        else:
+            others_count = each.values.sum() - each.values
+            left[k] = counts.sum(axis=1) / np.where(others_count > 0, others_count, np.inf)
+            kept = counts @ item
+            moved = np.abs(counts - left[k][:, None] * each.values)
+            np.fill_diagonal(moved, 0.0)
+            slack = moved @ reach
+        own += counting.alpha[k] * (kept + alone.priors[k, 0])
+        more += counting.alpha[k] * (left[k] * each.values * loss + slack)
+    most = (counting.alpha * left).T @ np.stack([each.scores(others) for each in scorer.sums])
+    most += counting.alpha.T @ np.stack([each.kernel.priors(others) for each in scorer.sums])
+    most += more[:, None]
     if scorer.added is not None:
         own += scorer.added[alone.rows[0]]
         most += scorer.added[others]
@@ -80,11 +88,11 @@ def _stays(alone: Rescoring, scorer: Scorer, others: IntArray) -> NDArray[np.boo
     return np.asarray((most >= (own - margin)[:, None]).sum(axis=1) < ranker.top)
 
 
-def _largest_loss(kernel: Kernel, items: IntArray, others: IntArray) -> Floats:
-    """Return the most that -S(h, i) may be for any of some others, float64 [H]."""
+def _extremes(kernel: Kernel, items: IntArray, others: IntArray) -> tuple[Floats, Floats]:
+    """Return the most that -S(h, i), and that |S(h, i)|, may be for any of some others, [H]."""
     most = np.zeros(len(items))
     if kernel.history_factors is not None and kernel.item_factors is not None:
         lengths = np.linalg.norm(kernel.history_factors[items].astype(np.float64), axis=1)
-        reach = np.linalg.norm(kernel.item_factors[others].astype(np.float64), axis=1)
-        most += lengths * reach.max(initial=0.0)
-    return np.asarray(most - kernel.least_entries[items])
+        reach = np.linalg.norm(kernel.exact_rows(others), axis=1)
+        most = lengths * reach.max(initial=0.0)
+    return most - kernel.least_entries[items], most + kernel.largest_entries[items]

@@ -274,6 +274,16 @@ class Kernel:
         return np.minimum(least, 0.0)
 
     @cached_property
+    def largest_entries(self) -> NDArray[np.float64]:
+        """The largest absolute value in each sparse row, float64 [I]."""
+        largest = np.zeros(self.num_items)
+        if self.rows is not None:
+            some = np.flatnonzero(np.diff(self.rows.indptr))
+            if len(some):
+                largest[some] = np.maximum.reduceat(np.abs(self.rows.data), self.rows.indptr[some])
+        return largest
+
+    @cached_property
     def exact_factors(self) -> NDArray[np.float64] | None:
         """The item factors in float64, [I, D]; None where that is much, or they are packed.
 
@@ -293,7 +303,7 @@ class Kernel:
 
     def warm_up(self) -> None:
         """Compute what depends on the kernel alone, which lists and explanations need."""
-        _ = self.squared_lengths, self.least_entries, self.exact_factors
+        _ = self.squared_lengths, self.least_entries, self.largest_entries, self.exact_factors
 
     @cached_property
     def squared_lengths(self) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,11 +14,20 @@ from kgrec.model.scorer import Scorer
 from kgrec.retrieval.history import Event, as_history
 from kgrec.retrieval.query import Query
 from tests.explain.test_attribution import ITEMS, asked, random_team
+from tests.model.test_removal import reader
 
 
-def made(seed: int, length: int, top: int) -> Query:
-    """Return a query to a random team whose ranker reorders the first `top` candidates."""
+def made(seed: int, length: int, top: int, *, read: bool = False) -> Query:
+    """Return a query to a random team whose ranker reorders the first `top` candidates.
+
+    Args:
+        read: whether one of its agents weighs the items of a history by a sequence reader.
+    """
     team = random_team(seed, ranked=True, top=top)
+    if read:
+        kernels = list(team.kernels)
+        kernels[1] = replace(kernels[1], attention=reader(seed))
+        team = replace(team, kernels=tuple(kernels))
     rows = np.random.default_rng(seed).permutation(ITEMS)
     events = [Event(f"i{n}", f"Item {n}") for n in rows[:length]]
     return asked(team, as_history(events, team.items), np.sort(rows[length:]))
@@ -24,8 +35,9 @@ def made(seed: int, length: int, top: int) -> Query:
 
 @pytest.mark.parametrize("length", [1, 2, 7, 20])
 @pytest.mark.parametrize("top", [1, 3, 8, 200])
+@pytest.mark.parametrize("read", [False, True])
 def test_the_effects_are_those_of_scoring_every_candidate(
-    top: int, length: int, monkeypatch: pytest.MonkeyPatch
+    read: bool, top: int, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decided: list[bool] = []
     stays = deletion._stays
@@ -37,12 +49,13 @@ def test_the_effects_are_those_of_scoring_every_candidate(
 
     monkeypatch.setattr(deletion, "_stays", noted)
     for seed in range(20):
-        query = made(seed, length, top)
+        query = made(seed, length, top, read=read)
         for position in range(min(top + 2, len(query.candidates))):
             found, wide = deletion_effects(query, position), Rescoring.of_query(query, position, 0)
             assert found is not None
             assert wide is not None
-            assert np.abs(found - wide.deletion_effects).max() < 1e-9
+            whole = wide.effects(float(query.scored.scores[position]))
+            assert np.abs(found - whole).max() < (1e-6 if read else 1e-9)  # readers are float32
     assert all(decided) == (top == 200)  # a candidate at the edge may leave
     assert top == 1 or length < 7 or any(decided)
 
