@@ -55,7 +55,7 @@ def test_the_effects_are_those_of_scoring_every_candidate(
             assert found is not None
             assert wide is not None
             whole = wide.effects(float(query.scored.scores[position]))
-            assert np.abs(found - whole).max() < (1e-6 if read else 1e-9)  # readers are float32
+            assert np.abs(found - whole).max() < (1e-5 if read else 1e-9)  # readers are float32
     assert all(decided) == (top == 200)  # a candidate at the edge may leave
     assert top == 1 or length < 7 or any(decided)
 
