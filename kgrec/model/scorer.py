@@ -285,6 +285,11 @@ class Scorer:
                 blocks.append(np.array([alpha]))
         return np.concatenate([*blocks, np.zeros(1)]).astype(np.float32)
 
+    def forget_sums(self) -> None:
+        """Let go of what is as large as the catalogue; it is computed again where it is needed."""
+        for each in self.sums:
+            each.forget_rows()
+
     @cached_property
     def _counting(self) -> list[tuple[float, SummedHistory]]:
         """α and sums of the agents whose scores of this history differ at all."""

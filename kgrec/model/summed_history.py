@@ -56,6 +56,10 @@ class SummedHistory:
             return None
         return sum_of_rows(self.kernel.rows, self.items, self.values, self.kernel.num_items)
 
+    def forget_rows(self) -> None:
+        """Let go of `rows`, which are summed again at the next use."""
+        self.__dict__.pop("rows", None)
+
     def scores(self, candidates: IntArray | None = None) -> Floats:
         """Return what the history contributes to the scores of items, priors left out.
 

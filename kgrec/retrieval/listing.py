@@ -62,7 +62,7 @@ class ListMaker:
         if query.recent is None or query.snapshot is None:
             items = make()
         else:
-            key = (query.scored, ref(query.snapshot), query.knobs.offset, tuple(shown))
+            key = (query.scored.identity, ref(query.snapshot), query.knobs.offset, tuple(shown))
             items = query.recent.shown(key, make)
         return RecommendationList(
             items=items,

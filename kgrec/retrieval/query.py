@@ -26,30 +26,9 @@ from kgrec.retrieval.knobs import Knobs
 from kgrec.retrieval.live import LiveModel
 from kgrec.retrieval.recent import Recent
 from kgrec.retrieval.request_id import Purpose, RequestId, user_hash
+from kgrec.retrieval.scored import Scored
 from kgrec.retrieval.snapshot import Snapshot
 from kgrec.retrieval.traits import Traits
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """The candidates of a query in the order of their scores; ties go by row.
-
-    Attributes:
-        rows: int64 [C].
-        scores: float64 [C], falling.
-        reordered: which the ranker reordered, bool [C].
-    """
-
-    rows: IntArray
-    scores: NDArray[np.float64]
-    reordered: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def position(self, row: int) -> int:
-        """Return the place of an item, from 0; raises ValueError where it is no candidate."""
-        return int(np.flatnonzero(self.rows == row)[0])
 
 
 @dataclass(frozen=True, eq=False)

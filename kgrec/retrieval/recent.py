@@ -13,17 +13,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import numpy as np
-
 from kgrec.data.dataset import IntArray
 from kgrec.model.profile import ProfileScorer
 from kgrec.model.scorer import Scorer
 from kgrec.model.team import Team
+from kgrec.retrieval.scored import PackedScores, Scored
 
-MOST_SCORES = 2_000_000
-"""Scores that are kept in all, of 33 bytes each: 66 MB, or a thousand users of 2,000 items."""
-_NUMBERS_A_SCORE = 4
-"""So many numbers of eight bytes take the memory of a score."""
+KEPT_BYTES = 128 * 2**20
+"""What is kept takes about so much memory: of 1,200 users of 2,000 items, or 650 of 10,000."""
+_AN_ENTRY = 80_000
+"""Bytes of an entry beside its scores and history: most of it is the list with its reasons."""
+_AN_EVENT = 150
+"""Bytes of an event of a history, as the agents read it."""
+_NUMBER = 8
 Key = tuple[str, int, str, tuple[tuple[str, str], ...]]
 """Fingerprint of the history, the hour, fingerprint of what is declared, fields of the context."""
 ValueT = TypeVar("ValueT")
@@ -35,25 +37,30 @@ class Recent:
 
     Attributes:
         scorer: the history as the agents read it.
-        size: how many scores an entry counts for.
+        size: bytes of the entry, nearly.
     """
 
     scorer: Scorer | ProfileScorer
     size: int
-    _scored: tuple[IntArray, bool, object] | None = field(default=None, repr=False)
+    _scored: tuple[bool, PackedScores] | None = field(default=None, repr=False)
     _shown: tuple[tuple[object, ...], object] | None = field(default=None, repr=False)
     _counting: object | None = field(default=None, repr=False)
     _grow: Callable[[Recent, int], None] = field(default=lambda recent, by: None, repr=False)
 
     def scored(
-        self, candidates: IntArray, with_priors: bool, compute: Callable[[], ValueT]
-    ) -> ValueT:
-        """Return what was computed for these candidates (rows), or compute it."""
+        self, candidates: IntArray, with_priors: bool, compute: Callable[[], Scored]
+    ) -> Scored:
+        """Return what was computed for these candidates (rows, rising), or compute it."""
         known = self._scored
-        if known is not None and known[1] == with_priors and np.array_equal(known[0], candidates):
-            return known[2]  # type: ignore[return-value]  # of this function alone
+        if known is not None and known[0] == with_priors and known[1].is_of(candidates):
+            return known[1].scored()
         found = compute()
-        self._scored = candidates, with_priors, found
+        packed = PackedScores.of(found, candidates)
+        if isinstance(self.scorer, Scorer):
+            self.scorer.forget_sums()
+        before = 0 if known is None else known[1].size
+        self._scored = with_priors, packed
+        self._grow(self, packed.size - before)
         return found
 
     def shown(self, key: tuple[object, ...], compute: Callable[[], ValueT]) -> ValueT:
@@ -78,7 +85,7 @@ class Recent:
         if self._counting is None:
             found = compute()
             self._counting = found
-            self._grow(self, size(found) // _NUMBERS_A_SCORE)
+            self._grow(self, size(found) * _NUMBER)
         return self._counting  # type: ignore[return-value]  # of this function alone
 
 
@@ -88,10 +95,10 @@ class RecentHistories:
     Safe to share between threads.
 
     Args:
-        most: scores that are kept in all.
+        most: bytes that what is kept may take.
     """
 
-    def __init__(self, most: int = MOST_SCORES) -> None:
+    def __init__(self, most: int = KEPT_BYTES) -> None:
         self.most = most
         self._lock = threading.Lock()
         self._team: Team | None = None
@@ -104,7 +111,9 @@ class RecentHistories:
             if self._team is team and key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        found = Recent(read(), len(team.items), _grow=self._grow)
+        scorer = read()
+        events = len(scorer.history.item) if isinstance(scorer, Scorer) else 0
+        found = Recent(scorer, _AN_ENTRY + _AN_EVENT * events, _grow=self._grow)
         with self._lock:
             if self._team is not team:  # nothing of a model before this one stays in memory
                 self._team, self._size = team, 0

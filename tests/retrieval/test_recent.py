@@ -13,6 +13,7 @@ from kgrec.retrieval.context import Context
 from kgrec.retrieval.recent import RecentHistories
 from kgrec.retrieval.recommender import Recommender
 from kgrec.retrieval.records import RecommendationList
+from kgrec.retrieval.scored import PackedScores, Scored
 from tests.planted import Planted, user_id
 
 _HOUR = 3_600_000
@@ -101,8 +102,15 @@ def test_feedback_and_the_catalogue_are_seen_at_once(live: Planted, resident: Re
     assert gone not in [item.item_id for item in resident.recommend(user, 5).items]
 
 
+def test_a_list_that_nothing_has_changed_is_not_made_again(resident: Recommender) -> None:
+    user = user_id(2)
+    before, after = (resident.recommend(user, 5).items for _ in range(2))
+    assert [id(item) for item in before] == [id(item) for item in after]
+    assert all(a is not b for a, b in zip(before, resident.recommend(user, 4).items, strict=False))
+
+
 def test_no_more_is_kept_than_was_allowed(live: Planted) -> None:
-    kept, team = RecentHistories(most=3 * len(live.team.items)), live.team
+    kept, team = RecentHistories(most=300_000), live.team
     history = Explainer(Recommender(live.store, live.models)).query(user_id(1))[0].history
     for number in range(10):
         key = (str(number), 0, "", ())
@@ -117,3 +125,23 @@ def test_no_more_is_kept_than_was_allowed(live: Planted) -> None:
 
     kept.of(team, ("1", 0, "", ()), again)
     assert read == ["again"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 40, 300])
+def test_scores_are_packed_without_loss(size: int) -> None:
+    rng = np.random.default_rng(size)
+    candidates = np.flatnonzero(rng.random(size) < 0.7)
+    scores = np.sort(rng.normal(size=len(candidates)))[::-1]
+    found = Scored(rng.permutation(candidates), scores, rng.random(len(candidates)) < 0.3)
+    packed = PackedScores.of(found, candidates)
+    assert packed.is_of(candidates)
+    again = packed.scored()
+    assert again.identity is found.identity
+    for name, dtype in (("rows", np.int64), ("scores", np.float64), ("reordered", np.bool_)):
+        assert getattr(again, name).dtype == dtype
+        assert np.array_equal(getattr(again, name), getattr(found, name))
+    if len(candidates) > 1:
+        assert not packed.is_of(candidates[1:])
+        other = np.append(candidates[:-1], candidates[-1] + 1)
+        assert not packed.is_of(other)
+        assert packed.size < 17 * len(candidates)
