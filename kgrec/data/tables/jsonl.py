@@ -1,4 +1,4 @@
-"""JSON lines: one object a line."""
+"""JSON lines, one object a line; other JSON by `kgrec.data.tables.json_documents`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from kgrec.data.tables.files import Row, SetAside, TableFormat, ignore, thinned, unbroken
+from kgrec.data.tables.files import (
+    WHOLE,
+    Row,
+    SetAside,
+    TableFormat,
+    ignore,
+    thinned,
+    unbroken,
+)
+from kgrec.data.tables.json_documents import begin_of, document_rows
 from kgrec.data.tables.packing import binary
 from kgrec.errors import DataError
 
@@ -19,9 +28,9 @@ def look(path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]
     names = dict.fromkeys(name for _, cells in first for name in cells)
     if not names:
         raise DataError(
-            "the file does not hold JSON lines",
+            "the file does not hold JSON objects",
             value=str(path),
-            remedy="Each line must be one JSON object; a JSON array must be unpacked first.",
+            remedy="Each line must be one JSON object, or the whole file a list of objects.",
         )
     return layout, tuple(names)
 
@@ -34,6 +43,12 @@ def rows(
     *,
     step: int = 1,
 ) -> Iterator[Row]:
+    begin = begin_of(path, layout)
+    if begin is not None:
+        for number, cells in document_rows(path, layout, begin, set_aside):
+            if number <= WHOLE or (number - WHOLE) % step == 0:
+                yield number, cells
+        return
     with binary(path, layout.max_growth) as file:
         for number, line in enumerate(thinned(unbroken(file, set_aside), step), 1):
             if number <= layout.skip:
