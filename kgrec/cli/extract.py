@@ -187,6 +187,8 @@ def _finder(fact: TextFact, domain: Domain) -> str:
         return "a name that the catalogue knows"
     if fact.component == "trained":
         return "the trained extractor"
+    if fact.component == "declared":
+        return "the declarations"
     if fact.component == "language_model":
         return "the language model"
     if fact.rule is None:

@@ -11,6 +11,7 @@ import hashlib
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from kgrec.schema import Domain
 from kgrec.text.language_model import ChatEndpoint
 from kgrec.text.models import SPACY_MODEL
 from kgrec.text.pipeline import Extractor, ItemText, TextFact, extractor_version
+from kgrec.text.sources.declared import DeclaredFacts, DeclaredSettings
 from kgrec.text.sources.fusion import FactSource
 from kgrec.text.sources.prompted import LanguageModelUse, PromptedFacts, PromptSettings
 
@@ -30,6 +32,7 @@ COMPONENTS: dict[str, str] = {
     "ner": "names that spaCy's recogniser finds, for the rules",
     "rules": "the rules of the domain",
     "trained": "an extractor of `kgrec extract train`",
+    "declared": "what the declarations of the domain alone give, by sentence vectors",
     "language_model": "a language model behind an endpoint (KGREC_LLM_URL, KGREC_LLM_MODEL)",
 }
 """The components, with what each is."""
@@ -46,12 +49,14 @@ class ComponentSettings(FrozenModel):
         components: names of `COMPONENTS`, or `package.module:name` for one of your own; when
             absent the names, the recogniser, the rules, and what `trained` names.
         trained: folder of `kgrec extract train`, which finds facts beside the rules.
+        declared: encoder and threshold of the component of this name.
         language_model: limits, prices and requests of the component of this name.
     """
 
     model: str = SPACY_MODEL
     components: tuple[str, ...] | None = None
     trained: Path | None = None
+    declared: DeclaredSettings = DeclaredSettings()
     language_model: PromptSettings = PromptSettings()
 
     @property
@@ -171,9 +176,18 @@ def _source(
         from kgrec.text.trained.facts import TrainedFacts
 
         return TrainedFacts(TrainedExtractor(settings.trained), domain)
+    if name == "declared":
+        return _declared(domain, settings)
     if name == "language_model":
         return _prompted(domain, settings.language_model, environment or load_settings())
     return _plugged(name, domain)
+
+
+def _declared(domain: Domain, settings: ComponentSettings) -> FactSource:
+    from kgrec.text.encoder import encode  # imports torch
+
+    encoder = settings.declared.encoder
+    return DeclaredFacts(domain, settings.declared, partial(encode, model=encoder), settings.model)
 
 
 def _prompted(domain: Domain, settings: PromptSettings, environment: Settings) -> PromptedFacts:
