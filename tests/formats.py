@@ -1,4 +1,4 @@
-"""The same rows as CSV, TSV, JSON lines and Parquet."""
+"""The same rows as CSV, TSV, JSON, JSON lines and Parquet."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
+EVERY_FORMAT = (*FORMATS, "json")
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -17,6 +18,8 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     if path.suffix == ".jsonl":
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         path.write_text("".join(lines), encoding="utf-8")
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(rows, ensure_ascii=False, indent=1), encoding="utf-8")
     elif path.suffix == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -17,6 +19,7 @@ from kgrec.schema import Domain
 
 _CLASSES = frozenset({"genre", "genres", "category", "categories", "cuisine", "cuisines"})
 _LEAST_FLAGS = 4
+_NUMBER = re.compile(r"_?\d+(?=_|$)")
 _PEOPLE = frozenset(
     [
         "person",
@@ -135,8 +138,9 @@ def relation_columns(
     found = [one for relation, spec in given_specs(source) for one in planner.given(relation, spec)]
     used = used | {one.column for one in found} | set(source.columns.values())
     used |= {one.id for one in found if one.id}
+    numbered = _numbered(table.columns, source, domain)
     for column in table.columns:
-        guess = relation_of(column, source, domain)
+        guess = relation_of(column, source, domain) or numbered.get(column)
         if column not in used and guess is not None and guess not in source.relations:
             one = planner.guessed(guess, column)
             if one.separator or not looks.is_long_text([row.get(column) for row in table.sample]):
@@ -145,6 +149,19 @@ def relation_columns(
         used |= {one.column for one in found}
         found += planner.one_hot([column for column in table.columns if column not in used])
     return tuple(found)
+
+
+def _numbered(columns: Sequence[str], source: Source, domain: Domain) -> dict[str, str]:
+    """Return the relations of columns that share a name but for a number: `star1`, `star2`."""
+    found: dict[str, str] = {}
+    for column in columns:
+        stem = _NUMBER.sub("", snake(column))
+        names = (stem, stem.removesuffix("_name"), f"{stem}s")
+        relations = (relation_of(name, source, domain) for name in names if stem != snake(column))
+        if relation := next(filter(None, relations), None):
+            found[column] = relation
+    counts = Counter(found.values())
+    return {column: relation for column, relation in found.items() if counts[relation] > 1}
 
 
 class _Planner:

@@ -22,6 +22,7 @@ _KIND_OF_VALUE = {
     "play": ("plays", "play_count", "listens", "listen_count"),
 }
 _RATING_WORDS = frozenset({"rating", "rated", "score", "stars", "star", "overall", "grade", "mark"})
+_LIKE_WORDS = frozenset({"like", "liked", "thumb", "thumbs", "recommended", "voted", "vote"})
 _PRICE_WORDS = frozenset({"price", "cost", "amount", "revenue", "budget", "fee", "msrp"})
 _TIME_WORDS = frozenset({"time", "date", "timestamp", "at", "on", "day", "datetime", "unix", "ts"})
 ID_WORDS = frozenset({"id", "ids", "key", "code", "uuid", "isbn", "asin", "sku"})
@@ -201,6 +202,11 @@ def remark(column: str, values: Sequence[Any], kind: Kind) -> str | None:
             return f"looks like a rating ({span}) and is not used: --column value={column}"
         if looks.is_time(values):
             return f"looks like a time and is not used: --column at={column}"
+        if found & _LIKE_WORDS and len(set(map(str, values))) == 2:
+            return (
+                "looks like what users say of items and is not used: each row counts as if they "
+                f"liked it; --column kind={column} and --kind VALUE=like, --kind VALUE=dislike"
+            )
         return None
     numeric = looks.value_type(values) in ("integer", "float")
     if numeric and found & _PRICE_WORDS:

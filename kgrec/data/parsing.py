@@ -9,13 +9,14 @@ from functools import cached_property, partial
 from typing import Any
 
 from kgrec.data.availability import AVAILABILITY, parse_availability
-from kgrec.data.cells.lists import Entry, all_entries, entries, one_text, written
+from kgrec.data.cells.lists import Entry, all_entries, entries, may_be_written, one_text, written
 from kgrec.data.cells.markup import one_line, plain_text
-from kgrec.data.cells.numbers import read_number
+from kgrec.data.cells.numbers import read_number, read_stars
 from kgrec.data.cells.properties import parse_property
 from kgrec.data.cells.times import parse_time, year_of
 from kgrec.data.cells.values import (
     NONE_GIVEN,
+    UNSEEN,
     CellError,
     checked_value,
     is_nothing,
@@ -108,8 +109,9 @@ class RowParser:
         cell = one_text(self._cell(cells, "title"), "title")
         title = _spared(parse_text, report, cell, "title")
         if title is not None and not (self.source.nulls and self._is_null(title)):
-            title = tidy(one_line(title))
-            properties["title"] = display_title(title) if self.source.move_article else title
+            title = tidy(one_line(title)).strip(UNSEEN)
+            if title:
+                properties["title"] = display_title(title) if self.source.move_article else title
         cell = _paragraphs(self._cell(cells, "description"))
         text = _spared(parse_text, report, cell, "description")
         if text is not None and not self._is_null(text) and (text := plain_text(text)):
@@ -220,15 +222,15 @@ class RowParser:
         """Count a cell that holds a word for nothing."""
         if not is_nothing(cell, self._nulls):
             return False
-        word = cell.strip().casefold()
-        self.nulls[word if word in self._nulls else NONE_GIVEN] += 1
+        word = cell.strip().strip(UNSEEN).casefold()
+        self.nulls[word if word in self._nulls or not word else NONE_GIVEN] += 1
         return True
 
     def _value(self, cell: Any) -> float | None:
         """Return the value of an interaction, None where the table has no column of values."""
         if "value" not in self._columns:
             return None
-        number = self._number(cell)
+        number = self._number(read_stars(cell))
         if number is None:
             raise CellError("value is missing", "")
         limits = self.source.value_range
@@ -321,7 +323,7 @@ class RowParser:
         keys = _keys(cells.get(relation.id), relation, len(names))
         pairs = zip(names, keys, strict=True)
         return [
-            Entry(one.name, key)
+            Entry(one.name, "" if is_nothing(key, self._nulls) else key)
             for one, key in pairs
             if one.name and not is_nothing(one.name, self._nulls)
         ]
@@ -379,7 +381,7 @@ def _keys(cell: Any, relation: RelationColumn, count: int) -> list[str]:
     if cell is None or cell == "":
         return [""] * count
     role = str(relation.id)
-    if count == 1 and not isinstance(cell, list | tuple):
+    if count == 1 and not isinstance(cell, list | tuple) and not may_be_written(str(cell)):
         return [parse_id(cell, role, whole=True)]
     separator = relation.id_separator or relation.separator
     found = [one.name for one in all_entries(cell, role, separator=separator, is_list=True)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kgrec.data.cells.languages import one_language
@@ -53,6 +53,11 @@ _QUOTE = re.compile(r"\"[^\"]*\"|'[^']*'")
 _QUOTED = re.compile(r"\"[^\"]*\"(?:\s*[,;|]\s*\"[^\"]*\")+|'[^']*'(?:\s*[,;|]\s*'[^']*')+")
 _ANGLE = re.compile(r"<([^<>/\s][^<>]*)>")
 _IN_ANGLES = re.compile(r"(?:<[^<>/\s][^<>]*>)+")
+_ELEMENTS = re.compile(r"(?:\s*<(?P<name>\w{1,40})(?:\s[^<>]*)?>[^<>]*</(?P=name)>)+\s*")
+_ELEMENT = re.compile(r">([^<>]*)</")
+_POINT = re.compile(r"(?:[-*•▪‣◦●∙·–]|\d{1,3}[.)])\s+")
+_POINTS = re.compile(r"\s*[•▪‣◦●∙]\s*")
+_ONE_QUOTED = re.compile(r'"([^"]+)"')
 _HASHTAG = re.compile(r"#[^\W\d]\w*")
 _HASHTAGS = re.compile(r"(?:#[^\W\d]\w*[\s,;|]*+){2,}")
 _FLOAT = re.compile(r"-?\d{1,17}\.\d{1,17}")
@@ -155,11 +160,14 @@ def all_entries(
     value = decoded(unwrapped(value), role)
     read = written(value, role, is_list=is_list) if isinstance(value, str) else value
     if isinstance(read, str):
-        text = parse_text(plain_text(read), role)
+        plain = plain_text(read)
+        text = parse_text(plain, role)
+        # <br> and points of a list stand between names; a line break in a plain cell may not.
+        separator = "\n" if plain is not read and text and "\n" in text else separator
         found = [Entry(part) for part in _parts(text, separator)] if text else []
     else:
         found = list(_named(read, role, lookup, 0))
-    return [Entry(_without_sign(one_line(tidy(one.name))), one.id) for one in found]
+    return [Entry(_without_signs(one_line(tidy(one.name))), one.id) for one in found]
 
 
 def one_text(value: Any, role: str) -> Any:
@@ -175,18 +183,30 @@ def one_text(value: Any, role: str) -> Any:
 def _parts(text: str, separator: str | None) -> list[str]:
     if text[0] == "#" and _HASHTAGS.fullmatch(text):
         return _HASHTAG.findall(text)
+    if _POINTS.match(text):  # • War • Noir
+        return _POINTS.split(text)[1:]
+    if _POINT.match(text):
+        lines = text.splitlines()
+        if all(_POINT.match(line) for line in lines) and (len(lines) > 1 or text[0] in "-*"):
+            return [_POINT.sub("", line, count=1) for line in lines]
     return cut(text, separator)
 
 
-def _without_sign(name: str) -> str:
-    """Return a hashtag as the word that it is: `#drama` is drama, `#1 Fan` and C# are names."""
-    return name[1:] if name[:1] == "#" and _HASHTAG.fullmatch(name) else name
+def _without_signs(name: str) -> str:
+    """Return a hashtag as the word that it is, and a name without the quotes that it stands in.
+
+    `#drama` is drama; `#1 Fan`, C# and `"Weird Al" Yankovic` are names.
+    """
+    if name[:1] == "#" and _HASHTAG.fullmatch(name):
+        return name[1:]
+    quoted = _ONE_QUOTED.fullmatch(name) if name[:1] == '"' else None
+    return quoted[1].strip() if quoted else name
 
 
 def looks_written(text: str) -> bool:
     """Return whether a text is a list or an object beyond doubt: quotes, in brackets or not."""
     text = _encoded_once(text.strip())
-    if _QUOTED.fullmatch(text):
+    if _QUOTED.fullmatch(text) or (text[:1] == "<" and _ELEMENTS.fullmatch(text)):
         return True
     found = _BEGIN.match(text)
     return found is not None and bool(_CERTAIN.match(text, found.end() - 1))
@@ -210,7 +230,7 @@ def written(text: str, role: str, *, is_list: bool = False) -> Any:
         return text
     text = _encoded_once(text.strip())
     if text[:1] == "<":
-        return _ANGLE.findall(text)
+        return (_ELEMENT if _ELEMENTS.fullmatch(text) else _ANGLE).findall(text)
     if text[:1] in "\"'":
         return [one[1:-1] for one in _QUOTE.findall(text)]
     try:
@@ -308,12 +328,22 @@ def _named(value: Any, role: str, lookup: Lookup, depth: int) -> Iterator[Entry]
     if value is None or isinstance(value, bool) or depth > _DEPTH:
         return
     if isinstance(value, list | tuple):
-        for one in value:
+        for one in _unweighted(value):
             yield from _named(one, role, lookup, depth + 1)
     elif isinstance(value, Mapping):
         yield from _of_object(value, role, lookup, depth)
     elif text := _plain(value, role):
         yield Entry(text)
+
+
+def _unweighted(values: Sequence[Any]) -> Sequence[Any]:
+    """Return the names of a list of pairs of name and number: `[("War", 3), ("Noir", 0)]`."""
+    for one in values:
+        if not (isinstance(one, list | tuple) and len(one) == 2 and isinstance(one[0], str)):
+            return values
+        if isinstance(one[1], bool) or not isinstance(one[1], int | float):
+            return values
+    return [name for name, weight in values if weight]
 
 
 def _of_object(held: Mapping[str, Any], role: str, lookup: Lookup, depth: int) -> Iterator[Entry]:

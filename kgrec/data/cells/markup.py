@@ -1,4 +1,6 @@
-"""HTML and BBCode in cells: entities unescaped, tags removed, paragraphs and lists kept as lines.
+"""Markup in cells: entities unescaped, tags removed, paragraphs and lists kept as lines.
+
+HTML, BBCode, and of Markdown what stands inside of lines: bold text and links.
 
 What is stored is the plain text, so that whatever reads it later, offsets of evidence included,
 reads the same. One expression finds the tags: `html.parser` of the standard library takes time by
@@ -130,6 +132,8 @@ _BBCODE = re.compile(
     re.IGNORECASE,
 )
 _AS_HTML = {"list": "ul", "olist": "ol", "quote": "p", "spoiler": "span", "url": "a", "*": "li"}
+_BOLD = re.compile(r"(?<![\w*])\*\*(?=\S)([^*\n]{1,300}?)(?<=\S)\*\*(?![\w*])")
+_LINK = re.compile(r"!?\[([^\[\]\n]{0,300})\]\((?:https?://|mailto:|[/#])[^()\s]{0,500}\)")
 _TIMES = 3
 _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r" ?\n ?")
@@ -144,6 +148,10 @@ def plain_text(text: str) -> str:
     """
     if "<![CDATA[" in text:
         text = text.replace("<![CDATA[", "").replace("]]>", "")
+    if "](" in text:
+        text = _LINK.sub(r"\1", text)
+    if "**" in text:
+        text = _BOLD.sub(r"\1", text)
     for _ in range(_TIMES):
         if "[" in text and _BBCODE.search(text):
             text = _BBCODE.sub(_bbcode, text)

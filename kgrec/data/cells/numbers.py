@@ -28,6 +28,10 @@ _STYLED = re.compile(
 _UNITS = {"k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "b": 1e9, "bn": 1e9, "billion": 1e9}
 _DECIMAL_COMMA = re.compile(r"^\D*\d{1,3}(?:[.'’\s]\d{3})*,(?:\d{1,2}|\d{4,})\D*$|\.\d{3},\d")
 _DECIMAL_POINT = re.compile(r"\d\.(?:\d{1,2}|\d{4,})\D*$|,\d{3}\.\d|,\d{3},\d{3}")
+_RATED = re.compile(
+    r"\s*(?:(?P<of>\d{1,3}(?:[.,]\d+)?)\s*/\s*(?:4|5|6|7|10|20|100)"
+    r"|(?P<stars>[★⭐]{1,10})\ufe0f?(?P<half>½?)☆{0,10})\s*"
+)
 _MOST = 60
 _FROM = re.compile(
     r"(?:(?:starting |starts )?(?:from|at)|as low as|ab|von|à partir de|dès|a partir de|desde|da|"
@@ -73,6 +77,13 @@ def read_number(value: Any, role: str, *, decimal: str = ".") -> float | None:
         if number is not None:
             return number
     return parse_number(value, role)
+
+
+def read_stars(value: Any) -> Any:
+    """Return a rating written as `4/5` or `★★★★☆` as the number before it, others as they are."""
+    if not isinstance(value, str) or not (found := _RATED.fullmatch(value)):
+        return value
+    return found["of"] or len(found["stars"]) + (0.5 if found["half"] else 0)
 
 
 def _styled(text: str, decimal: str) -> float | None:

@@ -49,7 +49,7 @@ _WEEKDAY = r"(?:[^\W\d]{2,10}\.?,?\s+)?"
 _WRITTEN = tuple(
     re.compile(pattern + _CLOCK)
     for pattern in (
-        r"(?P<a>\d{1,4})(?P<mark>[-/. ])(?P<b>\d{1,2})(?:(?P=mark)|,\s?)(?P<c>\d{2,4})\.?",
+        r"(?P<a>\d{1,4})(?P<mark>[-/._ ])(?P<b>\d{1,2})(?:(?P=mark)|,\s?)(?P<c>\d{2,4})\.?",
         _WEEKDAY + r"(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?[\s/-]*(?:of |de )?"
         r"(?P<month>[^\W\d]{3,})\.?,?[\s/-]*(?:de )?(?P<year>\d{4}|\d{2})",
         _WEEKDAY + r"(?P<month>[^\W\d]{3,})\.?[\s/-]*(?P<day>\d{1,2})(?:st|nd|rd|th)?"
@@ -64,6 +64,11 @@ _CTIME = re.compile(
     r"\w{3} (?P<month>\w{3}) +(?P<day>\d{1,2}) (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
     r"(?: (?P<zone>[+-]\d{4}|[A-Z]{3}))? (?P<year>\d{4})"
 )
+_LOGGED = re.compile(
+    r"\[?(?P<day>\d\d)/(?P<month>\w{3})/(?P<year>\d{4}):(?P<hour>\d\d):(?P<minute>\d\d):"
+    r"(?P<second>\d\d) (?P<zone>[+-]\d{4})\]?"
+)
+"""As web servers write it: `[31/Dec/2015:23:59:58 +0000]`."""
 _KNOWN = (
     "ISO 8601, a date with or without a time of day, or seconds since 1970; else give at_format"
 )
@@ -103,7 +108,7 @@ def parse_moment(value: Any, role: str, form: str | None = None) -> int:
     if form is not None and "%" in form:
         return _checked(_by_pattern(text, role, form), value, role)
     try:
-        number = float(text)
+        number = float(text if "_" not in text else "date")  # 2015_12_31 is no number
     except ValueError:
         return _checked(_from_text(text, role, form), value, role)
     if not math.isfinite(number):
@@ -209,7 +214,7 @@ def _written(text: str, form: str | None) -> datetime:
     if len(text) > _LONGEST:
         raise ValueError
     found = _CTIME.fullmatch(text) or next(
-        (one for pattern in _WRITTEN if (one := pattern.fullmatch(text))), None
+        (one for pattern in (*_WRITTEN, _LOGGED) if (one := pattern.fullmatch(text))), None
     )
     if found is None:
         raise ValueError

@@ -21,17 +21,26 @@ NULLS = (
     *("-", "--", "–", "—", "?", "unknown", "unspecified", "not available", "not applicable"),
     *("none given", "not given", "not specified", "not provided", "no information", "nat", "..."),
     *("no data", "…", "tba", "tbd", "[]", "{}", "()", "[null]", "[none]", "[nan]", '""', "''"),
+    *("(null)", "<null>", "(none)", "<none>", "(unknown)", "[unknown]", "<unknown>", "(empty)"),
+    *("(blank)", "n / a", "n/d", "??", "???", "***", "tbc", "to be announced", "set()"),
+    *("frozenset()", "list()", "dict()", "tuple()", "#value!", "#ref!", "#name?", "#div/0!"),
+    *("#num!", "#null!", "0000-00-00", "0000-00-00 00:00:00", "k. a.", "k.a.", "keine angabe"),
+    *("unbekannt", "inconnu", "non renseigné", "desconocido", "sin datos", "不明", "未知"),
 )
 """Words for nothing, without case: no entity and no property is called so. Of titles they are
 names, since films are called Unknown and Nil."""
 
+_REPR = ("b'", 'b"')
+_ESCAPED = re.compile(r"(?:[^\\]|\\(?:x[0-9a-f]{2}|[ntr\\'\"]))*+")
+_ESCAPE = re.compile(rb"\\(x[0-9a-f]{2}|.)")
+_LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
 _NULL_TEXTS = frozenset({"", "\\N", "NaN"})
 NONE_GIVEN = "(no … listed)"
 """How the likes of `(no genres listed)` are counted."""
 _NONE_LISTED = re.compile(r"\(no .{1,30} (?:listed|given|available|specified)\)", re.IGNORECASE)
 _LONGEST_NULL = 100
 _OBJECT_ID = re.compile(r"""ObjectId\(["']?(\w{24})["']?\)""")
-_UNSEEN = " \t\r\n\u200b\u200e\u200f\u2060\ufeff"
+UNSEEN = " \t\r\n\u200b\u200e\u200f\u2060\ufeff"
 """What stands unseen around ids that were copied from a page or a spreadsheet."""
 _WHOLE_FLOAT = re.compile(r"([+-]?\d+)\.0+")
 
@@ -58,9 +67,11 @@ def is_nothing(value: Any, words: frozenset[str]) -> bool:
     """
     if not isinstance(value, str) or len(value) > _LONGEST_NULL:
         return False
-    text = value.strip().casefold()
-    return text in words or (
-        "n/a" in words and text.startswith("(no ") and bool(_NONE_LISTED.fullmatch(text))
+    text = value.strip().strip(UNSEEN).casefold()
+    return (
+        text in words
+        or bool(value.strip() and not text)
+        or ("n/a" in words and text.startswith("(no ") and bool(_NONE_LISTED.fullmatch(text)))
     )
 
 
@@ -85,7 +96,7 @@ def parse_id(value: Any, role: str, *, whole: bool = False) -> str:
         raise CellError(f"{role} is not one name or number", value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = "" if value is None else str(decoded(value, role)).strip(_UNSEEN)
+    text = "" if value is None else str(decoded(value, role)).strip(UNSEEN)
     if text.startswith("ObjectId(") and (found := _OBJECT_ID.fullmatch(text)):
         text = found[1]
     if whole and (found := _WHOLE_FLOAT.fullmatch(text)):
@@ -143,13 +154,29 @@ def parse_text(value: Any, role: str) -> str | None:
 
 
 def decoded(value: Any, role: str) -> Any:
-    """Return bytes as the text that they hold, and other values as they are."""
+    """Return bytes as the text that they hold, and other values as they are.
+
+    `b'Heat'` is what Python writes of bytes, and is read as them.
+    """
+    if isinstance(value, str) and value[:2] in _REPR and value[-1:] == value[1] and len(value) > 2:
+        value = _of_repr(value)
     if not isinstance(value, bytes):
         return value
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
         raise CellError(f"{role} holds bytes that are not UTF-8", value) from None
+
+
+def _of_repr(text: str) -> str | bytes:
+    held = text[2:-1]
+    if not held.isascii() or not _ESCAPED.fullmatch(held):
+        return text
+    return _ESCAPE.sub(lambda found: _byte(found[1]), held.encode())
+
+
+def _byte(code: bytes) -> bytes:
+    return bytes([int(code[1:], 16)]) if len(code) == 3 else _LETTERS.get(code, code)
 
 
 def _check_characters(text: str, role: str) -> None:

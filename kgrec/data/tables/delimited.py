@@ -36,12 +36,18 @@ _ATOMIC_TYPE = re.compile(r":(token|token_seq|float|float_seq)$")
 _BAD_UTF8 = re.compile("[\udc80-\udcff]")
 _REPLACED = re.compile("\ufffd")
 _LOOKED_AT = 100
+_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+"""The line by which a file names to Excel what stands between its cells."""
+_COUNTED = re.compile(r"(?:v|x|c|f|_c|col|column|field|unnamed:?)[ _]?(\d{1,4})", re.IGNORECASE)
 
 
 def look(path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]:
     with _text(path, layout) as text:
         lines = _first_lines(itertools.islice(unbroken(text, ignore), layout.skip, None))
     _check_is_text(path, lines)
+    if lines and (named := _SEPARATOR.fullmatch(lines[0])):
+        layout = layout.model_copy(update={"delimiter": layout.delimiter or named[1]})
+        layout, lines = layout.model_copy(update={"skip": layout.skip + 1}), lines[1:]
     usual = "\t" if layout.format == "tsv" else ","
     layout = with_form(layout, lines, usual)
     delimiter, quoted = layout.delimiter or usual, layout.quoted is not False
@@ -50,7 +56,7 @@ def look(path: Path, layout: TableFormat) -> tuple[TableFormat, tuple[str, ...]]
     first = next(iter(read_delimited(lines, delimiter, quoted=quoted)), None)
     header = layout.header
     if header:
-        if not isinstance(first, BrokenRow) and first and _are_positions(first.cells):
+        if not isinstance(first, BrokenRow) and first and _is_header(first.cells, header):
             layout = layout.model_copy(update={"skip": layout.skip + first.line})
         return layout, header
     if first is None:
@@ -199,6 +205,15 @@ def _are_positions(cells: list[str]) -> bool:
     return len(texts) > 2 and any(
         texts == [str(n) for n in range(start, start + len(texts))] for start in (0, 1)
     )
+
+
+def _is_header(cells: list[str], header: Sequence[str]) -> bool:
+    """Return whether a line has the names that are given, or counts the columns: V1,V2,V3."""
+    texts = [cell.strip().casefold() for cell in cells]
+    if texts == [name.strip().casefold() for name in header]:
+        return True
+    counts = [found[1] for text in texts if (found := _COUNTED.fullmatch(text))]
+    return _are_positions(counts if len(counts) == len(cells) else cells)
 
 
 def _is_value(text: str) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from kgrec.data.tables.files import MAX_LINE
 
+UNCLOSED = "a quote opens here that does not close"
 _SEPARATOR = "\x1f"
 _RUN_LINES, _RUN_CHARACTERS = 5_000, 1 << 20
 _PART_LINES = 20
@@ -214,7 +215,7 @@ def _next_row(
         if width is None or len(cells) == width:
             return Fields(feed.line, cells)
         if feed.spans_lines:
-            broken = BrokenRow(feed.line, feed.first, "a quote opens here that does not close")
+            broken = BrokenRow(feed.line, feed.first, UNCLOSED)
             feed.give_up()
             return broken
         reason = f"{width} cells are expected, here are {len(cells)}"
@@ -230,7 +231,7 @@ def _reason(error: csv.Error, *, spans_lines: bool) -> str:
     if "field larger" in text and not spans_lines:
         return f"a cell is longer than {csv.field_size_limit():,} characters"
     if "unexpected end of data" in text or "field larger" in text:
-        return "a quote opens here that does not close"
+        return UNCLOSED
     if "expected after" in text:
         return "characters follow a closing quote"
     return f"not a row of a delimited file ({text})"

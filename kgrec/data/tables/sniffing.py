@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from kgrec.data.tables.files import TableFormat
-from kgrec.data.tables.rows import BrokenRow, Fields, read_delimited
+from kgrec.data.tables.rows import UNCLOSED, BrokenRow, Fields, read_delimited
 
 DELIMITERS = (",", "\t", ";", "|")
 _SNIFFED_LINES = 25
@@ -67,6 +67,8 @@ def holds_quotes(lines: Sequence[str], delimiter: str) -> bool:
 
 
 def _broken(lines: Sequence[str], delimiter: str, *, quoted: bool) -> int:
-    """Return how many of the rows are none; the last one may go on behind these lines."""
+    """Return how many of the rows are none; a quote may close behind these lines."""
     rows = list(read_delimited(lines, delimiter, quoted=quoted))
-    return sum(isinstance(row, BrokenRow) for row in rows[:-1])
+    broken = (isinstance(row, BrokenRow) and row.reason == UNCLOSED for row in rows)
+    opens = next((n for n, is_open in enumerate(broken) if is_open), len(rows) - 1)
+    return sum(isinstance(row, BrokenRow) for row in rows[:opens])
