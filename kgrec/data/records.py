@@ -122,19 +122,26 @@ class EntityRecord:
         properties: name, aliases and others; one that the row leaves empty is not in it.
         links: to entities that its columns name.
         sources: the columns with a value for this entity.
+        filling: properties that only count where the graph holds none: those of an entity that was
+            merged into this one.
+        merged: whether the row is of such an entity.
     """
 
     node: Node
     properties: Mapping[str, Value] = field(default_factory=dict)
     links: tuple[LinkRecord, ...] = ()
     sources: frozenset[str] = frozenset()
+    filling: frozenset[str] = frozenset()
+    merged: bool = False
 
     def joined(self, later: EntityRecord) -> EntityRecord | None:
         """Return the entity with what a later row adds; None where that is nothing."""
         links = _added(self.links, later.links)
-        if links is None:
-            return None
-        return replace(self, links=links, sources=self.sources | later.sources)
+        sources = self.sources | later.sources
+        if self.merged or later.merged:
+            one = _filled(self, later)
+            return replace(one, links=self.links if links is None else links, sources=sources)
+        return None if links is None else replace(self, links=links, sources=sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +153,17 @@ class ItemRecord:
         facts: entities that its multi-valued columns name.
         sources: the columns with a value for this item, so that facts of an earlier file that are
             no longer in them can be withdrawn.
+        filling: properties that only count where the graph holds none of another source: those of
+            an item that was merged into this one.
+        merged: whether the row is of such an item.
     """
 
     item_id: str
     properties: Mapping[str, Value] = field(default_factory=dict)
     facts: tuple[FactRecord, ...] = ()
     sources: frozenset[str] = frozenset()
+    filling: frozenset[str] = frozenset()
+    merged: bool = False
 
     def joined(self, later: ItemRecord) -> ItemRecord | None:
         """Return the item with the facts that a later row adds; None where it adds none.
@@ -159,9 +171,23 @@ class ItemRecord:
         Of a property the first row counts.
         """
         facts = _added(self.facts, later.facts)
-        if facts is None:
-            return None
-        return replace(self, facts=facts, sources=self.sources | later.sources)
+        sources = self.sources | later.sources
+        if self.merged or later.merged:
+            one = _filled(self, later)
+            return replace(one, facts=self.facts if facts is None else facts, sources=sources)
+        return None if facts is None else replace(self, facts=facts, sources=sources)
+
+
+RowT = TypeVar("RowT", EntityRecord, ItemRecord)
+
+
+def _filled(first: RowT, later: RowT) -> RowT:
+    """Return a record with the properties of two rows; those of a merged node come second."""
+    own, other = (later, first) if first.merged and not later.merged else (first, later)
+    held = {name for name, value in own.properties.items() if value is not None}
+    more = {name: value for name, value in other.properties.items() if name not in held}
+    filling = own.filling | (other.filling & more.keys())
+    return replace(own, properties={**own.properties, **more}, filling=filling)
 
 
 EdgeT = TypeVar("EdgeT", FactRecord, LinkRecord)

@@ -20,6 +20,8 @@ class Labels(FrozenModel):
     run: str
     revision: str
     retired: str
+    merge: str
+    decision: str
 
 
 class Relations(FrozenModel):

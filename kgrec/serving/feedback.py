@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Response
 
 from kgrec.data.records import interaction_key
+from kgrec.graph.redirects import redirects_of
 from kgrec.serving import catalogue
 from kgrec.serving.parameters import ItemId, UserId
 from kgrec.serving.problems import InvalidRequestError
@@ -43,6 +44,8 @@ def record(
     values = interaction_of(feedback, datetime.now(UTC), idempotency_key)
     written = {**values, "at": catalogue.moment(values["at"])}
     rows = engine.store.write("serving/record_feedback", **written)
+    if not rows and (now := redirects_of(engine.store).items.get(feedback.item_id)):
+        rows = engine.store.write("serving/record_feedback", **{**written, "item_id": now})
     if not rows:
         raise catalogue.unknown_item(feedback.item_id)
     row = rows[0]
@@ -73,8 +76,9 @@ def withdraw(engine: CurrentEngine, user_id: UserId, item_id: ItemId) -> Withdra
     What they did to scores is undone by that.
     """
     catalogue.read_user(engine.store, user_id)
+    now = redirects_of(engine.store).of("item", item_id)
     rows = engine.store.write(
-        "serving/withdraw_feedback", user_id=user_id, item_id=item_id, kinds=_OPINIONS
+        "serving/withdraw_feedback", user_id=user_id, item_id=now, kinds=_OPINIONS
     )
     return Withdrawn(withdrawn=rows[0]["withdrawn"] if rows else 0)
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import Field, ValidationError
 
 from kgrec.data.cells.values import CellError
+from kgrec.graph.redirects import redirects_of
 from kgrec.serving.event_names import EventNames
 from kgrec.serving.feedback import interaction_of
 from kgrec.serving.parameters import Body
@@ -66,7 +67,7 @@ def record_interactions(engine: CurrentEngine, request: Request, body: Body) -> 
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     lines: dict[tuple[str, str, str], list[int]] = {}
     given = rows_of(body, request.headers.get("content-type", ""), "interaction", _EXAMPLE)
-    events = EventNames(engine.store)
+    events, redirects = EventNames(engine.store), redirects_of(engine.store)
     for line, fields in given:
         try:
             row = InteractionRow.model_validate(events.read(fields))
@@ -78,7 +79,8 @@ def record_interactions(engine: CurrentEngine, request: Request, body: Body) -> 
             rejects.append(_invalid(line, error))
             continue
         values = interaction_of(row, now, row.idempotency_key)
-        key = (row.user_id, row.item_id, values["key"])
+        values["item_id"] = redirects.of("item", row.item_id)
+        key = (row.user_id, values["item_id"], values["key"])
         rows.setdefault(key, {"n": line, **values})
         lines.setdefault(key, []).append(line)
     created = 0

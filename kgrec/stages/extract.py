@@ -33,6 +33,7 @@ from kgrec.graph.pages import (
     pages_of_items,
     relation_types,
 )
+from kgrec.graph.redirects import redirects_of
 from kgrec.graph.setup import check_whole
 from kgrec.graph.store import GraphStore, Step
 from kgrec.progress import SILENT, Progress
@@ -177,16 +178,16 @@ def known_names(store: GraphStore, domain: Domain) -> dict[str, list[str]]:
     the name of an entity is that entity's.
     """
     names: dict[str, list[str]] = defaultdict(list)
-    after = ""
+    merged, after = redirects_of(store).aliases, ""
     while True:
         options: dict[str, Any] = {"after": after, "limit": _NAMES_A_PAGE, "extractor": TABLE}
         rows = store.read("extract/known_names", **options)
         if not rows or not rows[0]["ids"]:
             break
         page = rows[0]
-        for name, labels in zip(page["names"], page["labels"], strict=True):
+        for node, name, labels in zip(page["ids"], page["names"], page["labels"], strict=True):
             for kind in domain.entity_types.keys() & set(labels):
-                names[kind].append(name)
+                names[kind] += [name, *merged.get(node, ())]
         after = max(page["ids"])
     works = domain.reading.ner.get("WORK_OF_ART")
     if works is not None:

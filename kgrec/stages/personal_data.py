@@ -20,6 +20,7 @@ from kgrec.graph import open_graph
 from kgrec.graph.embedded import restart
 from kgrec.graph.store import GraphStore
 from kgrec.schema import load_schema
+from kgrec.stages.resolving.undoing import forget_user_of_merges
 from kgrec.stages.retiring.restore import forget_user
 
 LEAST_BYTES = 6
@@ -107,6 +108,9 @@ def erase_user(settings: Settings, user_id: str, *, restart_graph: bool = False)
     with open_graph(settings) as store:
         found = store.write("serving/erase_user", user_id=user_id)
         removed = int(found[0]["erased"]) if found else 0
+        removed += (merged := forget_user_of_merges(store, user_id))
+        if merged:
+            store.dialect.forget_deleted(store, labels.merge, load_schema().core.keys[labels.merge])
         if retired := forget_user(store, user_id):
             removed += retired
             store.dialect.forget_deleted(

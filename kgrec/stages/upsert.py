@@ -19,6 +19,7 @@ from kgrec.data.records import ItemRecord, Value
 from kgrec.data.sources import Source
 from kgrec.data.tables import Table
 from kgrec.data.tables.files import TableFormat
+from kgrec.graph.redirects import redirects_of
 from kgrec.graph.store import GraphStore
 from kgrec.schema import Domain, load_schema
 from kgrec.stages.loading.facts import Tally, batched
@@ -136,9 +137,10 @@ class _Upsert:
 
     def _records(self) -> list[tuple[int, ItemRecord]]:
         found: dict[str, tuple[int, ItemRecord]] = {}
+        redirects = redirects_of(self.store)
         for line, cells in self.rows:
             try:
-                record = self.parser.item(dict(cells), partial(self._spare, line))
+                record = redirects.item(self.parser.item(dict(cells), partial(self._spare, line)))
             except CellError as error:
                 self._refuse(line, error.value, error.reason)
                 continue

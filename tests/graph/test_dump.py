@@ -348,7 +348,7 @@ def test_a_load_that_is_stopped_anywhere_goes_on(
 ) -> None:
     """Stopped before and after each of its writes in turn; half a graph is known as one."""
     monkeypatch.setattr(loading, "_NODES_A_WRITE", 1)
-    monkeypatch.setattr(loading, "_RELATIONS_A_WRITE", 25)
+    monkeypatch.setattr(loading, "_RELATIONS_A_WRITE", 10)
     build(graph)
     before = canonical(graph)
     export_graph(graph, tmp_path / "a")

@@ -8,8 +8,9 @@ a part at a time. So memory grows with the number of different ids, not with tha
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -28,12 +29,14 @@ _ROW = np.dtype(
         ("time", np.int64),
         ("value", np.float64),
         ("line", np.int64),
+        ("own", np.bool_),
     ]
 )
 _KEY = ("user", "item", "kind", "time")
 _IN_MEMORY = 1 << 20
 _PARTS = 64
 
+_NO_ITEMS: Mapping[str, str] = MappingProxyType({})
 _Rows = NDArray[Any]
 """Shape [n], dtype `_ROW`."""
 
@@ -68,6 +71,9 @@ class _Numbers(dict[str, int]):
 class InteractionSpool:
     """Interactions by user; of two with the same user, item, kind and time the later one stays.
 
+    Args:
+        kept: items that stand for others. What names another one comes before what names them.
+
     Attributes:
         received: number of interactions that were added, repeated ones included.
 
@@ -75,8 +81,11 @@ class InteractionSpool:
         DataError: the temporary file cannot be written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Mapping[str, str] = _NO_ITEMS) -> None:
         self.received = 0
+        self._kept = kept
+        self._now: list[int] = []
+        """The number of the item that stands for each."""
         self._numbers = {name: _Numbers() for name in ("user", "item", "kind", "device")}
         self._numbers["scenario"] = _Numbers()
         self._rows: list[_Rows] = []
@@ -100,7 +109,9 @@ class InteractionSpool:
             return
         rows = np.empty(len(interactions), _ROW)
         rows["user"] = self._numbers["user"].of(interactions.users)
-        rows["item"] = self._numbers["item"].of(interactions.items)
+        rows["item"], rows["own"] = self._numbers["item"].of(interactions.items), True
+        if self._kept:
+            self._redirect(rows)
         rows["kind"] = self._numbers["kind"].of(interactions.kinds)
         rows["device"] = self._numbers["device"].of(interactions.devices)
         rows["scenario"] = self._numbers["scenario"].of(interactions.scenarios)
@@ -112,6 +123,16 @@ class InteractionSpool:
         self.received += len(rows)
         if sum(map(len, self._rows)) >= _IN_MEMORY:
             self._spill()
+
+    def _redirect(self, rows: _Rows) -> None:
+        items, at = self._numbers["item"], len(self._now)
+        while at < len(items.names):  # which grows by the items that stand for others
+            name = items.names[at]
+            self._now.append(items[self._kept.get(name, name)])
+            at += 1
+        now = np.array(self._now, np.int32)[rows["item"]]
+        rows["own"] = now == rows["item"]
+        rows["item"] = now
 
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts())
@@ -188,7 +209,8 @@ class InteractionSpool:
         pair = place[rows["user"]] * np.int64(len(self._numbers["item"])) + rows["item"]
         # One kind, as in most tables, need not be sorted by.
         kinds = [rows["kind"]] if len(self._numbers["kind"]) > 1 else []
-        order = np.lexsort((rows["time"], *kinds, pair))
+        own = [rows["own"]] if self._kept else []
+        order = np.lexsort((*own, rows["time"], *kinds, pair))
         rows = rows[order]  # of one key those that came first stand first
         last = np.ones(len(rows), bool)
         same = [rows[name][1:] == rows[name][:-1] for name in _KEY]

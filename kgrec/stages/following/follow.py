@@ -26,6 +26,7 @@ from kgrec.data.records import InteractionRecord
 from kgrec.data.rejects import Rejects
 from kgrec.data.sources import Source
 from kgrec.errors import GraphTimeoutError, GraphUnavailableError
+from kgrec.graph.redirects import redirects_of
 from kgrec.graph.setup import ensure_schema
 from kgrec.graph.store import GraphStore, Step
 from kgrec.schema import Domain, load_schema
@@ -196,7 +197,7 @@ class Follower:
             self.store, label, self.source.create_items, refuse, also=(note,)
         )
         tally = Tally()
-        with InteractionSpool() as spool:
+        with InteractionSpool(redirects_of(self.store).items) as spool:
             spool.add(InteractionBatch.of(records))
             tally.repeated = spool.received - len(spool)
             for part in loader.write(spool):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from kgrec.data.records import LinkRecord, Node
 from kgrec.graph.pages import Ends, RelationTypes, fact_pages, relation_types
+from kgrec.graph.redirects import Redirects, redirects_of
 from kgrec.graph.store import GraphStore, Step
 from kgrec.schema import NodeKind, load_schema
 
@@ -133,6 +134,8 @@ def fact_changes(
 ) -> FactChanges:
     """Compare facts and links with the graph. Of two sources of one, the more confident stays.
 
+    An end that was merged into another node counts as that one.
+
     Args:
         records: between nodes that are there, or are created by steps before these; entities
             that they lead to or from are created.
@@ -141,6 +144,9 @@ def fact_changes(
         ends: kinds of node between which the sources may have held something before.
         fresh: nodes that steps before these create, or fail; they have no facts yet.
     """
+    if redirects := redirects_of(store):
+        records = [now for one in records if (now := redirects.link(one)) is not None]
+        withdraw = _withdraw_now(redirects, withdraw)
     keyed = [(_key(one), one) for one in records]
     alone = _distinct(pair for pair in keyed if pair[0][:2] in fresh) if fresh else {}
     if alone:
@@ -180,6 +186,16 @@ def fact_changes(
     left = tuple(known[key].record(key) for key in gone)
     counts = (len(alone) + len(new) - updated, updated, len(gone))
     return FactChanges(steps, len(alone), changed, lost, left, owned, *counts)
+
+
+def _withdraw_now(
+    redirects: Redirects, withdraw: Mapping[Head, frozenset[str]]
+) -> dict[Head, frozenset[str]]:
+    found: dict[Head, frozenset[str]] = {}
+    for (kind, node), sources in withdraw.items():
+        head = (kind, redirects.of(kind, node))
+        found[head] = found.get(head, frozenset()) | sources
+    return found
 
 
 def written_alone(steps: Iterable[Step], answers: Iterable[list[dict[str, Any]]]) -> int:

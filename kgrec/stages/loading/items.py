@@ -191,6 +191,7 @@ class ItemLoader:
     def _own(self, line: int, item: ItemRecord, known: _Known | None) -> ItemRecord:
         """Return an item without guessed properties that another source gave otherwise."""
         item = self._emptied(item, known) if self.complete else item
+        item = self._filling(item, known) if item.filling and known is not None else item
         if known is None or not self.guessed & item.properties.keys():
             return item
         origins = _origins(known.properties)
@@ -208,6 +209,17 @@ class ItemLoader:
             self.spare(line, item.properties[name], reason)
         left = {name: value for name, value in item.properties.items() if name not in kept}
         return replace(item, properties=left) if kept else item
+
+    def _filling(self, item: ItemRecord, known: _Known) -> ItemRecord:
+        """Return an item without what is of a merged one, where another source gave its own."""
+        origins = _origins(known.properties)
+        kept = {
+            name
+            for name in item.filling
+            if known.properties.get(name) is not None and origins.get(name) != self.source
+        }
+        left = {name: value for name, value in item.properties.items() if name not in kept}
+        return replace(item, properties=left)
 
     def _emptied(self, item: ItemRecord, known: _Known | None) -> ItemRecord:
         """Return an item that empties only what its own source gave before."""

@@ -49,6 +49,13 @@ def _held(properties: Mapping[str, Any], known: Mapping[str, Any], source: str) 
     return {**left, HELD_BY: source} if holder in (None, source) else left
 
 
+def _lacked(entity: EntityRecord, known: Mapping[str, Any]) -> EntityRecord:
+    """Return an entity without what a row of a merged one holds and the graph knows."""
+    held = {name for name in entity.filling if known.get(name) is not None}
+    left = {name: value for name, value in entity.properties.items() if name not in held}
+    return replace(entity, properties=left)
+
+
 @dataclass(frozen=True)
 class UserLoader:
     """Writes users.
@@ -126,6 +133,9 @@ class EntityLoader:
         if self.held_by:
             held = [_held(e.properties, known.get(e.node.id, {}), self.held_by) for e in entities]
             entities = [replace(e, properties=h) for e, h in zip(entities, held, strict=True)]
+        entities = [
+            _lacked(one, known.get(one.node.id, {})) if one.filling else one for one in entities
+        ]
         changed = [one for one in entities if differs(one.properties, known.get(one.node.id))]
         withdraw: dict[Head, frozenset[str]] = {
             ("entity", one.node.id): one.sources for one in entities if one.node.id in known

@@ -17,6 +17,7 @@ from kgrec.data.rejects import Rejects
 from kgrec.data.sources import Source
 from kgrec.data.tables import Table
 from kgrec.data.tables.files import ignore
+from kgrec.graph.redirects import Redirects
 from kgrec.progress import Progress, Task
 from kgrec.schema import Domain, load_schema
 from kgrec.stages.loading.joining import RowJoiner
@@ -41,6 +42,7 @@ class TableReading:
     Args:
         rejects: where rows and cells of no use go.
         lines: of the file, for the progress; 0 where they were not counted.
+        redirects: where the ids of nodes lead that were merged into others.
 
     Attributes:
         rows: how many were read, those that were set aside included.
@@ -48,8 +50,14 @@ class TableReading:
     """
 
     def __init__(
-        self, prepared: PreparedSource, rejects: Rejects, lines: int, progress: Progress
+        self,
+        prepared: PreparedSource,
+        rejects: Rejects,
+        lines: int,
+        progress: Progress,
+        redirects: Redirects | None = None,
     ) -> None:
+        self.redirects = redirects or Redirects()
         self.source, self.table = prepared.source, prepared.table
         self.core = load_schema().core
         self.parser = RowParser(prepared.plan, prepared.source, prepared.domain, self.core)
@@ -84,9 +92,12 @@ class TableReading:
         with self.progress.task(f"read {self.source.title}", self.lines) as task:
             for line, cells in self._rows(task):
                 try:
-                    one = self.parser.link(cells)
+                    one = self.redirects.link(self.parser.link(cells))
                 except CellError as error:
                     self.set_aside(line, error.value, error.reason)
+                    continue
+                if one is None:
+                    self.set_aside(line, None, "head and tail were merged into one")
                 else:
                     yield line, one
 
@@ -123,14 +134,17 @@ class TableReading:
         self, parse: Parse[RecordT], key: Callable[[RecordT], str]
     ) -> dict[str, int] | None:
         """Return how many rows each id has that has several, where their facts can be joined."""
-        if not self.parser.plan.relations:
+        if not self.parser.plan.relations and not self.redirects:
             return None
         seen: set[str] = set()
         counts: dict[str, int] = {}
         is_item = self.source.kind == "catalog"
         for _, cells in self.table.rows(ignore):
             try:
-                one = self.parser.item_id(cells) if is_item else key(parse(cells, _unheeded))
+                if is_item:
+                    one = self.redirects.of("item", self.parser.item_id(cells))
+                else:
+                    one = key(parse(cells, _unheeded))
             except CellError:
                 continue
             if one in seen:

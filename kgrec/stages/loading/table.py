@@ -17,6 +17,7 @@ from kgrec.data.records import (
 )
 from kgrec.data.rejects import Rejects
 from kgrec.data.spool import LinkSpool
+from kgrec.graph.redirects import redirects_of
 from kgrec.graph.store import GraphStore, Step
 from kgrec.progress import Progress
 from kgrec.stages.loading.facts import FactChanges, Tally, batched, no_steps
@@ -68,7 +69,8 @@ class TableLoad:
         self.run_id = run_id
         self.progress = progress
         self.domain = prepared.domain
-        self.reading = TableReading(prepared, rejects, lines, progress)
+        self.redirects = redirects_of(store)
+        self.reading = TableReading(prepared, rejects, lines, progress, self.redirects)
         self.parser = self.reading.parser
 
     def run(self) -> Tally:
@@ -83,7 +85,7 @@ class TableLoad:
         return tally
 
     def _items(self) -> Tally:
-        parse = self.parser.item if self.complete is None else self._whole_item
+        parse = self._item if self.complete is None else self._whole_item
         write = self._item_loader().write
         return self._load(parse, lambda one: one.item_id, write, ITEMS_A_BATCH)
 
@@ -102,14 +104,18 @@ class TableLoad:
             dry=rules is not None and rules.dry,
         )
 
+    def _item(self, cells: dict[str, Any], report: Report) -> ItemRecord:
+        return self.redirects.item(self.parser.item(cells, report))
+
     def _whole_item(self, cells: dict[str, Any], report: Report) -> ItemRecord:
         """Return an item that empties what its row leaves empty."""
-        item = self.parser.item(cells, report)
+        item = self._item(cells, report)
         if self.complete is not None:
             self.complete.on_node(item.item_id)
         nothing = self._nothing_of(item.item_id)
         properties = {**nothing.properties, **item.properties}
-        return replace(item, properties=properties, sources=nothing.sources)
+        filling = frozenset(properties) if item.merged else item.filling
+        return replace(item, properties=properties, sources=nothing.sources, filling=filling)
 
     def _nothing_of(self, item_id: str) -> ItemRecord:
         """Return an item of which the table holds nothing but the id."""
@@ -151,7 +157,7 @@ class TableLoad:
 
     def _entities(self) -> Tally:
         loader = self._entity_loader()
-        parse = self.parser.entity if self.complete is None else self._whole_entity
+        parse = self._entity if self.complete is None else self._whole_entity
         write = partial(map, loader.write)
         return self._load(parse, lambda one: one.node.id, write, ENTITIES_A_BATCH)
 
@@ -161,12 +167,16 @@ class TableLoad:
             return EntityLoader(self.store, self.run_id)
         return EntityLoader(self.store, self.run_id, self.source.title, rules.follow, rules.dry)
 
+    def _entity(self, cells: dict[str, Any], report: Report) -> EntityRecord:
+        return self.redirects.entity(self.parser.entity(cells, report))
+
     def _whole_entity(self, cells: dict[str, Any], report: Report) -> EntityRecord:
-        entity = self.parser.entity(cells, report)
+        entity = self._entity(cells, report)
         if self.complete is not None:
             self.complete.on_node(entity.node.id)
         properties = {**self._empty(), **entity.properties}
-        return replace(entity, properties=properties, sources=self._sources)
+        filling = frozenset(properties) if entity.merged else entity.filling
+        return replace(entity, properties=properties, sources=self._sources, filling=filling)
 
     @property
     def _sources(self) -> frozenset[str]:
@@ -203,7 +213,7 @@ class TableLoad:
             self.store, self.item_type, self.source.create_items, self.reading.set_aside
         )
         loader.source = title if self.complete is not None else ""
-        with InteractionSpool() as spool:
+        with InteractionSpool(self.redirects.items) as spool:
             self.reading.interactions(spool)
             distinct = len(spool)
             tally.repeated = spool.received - distinct

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from kgrec.data.cells.values import CellError
 from kgrec.data.parsing import RowParser
 from kgrec.data.records import InteractionRecord
 from kgrec.data.rejects import Rejects
+from kgrec.graph.redirects import redirects_of
 from kgrec.graph.store import GraphStore
 from kgrec.progress import Progress
 from kgrec.schema import load_schema
@@ -98,6 +100,8 @@ class Deletion:
         self.tally.retired += len(own)
 
     def _retire_interactions(self, rows: list[tuple[int, InteractionRecord]]) -> None:
+        items = redirects_of(self.store).items
+        rows = [(n, replace(r, item_id=items.get(r.item_id, r.item_id))) for n, r in rows]
         pairs = dict.fromkeys((one.user_id, one.item_id) for _, one in rows)
         given = [{"user_id": user, "item_id": item} for user, item in pairs]
         held: dict[tuple[str, str], list[Interaction]] = {}

@@ -1,0 +1,1 @@
+"""Nodes of the graph that are the same thing: found, merged, reviewed, and undone."""
