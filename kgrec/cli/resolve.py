@@ -1,4 +1,4 @@
-"""`kgrec resolve files`: which records of two files stand for the same thing."""
+"""`kgrec resolve`: which records of two files, or nodes of the graph, are the same thing."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
+from kgrec.cli import resolved
 from kgrec.cli.console import out, print_json, progress
 from kgrec.errors import ConfigError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+for _command in (resolved.graph, resolved.review, resolved.undo):
+    app.command()(_command)
 
 
 @app.callback()
 def resolve() -> None:
-    """Find records that stand for the same thing."""
+    """Find records, or nodes of the graph, that stand for the same thing."""
 
 
 @app.command()
