@@ -14,9 +14,8 @@ from kgrec.graph.dump.export import export_graph
 from kgrec.graph.redirects import merges, redirects_of
 from kgrec.graph.store import GraphStore
 from kgrec.stages.ingest import IngestSummary, ingest, prepare
-from kgrec.stages.resolving.decisions import confirm, reject
 from kgrec.stages.resolving.merging import Pair, merge
-from kgrec.stages.resolving.resolve import resolve_graph
+from kgrec.stages.resolving.resolve import confirm, reject, resolve_graph
 from kgrec.stages.resolving.undoing import forget_user_of_merges, undo, undo_all
 
 FILMS = """movie_id,title,year,director,actors,description

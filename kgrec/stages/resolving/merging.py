@@ -85,6 +85,11 @@ def node_slots(kind: MergeKind) -> dict[str, str]:
     return {"label": label, "key": core.keys[label]}
 
 
+def decision_id(kind: str, one: str, other: str) -> str:
+    """Return the id of what is decided of two nodes, in any order."""
+    return "/".join([kind, *sorted((one, other))])
+
+
 def merge(store: GraphStore, pair: Pair) -> str:
     """Merge one node into another, in one transaction.
 

@@ -15,7 +15,6 @@ from kgrec.graph.dump.values import from_json, to_json
 from kgrec.graph.redirects import MERGES, MergeRecord, merges
 from kgrec.graph.store import GraphStore, Step
 from kgrec.schema import load_schema
-from kgrec.stages.resolving.decisions import decision_id
 from kgrec.stages.resolving.merging import (
     CREATE,
     REPLACE,
@@ -23,6 +22,7 @@ from kgrec.stages.resolving.merging import (
     MergeContent,
     MergeKind,
     Pair,
+    decision_id,
     grouped,
     merge,
     models_of_slots,
