@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from kgrec.cli import data_report, dump, retired
+from kgrec.cli import correct, data_report, dump, retired
 from kgrec.cli.app import report
 from kgrec.cli.console import out, print_json
 from kgrec.config import Settings, load_settings
@@ -173,7 +173,7 @@ app = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
-for _command in (retired.retired, retired.restore, retired.sweep):
+for _command in (retired.retired, retired.restore, retired.sweep, correct.correct):
     app.command()(_command)
 app.command()(dump.export)
 app.command("import")(dump.load)

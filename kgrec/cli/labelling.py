@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,14 +14,21 @@ from kgrec.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from kgrec.data.tables import Table
     from kgrec.text.trained.distant import NamedText
+    from kgrec.text.trained.lines import LabelledText
 
 
 def label(
-    table: Annotated[Path, typer.Option(help="A catalogue: CSV, TSV, JSON lines or Parquet.")],
-    relation: Annotated[
-        list[str], typer.Option(help="RELATION=COLUMN, the column whose names state a relation.")
-    ],
     target: Annotated[Path, typer.Option("--out", help="File for the labelled texts.")],
+    table: Annotated[
+        Path | None, typer.Option(help="A catalogue: CSV, TSV, JSON lines or Parquet.")
+    ] = None,
+    relation: Annotated[
+        list[str] | None,
+        typer.Option(help="RELATION=COLUMN, the column whose names state a relation."),
+    ] = None,
+    corrections: Annotated[
+        bool, typer.Option("--corrections", help="Also the texts of items with corrected facts.")
+    ] = False,
     text: Annotated[str, typer.Option(help="Column of the text.")] = "description",
     key: Annotated[str, typer.Option("--id", help="Column of the item's id.")] = "item_id",
     join: Annotated[
@@ -40,27 +47,36 @@ def label(
     relation. `kgrec extract train` learns from the file, and reports the precision on the part of
     it that is held out; --trained then finds the relation in texts of other items.
 
+    With --corrections the texts of items of which facts were corrected are labelled by the facts
+    that the graph holds of them; what was rejected is not.
+
     Example: kgrec extract label --table films.csv --relation DIRECTED_BY=director --out films.jsonl
     """
-    from kgrec.data.origins.joins import joined
-    from kgrec.data.sources import JoinSpec
-    from kgrec.data.tables import open_table
-    from kgrec.text.trained.distant import LabelCounts, distant_labels
+    from itertools import chain
+
+    from kgrec.text.trained.distant import LabelCounts, distant_labels, named_labels
     from kgrec.text.trained.lines import write_lines
 
-    columns = dict(_pair(one) for one in relation)
-    opened = joined(open_table(table), [JoinSpec.written(one) for one in join or ()])
-    known = set(opened.columns)
-    for name in (text, key, *columns.values()):
-        if name not in known:
-            remedy = f"It has {', '.join(sorted(known))}."
-            raise ConfigError("the table has no such column", value=name, remedy=remedy)
+    if (table is None) != (not relation) or not (table or corrections):
+        raise ConfigError(
+            "there is nothing to label",
+            value="--table" if table else "--relation" if relation else None,
+            remedy="Give --table with a --relation, --corrections, or both.",
+        )
     counts = LabelCounts()
-    texts = _texts(opened, key, text, columns, separator)
-    written = write_lines(target, distant_labels(texts, counts, silent=silent))
+    labelled: Iterable[LabelledText] = ()
+    if table is not None:
+        columns = dict(_pair(one) for one in relation or ())
+        opened = _opened(table, join or (), (text, key, *columns.values()))
+        texts = _texts(opened, key, text, columns, separator)
+        labelled = distant_labels(texts, counts, silent=silent)
+    corrected = named_labels(_corrected(), counts) if corrections else ()
+    written = write_lines(target, chain(labelled, corrected))
     if not written:
         raise DataError(
-            "no text holds a name of these columns", value=str(table), remedy="Check --separator."
+            "no text holds a name to label",
+            value=str(table or "--corrections"),
+            remedy="Check --separator, or correct facts first (kgrec graph correct).",
         )
     if as_json:
         found = {"texts": counts.texts, "naming": counts.naming, "silent": counts.silent}
@@ -74,6 +90,31 @@ def label(
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _opened(table: Path, joins: Sequence[str], columns: Sequence[str]) -> Table:
+    from kgrec.data.origins.joins import joined
+    from kgrec.data.sources import JoinSpec
+    from kgrec.data.tables import open_table
+
+    opened = joined(open_table(table), [JoinSpec.written(one) for one in joins])
+    known = set(opened.columns)
+    for name in columns:
+        if name not in known:
+            remedy = f"It has {', '.join(sorted(known))}."
+            raise ConfigError("the table has no such column", value=name, remedy=remedy)
+    return opened
+
+
+def _corrected() -> Iterator[NamedText]:
+    from kgrec.config import load_settings
+    from kgrec.graph import open_graph
+    from kgrec.stages.corrections import corrected_texts
+    from kgrec.text.trained.distant import NamedText
+
+    with open_graph(load_settings()) as store:
+        for one in corrected_texts(store):
+            yield NamedText(one.id, one.text, one.names)
 
 
 def _texts(

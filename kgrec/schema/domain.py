@@ -22,6 +22,7 @@ class Labels(FrozenModel):
     retired: str
     merge: str
     decision: str
+    correction: str
 
 
 class Relations(FrozenModel):

@@ -16,6 +16,7 @@ from kgrec.graph.pages import Ends, RelationTypes, fact_pages, relation_types
 from kgrec.graph.redirects import Redirects, redirects_of
 from kgrec.graph.store import GraphStore, Step
 from kgrec.schema import NodeKind, load_schema
+from kgrec.stages.loading.corrected import CORRECTION, corrections_of
 
 T = TypeVar("T")
 
@@ -134,7 +135,8 @@ def fact_changes(
 ) -> FactChanges:
     """Compare facts and links with the graph. Of two sources of one, the more confident stays.
 
-    An end that was merged into another node counts as that one.
+    An end that was merged into another node counts as that one. What a person confirmed
+    stays, and what a person rejected goes, whatever the sources hold.
 
     Args:
         records: between nodes that are there, or are created by steps before these; entities
@@ -147,7 +149,14 @@ def fact_changes(
     if redirects := redirects_of(store):
         records = [now for one in records if (now := redirects.link(one)) is not None]
         withdraw = _withdraw_now(redirects, withdraw)
-    keyed = [(_key(one), one) for one in records]
+    records = list(records)
+    given = {one.head.id for one in records if one.head.kind == "item"}
+    given |= {node for kind, node in withdraw if kind == "item"}
+    corrected = corrections_of(store, given, redirects)
+    refused = {_key(one) for one in corrected.rejected}
+    # What a person confirmed comes first, so that no equally confident source replaces it.
+    keyed = [(_key(one), one) for one in [*corrected.confirmed, *records]]
+    keyed = [pair for pair in keyed if pair[0] not in refused] if refused else keyed
     alone = _distinct(pair for pair in keyed if pair[0][:2] in fresh) if fresh else {}
     if alone:
         keyed = [pair for pair in keyed if pair[0][:2] not in fresh]
@@ -173,7 +182,7 @@ def fact_changes(
     gone = [
         key
         for key, fact in known.items()
-        if key not in wanted and fact.source in withdraw.get(key[:2], ())
+        if key in refused or (key not in wanted and fact.source in withdraw.get(key[:2], ()))
     ]
     withdrawal = _withdrawal_steps([*gone, *weaker], known)
     created = _creation_steps(alone, run_id)
@@ -254,6 +263,8 @@ def _known_between(
 
 def _differs(fact: LinkRecord, known: _Known | None) -> bool:
     if known is None or fact.confidence > known.confidence:
+        return True
+    if fact.source == CORRECTION != known.source:
         return True
     if (fact.source, fact.confidence) != (known.source, known.confidence):
         return False

@@ -80,6 +80,24 @@ def distant_labels(
         yield LabelledText(one.id, one.text, tuple(spans))
 
 
+def named_labels(texts: Iterable[NamedText], counts: LabelCounts) -> Iterator[LabelledText]:
+    """Yield all texts, labelled by names that are known to be right, also those without one.
+
+    Args:
+        counts: filled while texts are yielded.
+    """
+    for one in texts:
+        counts.texts += 1
+        spans, ambiguous = _spans(one)
+        counts.ambiguous += ambiguous
+        if ambiguous:
+            continue
+        counts.naming += bool(spans)
+        counts.silent += not spans
+        counts.labels.update(span.label for span in spans)
+        yield LabelledText(one.id, one.text, tuple(spans))
+
+
 def _spans(one: NamedText) -> tuple[list[LabelledSpan], int]:
     """Return the entities of a text in order, and how many of its names are ambiguous."""
     relations: dict[str, set[str]] = {}
