@@ -97,6 +97,7 @@ LISTS: dict[str, list[Any]] = {
     "signs before points": ["• War • Noir", "• Epic"],
     "lines of HTML": ["War<br/>Noir", "<ul><li>Epic</li><li>War</li></ul>"],
     "quotes": ['"War"; "Noir"', '"Epic"'],
+    "hstore": ['"War"=>"2", "Noir"=>"1", "Camp"=>NULL', '"Epic"=>"1"'],
     "bytes": ["b'War'", "b'Noir'", "b'Epic'"],
     "lists": [["War", "Noir"], ["Epic"], []],
     "objects": [[{"id": 1, "name": "War"}, {"id": 2, "name": "Noir"}], [{"id": 3, "name": "Epic"}]],

@@ -51,6 +51,9 @@ _TOKEN = re.compile(
 )
 _QUOTE = re.compile(r"\"[^\"]*\"|'[^']*'")
 _QUOTED = re.compile(r"\"[^\"]*\"(?:\s*[,;|]\s*\"[^\"]*\")+|'[^']*'(?:\s*[,;|]\s*'[^']*')+")
+_PAIR = re.compile(r'"([^"]*)"\s*=>\s*(?:"([^"]*)"|NULL)\s*(?:,\s*|$)')
+_PAIRS = re.compile(rf"(?:{_PAIR.pattern})+")
+"""A cell of PostgreSQL's hstore: `"War"=>"12", "Noir"=>NULL`."""
 _ANGLE = re.compile(r"<([^<>/\s][^<>]*)>")
 _IN_ANGLES = re.compile(r"(?:<[^<>/\s][^<>]*>)+")
 _ELEMENTS = re.compile(r"(?:\s*<(?P<name>\w{1,40})(?:\s[^<>]*)?>[^<>]*</(?P=name)>)+\s*")
@@ -206,7 +209,8 @@ def _without_signs(name: str) -> str:
 def looks_written(text: str) -> bool:
     """Return whether a text is a list or an object beyond doubt: quotes, in brackets or not."""
     text = _encoded_once(text.strip())
-    if _QUOTED.fullmatch(text) or (text[:1] == "<" and _ELEMENTS.fullmatch(text)):
+    marked = {'"': _PAIRS, "<": _ELEMENTS}.get(text[:1])
+    if _QUOTED.fullmatch(text) or (marked is not None and marked.fullmatch(text)):
         return True
     found = _BEGIN.match(text)
     return found is not None and bool(_CERTAIN.match(text, found.end() - 1))
@@ -231,6 +235,8 @@ def written(text: str, role: str, *, is_list: bool = False) -> Any:
     text = _encoded_once(text.strip())
     if text[:1] == "<":
         return (_ELEMENT if _ELEMENTS.fullmatch(text) else _ANGLE).findall(text)
+    if text[:1] == '"' and _PAIRS.fullmatch(text):
+        return {key: _bare(value) if value else None for key, value in _PAIR.findall(text)}
     if text[:1] in "\"'":
         return [one[1:-1] for one in _QUOTE.findall(text)]
     try:
