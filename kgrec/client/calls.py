@@ -22,6 +22,7 @@ from kgrec.serving.graph_answers import (
     StatementAnswer,
 )
 from kgrec.serving.schemas import (
+    Corrected,
     Feedback,
     Health,
     HistoryEntry,
@@ -268,6 +269,15 @@ def delete_item(item_id: str) -> Call[None]:
 def delete_entity(entity_id: str) -> Call[None]:
     """Remove an entity with all facts and links that are tied to it."""
     return Call("DELETE", "/v1/entities/{entity_id}", None, {"entity_id": entity_id})
+
+
+def correct(
+    item_id: str, relation: str, entity: str, verdict: str, *, instead: str = ""
+) -> Call[Corrected]:
+    """Confirm, reject or change a fact of an item; `instead` names the entity that is right."""
+    body = {"item_id": item_id, "relation": relation, "entity": entity, "verdict": verdict}
+    body |= {"instead": instead} if instead else {}
+    return Call("POST", "/v1/corrections", Corrected, body=body)
 
 
 def entities(

@@ -20,6 +20,7 @@ from kgrec.config import Settings, load_settings
 from kgrec.errors import ConfigError
 from kgrec.schema import Domain, load_schema
 from kgrec.serving import (
+    corrections,
     cypher,
     entities,
     feedback,
@@ -202,6 +203,7 @@ def create_app(
         users,
         items,
         entities,
+        corrections,
         neighbourhood,
         cypher,
         queries,

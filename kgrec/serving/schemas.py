@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from starlette.responses import Response
 
@@ -315,3 +316,50 @@ class FeedbackRequest(Input):
         if not _EPOCH < at < datetime.now(UTC) + _AHEAD:
             raise ValueError("a time lies after 1970 and at most five minutes in the future")
         return at.astimezone(UTC)
+
+
+_Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class CorrectionRequest(Input):
+    """What is right or wrong about a fact of an item."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "item_id": "50",
+                    "relation": "DIRECTED_BY",
+                    "entity": "George Lucas",
+                    "verdict": "confirm",
+                }
+            ]
+        }
+    )
+
+    item_id: Id
+    relation: _Name = Field(description="A relation type from items to entities.")
+    entity: _Name = Field(description="Name or id of the entity that the fact leads to.")
+    verdict: Literal["confirm", "reject", "change"]
+    instead: str = Field(
+        default="", max_length=200, description="With `change`: the name that is right."
+    )
+
+    @model_validator(mode="after")
+    def _with_a_name(self) -> CorrectionRequest:
+        if (self.verdict == "change") != bool(self.instead.strip()):
+            raise ValueError("`instead` is given with `change`, and only then")
+        return self
+
+
+class Corrected(Answer):
+    """What a correction did."""
+
+    item_id: str = Field(examples=["50"])
+    relation: str = Field(examples=["DIRECTED_BY"])
+    entity_id: str = Field(examples=["Person:george lucas"])
+    name: str = Field(examples=["George Lucas"])
+    verdict: Literal["confirm", "reject", "change"]
+    instead: str = Field(description="The entity that took its place.", examples=[""])
+    written: int = Field(description="Facts that were written.", examples=[1])
+    withdrawn: int = Field(description="Facts that were withdrawn.", examples=[0])

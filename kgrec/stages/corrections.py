@@ -17,6 +17,7 @@ from kgrec.config import Record
 from kgrec.data.records import LinkRecord, Node
 from kgrec.errors import ConfigError, NotFoundError
 from kgrec.graph.pages import fact_pages, pages_of_items, relation_types
+from kgrec.graph.redirects import redirects_of
 from kgrec.graph.setup import ensure_schema
 from kgrec.graph.store import GraphStore, Step
 from kgrec.schema import Domain, load_schema
@@ -85,9 +86,11 @@ def correct(
     """
     if (verdict == "change") != bool(instead.strip()):
         raise ConfigError("another name is given with `change`, and only then", value=instead)
+    redirects = redirects_of(store)
+    item_id, entity = redirects.of("item", item_id), redirects.of("entity", entity)
     kind = _tail_type(store, item_id, relation, domain)
     facts = _facts_of(store, item_id, relation)
-    node = _named(entity, kind, facts)
+    node = redirects.node(_named(entity, kind, facts))
     if node.id not in facts and verdict != "confirm":
         names = ", ".join(sorted(one.tail.name for one in facts.values())[:_MOST_NAMED])
         raise NotFoundError(
@@ -97,7 +100,7 @@ def correct(
         )
     evidence = facts[node.id].evidence if node.id in facts else ""
     rows = [_row(item_id, relation, node, verdict, instead.strip(), evidence)]
-    other = Node.entity(kind, " ".join(instead.split()))
+    other = redirects.node(Node.entity(kind, " ".join(instead.split())))
     if verdict == "change":
         if other.id == node.id:
             raise ConfigError("the other name is the same entity", value=instead)

@@ -55,6 +55,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
         [{"item_id": "new/1", "title": "A new film", "year": 1999, "director": "Nil Novi"}],
     ),
     "change_item": ("new/1", {"year": 2000}),
+    "correct": ("new/1", "DIRECTED_BY", "Nil Novi", "confirm"),
     "delete_entity": ("Person:nil novi",),
     "delete_item": ("new/1",),
     "entities": ("comedy",),

@@ -181,3 +181,20 @@ def test_writing_needs_a_role(locked: Callable[[str | None], httpx.Client]) -> N
         assert client.get(item).status_code == 200
     assert locked("reader-key").post("/v1/items", json=NEW).status_code == 403
     assert locked("reader-key").patch(item, json={}).status_code == 403
+
+
+def test_a_corrected_fact_stays_corrected(api: httpx.Client) -> None:
+    created = {"item_id": "c/1", "title": "Corrected", "director": "Nil Nowi"}
+    assert api.post("/v1/items", json=created).status_code == 200
+    body = {"item_id": "c/1", "relation": "DIRECTED_BY", "entity": "Nil Nowi"}
+    changed = {**body, "verdict": "change", "instead": "Nil Novi"}
+    answer = api.post("/v1/corrections", json=changed)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["written"], answer.json()["withdrawn"]) == (1, 1)
+    assert api.post("/v1/items", json=created).json()["facts"] == 0
+    facts = api.get("/v1/items/c%2F1").json()["facts"]
+    assert [(one["relation"], one["name"]) for one in facts] == [("DIRECTED_BY", "Nil Novi")]
+    assert api.post("/v1/corrections", json={**body, "verdict": "change"}).status_code == 422
+    assert api.post("/v1/corrections", json={**body, "verdict": "reject"}).status_code == 404
+    assert api.delete("/v1/items/c%2F1").status_code == 204
+    assert api.delete("/v1/entities/Person%3Anil%20nowi").status_code == 204
