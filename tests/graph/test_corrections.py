@@ -41,8 +41,8 @@ def facts(store: GraphStore, item: str = "b1") -> dict[tuple[str, str], str]:
     return {(row["relation"], row["name"]): row["source"] for row in rows}
 
 
-def test_corrections_outlive_tables_and_texts(empty_store: GraphStore, tmp_path: Path) -> None:
-    store = empty_store
+def test_corrections_outlive_tables_and_texts(graph: GraphStore, tmp_path: Path) -> None:
+    store = graph
     load(store, tmp_path, "Clara Vos")
     extract(store, BOOKS)
     assert facts(store)["WRITTEN_BY", "Clara Vos"].startswith("column:")
@@ -83,8 +83,8 @@ def test_corrections_outlive_tables_and_texts(empty_store: GraphStore, tmp_path:
     assert facts(store) == expected
 
 
-def test_corrections_become_training_texts(empty_store: GraphStore, tmp_path: Path) -> None:
-    store = empty_store
+def test_corrections_become_training_texts(graph: GraphStore, tmp_path: Path) -> None:
+    store = graph
     load(store, tmp_path, "Clara Voss")
     extract(store, BOOKS)
     correct(store, "b1", "SET_IN", "Lisbon", "reject")
@@ -97,8 +97,8 @@ def test_corrections_become_training_texts(empty_store: GraphStore, tmp_path: Pa
     assert labelled.text == TEXT
 
 
-def test_what_cannot_be_corrected_is_an_error(empty_store: GraphStore, tmp_path: Path) -> None:
-    load(empty_store, tmp_path, "Clara Voss")
+def test_what_cannot_be_corrected_is_an_error(graph: GraphStore, tmp_path: Path) -> None:
+    load(graph, tmp_path, "Clara Voss")
     for arguments, kind, words in (
         (("b9", "WRITTEN_BY", "X", "confirm"), NotFoundError, "no such item"),
         (("b1", "DIRECTED_BY", "X", "confirm"), ConfigError, "WRITTEN_BY"),
@@ -107,7 +107,7 @@ def test_what_cannot_be_corrected_is_an_error(empty_store: GraphStore, tmp_path:
     ):
         given: Any = arguments
         with pytest.raises(kind, match=words):
-            correct(empty_store, *given)
+            correct(graph, *given)
 
 
 @pytest.mark.parametrize("options", [[], ["--confirm", "--reject"], ["--confirm", "--change", "X"]])
