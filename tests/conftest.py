@@ -21,6 +21,8 @@ from kgrec.graph.store import GraphStore
 # What tests compute is small: threads would wait for each other longer than they work.
 for library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+# A database that lives for seconds spends half of its processor time on its second compiler.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def pytest_configure() -> None:

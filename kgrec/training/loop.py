@@ -42,11 +42,13 @@ class Trained:
         steps: step of the parameters that were kept.
         best: the validation metric of those parameters; None without validation.
         losses: training loss of every step.
+        fell: the step at which the rate of a `plateau` fell; None where it did not before `steps`.
     """
 
     steps: int
     best: float | None
     losses: tuple[float, ...]
+    fell: int | None = None
 
 
 @contextmanager
@@ -108,7 +110,8 @@ def train(
     """
     run = _Run(model, schedule, measure, generator, row_wise, name)
     files = files or TrainingFiles()
-    total = min(schedule.steps, stop_after or schedule.steps)
+    most = schedule.steps if measure is not None else schedule.usual
+    total = stop_after or most if schedule.curve == "plateau" else min(most, stop_after or most)
     path = files.checkpoint(name)
     if path is not None:
         run.resume(path, files.fingerprint)
@@ -131,7 +134,9 @@ def train(
             if path is not None and files.first and (due or finished):
                 run.save(path, files.fingerprint)
                 saved = time.monotonic()
-    return Trained(run.keeper.restore(run.steps), run.keeper.best, tuple(run.losses))
+    steps, fell = run.keeper.restore(run.steps), run.keeper.fell
+    kept = fell if fell is not None and fell < steps else None
+    return Trained(steps, run.keeper.best, tuple(run.losses), kept)
 
 
 class _Run:
@@ -165,8 +170,9 @@ class _Run:
         self, loss_of_step: Callable[[], Tensor], *, last: bool
     ) -> tuple[float, float, float | None, float | None]:
         """Do one step; return loss, learning rate, gradient norm and metric, where measured."""
-        # The rate is a function of the step alone, so a resumed training needs no scheduler state.
-        rate = self.schedule.rate_at(self.steps)
+        # The rate follows from the step and what the keeper has seen, both of which are resumed.
+        keeper = self.keeper
+        rate = self.schedule.rate_at(self.steps, fell=keeper.fell, waits=keeper.waits)
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = rate

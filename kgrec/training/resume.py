@@ -171,6 +171,11 @@ class Keeper:
 
     Args:
         measure: the metric of the current parameters, larger is better; None never stops early.
+
+    Attributes:
+        fell: the step after which the rate of a `plateau` fell; None before.
+        best: the best metric so far.
+        latest: the last metric.
     """
 
     def __init__(
@@ -180,6 +185,8 @@ class Keeper:
         self._state: dict[str, Tensor] = {}
         self._step = 0
         self._without_gain = 0
+        self._passed: float | None = None
+        self.fell: int | None = None
         self.best: float | None = None
         self.latest: float | None = None
 
@@ -196,11 +203,22 @@ class Keeper:
             return None
         value = self.latest = self._measure()
         if self.best is None or value > self.best:
-            self.best, self._step, self._without_gain = value, step, 0
+            self.best, self._step = value, step
             self._state = {k: v.detach().clone() for k, v in self._model.state_dict().items()}
+        least = schedule.least_gain if schedule.curve == "plateau" else 0.0
+        if self._passed is None or value > self._passed + least * abs(self._passed):
+            self._passed, self._without_gain = value, 0
         else:
             self._without_gain += 1
+        if self._without_gain and self.waits:
+            self.fell, self._without_gain = step, 0
         return value
+
+    @property
+    def waits(self) -> bool:
+        """Whether the rate is still to fall when the validation stops improving."""
+        plateau = self._schedule.curve == "plateau" and self._schedule.falls_at is None
+        return plateau and self._measure is not None and self.fell is None
 
     def restore(self, steps: int) -> int:
         """Load the best parameters into the model; return their step."""
@@ -212,6 +230,7 @@ class Keeper:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return best parameters and counters, for a checkpoint."""
         record = {"step": self._step, "misses": self._without_gain, "best": self.best}
+        record |= {"fell": self.fell, "passed": self._passed}
         return prefixed("best", self._state), record
 
     def set_state(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
@@ -219,3 +238,4 @@ class Keeper:
         present = self._model.state_dict()
         self._state = {k: v.to(present[k].device) for k, v in under("best", tensors).items()}
         self._step, self._without_gain, self.best = record["step"], record["misses"], record["best"]
+        self.fell, self._passed = record.get("fell"), record.get("passed", self.best)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from kgrec.errors import ModelError
 from kgrec.training.loop import Schedule, seeded, train
@@ -165,3 +167,53 @@ def test_a_stretched_schedule_keeps_its_proportions() -> None:
     assert [longer.rate_at(5 * n) for n in (1, 10, 30, 40)] == pytest.approx(
         [0.03 * 6 / 25, 0.03, 0.03, 0.009], abs=1e-3
     )
+
+
+def _rough(seen: list[float]) -> Callable[[], float]:
+    """Return a metric that grows for 4 looks, stands still, grows a little, and stands still."""
+    values = iter([0.1, 0.2, 0.3, 0.4, 0.4, 0.5, 0.5, 0.5, 9.0])
+
+    def measure() -> float:
+        seen.append(next(values))
+        return seen[-1]
+
+    return measure
+
+
+def _noisy(point: Point, seed: int) -> Callable[[], Tensor]:
+    rng = np.random.default_rng(seed)
+    return lambda: ((point.x - float(rng.normal())) ** 2).sum()
+
+
+def test_the_rate_falls_where_the_validation_stands_still_and_training_ends_there_next() -> None:
+    schedule = Schedule(curve="plateau", steps=500, warmup=0, check_every=5, check_from=5)
+    point, seen = Point(3.0), []
+    trained = train(point, _noisy(point, 1), schedule, measure=_rough(seen))
+    assert (trained.fell, trained.steps, len(trained.losses)) == (25, 30, 40)
+    assert seen == [0.1, 0.2, 0.3, 0.4, 0.4, 0.5, 0.5, 0.5]
+    again = Point(3.0)
+    known = schedule.model_copy(update={"falls_at": trained.fell})
+    train(again, _noisy(again, 1), known, stop_after=trained.steps)
+    assert torch.equal(point.x, again.x)  # without a validation, the same steps at the same rates
+    other = Point(3.0)
+    train(other, _noisy(other, 1), schedule, stop_after=trained.steps)
+    assert not torch.equal(point.x, other.x)
+
+
+def test_a_gain_below_the_least_is_kept_but_is_no_reason_to_wait() -> None:
+    schedule = Schedule(
+        curve="plateau", steps=500, warmup=0, check_every=5, check_from=5, least_gain=0.1
+    )
+    values = iter([1.0, 1.05, 1.09, 1.2, 1.25, 1.26, 0.0])
+    point = Point(3.0)
+    trained = train(point, _noisy(point, 1), schedule, measure=lambda: next(values))
+    assert (trained.fell, trained.steps, trained.best) == (10, 30, 1.26)
+
+
+def test_without_validation_a_plateau_has_its_usual_steps() -> None:
+    schedule = Schedule(curve="plateau", steps=500, blind_steps=20, warmup=0, decay=0.5)
+    assert len(train(point := Point(0.0), lambda: point.x.sum(), schedule).losses) == 20
+    rates = [schedule.rate_at(step) for step in (13, 14)]
+    assert rates == [schedule.rate, schedule.rate * 0.5]
+    wide = schedule.stretched(3.0)
+    assert (wide.steps, wide.blind_steps, wide.usual) == (1500, 60, 60)

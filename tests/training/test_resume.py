@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -57,11 +58,18 @@ def eager(folder: Path, fingerprint: str = "a") -> TrainingFiles:
     return TrainingFiles(None, folder, fingerprint, seconds=0.0)
 
 
-def test_a_training_that_goes_on_ends_as_one_that_was_never_interrupted(tmp_path: Path) -> None:
-    whole, parameters = trained(None, 20)
-    part, _ = trained(eager(tmp_path), 9)
+@pytest.mark.parametrize("curve", ["step", "plateau"])
+def test_a_training_that_goes_on_ends_as_one_that_was_never_interrupted(
+    curve: Literal["step", "plateau"], tmp_path: Path
+) -> None:
+    schedule = Schedule(
+        curve=curve, steps=20, check_from=2, check_every=3, patience=50, least_gain=0.5
+    )
+    whole, parameters = trained(None, 20, schedule)
+    assert (whole.fell is not None and whole.fell < 9) == (curve == "plateau")
+    part, _ = trained(eager(tmp_path), 9, schedule)
     assert len(part.losses) == 9
-    ended, resumed = trained(eager(tmp_path), 20)
+    ended, resumed = trained(eager(tmp_path), 20, schedule)
     assert torch.equal(resumed, parameters)
     assert ended == whole
 

@@ -347,4 +347,4 @@ class SampledUsers(Batches):
 def stretched(schedule: Schedule, sample: SampleConfig, num_users: int, per_step: int) -> Schedule:
     """Return the schedule, stretched where the epochs over all users need more steps."""
     needed = math.ceil(sample.epochs * num_users / per_step)
-    return schedule if needed <= schedule.steps else schedule.stretched(needed / schedule.steps)
+    return schedule if needed <= schedule.usual else schedule.stretched(needed / schedule.usual)

@@ -88,8 +88,12 @@ class HiddenEdgesConfig(AgentConfig):
     loss: LossConfig = LossConfig()
     regularise: RegulariseConfig = RegulariseConfig()
     sample: SampleConfig = SampleConfig()
-    schedule: Schedule = Schedule()
+    schedule: Schedule = Schedule(curve="plateau", steps=480)
     objective: Objective = Objective()
+
+
+FALLS_AT = "schedule.falls_at"
+"""The setting that says at which step the rate fell."""
 
 
 @dataclass(frozen=True)
@@ -141,12 +145,16 @@ class HiddenEdges:
         With an `ensemble` the best temperature is trained again with other seeds.
         """
         best = max((self.train(tau) for tau in self.taus()), key=_validated).kernel
-        tau, steps = float(best.chosen["tau"]), int(best.chosen["steps"])
-        others = [
-            self.train(tau, seed=self.context.seed + number, steps=steps).kernel
+        again = [
+            self.train(
+                float(best.chosen["tau"]),
+                seed=self.context.seed + number,
+                steps=int(best.chosen["steps"]),
+                falls_at=best.chosen.get(FALLS_AT),
+            ).kernel
             for number in range(1, self.config.ensemble)
         ]
-        return mean_kernel([best, *others])
+        return mean_kernel([best, *again])
 
     def taus(self) -> tuple[float, ...]:
         """Return the candidate temperatures."""
@@ -164,12 +172,20 @@ class HiddenEdges:
         """All edges."""
         return Graph.of(self.edges, self.config.kappa, self.context.device)
 
-    def train(self, tau: float, *, seed: int | None = None, steps: int | None = None) -> _Candidate:
+    def train(
+        self,
+        tau: float,
+        *,
+        seed: int | None = None,
+        steps: int | None = None,
+        falls_at: float | None = None,
+    ) -> _Candidate:
         """Train a network with this temperature from scratch.
 
         Args:
             seed: seed; None means that of the context.
             steps: number of steps, without validation; None stops early.
+            falls_at: of the schedule, where it is known.
         """
         context, config, workers = self.context, self.config, self.context.workers
         look = self.held_out is not None and steps is None
@@ -181,12 +197,15 @@ class HiddenEdges:
             # Two generators: one that all processes advance alike, and one for a process's share.
             own = rng if workers.world == 1 else np.random.default_rng([seed, workers.rank])
             batches = self.batches(network)
+            schedule = self._schedule(batches)
+            if falls_at is not None:
+                schedule = schedule.model_copy(update={"falls_at": int(falls_at)})
             trained = train(
                 network,
                 workers.parallel(
                     network, lambda: self.loss(network, batches.sample_batch(network, rng), own)
                 ),
-                self._schedule(batches),
+                schedule,
                 measure=(lambda: workers.once(lambda: self.measure(network))) if look else None,
                 stop_after=steps or config.steps,
                 name=name,
@@ -196,9 +215,10 @@ class HiddenEdges:
                 files=context.files(config),
                 rest_every=batches.rest_every,
             )
-        return _Candidate(
-            self.final_kernel(network, {"tau": tau, "steps": trained.steps}), trained.best or 0.0
-        )
+        chosen: dict[str, float | int] = {"tau": tau, "steps": trained.steps}
+        if schedule.curve == "plateau" and look:
+            chosen[FALLS_AT] = trained.steps if trained.fell is None else trained.fell
+        return _Candidate(self.final_kernel(network, chosen), trained.best or 0.0)
 
     def batches(self, network: HistoryNetwork) -> Batches:
         """Return the sampler of batches: over the whole graph, or over samples of a large one."""
