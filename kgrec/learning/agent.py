@@ -62,7 +62,7 @@ def with_settings(config: Mapping[str, Any], changed: Mapping[str, Any]) -> dict
     whole = dict(config)
     for name, value in changed.items():
         first, _, rest = name.partition(".")
-        whole[first] = with_settings(whole[first], {rest: value}) if rest else value
+        whole[first] = with_settings(whole.get(first, {}), {rest: value}) if rest else value
     return whole
 
 

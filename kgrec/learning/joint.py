@@ -300,7 +300,9 @@ def _prepared(agent: Agent, config: TogetherConfig) -> JointAgent:
         )
     settings: Any = agent.config
     default: Any = type(settings)()
-    if settings.schedule not in (default.schedule, config.schedule):
+    given = settings.schedule.model_dump(exclude_unset=True)
+    other = any(getattr(config.schedule, name) != value for name, value in given.items())
+    if settings.schedule != default.schedule and other:
         _refuse(agent.name, "schedule", "have one schedule", "[together.schedule]")
     if getattr(settings, "ensemble", 1) > 1:
         _refuse(agent.name, "ensemble", "are no ensembles", "ensemble = 1")

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from kgrec.config import parse_config
 from kgrec.errors import ConfigError
-from kgrec.learning.agent import Agent
+from kgrec.learning.agent import Agent, with_settings
 
 AGENTS: dict[str, str] = {
     # name: module:class; the constructor accepts a config of the class's `Config`
@@ -64,11 +64,13 @@ def agent_class(name: str) -> type[Any]:
 
 
 def build_agent(name: str, settings: Mapping[str, Any] | None = None) -> Agent:
-    """Build an agent from plain settings.
+    """Build an agent from plain settings, by names as of `setting_of`.
 
     Raises:
         ConfigError: the agent or one of its settings is unknown, or a value is invalid.
     """
     cls = agent_class(name)
-    config = parse_config(cls.Config, dict(settings or {}), origin=f"settings of agent {name!r}")
+    config = parse_config(
+        cls.Config, with_settings({}, settings or {}), origin=f"settings of agent {name!r}"
+    )
     return cast(Agent, cls(config))
