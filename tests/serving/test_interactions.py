@@ -17,6 +17,8 @@ from kgrec.graph.store import GraphStore
 from kgrec.stages.following.follow import Follower
 from kgrec.stages.following.lines import Pipe
 from kgrec.stages.ingest import ingest, prepare
+from kgrec.stages.resolving.merging import Pair, merge
+from kgrec.stages.resolving.undoing import undo
 
 AT = "2026-03-01T12:00:00.123Z"
 
@@ -161,3 +163,24 @@ def test_a_log_that_is_followed_changes_lists(
     assert shown["fallback"] is None
     assert shown["items"]
     assert not {item["item_id"] for item in shown["items"]} & set(seen)
+
+
+def test_what_names_a_merged_item_reaches_the_kept_one(
+    api: httpx.Client, store: GraphStore, visitor: str
+) -> None:
+    kept, merged = item_id(3), item_id(4)
+    rows = [{"user_id": visitor, "item_id": merged, "kind": "like", "at": AT}]
+    assert send(api, rows).json()["created"] == 1
+    merge_id = merge(store, Pair("item", kept, merged))
+    try:
+        assert history(store, visitor) == [(kept, "like", 1.0)]
+        assert send(api, rows).json() == {"created": 0, "known": 1, "rejected": 0, "rejects": []}
+        seen = {"user_id": visitor, "item_id": merged, "kind": "view", "at": AT}
+        assert api.post("/v1/feedback", json=seen).status_code == 201
+        assert history(store, visitor) == [(kept, "like", 1.0), (kept, "view", 1.0)]
+        listed = api.get(f"/v1/users/{visitor}/recommendations", params={"k": 50}).json()["items"]
+        assert listed
+        assert not {kept, merged} & {one["item_id"] for one in listed}
+    finally:
+        undo(store, merge_id)
+    assert history(store, visitor) == [(kept, "view", 1.0), (merged, "like", 1.0)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from kgrec.data.records import TABLE, folded
@@ -41,6 +42,7 @@ _HIDDEN = frozenset(["title", "name", "aliases", "description", "extracted", "or
 _STATE = frozenset(["held_by", "available", "available_from", "expires_at", "item_id", "entity_id"])
 _NAMES_A_PAGE = 10_000
 _PAIRS_A_STEP = 250
+_NAME: Likeness = "name"
 _OF_ITEMS = frozenset({"name", "signs", "spaces", "order", "letter"})
 """Titles are neither shortened to initials nor have middle names."""
 
@@ -68,11 +70,17 @@ class ScoredPair:
 
 @dataclass(frozen=True)
 class _Names:
-    """Names and aliases of the nodes of one type, by row."""
+    """Names of the nodes of one type, the first of each, and the nodes that have a name."""
 
-    nodes: list[str]
-    names: list[str]
     first: dict[str, str]
+    nodes: dict[str, list[str]]
+
+    def pairs(self, one: str, other: str) -> Iterator[Two]:
+        """Yield the pairs of nodes that have two names."""
+        for left in self.nodes[one]:
+            for right in self.nodes[other]:
+                if left != right:
+                    yield (left, right) if left < right else (right, left)
 
 
 def scored_pairs(
@@ -85,13 +93,13 @@ def scored_pairs(
     """
     read = _read_names(store, kind, own_type)
     ways: dict[Two, Way] = {}
-    for i, j, how in alike(read.names, progress):
-        one, other = sorted((read.nodes[i], read.nodes[j]))
-        if one == other or (kind == "item" and how not in _OF_ITEMS):
+    for how, one, other in _alike(tuple(sorted(read.nodes))):
+        if kind == "item" and how not in _OF_ITEMS:
             continue
-        known = ways.get((one, other))
-        if known is None or ORDER[how] < ORDER[known[0]]:
-            ways[one, other] = how, read.names[i], read.names[j]
+        for pair in read.pairs(one, other):
+            known = ways.get(pair)
+            if known is None or ORDER[how] < ORDER[known[0]]:
+                ways[pair] = how, one, other
     words, rivals = Words(read.first.values()), _rivals(ways, read.first)
     with progress.task(f"compare {own_type}", len(ways)) as task:
         for part in batched(sorted(ways), _PAIRS_A_STEP):
@@ -151,9 +159,16 @@ def _rivals(ways: Mapping[Two, Way], names: Mapping[str, str]) -> dict[Two, int]
     return found
 
 
+@lru_cache(maxsize=1)
+def _alike(names: tuple[str, ...]) -> tuple[Way, ...]:
+    """Return how names are alike; a merge changes whose they are and not what they are."""
+    same = [(_NAME, name, name) for name in names]
+    return (*same, *((how, names[i], names[j]) for i, j, how in alike(names)))
+
+
 def _read_names(store: GraphStore, kind: MergeKind, own_type: str) -> _Names:
     slots = {**node_slots(kind), "label": own_type, "name": "title" if kind == "item" else "name"}
-    read, after = _Names([], [], {}), ""
+    read, after = _Names({}, {}), ""
     while True:
         given: dict[str, Any] = {"after": after, "limit": _NAMES_A_PAGE}
         rows: Sequence[Mapping[str, Any]] = store.read("resolve/name_page", slots, **given)
@@ -163,9 +178,8 @@ def _read_names(store: GraphStore, kind: MergeKind, own_type: str) -> _Names:
         for node, name, aliases in zip(page["ids"], page["names"], page["aliases"], strict=True):
             if name:
                 read.first[node] = name
-                every = dict.fromkeys([name, *aliases])
-                read.nodes.extend([node] * len(every))
-                read.names.extend(every)
+                for each in dict.fromkeys([name, *aliases]):
+                    read.nodes.setdefault(each, []).append(node)
         after = max(page["ids"])
 
 
