@@ -13,8 +13,8 @@ from scipy import sparse
 
 from kgrec.progress import SILENT, Progress
 
-_BLOCK = 20_000_000
-"""Products of one block, which bounds its memory to some hundred MB."""
+_BLOCK = 2_000_000
+"""Products of one block, which bounds its memory to some ten MB; more is slower too."""
 _BUDGET = 4_000_000_000
 """Products in all."""
 _CELLS = 8_000_000
