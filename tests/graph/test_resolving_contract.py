@@ -14,7 +14,7 @@ from kgrec.graph.dump.export import export_graph
 from kgrec.graph.redirects import merges, redirects_of
 from kgrec.graph.store import GraphStore
 from kgrec.stages.ingest import IngestSummary, ingest, prepare
-from kgrec.stages.resolving.merging import Pair, merge
+from kgrec.stages.resolving.merging import Pair, decision_id, merge
 from kgrec.stages.resolving.resolve import confirm, reject, resolve_graph
 from kgrec.stages.resolving.undoing import forget_user_of_merges, undo, undo_all
 
@@ -250,3 +250,9 @@ def test_the_surer_of_two_facts_stays_and_both_come_back(
     assert forget_user_of_merges(graph, "ann") == 1
     undo_all(graph)
     assert rows(graph, "MATCH (u:User)-[r:RECOMMENDED]->() RETURN u.user_id AS u") == []
+
+
+def test_what_is_decided_of_a_pair_holds_for_no_other() -> None:
+    assert decision_id("item", "a/b", "c") != decision_id("item", "a", "b/c")
+    assert decision_id("item", "a", "b") == decision_id("item", "b", "a")
+    assert decision_id("item", "a", "b") != decision_id("entity", "a", "b")

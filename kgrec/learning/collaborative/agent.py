@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,6 +17,14 @@ from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfi
 from kgrec.model.folding.formulas import ConvolutionFormula
 from kgrec.model.folding.inductive import Inductive
 from kgrec.model.kernel import Kernel, Source
+from kgrec.training.optimisation import Schedule
+
+
+class UntilItStands(Schedule):
+    """A schedule whose steps the validation decides, up to four times the usual number."""
+
+    steps: int = Field(default=480, ge=1)
+    curve: Literal["step", "plateau", "cosine"] = "plateau"
 
 
 class CollaborativeConfig(HiddenEdgesConfig):
@@ -29,6 +37,7 @@ class CollaborativeConfig(HiddenEdgesConfig):
 
     row_size: int = Field(default=50, ge=1)
     hop_decay: float = Field(default=HOP_DECAY, ge=0, le=1)
+    schedule: UntilItStands = UntilItStands()
 
 
 class CollaborativeAgent:

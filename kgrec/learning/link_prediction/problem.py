@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -43,13 +43,6 @@ from kgrec.training.losses import (
 
 Build = Callable[[float], HistoryNetwork]
 """Builds a new network with this temperature τ; the caller seeds the random generators."""
-
-
-class UntilItStands(Schedule):
-    """A schedule whose steps the validation decides, up to four times the usual number."""
-
-    steps: int = Field(default=480, ge=1)
-    curve: Literal["step", "plateau", "cosine"] = "plateau"
 
 
 class HiddenEdgesConfig(AgentConfig):
@@ -95,7 +88,7 @@ class HiddenEdgesConfig(AgentConfig):
     loss: LossConfig = LossConfig()
     regularise: RegulariseConfig = RegulariseConfig()
     sample: SampleConfig = SampleConfig()
-    schedule: UntilItStands = UntilItStands()
+    schedule: Schedule = Schedule()
     objective: Objective = Objective()
 
 

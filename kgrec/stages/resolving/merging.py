@@ -86,8 +86,11 @@ def node_slots(kind: MergeKind) -> dict[str, str]:
 
 
 def decision_id(kind: str, one: str, other: str) -> str:
-    """Return the id of what is decided of two nodes, in any order."""
-    return "/".join([kind, *sorted((one, other))])
+    """Return the id of what is decided of two nodes, in any order.
+
+    Ids may hold any sign, so they are not joined by one.
+    """
+    return json.dumps([kind, *sorted((one, other))], ensure_ascii=False)
 
 
 def merge(store: GraphStore, pair: Pair) -> str:
