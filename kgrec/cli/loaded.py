@@ -18,7 +18,7 @@ def show_columns(prepared: PreparedSource) -> None:
     """Print what becomes of each column of a source."""
     layout, path = prepared.table.layout, prepared.table.shown
     cut = f", cut at {layout.delimiter!r}" if layout.delimiter else ""
-    out.print(f"{path} ({layout.format}{cut})", markup=False, highlight=False)
+    out.print(f"{path} ({layout.format}{cut})", markup=False, highlight=False, soft_wrap=True)
     guesses = prepared.plan.guesses()
     widths = [max((len(one[n]) for one in prepared.plan.described()), default=0) for n in (0, 1)]
     for one in guesses:

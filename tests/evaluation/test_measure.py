@@ -22,7 +22,8 @@ from kgrec.learning.team_config import TeamConfig
 from kgrec.metrics.validation import Validation
 from kgrec.model.histories import Histories
 
-QUICK = {"tau": 0.3, "embedding_dim": 16, "schedule": {"steps": 40, "check_from": 40}}
+STEPS = {"steps": 40, "check_from": 40, "curve": "step"}
+QUICK = {"tau": 0.3, "embedding_dim": 16, "schedule": STEPS}
 
 
 def whole() -> SplitDataset:

@@ -93,7 +93,7 @@ class HiddenEdgesConfig(AgentConfig):
 
 
 FALLS_AT = "schedule.falls_at"
-"""The setting that says at which step the rate fell."""
+"""The setting for the step at which the rate fell."""
 
 
 @dataclass(frozen=True)
