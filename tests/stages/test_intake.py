@@ -194,6 +194,21 @@ def test_a_guess_replaces_nothing_that_another_source_gave(
     assert titles(empty_store) == ["Ann", "Bob"]
 
 
+def test_no_guessed_property_replaces_one_that_another_source_gave(
+    load_rows: LoadRows, empty_store: GraphStore
+) -> None:
+    load_rows("catalog", films(year=[1990], description=["A crew."]), "films")
+    known = "MATCH (i:Item) RETURN i.title, i.year, i.description"
+    other = {"movie_id": "0", "release_year": 2001, "plot": "Dull.", "name": "Ann"}
+    done = load_rows("catalog", [other], "reviews")
+    assert rows(empty_store, known) == [["Film 0", 1990, "A crew."]]
+    assert sorted(reason.split()[1] for reason in done.reasons) == [
+        "description",
+        "title",
+        "year",
+    ]
+
+
 def test_a_source_changes_what_it_gave_itself(load_rows: LoadRows, empty_store: GraphStore) -> None:
     load_rows("catalog", films(year=[1990]), "films")
     load_rows("catalog", [{"movie_id": "0", "title": "New", "year": 1991}], "films")
