@@ -266,22 +266,14 @@ class Kernel:
     @cached_property
     def least_entries(self) -> NDArray[np.float64]:
         """The least that each sparse row gives any item, at most 0, float64 [I]."""
-        least = np.zeros(self.num_items)
-        if self.rows is not None:
-            some = np.flatnonzero(np.diff(self.rows.indptr))
-            if len(some):
-                least[some] = np.minimum.reduceat(self.rows.data, self.rows.indptr[some])
-        return np.minimum(least, 0.0)
+        return np.zeros(self.num_items) if self.rows is None else -_largest_of_rows(self.rows, -1.0)
 
     @cached_property
     def largest_entries(self) -> NDArray[np.float64]:
         """The largest absolute value in each sparse row, float64 [I]."""
-        largest = np.zeros(self.num_items)
-        if self.rows is not None:
-            some = np.flatnonzero(np.diff(self.rows.indptr))
-            if len(some):
-                largest[some] = np.maximum.reduceat(np.abs(self.rows.data), self.rows.indptr[some])
-        return largest
+        if self.rows is None:
+            return np.zeros(self.num_items)
+        return np.maximum(_largest_of_rows(self.rows, 1.0), -self.least_entries)
 
     @cached_property
     def exact_factors(self) -> NDArray[np.float64] | None:
@@ -380,3 +372,12 @@ class Kernel:
         if part != "prior" and self.agent == "linear" and self.chosen.get("knowledge"):
             return ("interactions", "facts")
         return _USUAL_SOURCES.get(self.agent, {}).get(part, ("interactions",))
+
+
+def _largest_of_rows(rows: sp.csr_matrix, sign: float) -> NDArray[np.float64]:
+    """Return the largest entry of each row times a sign, at least 0, float64 [I]."""
+    largest = np.zeros(rows.shape[0])
+    some = np.flatnonzero(np.diff(rows.indptr))
+    if len(some):
+        largest[some] = np.maximum.reduceat(sign * rows.data, rows.indptr[some])
+    return np.maximum(largest, 0.0)
