@@ -168,7 +168,9 @@ def test_a_graph_is_resolved_and_reviewed(
     with pytest.raises(ConfigError, match="merged"):
         reject(graph, "entity", "Person:irène jacob", "Person:irene jacob")
     undo_all(graph)
-    graph.write("resolve/undecide", ids=["entity/Person:david keith/Person:keith david"])
+    graph.write(
+        "resolve/undecide", ids=[decision_id("entity", "Person:david keith", "Person:keith david")]
+    )
     assert digest() == before
     undo(graph, confirm(graph, Pair("entity", *pair)))
     assert digest() == before
