@@ -127,9 +127,9 @@ class Declarations:
         relations: list[Relation] = list(domain.facts.values())
         self.types = sorted({one.tail for one in relations})
         self.type_of = [self.types.index(one.tail) for one in relations]
-        self.placeholders = [_with_article(_words(kind)) for kind in self.types]
+        self.type_words = [_with_article(_words(kind)) for kind in self.types]
         meanings = [
-            _lower_first(one.sentence(self.item, self.placeholders[kind]))
+            _lower_first(one.sentence(self.item, self.type_words[kind]))
             for one, kind in zip(relations, self.type_of, strict=True)
         ]
         plain = [_lower_first(one.sentence(self.item, _ANYTHING)) for one in relations]
@@ -155,10 +155,10 @@ class Declarations:
             self._kept.update(zip(new, self._encode(new), strict=True))
         return np.stack([self._kept[text] for text in texts])
 
-    def context(self, span: TiedSpan, placeholder: str) -> str:
-        """Return the words that tie a span to its item, with another word in its place."""
-        words = f"{span.before} {placeholder} {span.after}".strip()
-        return f"{words} {self.item}" if span.after else f"{self.item} {words}"
+    def context(self, span: TiedSpan, words: str) -> str:
+        """Return the words that tie a span to its item, with other words in its place."""
+        tied = f"{span.before} {words} {span.after}".strip()
+        return f"{tied} {self.item}" if span.after else f"{self.item} {tied}"
 
 
 def candidates(
@@ -230,7 +230,7 @@ def _likeness(spans: Sequence[TiedSpan], known: Declarations) -> NDArray[np.floa
     found: NDArray[np.float32] = plain @ known.plain_meanings.T
     rows, numbers = np.nonzero(found >= _NEAR)
     if len(rows):
-        places = [known.placeholders[known.type_of[number]] for number in numbers]
+        places = [known.type_words[known.type_of[number]] for number in numbers]
         pairs = zip(rows.tolist(), places, strict=True)
         texts = [known.context(spans[row], one) for row, one in pairs]
         close = np.einsum("nd,nd->n", known.vectors(texts), known.meanings[numbers])
