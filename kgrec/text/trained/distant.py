@@ -62,12 +62,7 @@ def distant_labels(
             their ids alone.
     """
     owed = 0.0
-    for one in texts:
-        counts.texts += 1
-        spans, ambiguous = _spans(one)
-        counts.ambiguous += ambiguous
-        if ambiguous:
-            continue
+    for one, spans in _clear(texts, counts):
         if spans:
             counts.naming += 1
             counts.labels.update(span.label for span in spans)
@@ -86,16 +81,23 @@ def named_labels(texts: Iterable[NamedText], counts: LabelCounts) -> Iterator[La
     Args:
         counts: filled while texts are yielded.
     """
-    for one in texts:
-        counts.texts += 1
-        spans, ambiguous = _spans(one)
-        counts.ambiguous += ambiguous
-        if ambiguous:
-            continue
+    for one, spans in _clear(texts, counts):
         counts.naming += bool(spans)
         counts.silent += not spans
         counts.labels.update(span.label for span in spans)
         yield LabelledText(one.id, one.text, tuple(spans))
+
+
+def _clear(
+    texts: Iterable[NamedText], counts: LabelCounts
+) -> Iterator[tuple[NamedText, list[LabelledSpan]]]:
+    """Yield the texts of which no name is ambiguous, with their entities, and count all."""
+    for one in texts:
+        counts.texts += 1
+        spans, ambiguous = _spans(one)
+        counts.ambiguous += ambiguous
+        if not ambiguous:
+            yield one, spans
 
 
 def _spans(one: NamedText) -> tuple[list[LabelledSpan], int]:
