@@ -61,18 +61,25 @@ def erase(
             "requests wait for some seconds.",
         ),
     ] = False,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--search",
+            help="A file or folder that is searched too, and left as it is: the data of a Neo4j, "
+            "tables that were ingested. Can be given again.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Erase a user from the graph and the home, and report where the id was looked for.
 
-    Leaves with 1 where a file still holds the id. Files outside the home, such as the tables that
-    were ingested or a copy of the graph, are yours to look through.
+    Leaves with 1 where a file still holds the id.
 
-    Example: kgrec user erase 42
+    Example: kgrec user erase 42 --search /var/lib/neo4j/data
     """
     from kgrec.stages.personal_data import LEAST_BYTES, erase_user
 
-    found = erase_user(load_settings(), user_id, restart_graph=restart)
+    found = erase_user(load_settings(), user_id, restart_graph=restart, folders=[*(folders or ())])
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
@@ -86,7 +93,7 @@ def erase(
             short = f"An id of fewer than {LEAST_BYTES} bytes is in files by chance"
             out.print(f"{short}: they were not searched.", highlight=False)
         elif not found.left:
-            out.print(f"{found.files} files of the home: none holds the id.", highlight=False)
+            out.print(f"{found.files} files were searched: none holds the id.", highlight=False)
     if any(place.kind == "log of the graph" for place in found.left) and not as_json:
         out.print("The log ends with the database: `kgrec user erase --restart`, or stop it.")
     if found.left:

@@ -94,17 +94,28 @@ def export_user(store: GraphStore, user_id: str) -> dict[str, Any]:
     }
 
 
-def erase_user(settings: Settings, user_id: str, *, restart_graph: bool = False) -> Erasure:
+def erase_user(
+    settings: Settings,
+    user_id: str,
+    *,
+    restart_graph: bool = False,
+    folders: Sequence[Path] = (),
+) -> Erasure:
     """Erase a user from the graph and from the files of the home, and look for what is left.
 
     Args:
         restart_graph: end and start the embedded database, whose log of changes lasts until then;
             its users wait for some seconds.
+        folders: are searched too, and nothing in them is changed: the data of a Neo4j, copies.
 
     Raises:
-        NotFoundError: neither the graph nor the home knows the user.
+        NotFoundError: neither the graph nor any file knows the user.
+        ConfigError: a folder is not there.
     """
     labels, home = load_schema().labels, settings.home
+    for folder in folders:
+        if not folder.exists():
+            raise ConfigError("there is no such folder to search", value=str(folder))
     with open_graph(settings) as store:
         found = store.write("serving/erase_user", user_id=user_id)
         removed = int(found[0]["erased"]) if found else 0
@@ -127,12 +138,13 @@ def erase_user(settings: Settings, user_id: str, *, restart_graph: bool = False)
     places += _without_rows(home, user_id)
     if searched:
         places += _without_checkpoints(home, wanted, others)
-        for path, count in _search(home, wanted, others):
-            files += 1
-            if count:
-                log = path.suffix == ".wal"
-                kind: Kind = "log of the graph" if log else "file"
-                places.append(Place(kind=kind, path=str(path), found=count))
+        for root in (home, *folders):
+            for path, count in _search(root, wanted, others):
+                files += 1
+                if count:
+                    log = root is home and path.suffix == ".wal"
+                    kind: Kind = "log of the graph" if log else "file"
+                    places.append(Place(kind=kind, path=str(path), found=count))
     if not places:
         raise NotFoundError("there is no such user", value=user_id)
     return Erasure(user_id=user_id, searched=searched, files=files, places=tuple(places))

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from changing_tables import COLUMNS, RELATIONS, ChangingTables, contents
 
 from kgrec.data.sources import Source
-from kgrec.graph.setup import count_graph
+from kgrec.graph.setup import clear_graph, count_graph
 from kgrec.graph.store import GraphStore
 from kgrec.stages.ingest import ingest, prepare
 from kgrec.stages.retiring.restore import count_orphans, list_retired, restore, sweep
@@ -56,6 +57,27 @@ def test_every_engine_retires_and_restores(graph: GraphStore, load: Load) -> Non
     assert count_orphans(graph) == 0
     graph.write("ingest/create_entities", {"entity_type": "Genre"}, rows=[ORPHAN])
     assert sweep(graph).orphans == 1
+
+
+def test_ten_updates_equal_one_fresh_load_on_every_engine(graph: GraphStore, load: Load) -> None:
+    tables = ChangingTables(seed=3)
+
+    def load_both() -> None:
+        given: dict[str, Any] = {"relations": RELATIONS, "columns": COLUMNS, "max_retired": 0.9}
+        load("catalog", tables.catalogue(), "films.csv", **given)
+        load("interactions", tables.ratings(), "ratings.csv", max_retired=0.9)
+
+    load_both()
+    for _ in range(10):
+        tables.change()
+        load_both()
+        assert count_orphans(graph) == 0
+    updated = contents(graph)
+    assert len(updated[2]) == len(tables.rows)
+    clear_graph(graph)
+    load_both()
+    assert updated == contents(graph)
+    assert list_retired(graph) == []
 
 
 def test_every_engine_restores_users_and_entities(graph: GraphStore, load: Load) -> None:

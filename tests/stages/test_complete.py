@@ -2,108 +2,21 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
+from changing_tables import contents
 from small_tables import FILMS, RATINGS, Command, Load
 
 from kgrec.errors import NotFoundError, RetirementError
-from kgrec.graph.setup import clear_graph, count_graph
+from kgrec.graph.setup import count_graph
 from kgrec.graph.store import GraphStore
 from kgrec.stages.retiring.restore import (
-    count_orphans,
     forget_user,
     list_retired,
     restore,
     sweep,
 )
-
-GENRES = ("Drama", "Crime", "Comedy", "Horror", "Western", "Sci-Fi", "War", "Noir")
-NODES = "MATCH (n) WHERE n:Item OR n:Entity RETURN labels(n) AS l, properties(n) AS p"
-FACTS = (
-    "MATCH (a)-[f]->(b:Entity) RETURN coalesce(a.item_id, a.entity_id) AS a, type(f) AS t, "
-    "b.entity_id AS b, f.source AS s, f.confidence AS c, f.extractor AS x"
-)
-INTERACTIONS = (
-    "MATCH (u:User)-[x:INTERACTED]->(i:Item) RETURN u.user_id AS u, i.item_id AS i, "
-    "x.key AS k, x.kind AS kind, x.value AS v, x.at.epochMillis AS t, x.source AS s"
-)
-
-
-def contents(store: GraphStore) -> list[list[Any]]:
-    found = []
-    for query in (NODES, FACTS, INTERACTIONS):
-        rows = store.query(query, limit=100_000).rows
-        for row in rows:
-            if "p" in row:
-                row["p"].pop("extracted", None)
-        found.append(sorted(([*row.values()] for row in rows), key=repr))
-    return found
-
-
-def catalog(films: dict[str, dict[str, str]]) -> str:
-    lines = ["movie_id,title,year,genres,director,description"]
-    for each, film in films.items():
-        lines.append(",".join([each, *film.values()]))
-    return "\n".join(lines) + "\n"
-
-
-def film(draw: random.Random) -> dict[str, str]:
-    return {
-        "title": f"Film {draw.randrange(10_000)}",
-        "year": draw.choice(["", str(draw.randrange(1930, 2020))]),
-        "genres": "|".join(sorted(draw.sample(GENRES, draw.randrange(0, 4)))),
-        "director": draw.choice(["", f"Director {draw.randrange(12)}"]),
-        "description": draw.choice(["", f"A text of {draw.randrange(100)} words."]),
-    }
-
-
-def ratings(rows: dict[tuple[str, str], int]) -> str:
-    lines = ["user_id,movie_id,rating,timestamp"]
-    lines += [
-        f"{user},{item},{value},{881250949 + len(user)}" for (user, item), value in rows.items()
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def load_both(load: Load, films: dict[str, Any], rows: dict[Any, int]) -> None:
-    options: dict[str, Any] = {"complete": True, "max_retired": 0.9}
-    relations = {"HAS_GENRE": "genres:|", "DIRECTED_BY": "director"}
-    columns = {"year": "year", "description": "description"}
-    columns = {"item_id": "movie_id", "title": "title", **columns}
-    load("catalog", catalog(films), "films.csv", relations=relations, columns=columns, **options)
-    load("interactions", ratings(rows), "ratings.csv", **options)
-
-
-def test_ten_updates_equal_one_fresh_load(load: Load, empty_store: GraphStore) -> None:
-    draw = random.Random(3)
-    films = {str(n): film(draw) for n in range(60)}
-    rows = {(f"user{n % 9}", draw.choice(list(films))): draw.randrange(1, 6) for n in range(150)}
-    load_both(load, films, rows)
-    for step in range(10):
-        for each in draw.sample(sorted(films), 8):
-            del films[each]
-        for each in draw.sample(sorted(films), 12):
-            films[each] = film(draw)
-        films |= {f"{100 * (step + 1) + n}": film(draw) for n in range(8)}
-        rows = {pair: value for pair, value in rows.items() if pair[1] in films}
-        for pair in draw.sample(sorted(rows), 10):
-            del rows[pair]
-        for pair in draw.sample(sorted(rows), 10):
-            rows[pair] = 6 - rows[pair]
-        rows |= {
-            (f"user{draw.randrange(12)}", draw.choice(list(films))): draw.randrange(1, 6)
-            for _ in range(25)
-        }
-        load_both(load, films, rows)
-        assert count_orphans(empty_store) == 0
-    updated = contents(empty_store)
-    assert len(updated[2]) == len(rows)
-    clear_graph(empty_store)
-    load_both(load, films, rows)
-    assert updated == contents(empty_store)
-    assert list_retired(empty_store) == []
 
 
 def test_what_is_retired_comes_back_until_the_next_sweep(

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from kgrec.cli.user import app
 from kgrec.config import Settings
-from kgrec.errors import NotFoundError
+from kgrec.errors import ConfigError, NotFoundError
 from kgrec.graph import embedded, open_graph
 from kgrec.graph.pages import user_pages
 from kgrec.graph.setup import ensure_schema
@@ -123,6 +123,19 @@ def test_the_command_reports_where_it_looked(
     assert done.exit_code == 1
     assert [(Path(place.path).name, place.found) for place in found.left] == [("notes.txt", 1)]
     left.unlink()
+    with open_graph(own) as store:
+        filled(store)
+    copy = own.home.parent / "copy of the graph"
+    copy.mkdir()
+    (copy / "store").write_bytes(b"\0" + USER.encode() + b"\0" + LONGER.encode())
+    searched = ["erase", USER, "--json", "--search", str(copy), "--search", str(to)]
+    found = Erasure.model_validate_json(CliRunner().invoke(app, searched).stdout)
+    assert {Path(place.path).name: place.found for place in found.left} == {
+        "store": 1,
+        "exported.json": 2,
+    }
+    done = CliRunner().invoke(app, ["erase", "other", "--search", str(copy / "nothing")])
+    assert isinstance(done.exception, ConfigError)
     done = CliRunner().invoke(app, ["erase", "other"])
     assert done.exit_code == 0
     assert "were not searched" in done.stdout
