@@ -11,7 +11,7 @@ from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.data import looks
-from kgrec.data.cells.lists import Lookup
+from kgrec.data.cells.objects import Lookup
 from kgrec.data.guesses import snake
 from kgrec.data.sources import Columns, RelationSpec, Source
 from kgrec.data.tables import Table

@@ -23,6 +23,14 @@ _KIND_OF_VALUE = {
 }
 _RATING_WORDS = frozenset({"rating", "rated", "score", "stars", "star", "overall", "grade", "mark"})
 _LIKE_WORDS = frozenset({"like", "liked", "thumb", "thumbs", "recommended", "voted", "vote"})
+_OPINIONS = frozenset(
+    {
+        *("thumbs_up", "thumbs_down", "thumb_up", "thumb_down", "up", "down", "upvote", "downvote"),
+        *("like", "dislike", "liked", "disliked", "positive", "negative", "neutral", "pos", "neg"),
+        *("good", "bad", "recommended", "not_recommended", "favorable", "unfavorable"),
+    }
+)
+_COUNT_WORDS = frozenset({"quantity", "qty", "units", "count", "number", "pieces", "amount"})
 _PRICE_WORDS = frozenset({"price", "cost", "amount", "revenue", "budget", "fee", "msrp"})
 _TIME_WORDS = frozenset({"time", "date", "timestamp", "at", "on", "day", "datetime", "unix", "ts"})
 ID_WORDS = frozenset({"id", "ids", "key", "code", "uuid", "isbn", "asin", "sku"})
@@ -202,12 +210,13 @@ def remark(column: str, values: Sequence[Any], kind: Kind) -> str | None:
             return f"looks like a rating ({span}) and is not used: --column value={column}"
         if looks.is_time(values):
             return f"looks like a time and is not used: --column at={column}"
-        if found & _LIKE_WORDS and len(set(map(str, values))) == 2:
+        texts = {snake(str(value)) for value in values}
+        if (found & _LIKE_WORDS and len(set(map(str, values))) == 2) or texts <= _OPINIONS:
             return (
                 "looks like what users say of items and is not used: each row counts as if they "
                 f"liked it; --column kind={column} and --kind VALUE=like, --kind VALUE=dislike"
             )
-        return None
+        return _of_sale(column, values)
     numeric = looks.value_type(values) in ("integer", "float")
     if numeric and found & _PRICE_WORDS:
         return f"looks like a price and is not used: --property {column}"
@@ -217,6 +226,22 @@ def remark(column: str, values: Sequence[Any], kind: Kind) -> str | None:
         return "looks like an id of something else and is not used; a relation may name it as `id`"
     if not numeric and looks.is_time(values):
         return f"looks like a date and is not used: --property {column}"
+    return None
+
+
+def _of_sale(column: str, values: Sequence[Any]) -> str | None:
+    """Return what an unused column holds of a purchase, else None."""
+    found = words(column)
+    numbers = looks.value_type(values) in ("integer", "float")
+    if numbers and found & _COUNT_WORDS and any(str(value).strip()[:1] == "-" for value in values):
+        return (
+            "has numbers below 0, as returns have, and is not used: such rows count as the others "
+            "do; leave them out of the file"
+        )
+    if numbers and found & _PRICE_WORDS:
+        return "looks like a price, which interactions do not keep"
+    if found & ID_WORDS:
+        return "looks like an id of something else, which interactions do not keep"
     return None
 
 

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kgrec.data.cells.lists import cut, looks_written, may_be_written
+from kgrec.data.cells.lists import LEVELS, cut, looks_written, may_be_written
 from kgrec.data.cells.markup import one_line
 from kgrec.data.cells.numbers import are_numbers, decimal_mark
-from kgrec.data.cells.times import parse_moment, parse_time, time_form, year_of
+from kgrec.data.cells.times import DAYS, parse_moment, parse_time, time_form, year_of
 from kgrec.data.cells.values import NULL_KEYS, CellError, is_nothing, null_words
 
-_SEPARATORS = ("|", ";", "\n", ",", " / ", " · ")
+_SEPARATORS = (*LEVELS, "|", ";", "\n", ",", " / ", " · ")
 _LOOSE = (",", " / ", " · ")
 """Marks that stand within names as well: they separate where their parts change places."""
 _LONGEST = 10**15
@@ -50,6 +50,8 @@ def is_time(values: Sequence[Any]) -> bool:
     """Return whether all values are times between 1973 and 2096, in one of the usual writings."""
     values = filled(values)
     form = time_form(values)
+    if form == DAYS:  # so are salaries and postal codes
+        return False
     try:
         times = [parse_time(value, "", form) for value in values]
     except CellError:
@@ -168,6 +170,8 @@ def separator(values: Sequence[Any], *, names: bool = False) -> str | None:
             continue
         if mark == "," and _stands_within_names(texts, counts):
             continue
+        if mark not in LEVELS and any(counts[one] * 2 > len(texts) for one in LEVELS):
+            continue
         if mark == "/" and sum(" " in part for part in parts) * 2 <= len(parts):
             continue
         if often or mark == "|" or _known_share(texts, parts) >= 0.5:
@@ -185,7 +189,8 @@ def unsplit(values: Sequence[Any], mark: str | None) -> Counter[str]:
     counts: Counter[str] = Counter()
     for value in filled(values):
         if isinstance(value, str) and not looks_written(value):
-            counts.update(one for one in _SEPARATORS if one != mark and one in value)
+            text = one_line_or_more(value)
+            counts.update(one for one in _SEPARATORS if one != mark and one in text)
     return counts
 
 
@@ -202,7 +207,11 @@ def doubt(role: str, kind: str | None, values: Sequence[Any]) -> str:
         return "" if _share(values, _may_be_time) > 0.5 else "is no time in most rows"
     if role == "value" or kind in ("integer", "float"):
         cells = [year_of(value) for value in values] if role == "year" else values
-        return "" if _share(cells, _may_be_number) > 0.5 else "is no number in most rows"
+        return (
+            ""
+            if _share(cells, lambda cell: _may_be_number(cell, role)) > 0.5
+            else "is no number in most rows"
+        )
     if role == "kind":
         if len({str(value).casefold() for value in values}) > _MOST_KINDS:
             return f"holds more than {_MOST_KINDS} different values, which are no kinds"
@@ -222,8 +231,8 @@ def _may_be_time(value: Any) -> bool:
         return False
 
 
-def _may_be_number(value: Any) -> bool:
-    return not isinstance(value, list | dict | tuple) and are_numbers([value]) is not None
+def _may_be_number(value: Any, role: str) -> bool:
+    return not isinstance(value, list | dict | tuple) and are_numbers([value], role) is not None
 
 
 def number_form(values: Sequence[Any]) -> str:

@@ -9,9 +9,10 @@ from functools import cached_property, partial
 from typing import Any
 
 from kgrec.data.availability import AVAILABILITY, parse_availability
-from kgrec.data.cells.lists import Entry, all_entries, entries, may_be_written, one_text, written
+from kgrec.data.cells.lists import all_entries, entries, may_be_written, one_text, written
 from kgrec.data.cells.markup import one_line, plain_text
 from kgrec.data.cells.numbers import read_number, read_stars
+from kgrec.data.cells.objects import Entry
 from kgrec.data.cells.properties import parse_property
 from kgrec.data.cells.times import parse_time, year_of
 from kgrec.data.cells.values import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from kgrec.data.plan import ColumnRole
 from kgrec.data.sources import Source
 from kgrec.data.tables import Table
 from kgrec.schema import Core
+
+_IDS = ("item_id", "user_id", "entity_id", "head", "tail")
+_SHORTENED = re.compile(r"\d(?:[.,]\d+)?[eE]\+\d\d")
 
 
 def remarks_on(
@@ -31,6 +35,11 @@ def remarks_on(
     for role in roles.values():
         if role.whole:
             found[role.column] = "whole numbers that became floats: 12.0 is read as 12"
+        if role.becomes in _IDS and (cut := _cut_off(values(role.column))):
+            found[role.column] = (
+                f"{cut} is what a spreadsheet leaves of a long number: several ids may have become "
+                "one; export the column as text"
+            )
         if role.becomes == "at":
             note = _remark_on_times(values(role.column), role.form)
             found |= {role.column: note} if note else {}
@@ -52,6 +61,8 @@ def remarks_on(
 def _remark_on_times(values: Sequence[Any], form: str | None) -> str:
     if form == times.DIGITS:
         return "the digits are dates"
+    if form == times.DAYS:
+        return "the numbers are dates of a spreadsheet"
     if form == times.DAY_FIRST or form == times.MONTH_FIRST:
         first = "day" if form == times.DAY_FIRST else "month"
         return f"dates with the {first} first"
@@ -60,6 +71,12 @@ def _remark_on_times(values: Sequence[Any], form: str | None) -> str:
     if times.mostly_early(values, form):
         return "most times lie before 1980; are they seconds since 1970? Else give at_format"
     return ""
+
+
+def _cut_off(values: Sequence[Any]) -> str:
+    """Return an id that a spreadsheet has shortened, such as 1.23457E+11, else nothing."""
+    texts = (value.strip() for value in values if isinstance(value, str))
+    return next(filter(_SHORTENED.fullmatch, texts), "")
 
 
 def _unknown(values: Sequence[Any], source: Source, core: Core) -> list[str]:

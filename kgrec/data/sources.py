@@ -145,7 +145,7 @@ class Source(TableFormat):
         move_article: whether `Godfather, The` becomes `The Godfather`.
         nulls: words for nothing, of every cell but ids; the usual ones by default, but not of
             titles. An empty list takes every word as it is.
-        at_format: the form of times: a pattern of `strptime`, `dmy`, `mdy` or `digits`.
+        at_format: the form of times: a pattern of `strptime`, `dmy`, `mdy`, `digits` or `days`.
         kinds: event to the kind that its interactions are, such as `addtocart = "cart"` or
             `addtocart = { kind = "cart", weight = 2 }`.
         namespace: put before the ids of items, so that two catalogues may use one number.

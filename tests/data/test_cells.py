@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgrec.data.cells.lists import Entry, Lookup, cut, entries, one_text
+from kgrec.data.cells.lists import cut, entries, one_text
 from kgrec.data.cells.markup import one_line, plain_text
 from kgrec.data.cells.numbers import decimal_mark, read_number
-from kgrec.data.cells.times import DAY_FIRST, DIGITS, MONTH_FIRST, parse_moment, time_form
+from kgrec.data.cells.objects import Entry, Lookup
+from kgrec.data.cells.times import DAY_FIRST, DAYS, DIGITS, MONTH_FIRST, parse_moment, time_form
 from kgrec.data.cells.values import CellError, is_nothing, null_words, parse_id
+from kgrec.data.looks import is_time
 
 LISTS = {
     '[{"id": 4, "name": "Jazz"}, {"id": 9, "name": "Folk"}]': ["Jazz", "Folk"],
@@ -49,6 +51,15 @@ LISTS = {
     '[{"lang": "fr", "value": "Le jazz"}, {"lang": "en", "value": "Jazz"}]': ["Jazz"],
     '[{"@language": "en", "@value": "Jazz"}, {"@language": "und", "@value": "J"}]': ["Jazz"],
     '[{"lang": "en", "name": "Jazz"}, {"lang": "en", "name": "Folk"}]': ["Jazz", "Folk"],
+    '[{"id": "1", "description": "Jazz"}]': ["Jazz"],
+    '[{"display_name": "Ann Lee", "url": "/a"}, {"display_name": "Bo", "url": "/b"}]': (
+        ["Ann Lee", "Bo"]
+    ),
+    '[{"given": "Ann", "family": "Lee", "affiliation": []}, {"family": "Roe"}]': ["Ann Lee", "Roe"],
+    "[{'genreName': 'Jazz', 'weight': 3}]": ["Jazz"],
+    '["Music >> Jazz >> Free Jazz"]': ["Music", "Jazz", "Free Jazz"],
+    "folk rock=12": ["folk rock"],
+    "E=mc2": ["E=mc2"],
     "#jazz #hip_hop": ["jazz", "hip_hop"],
     "#jazz#folk": ["jazz", "folk"],
     "#jazz, #folk": ["jazz", "folk"],
@@ -69,6 +80,7 @@ def test_objects_of_mongodb_are_what_they_stand_for() -> None:
     assert parse_id({"$oid": "5f1e"}, "item_id") == "5f1e"
     assert parse_id("ObjectId('5f1e5f1e5f1e5f1e5f1e5f1e')", "item_id") == "5f1e" * 6
     assert parse_id("\u200b12\ufeff", "item_id") == "12"
+    assert parse_id('="0441013597"', "item_id") == "0441013597"
     assert parse_moment({"$date": {"$numberLong": "1451520000000"}}, "at") == 1451520000000
     assert parse_moment({"$date": "2015-12-31T00:00:00Z"}, "at") == 1451520000000
     assert read_number({"$numberDecimal": "12.50"}, "price") == 12.5
@@ -119,7 +131,11 @@ def test_values_that_are_lists_already_are_read_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['[{"id": 4, "na', "['Jazz', 'Fo", '[{"id": 4}]', "[" * 50_000 + '"']
+    "text",
+    [
+        *('[{"id": 4, "na', "['Jazz', 'Fo", '[{"id": 4}]', "[" * 50_000 + '"'),
+        '[{"role": "Jazz", "url": "/a"}]',
+    ],
 )
 def test_a_list_of_no_use_is_refused(text: str) -> None:
     with pytest.raises(CellError, match=r"genres|nested"):
@@ -184,7 +200,18 @@ def test_words_for_nothing_are_nothing() -> None:
         assert is_nothing(text, words), text
     for text in ("Not specified", "NaT", "...", "…", "no information", "none given"):
         assert is_nothing(text, words), text
-    for text in ("Nan Goldin", "None But the Brave", "", None, 0, "(no country)", "Nat Cole"):
+    for text in (".", "---", "____", "**"):
+        assert is_nothing(text, words), text
+    for text in (
+        "Nan Goldin",
+        "!!!",
+        "None But the Brave",
+        "",
+        None,
+        0,
+        "(no country)",
+        "Nat Cole",
+    ):
         assert not is_nothing(text, words), text
     assert not is_nothing("None", null_words(()))
     assert is_nothing("k.A.", null_words(("k.a.",)))
@@ -231,12 +258,45 @@ NUMBERS = {
     "1½": 1.5,
     "-2 ¾": -2.75,
     "1 1/2": 1.5,
+    "$80K-$120K (Glassdoor est.)": 80_000.0,
+    "£45,000 per annum": 45_000.0,
+    "€ 38.000,- brutto": 38_000.0,
+    '="12.50"': 12.5,
 }
 
 
 @pytest.mark.parametrize("text", list(NUMBERS))
 def test_numbers_are_read_as_people_write_them(text: str) -> None:
     assert read_number(text, "price") == pytest.approx(NUMBERS[text])
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "number"),
+    [
+        *(
+            ("minutes", text, 80)
+            for text in ("PT1H20M", "P0DT80M", "1 hr 20 min", "1h20", "80 min.")
+        ),
+        *(
+            ("hours", text, 1.5)
+            for text in ("PT90M", "90 mins", "1.5 total hours", "1 Std. 30 Min.")
+        ),
+        *(("lectures", "1,204 lectures", 1204), ("pages", "320 pp.", 320), ("value", "4 stars", 4)),
+        *(("minutes", "80 min.", 80), ("hours", "1 Std. 30 Min.", 1.5)),
+        *(("servings", "Serves 4", 4), ("calories", "240 kcal", 240)),
+    ],
+)
+def test_numbers_in_the_unit_of_their_property(role: str, text: str, number: float) -> None:
+    assert read_number(text, role) == pytest.approx(number)
+
+
+@pytest.mark.parametrize(
+    ("role", "text"),
+    [("minutes", "12 pages"), ("pages", "12 hours"), ("servings", "4-6"), ("minutes", "PT")],
+)
+def test_numbers_in_other_units_are_refused(role: str, text: str) -> None:
+    with pytest.raises(CellError):
+        read_number(text, role)
 
 
 def test_the_column_decides_what_one_mark_is() -> None:
@@ -280,6 +340,17 @@ DATES = {
     "Thu Jul 16 09:50:44 +0200 2020": datetime(2020, 7, 16, 7, 50, 44, tzinfo=UTC),
     "2019-10-01 00:00:07 UTC": datetime(2019, 10, 1, 0, 0, 7, tzinfo=UTC),
     "2019-10-01T02:00:00.250+02:00": datetime(2019, 10, 1, 0, 0, 0, 250_000, tzinfo=UTC),
+    "2019-10-01 10:00:00 EST": datetime(2019, 10, 1, 15, tzinfo=UTC),
+    "Tue, 1 Oct 2019 10:00:00 PDT": datetime(2019, 10, 1, 17, tzinfo=UTC),
+    "2019-10-01T10:00:00+02:00[Europe/Berlin]": datetime(2019, 10, 1, 8, tzinfo=UTC),
+    "Tue Oct 01 2019 10:00:00 GMT+0200 (CEST)": datetime(2019, 10, 1, 8, tzinfo=UTC),
+    "2019-10-01 10:00:00 +0200 CEST": datetime(2019, 10, 1, 8, tzinfo=UTC),
+    "31 декабря 2015 г.": datetime(2015, 12, 31, tzinfo=UTC),
+    "1er janvier 2016": datetime(2016, 1, 1, tzinfo=UTC),
+    "31 de dezembro de 2015": datetime(2015, 12, 31, tzinfo=UTC),
+    "31 maart 2015": datetime(2015, 3, 31, tzinfo=UTC),
+    "15 grudnia 2015": datetime(2015, 12, 15, tzinfo=UTC),
+    "31 Aralık 2015": datetime(2015, 12, 31, tzinfo=UTC),
     "May 2016": datetime(2016, 5, 1, tzinfo=UTC),
     "2016-05": datetime(2016, 5, 1, tzinfo=UTC),
     "2016-060": datetime(2016, 2, 29, tzinfo=UTC),
@@ -310,6 +381,13 @@ def test_digits_that_are_dates_are_dates() -> None:
     assert moment("2016060", DIGITS) == datetime(2016, 2, 29, tzinfo=UTC)
     assert moment(1993, DIGITS) == datetime(1993, 1, 1, tzinfo=UTC)
     assert moment("20230115093000", DIGITS) == datetime(2023, 1, 15, 9, 30, tzinfo=UTC)
+
+
+def test_dates_of_a_spreadsheet_are_dates() -> None:
+    assert time_form(["43831", "43832.5", 44000]) == DAYS
+    assert moment("43831.5", DAYS) == datetime(2020, 1, 1, 12, tzinfo=UTC)
+    assert time_form(["1", "43831", "99999"]) is None
+    assert not is_time(["45000", "61000", "52000"])  # salaries
 
 
 def test_a_form_that_is_given_is_used() -> None:

@@ -190,6 +190,31 @@ def test_columns_of_interactions_that_look_like_something_are_named(tmp_path: Pa
     assert columns["d"].reason == "looks like a time and is not used: --column at=d"
 
 
+def test_columns_of_sales_that_look_like_something_are_named(tmp_path: Path) -> None:
+    rows = [
+        {
+            "user_id": f"1.234{n}E+11",
+            "movie_id": f"85123{n}",
+            "Quantity": 6 - n,
+            "UnitPrice": 2.55 + n,
+            "InvoiceNo id": f"C{n}",
+            "feedback": ("thumbs_up", "thumbs_down")[n % 2],
+        }
+        for n in range(9)
+    ]
+    columns = by_column(guessed(tmp_path / "t.csv", rows))
+    assert "1.2340E+11 is what a spreadsheet leaves" in columns["user_id"].reason
+    assert "as returns have" in columns["Quantity"].reason
+    assert "looks like a price" in columns["UnitPrice"].reason
+    assert "looks like an id" in columns["InvoiceNo id"].reason
+    assert "as if they liked it" in columns["feedback"].reason
+
+
+def test_escapes_hold_no_separator_that_is_counted(tmp_path: Path) -> None:
+    rows = [{"movie_id": n, "title": "T", "genres": "War &amp; Sea|Noir"} for n in range(9)]
+    assert ";" not in by_column(guessed(tmp_path / "t.csv", rows))["genres"].reason
+
+
 def test_columns_of_items_that_look_like_something_are_named(tmp_path: Path) -> None:
     rows = [
         {
@@ -305,6 +330,11 @@ SEPARATED = {
         ["Drama · War", "War · Crime", "Drama", "Crime · Drama · War"],
         [["Drama", "War"], ["War", "Crime"]],
     ),
+    "levels of a category": (
+        ["Drama > War", "Drama > War > Sea, Air", "Drama", "Crime, Law > Noir"],
+        [["Drama", "War"], ["Drama", "War", "Sea, Air"], ["Drama"], ["Crime, Law", "Noir"]],
+    ),
+    "names with weights": (["Drama=12,War=3", "War=7"], [["Drama", "War"], ["War"]]),
     "tags in angle brackets": (
         ["<drama><film-noir>", "<war>", "<crime><drama>"],
         [["drama", "film-noir"], ["war"]],

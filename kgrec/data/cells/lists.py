@@ -9,30 +9,18 @@ that accepts what all of them write.
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 from kgrec.data.cells.languages import one_language
 from kgrec.data.cells.markup import one_line, plain_text
+from kgrec.data.cells.objects import ANY, Entry, Lookup, named_in
 from kgrec.data.cells.values import CellError, decoded, is_nothing, parse_text, unwrapped
 from kgrec.data.records import MAX_ID, tidy
 
-NAME_KEYS = (
-    "name",
-    "title",
-    "label",
-    "value",
-    "text",
-    "term",
-    "tag",
-    "genre",
-    "category",
-    "keyword",
-)
-"""Keys of objects that hold their name, the first that an object has."""
-ID_KEYS = ("id", "key", "code")
+LEVELS = (" > ", " >> ", " › ", " » ")
+"""Marks between the levels of a category: `Home > Lighting > Lamps`."""
 
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 _BEGIN = re.compile(
@@ -68,30 +56,8 @@ _WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,17})")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _SUFFIX = re.compile(r"\s*(?:jr|sr|ii|iii|iv|ph\.?d|m\.?d|esq|inc|ltd|llc|co)\.?\s*", re.IGNORECASE)
+_WEIGHTED = re.compile(r"(.*\w)\s*=\s*\d{1,9}(?:\.\d{1,9})?")
 _DEPTH = 20
-
-
-class Entry(NamedTuple):
-    """One value of a cell: a name, and an id where the cell has one, else an empty one."""
-
-    name: str
-    id: str = ""
-
-
-class Lookup(NamedTuple):
-    """Which part of an object is its name and its id, and which objects count.
-
-    Attributes:
-        name, id: keys; without a name the usual ones are tried, without an id there is none.
-        where: values that keys must have, such as `{"job": "Director"}`.
-    """
-
-    name: str = ""
-    id: str = ""
-    where: Mapping[str, str] = {}
-
-
-ANY = Lookup()
 
 
 def split_values(value: Any, separator: str | None, role: str) -> list[str]:
@@ -169,8 +135,14 @@ def all_entries(
         separator = "\n" if plain is not read and text and "\n" in text else separator
         found = [Entry(part) for part in _parts(text, separator)] if text else []
     else:
-        found = list(_named(read, role, lookup, 0))
+        found = [part for one in named_in(read, role, lookup) for part in _levels(one)]
     return [Entry(_without_signs(one_line(tidy(one.name))), one.id) for one in found]
+
+
+def _levels(one: Entry) -> list[Entry]:
+    """Return the levels of a category in a list: `["Home >> Lighting >> Lamps"]`."""
+    mark = next((mark for mark in LEVELS if mark in one.name), None)
+    return [one] if mark is None or one.id else [Entry(part) for part in one.name.split(mark)]
 
 
 def one_text(value: Any, role: str) -> Any:
@@ -192,7 +164,9 @@ def _parts(text: str, separator: str | None) -> list[str]:
         lines = text.splitlines()
         if all(_POINT.match(line) for line in lines) and (len(lines) > 1 or text[0] in "-*"):
             return [_POINT.sub("", line, count=1) for line in lines]
-    return cut(text, separator)
+    parts = cut(text, separator)
+    weighed = [_WEIGHTED.fullmatch(part.strip()) for part in parts] if "=" in text else []
+    return [one[1] for one in weighed if one] if weighed and all(weighed) else parts
 
 
 def _without_signs(name: str) -> str:
@@ -326,69 +300,6 @@ def _unescaped(text: str) -> str:
         return chr(int(code, 16)) if code else _LETTERS.get(found[3], found[3])
 
     return _ESCAPE.sub(letter, text) if "\\" in text else text
-
-
-def _named(value: Any, role: str, lookup: Lookup, depth: int) -> Iterator[Entry]:
-    """Yield the names in a list, an object or one value, however they are nested."""
-    value = one_language(unwrapped(value))
-    if value is None or isinstance(value, bool) or depth > _DEPTH:
-        return
-    if isinstance(value, list | tuple):
-        for one in _unweighted(value):
-            yield from _named(one, role, lookup, depth + 1)
-    elif isinstance(value, Mapping):
-        yield from _of_object(value, role, lookup, depth)
-    elif text := _plain(value, role):
-        yield Entry(text)
-
-
-def _unweighted(values: Sequence[Any]) -> Sequence[Any]:
-    """Return the names of a list of pairs of name and number: `[("War", 3), ("Noir", 0)]`."""
-    for one in values:
-        if not (isinstance(one, list | tuple) and len(one) == 2 and isinstance(one[0], str)):
-            return values
-        if isinstance(one[1], bool) or not isinstance(one[1], int | float):
-            return values
-    return [name for name, weight in values if weight]
-
-
-def _of_object(held: Mapping[str, Any], role: str, lookup: Lookup, depth: int) -> Iterator[Entry]:
-    nested = [one for one in held.values() if isinstance(one, list | tuple | Mapping)]
-    unlike = any(_scalar(held.get(key), role) != wanted for key, wanted in lookup.where.items())
-    if unlike:
-        yield from (entry for one in nested for entry in _named(one, role, lookup, depth + 1))
-        return
-    low = {key.casefold(): key for key in map(str, held)}
-    named = (lookup.name,) if lookup.name else NAME_KEYS
-    key = next((low[name.casefold()] for name in named if name.casefold() in low), None)
-    if key is not None:
-        name = held[key]
-        if isinstance(name, list | tuple | Mapping):
-            yield from _named(name, role, Lookup(id=lookup.id), depth + 1)
-        elif text := _plain(name, role):
-            yield Entry(text, _plain(held.get(lookup.id), role) if lookup.id else "")
-        return
-    values = list(held.values())
-    if nested:
-        for one in nested:
-            yield from _named(one, role, lookup, depth + 1)
-    elif lookup.name or low.keys() & set(ID_KEYS):
-        wanted = lookup.name or "name"
-        raise CellError(f"{role} holds objects without the key {wanted}", ", ".join(low.values()))
-    elif all(isinstance(one, str) for one in values):
-        yield from map(Entry, values)  # {"/m/07s9rl0": "Drama"}
-    else:
-        yield from (Entry(str(one)) for one, weight in held.items() if weight)  # {"Indie": 542}
-
-
-def _scalar(value: Any, role: str) -> str:
-    return "" if isinstance(value, list | tuple | Mapping) else _plain(value, role)
-
-
-def _plain(value: Any, role: str) -> str:
-    if isinstance(value, float) and (math.isnan(value) or value.is_integer()):
-        value = None if math.isnan(value) else int(value)
-    return "" if value is None else parse_text(value, role) or ""
 
 
 def _check_length(name: str, role: str) -> None:

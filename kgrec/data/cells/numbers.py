@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from kgrec.data.cells.values import CellError, parse_number
+from kgrec.data.cells.units import in_unit
+from kgrec.data.cells.values import CellError, decoded, parse_number
 
 _CODES = (
     r"(?:US|CA|AU|NT|HK|NZ|MX|[ACRS])\$|Rs\.?|kr\.?|zł|Kč|Ft|лв|руб\.?|[円元원]|"
@@ -43,6 +44,10 @@ _MONEY = re.compile(rf"{_CURRENCY}")
 _CENTS = re.compile(r"\d(?: cents|\s?¢)")
 _INSIDE = re.compile(r"(\d+)\s?[€£$](\d\d)")
 _IN_BRACKETS = re.compile(r"\(([^()]*\d)\)")
+_BEHIND = re.compile(
+    r"\s*(?:\([^()\d]*\)|per annum|p\. ?a\.|annually|a year|brutto|netto|gross|net)$", re.IGNORECASE
+)
+"""What stands behind sums without changing them: `$80K (est.)`, `38.000 € brutto`."""
 _FREE = frozenset(
     {
         *("free", "gratis", "kostenlos", "free to play", "free-to-play", "gratuit", "gratuito"),
@@ -64,12 +69,16 @@ def read_number(value: Any, role: str, *, decimal: str = ".") -> float | None:
         CellError: the cell holds something else, or a number that is not finite.
     """
     if isinstance(value, str) and len(value) <= _MOST and (decimal == "," or not _is_plain(value)):
-        text = value.strip()
+        text = str(decoded(value, role)).strip()
         if text.rstrip("!").casefold() in _FREE:
             return 0.0
         if found := _IN_BRACKETS.fullmatch(text):  # a loss, as accounts have it
             text = f"-{found[1]}"
         text = _FROM.sub("", text, count=1) if _FROM.match(text) else text
+        text = _BEHIND.sub("", text)
+        if isinstance(held := in_unit(text, role), float):
+            return held
+        text = held or text
         number = _styled(text, decimal)
         if number is None and len(ends := _BETWEEN.split(text)) == 2 and _MONEY.search(text):
             low, high = (_styled(end, decimal) for end in ends)
@@ -120,11 +129,11 @@ def decimal_mark(values: Sequence[Any]) -> str:
     return "," if commas > points else "."
 
 
-def are_numbers(values: Sequence[Any]) -> list[float] | None:
-    """Return the values as numbers, None where one of them is none."""
+def are_numbers(values: Sequence[Any], role: str = "") -> list[float] | None:
+    """Return the values as numbers of a property, None where one of them is none."""
     decimal = decimal_mark(values)
     try:
-        numbers = [read_number(value, "", decimal=decimal) for value in values]
+        numbers = [read_number(value, role, decimal=decimal) for value in values]
     except CellError:
         return None
     return [number for number in numbers if number is not None]

@@ -18,40 +18,56 @@ DIGITS = "digits"
 """The form of a column whose numbers are dates: 1993, 1993112 (a day of the year), 19930422,
 19930422153000."""
 DAY_FIRST, MONTH_FIRST = "dmy", "mdy"
-FORMS = (DIGITS, DAY_FIRST, MONTH_FIRST)
+DAYS = "days"
+"""The form of a column whose numbers are dates of a spreadsheet: days since 30 December 1899."""
+FORMS = (DIGITS, DAY_FIRST, MONTH_FIRST, DAYS)
 
 # Largest count of each unit that is still a time before the year 5138, coarsest first.
 _UNITS = ((1e11, 1000.0), (1e14, 1.0), (1e17, 1e-3), (1e20, 1e-6))
 _YEARS = re.compile(r"(?<![\d.])[12]\d{3}(?![\d.])")
 _LONGEST = 64
 _1980 = 315_532_800_000
+_1899 = datetime(1899, 12, 30, tzinfo=UTC)
+_DAYS = 32_874.0, 73_050.0
+"""From 1990 to 2099, as days of a spreadsheet; no clock counted so few seconds since 1970."""
 _MONTHS = (
-    "january jan januar janvier enero gennaio",
-    "february feb februar février fév febrero febbraio",
-    "march mar märz mär mars marzo",
-    "april apr avril avr abril abr aprile",
-    "may mai mayo maggio mag",
-    "june jun juni juin junio giugno giu",
-    "july jul juli juillet juil julio luglio lug",
-    "august aug août aou agosto ago",
-    "september sep sept septembre septiembre settembre set",
-    "october oct oktober okt octobre octubre ottobre ott",
-    "november nov novembre noviembre",
-    "december dec dezember dez décembre déc diciembre dic dicembre",
+    "january jan januar janvier enero gennaio gen janeiro januari ocak января янв stycznia "
+    "tammikuuta",
+    "february feb februar février fév febrero febbraio fevereiro fev februari şubat февраля фев "
+    "lutego helmikuuta",
+    "march mar märz mär mars marzo março maart mrt marts mart марта мар marca maaliskuuta",
+    "april apr avril avr abril abr aprile nisan апреля апр kwietnia huhtikuuta",
+    "may mai mayo maggio mag maio mei maj mayıs мая май maja toukokuuta",
+    "june jun juni juin junio giugno giu junho haziran июня июн czerwca kesäkuuta",
+    "july jul juli juillet juil julio luglio lug julho temmuz июля июл lipca heinäkuuta",
+    "august aug août aou agosto ago augustus augusti ağustos августа авг sierpnia elokuuta",
+    "september sep sept septembre septiembre settembre set setembro eylül сентября сен сент "
+    "września syyskuuta",
+    "october oct oktober okt octobre octubre ottobre ott outubro out ekim октября окт października "
+    "lokakuuta",
+    "november nov novembre noviembre novembro kasım ноября ноя listopada marraskuuta",
+    "december dec dezember dez décembre déc diciembre dic dicembre dezembro desember aralık "
+    "декабря дек grudnia joulukuuta",
 )
 _MONTH = {word: n for n, words in enumerate(_MONTHS, 1) for word in words.split()}
+_HOURS = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
+_HOURS |= {"CET": 1, "CEST": 2, "WET": 0, "WEST": 1, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9}
+"""Hours before UTC of zones as RFC 822 and most programs name them; IST and BST are several."""
+_ZONE = rf"Z|UTC|GMT|(?:UTC|GMT)?[+-]\d{{2}}:?\d{{2}}|{'|'.join(_HOURS)}"
+_IN_BRACKETS = re.compile(r"(?<=\d)\s*(?:\[[\w+/-]+\]|\([\w +/-]+\))$|(?<=[+-]\d{4}) [A-Z]{3,4}$")
+"""The name of a zone behind its hours: `+01:00[Europe/Berlin]`, `+0100 (CET)`, `+0100 CET`."""
 _CLOCK = (
     r"(?:(?:,?\s+(?:at\s+)?|T)(?P<hour>\d{1,2})[:.](?P<minute>\d{2})"
     r"(?:[:.](?P<second>\d{2})(?:[.,](?P<part>\d+))?)?\s*(?P<half>[AaPp])?(?(half)\.?[Mm]\.?)"
-    r"\s*(?P<zone>Z|UTC|GMT|(?:UTC|GMT)?[+-]\d{2}:?\d{2})?)?"
+    rf"\s*(?P<zone>{_ZONE})?)?"
 )
 _WEEKDAY = r"(?:[^\W\d]{2,10}\.?,?\s+)?"
 _WRITTEN = tuple(
     re.compile(pattern + _CLOCK)
     for pattern in (
         r"(?P<a>\d{1,4})(?P<mark>[-/._ ])(?P<b>\d{1,2})(?:(?P=mark)|,\s?)(?P<c>\d{2,4})\.?",
-        _WEEKDAY + r"(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?[\s/-]*(?:of |de )?"
-        r"(?P<month>[^\W\d]{3,})\.?,?[\s/-]*(?:de )?(?P<year>\d{4}|\d{2})",
+        _WEEKDAY + r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|º|\.)?[\s/-]*(?:of |de )?"
+        r"(?P<month>[^\W\d]{3,})\.?,?[\s/-]*(?:de )?(?P<year>\d{4}|\d{2})(?: ?г\.?)?",
         _WEEKDAY + r"(?P<month>[^\W\d]{3,})\.?[\s/-]*(?P<day>\d{1,2})(?:st|nd|rd|th)?"
         r"(?:,\s?|[\s/-]+)(?P<year>\d{4})",
         r"(?P<month>[^\W\d]{3,})\.?,?[\s/-]+(?P<year>\d{4})",
@@ -91,8 +107,8 @@ def parse_moment(value: Any, role: str, form: str | None = None) -> int:
 
     Args:
         form: a pattern of `strptime`, or one of `FORMS`, which a column as a whole has: whether
-            numbers are dates, and which of day and month comes first in `5/6/2019`, by default
-            the month, and the day in `5.6.2019`.
+            numbers are dates or days of a spreadsheet, and which of day and month comes first in
+            `5/6/2019`, by default the month, and the day in `5.6.2019`.
     """
     value = unwrapped(value)
     if value is None or value == 0:
@@ -115,6 +131,8 @@ def parse_moment(value: Any, role: str, form: str | None = None) -> int:
         raise CellError(f"{role} is not a time", value)
     if form == DIGITS and (found := _from_digits(text)) is not None:
         return _checked(_milliseconds(found), value, role)
+    if form == DAYS and _DAYS[0] <= number < _DAYS[1]:
+        return _checked(_milliseconds(_1899 + timedelta(days=number)), value, role)
     for limit, factor in _UNITS:
         if abs(number) < limit:
             return _checked(round(number * factor), value, role)
@@ -137,6 +155,8 @@ def time_form(values: Sequence[Any]) -> str | None:
         return None
     if sum(_from_digits(text) is not None for text in texts) * 10 >= 9 * len(texts):
         return DIGITS
+    if sum(_are_days(text) for text in texts) * 10 >= 9 * len(texts):
+        return DAYS
     first = second = 0
     for text in texts:
         found = _WRITTEN[0].fullmatch(text)
@@ -183,6 +203,13 @@ def _from_digits(text: str) -> datetime | None:
         return None
 
 
+def _are_days(text: str) -> bool:
+    try:
+        return _DAYS[0] <= float(text) < _DAYS[1] and text[:1].isdecimal()
+    except ValueError:
+        return False
+
+
 def _of_year(year: int, day: int) -> datetime:
     """Return a day of a year, from 1; raises ValueError where the year is over before."""
     found = datetime(year, 1, 1) + timedelta(days=day - 1)
@@ -213,6 +240,7 @@ def _written(text: str, form: str | None) -> datetime:
     """Return a date as people write it; raises ValueError for what is none."""
     if len(text) > _LONGEST:
         raise ValueError
+    text = _IN_BRACKETS.sub("", text)
     found = _CTIME.fullmatch(text) or next(
         (one for pattern in (*_WRITTEN, _LOGGED) if (one := pattern.fullmatch(text))), None
     )
@@ -253,6 +281,8 @@ def _year(digits: str) -> int:
 
 
 def _zone(text: str | None) -> timezone:
+    if text in _HOURS:
+        return timezone(timedelta(hours=_HOURS[text]))
     digits = re.sub(r"[A-Z:]", "", text or "")
     if not digits:
         return UTC

@@ -31,6 +31,8 @@ NULLS = (
 names, since films are called Unknown and Nil."""
 
 _REPR = ("b'", 'b"')
+_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
+_BLANKS = re.compile(r"[-–—_.?*]+")
 _ESCAPED = re.compile(r"(?:[^\\]|\\(?:x[0-9a-f]{2}|[ntr\\'\"]))*+")
 _ESCAPE = re.compile(rb"\\(x[0-9a-f]{2}|.)")
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
@@ -71,6 +73,7 @@ def is_nothing(value: Any, words: frozenset[str]) -> bool:
     return (
         text in words
         or bool(value.strip() and not text)
+        or ("-" in words and bool(_BLANKS.fullmatch(text)))
         or ("n/a" in words and text.startswith("(no ") and bool(_NONE_LISTED.fullmatch(text)))
     )
 
@@ -156,8 +159,11 @@ def parse_text(value: Any, role: str) -> str | None:
 def decoded(value: Any, role: str) -> Any:
     """Return bytes as the text that they hold, and other values as they are.
 
-    `b'Heat'` is what Python writes of bytes, and is read as them.
+    `b'Heat'` is what Python writes of bytes, and is read as them; `="0441"` is how a table keeps a
+    spreadsheet from reading a number.
     """
+    if isinstance(value, str) and value[:2] == '="' and (found := _FORMULA.fullmatch(value)):
+        return found[1].replace('""', '"')
     if isinstance(value, str) and value[:2] in _REPR and value[-1:] == value[1] and len(value) > 2:
         value = _of_repr(value)
     if not isinstance(value, bytes):
