@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kgrec.cli import labelled
-from kgrec.cli.console import out, print_json, progress
+from kgrec.cli.console import err, out, print_json, progress
 from kgrec.config import load_settings, parse_config
 from kgrec.errors import ConfigError
 from kgrec.schema import Domain, load_schema
@@ -40,6 +40,9 @@ def extract(
         bool, typer.Option("--dry-run", help="Only show the facts; --text is needed.")
     ] = False,
     model: Annotated[str | None, typer.Option(help="A spaCy pipeline: package or folder.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Language of the texts, such as de; English when absent.")
+    ] = None,
     trained: Annotated[
         Path | None, typer.Option(help="Folder of kgrec extract train, used beside the rules.")
     ] = None,
@@ -73,7 +76,7 @@ def extract(
     from kgrec.stages.extract import extract as run
 
     listed = components.split(",") if components is not None else None
-    given = {"model": model, "trained": trained, "components": listed}
+    given = {"model": model, "language": language, "trained": trained, "components": listed}
     config = parse_config(
         ExtractConfig, {k: v for k, v in given.items() if v is not None}, origin="the options"
     )
@@ -101,6 +104,7 @@ def described(done: ExtractSummary) -> list[str]:
         lines.append(f"Components disagree {kinds}; --json lists the first of them.")
     if done.language_model is not None:
         lines.append(_used(done.language_model))
+    lines += [f"Note: {note}." for note in done.notes]
     if done.incomplete:
         lines.append(f"{done.incomplete:,} texts are incomplete and are read again the next time.")
     return lines
@@ -138,7 +142,10 @@ def _show_facts(
 
     used = config.model
     parts = open_components(domain, config)
-    extractor = parts.extractor(lambda: _names_of_graph(domain) if names else {})
+    extractor = parts.extractor(
+        lambda: _names_of_graph(domain) if names else {},
+        lambda: _spellings_of_graph(domain) if names else {},
+    )
     texts = [ItemText("", title, text)]
     reading = without_facts(texts) if extractor is None else extractor.read(texts)
     counts = FusionCounts()
@@ -148,11 +155,14 @@ def _show_facts(
             {
                 "domain": domain.name,
                 "model": used,
+                "notes": list(parts.notes),
                 "facts": [_as_object(fact, domain) for fact in facts],
                 "disagreements": [one.model_dump(mode="json") for one in counts.samples],
             }
         )
         return
+    for note in parts.notes:
+        err.print(f"Note: {note}.", markup=False, highlight=False, soft_wrap=True)
     if not facts:
         out.print(f"No fact of the domain {domain.name} is stated here.", markup=False)
         return
@@ -164,15 +174,25 @@ def _show_facts(
         words = (_sentence(fact, domain, title), sure, _finder(fact, domain), fact.evidence)
         table.add_row(*map(Text, words))
     out.print(table)
-    out.print(f"Names by {used}; rules by the domain {domain.name}.", markup=False, highlight=False)
+    if not parts.notes:
+        what = f"Names by {used}; rules by the domain {domain.name}."
+        out.print(what, markup=False, highlight=False)
 
 
 def _names_of_graph(domain: Domain) -> dict[str, list[str]]:
     from kgrec.graph import open_graph
-    from kgrec.stages.extract import known_names
+    from kgrec.stages.known_names import known_names
 
     with open_graph(load_settings()) as store:
         return known_names(store, domain)
+
+
+def _spellings_of_graph(domain: Domain) -> dict[str, dict[str, str]]:
+    from kgrec.graph import open_graph
+    from kgrec.stages.known_names import known_spellings
+
+    with open_graph(load_settings()) as store:
+        return known_spellings(store, domain)
 
 
 def _sentence(fact: TextFact, domain: Domain, title: str) -> str:

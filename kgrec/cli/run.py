@@ -146,6 +146,7 @@ def _summary(result: StageResult) -> str:
         return "unchanged."
     if result.stage == "extract":
         facts = sum(detail["facts"].values())
-        return f"{detail['texts']:,} texts: {facts:,} facts."
+        notes = (f"Note: {note}." for note in detail["notes"])
+        return "\n".join([f"{detail['texts']:,} texts: {facts:,} facts.", *notes])
     suggestions = f"{detail['suggestions']:,} suggestions"
     return f"{detail['model_id']} is live: {detail['items']:,} items, {suggestions}."

@@ -18,13 +18,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
-from typing import Any
 from uuid import uuid4
 
 from pydantic import Field
 
 from kgrec.config import FrozenModel
-from kgrec.data.records import TABLE, LinkRecord, Node, display_title
+from kgrec.data.records import LinkRecord, Node
 from kgrec.graph.pages import (
     Ends,
     Page,
@@ -33,15 +32,20 @@ from kgrec.graph.pages import (
     pages_of_items,
     relation_types,
 )
-from kgrec.graph.redirects import redirects_of
 from kgrec.graph.setup import check_whole
 from kgrec.graph.store import GraphStore, Step
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain
+from kgrec.stages.known_names import known_names, known_spellings
 from kgrec.stages.loading.facts import Head, fact_changes
 from kgrec.text.mentions import title_forms
-from kgrec.text.pipeline import Extractor, ItemText, TextFact
-from kgrec.text.sources.chosen import ComponentSettings, open_components, without_facts
+from kgrec.text.pipeline import ItemText, TextFact
+from kgrec.text.sources.chosen import (
+    ComponentSettings,
+    SentenceReader,
+    open_components,
+    without_facts,
+)
 from kgrec.text.sources.fusion import Disagreement, FusionCounts, ReadText, read_beside
 from kgrec.text.sources.prompted import LanguageModelUse
 
@@ -49,7 +53,6 @@ SOURCE = "text:description"
 """The source that facts and links of an item from its description carry; links between entities
 have the id of the item behind it."""
 _MARK = "extracted"
-_NAMES_A_PAGE = 10_000
 
 
 class ExtractConfig(ComponentSettings):
@@ -80,6 +83,7 @@ class ExtractSummary(FrozenModel):
         disagreements: between components, by kind.
         disagreement_samples: the first of them.
         language_model: requests, tokens, cost and what was dropped, where one is a component.
+        notes: what does not read the language of the texts.
     """
 
     texts: int = 0
@@ -92,6 +96,7 @@ class ExtractSummary(FrozenModel):
     disagreements: dict[str, int] = Field(default_factory=dict)
     disagreement_samples: tuple[Disagreement, ...] = ()
     language_model: LanguageModelUse | None = None
+    notes: tuple[str, ...] = ()
     seconds: float = 0.0
     run_id: str | None = None
 
@@ -102,7 +107,7 @@ def extract(
     config: ExtractConfig | None = None,
     *,
     items: Sequence[str] | None = None,
-    extractor: Extractor | None = None,
+    extractor: SentenceReader | None = None,
     progress: Progress = SILENT,
 ) -> ExtractSummary:
     """Read the descriptions of a domain's items and write the facts and links they state.
@@ -124,9 +129,12 @@ def extract(
     parts = open_components(domain, config)
     pending, unchanged = _count(store, domain, parts.version, items)
     if not pending:
-        return ExtractSummary(unchanged=unchanged, seconds=time.monotonic() - began)
+        seconds = time.monotonic() - began
+        return ExtractSummary(unchanged=unchanged, notes=parts.notes, seconds=seconds)
     if extractor is None:
-        extractor = parts.extractor(lambda: known_names(store, domain))
+        extractor = parts.extractor(
+            lambda: known_names(store, domain), lambda: known_spellings(store, domain)
+        )
     run_id = f"extract-{uuid4().hex[:12]}"
     store.write("ingest/start_run", run_id=run_id, stage="extract", started_at=datetime.now(UTC))
     writer = _Writer(store, domain, parts.version, run_id)
@@ -159,6 +167,7 @@ def extract(
         disagreements={str(kind): count for kind, count in counts.kinds.most_common()},
         disagreement_samples=tuple(counts.samples),
         language_model=parts.language_model,
+        notes=parts.notes,
         seconds=time.monotonic() - began,
         run_id=run_id,
     )
@@ -169,33 +178,6 @@ def extract(
         summary=summary.model_dump_json(),
     )
     return summary
-
-
-def known_names(store: GraphStore, domain: Domain) -> dict[str, list[str]]:
-    """Return the names that tables gave to the graph, by entity type, and the items' titles.
-
-    Titles of one word are left out: they are too often the word itself. A title that is also
-    the name of an entity is that entity's.
-    """
-    names: dict[str, list[str]] = defaultdict(list)
-    merged, after = redirects_of(store).aliases, ""
-    while True:
-        options: dict[str, Any] = {"after": after, "limit": _NAMES_A_PAGE, "extractor": TABLE}
-        rows = store.read("extract/known_names", **options)
-        if not rows or not rows[0]["ids"]:
-            break
-        page = rows[0]
-        for node, name, labels in zip(page["ids"], page["names"], page["labels"], strict=True):
-            for kind in domain.entity_types.keys() & set(labels):
-                names[kind] += [name, *merged.get(node, ())]
-        after = max(page["ids"])
-    works = domain.reading.ner.get("WORK_OF_ART")
-    if works is not None:
-        entity_names = {name for values in names.values() for name in values}
-        for items in item_pages(store, label=domain.item_label):
-            titles = (display_title(title) for title in items["titles"])
-            names[works] += [t for t in titles if " " in t and t not in entity_names]
-    return dict(names)
 
 
 def _pages(store: GraphStore, domain: Domain, items: Sequence[str] | None) -> Iterator[Page]:

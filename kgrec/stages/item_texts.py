@@ -92,7 +92,8 @@ class ItemTexts:
     def _built(self, name: str) -> Extractor:
         if self._own_process:
             _import_spacy_alone()
-        from kgrec.stages.extract import ExtractConfig, known_names
+        from kgrec.stages.extract import ExtractConfig
+        from kgrec.stages.known_names import known_names
         from kgrec.text.pipeline import Extractor
 
         domain = load_schema().domain(name)

@@ -107,7 +107,7 @@ def find_mentions(
         title: the item's own title, empty when there is none.
     """
     found = [
-        *_own_title(doc, title),
+        *own_title(doc, title),
         *(Mention(s.start, s.end, s.label_, Origin.KNOWN) for s in known if _plausible(s)),
         *_titles(doc, reading),
         *_patterns(doc, reading),
@@ -158,7 +158,8 @@ def title_forms(title: str) -> tuple[str, ...]:
     return tuple(form for form in forms if len(form) > 1 or form == title)
 
 
-def _own_title(doc: Doc, title: str) -> Iterator[Mention]:
+def own_title(doc: Doc, title: str) -> Iterator[Mention]:
+    """Yield where a text names its own item by a title."""
     text = doc.text
     for form in title_forms(title):
         # Catalogues drop commas and colons that running text has.

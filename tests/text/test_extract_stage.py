@@ -15,8 +15,9 @@ from kgrec.graph.training_data import read_dataset
 from kgrec.retrieval.paths import PathConfig, read_paths
 from kgrec.retrieval.reasons import path_sentence
 from kgrec.schema import Domain, NodeKind, load_schema
-from kgrec.stages.extract import SOURCE, ExtractConfig, extract, known_names
+from kgrec.stages.extract import SOURCE, ExtractConfig, extract
 from kgrec.stages.ingest import ingest, prepare
+from kgrec.stages.known_names import known_names
 
 FARGO = (
     "Set in Minnesota in the 1980s, Fargo was directed by Joel Coen. Frances McDormand stars as"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from pydantic import field_validator, model_validator
 
@@ -21,11 +21,13 @@ from kgrec.config import FrozenModel, Settings, load_settings
 from kgrec.errors import ConfigError
 from kgrec.schema import Domain
 from kgrec.text.language_model import ChatEndpoint
+from kgrec.text.languages import ENGLISH, is_english, note_on
 from kgrec.text.models import SPACY_MODEL
 from kgrec.text.pipeline import Extractor, ItemText, TextFact, extractor_version
 from kgrec.text.sources.declared import DeclaredFacts, DeclaredSettings
 from kgrec.text.sources.fusion import FactSource
 from kgrec.text.sources.prompted import LanguageModelUse, PromptedFacts, PromptSettings
+from kgrec.text.spellings import NameReader, Spellings, names_version
 
 COMPONENTS: dict[str, str] = {
     "names": "names that the catalogue and the graph hold",
@@ -39,6 +41,18 @@ COMPONENTS: dict[str, str] = {
 
 _KNOWN = f"known: {', '.join(COMPONENTS)}, or package.module:name for one of your own"
 _OF_SPACY = ("names", "ner", "rules")
+_ENGLISH_ALONE = ("ner", "rules", "declared")
+
+
+class SentenceReader(Protocol):
+    """What reads texts for known names and by rules, one after another."""
+
+    version: str
+
+    def read(
+        self, texts: Iterable[ItemText], *, n_process: int = 1, batch_size: int = 64
+    ) -> Iterator[tuple[ItemText, list[TextFact]]]:
+        """Yield texts with the facts that they state, in their order."""
 
 
 class ComponentSettings(FrozenModel):
@@ -46,6 +60,8 @@ class ComponentSettings(FrozenModel):
 
     Attributes:
         model: a spaCy pipeline: folder or installed package.
+        language: code of the language of the texts; all but English are read for known names, by a
+            trained extractor and by a language model.
         components: names of `COMPONENTS`, or `package.module:name` for one of your own; when
             absent the names, the recogniser, the rules, and what `trained` names.
         trained: folder of `kgrec extract train`, which finds facts beside the rules.
@@ -54,6 +70,7 @@ class ComponentSettings(FrozenModel):
     """
 
     model: str = SPACY_MODEL
+    language: str = ENGLISH
     components: tuple[str, ...] | None = None
     trained: Path | None = None
     declared: DeclaredSettings = DeclaredSettings()
@@ -69,7 +86,21 @@ class ComponentSettings(FrozenModel):
     @property
     def reads_sentences(self) -> bool:
         """Whether the spaCy pipeline finds facts."""
-        return "rules" in self.active or "names" in self.active
+        parsed = is_english(self.language) and "rules" in self.active
+        return parsed or "names" in self.active
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What does not read the language of the texts, a line each."""
+        if is_english(self.language):
+            return ()
+        idle = [name for name in _ENGLISH_ALONE if name in self.active]
+        lines = [note_on(self.language)]
+        if idle:
+            others = [name for name in self.active if name not in idle]
+            reading = f"texts are read by: {', '.join(others) or 'no component'}"
+            lines.append(f"{', '.join(idle)}: English alone, not {self.language!r}; {reading}")
+        return tuple(line for line in lines if line)
 
     @field_validator("components")
     @classmethod
@@ -117,11 +148,21 @@ class Components:
         """What the language model did so far, None where none is a component."""
         return next((one.use for one in self.sources if isinstance(one, PromptedFacts)), None)
 
-    def extractor(self, names: Callable[[], Mapping[str, Iterable[str]]]) -> Extractor | None:
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What does not read the language of the texts, a line each."""
+        return self.settings.notes
+
+    def extractor(
+        self,
+        names: Callable[[], Mapping[str, Iterable[str]]],
+        spellings: Callable[[], Spellings] = dict,
+    ) -> SentenceReader | None:
         """Return the spaCy pipeline with the parts that are listed; None where none finds facts.
 
         Args:
             names: reads the known names, where they are a component.
+            spellings: reads them for a language that is not parsed.
 
         Raises:
             ModelError: the pipeline is not found.
@@ -129,6 +170,8 @@ class Components:
         if not self.settings.reads_sentences:
             return None
         active = self.settings.active
+        if not is_english(self.settings.language):
+            return NameReader(self.domain, spellings(), self.settings.language)
         known = names() if "names" in active else {}
         return Extractor(self.domain, names=known, model=self.settings.model, ner="ner" in active)
 
@@ -147,16 +190,20 @@ def open_components(
         ConfigError: a component of the user's own cannot be imported.
     """
     active = settings.active
+    parsed = is_english(settings.language)
     if "rules" not in active:
         domain = domain.model_copy(update={"rules": ()})
     if "names" not in active:
         reading = domain.reading.model_copy(update={"known": ()})
         domain = domain.model_copy(update={"reading": reading})
+    idle = _OF_SPACY if parsed else (*_OF_SPACY, *_ENGLISH_ALONE)
     sources = tuple(
-        _source(name, domain, settings, environment) for name in active if name not in _OF_SPACY
+        _source(name, domain, settings, environment) for name in active if name not in idle
     )
     parts = [source.version for source in sources]
-    if settings.reads_sentences:
+    if not parsed and (settings.reads_sentences or not sources):
+        parts.insert(0, names_version(domain, settings.language))
+    elif settings.reads_sentences:
         parts.insert(0, extractor_version(domain, settings.model, ner="ner" in active))
     version = parts[0] if len(parts) == 1 else f"{parts[0]}+{_digest(parts[1:])}"
     return Components(settings, domain, sources, version)
