@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +14,9 @@ from kgrec.cli.labelling import label
 from kgrec.config import parse_config
 
 if TYPE_CHECKING:
+    from kgrec.data.rejects import Reject
     from kgrec.text.trained.calibration import Reliability
-    from kgrec.text.trained.lines import LabelledFile, LabelledText
+    from kgrec.text.trained.lines import LabelledFile
     from kgrec.text.trained.scoring import ExtractionScore, LabelScore
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -123,36 +123,27 @@ def run(
 ) -> None:
     """Find entities and relations in texts with a trained extractor.
 
-    Labels that the input has are ignored. Each prediction carries a calibrated confidence.
+    Labels that the input has are ignored. Each prediction carries a calibrated confidence. A run
+    that was killed goes on where it was when the same command is run again.
 
     Example: kgrec extract run --model model --input texts.jsonl --output predicted.jsonl
     """
     from kgrec.text.trained.extractor import TrainedExtractor
-    from kgrec.text.trained.lines import read_lines, write_lines
+    from kgrec.text.trained.runs import run_file
 
-    begun = time.perf_counter()
-    file = read_lines(source, labelled=False)
-    report_rejects(file)
     extractor = TrainedExtractor(model, device=device)
-    entities = relations = 0
-
-    def counted() -> Iterator[LabelledText]:
-        nonlocal entities, relations
-        with progress(quiet=as_json) as bars, bars.task("read", total=len(file.texts)) as task:
-            for one in extractor.read(file.texts):
-                entities += len(one.entities)
-                relations += len(one.relations)
-                task.advance()
-                yield one
-
-    texts = write_lines(output, counted())
-    seconds = time.perf_counter() - begun
-    counts = {"texts": texts, "entities": entities, "relations": relations}
+    with progress(quiet=as_json) as bars:
+        done = run_file(extractor, source, output, progress=bars)
+    _report(done.rejects, done.rejected_lines)
     if as_json:
-        rejected = {"rejected_lines": len(file.rejects), "seconds": round(seconds, 2)}
-        print_json({**counts, **rejected, "version": extractor.version})
+        found = done.model_dump(mode="json", exclude={"rejects"})
+        print_json({**found, "version": extractor.version})
         return
-    _line(f"{texts:,} texts, {entities:,} entities, {relations:,} relations; {seconds:.1f} s.")
+    before = f", {done.resumed_at:,} of them by an earlier run" if done.resumed_at else ""
+    _line(
+        f"{done.texts:,} texts{before}, {done.entities:,} entities, {done.relations:,} relations; "
+        f"{done.seconds:.1f} s, {done.texts_per_second:.0f} texts a second."
+    )
 
 
 def evaluate(
@@ -228,13 +219,16 @@ def _cells(one: LabelScore) -> tuple[str, ...]:
 def report_rejects(*files: LabelledFile) -> None:
     """Write the lines that were set aside to standard error, the first few in full."""
     for file in files:
-        for reject in file.rejects[:_SHOWN_REJECTS]:
-            err.print(
-                f"{reject.file}, line {reject.line}: {reject.reason}; it is left out.",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
-        if len(file.rejects) > _SHOWN_REJECTS:
-            name = file.rejects[0].file
-            err.print(f"{name}: {len(file.rejects):,} lines are left out in all.", markup=False)
+        _report(file.rejects, len(file.rejects))
+
+
+def _report(rejects: Sequence[Reject], count: int) -> None:
+    for reject in rejects[:_SHOWN_REJECTS]:
+        err.print(
+            f"{reject.file}, line {reject.line}: {reject.reason}; it is left out.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    if count > _SHOWN_REJECTS:
+        err.print(f"{rejects[0].file}: {count:,} lines are left out in all.", markup=False)

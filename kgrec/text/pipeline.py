@@ -182,11 +182,11 @@ _AT_ONCE = 24_000
 _ENDS = ("\n\n", "\n", ". ", "! ", "? ", " ")
 
 
-def pieces(text: str) -> Iterator[tuple[int, int]]:
+def pieces(text: str, longest: int = PIECE) -> Iterator[tuple[int, int]]:
     """Yield begin and end of the pieces of a text, cut behind a paragraph, a line or a sentence."""
     start = 0
-    while len(text) - start > PIECE:
-        least, most = start + PIECE // 2, start + PIECE
+    while len(text) - start > longest:
+        least, most = start + longest // 2, start + longest
         cuts = (text.rfind(end, least, most) + len(end) for end in _ENDS if end in text[least:most])
         end = next(cuts, most)
         yield start, end

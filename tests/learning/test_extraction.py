@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ import torch
 from typer.testing import CliRunner
 
 from kgrec.cli.extract import app
-from kgrec.errors import ModelError
+from kgrec.errors import DataError, ModelError
 from kgrec.graph.store import GraphStore
 from kgrec.learning.extraction import fitting, training
 from kgrec.learning.extraction.training import TrainedSummary, TrainingConfig, train_extractor
@@ -23,6 +27,7 @@ from kgrec.text.trained.calibration import fit_scale, reliability
 from kgrec.text.trained.extractor import TrainedExtractor
 from kgrec.text.trained.facts import facts_of
 from kgrec.text.trained.lines import LabelledRelation, LabelledSpan, LabelledText, write_lines
+from kgrec.text.trained.runs import run_file
 from kgrec.text.trained.scoring import score
 from kgrec.text.trained.tokens import AlignedLabels
 
@@ -172,6 +177,64 @@ def test_run_writes_what_evaluate_reads(
     assert stated is not None
     micro = json.loads(done.stdout)["relations_strict"]["micro"]
     assert micro["f1"] == stated.relations_strict.micro.f1
+
+
+def test_a_killed_run_goes_on_and_writes_what_one_run_does(
+    trained: tuple[Path, TrainedSummary], tmp_path: Path
+) -> None:
+    source, whole, killed = (tmp_path / f"{name}.jsonl" for name in ("in", "whole", "killed"))
+    write_lines(source, planted(560, 4))
+    lines = source.read_text("utf-8").splitlines()
+    source.write_text("\n".join([*lines[:300], "", "{", *lines[300:]]), "utf-8")
+    options = ["run", "--model", str(trained[0]), "--input", str(source), "--json", "--output"]
+    done = CliRunner().invoke(app, [*options, str(whole)])
+    assert done.exit_code == 0, done.output
+    counts = json.loads(done.stdout)
+    assert (counts["texts"], counts["rejected_lines"], counts["resumed_at"]) == (560, 1, 0)
+    assert counts["texts_per_second"] > 0
+
+    checkpoint = tmp_path / ".killed.jsonl-run.json"
+    code = f"from kgrec.cli.extract import app; app({[*options, str(killed)]!r})"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL) as process:
+        end = time.monotonic() + 120
+        while not checkpoint.exists() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    at = json.loads(checkpoint.read_text())
+    assert at["texts"] in (256, 512)
+    with killed.open("ab") as file:
+        file.write(b'{"id": "a line that was begun')
+    done = CliRunner().invoke(app, [*options, str(killed)])
+    assert done.exit_code == 0, done.output
+    again = json.loads(done.stdout)
+    assert again["resumed_at"] == at["texts"]
+    assert [again[key] for key in ("texts", "entities", "relations")] == [
+        counts[key] for key in ("texts", "entities", "relations")
+    ]
+    assert killed.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "in.jsonl",
+        "killed.jsonl",
+        "whole.jsonl",
+    ]
+
+
+def test_a_checkpoint_of_another_input_counts_for_nothing(
+    trained: tuple[Path, TrainedSummary], tmp_path: Path
+) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    extractor = TrainedExtractor(trained[0])
+    write_lines(source, TEST[:3])
+    output.write_text("of another run\n" * 9)
+    (tmp_path / ".out.jsonl-run.json").write_text('{"key": "another", "offset": 7, "length": 5}')
+    done = run_file(extractor, source, output)
+    assert (done.texts, done.resumed_at) == (3, 0)
+    assert [json.loads(line)["id"] for line in output.read_text().splitlines()] == [
+        one.id for one in TEST[:3]
+    ]
+    with pytest.raises(DataError, match="overwritten"):
+        run_file(extractor, source, source)
 
 
 def test_labels_beside_words_are_moved_or_counted() -> None:

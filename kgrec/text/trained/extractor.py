@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ import torch
 from kgrec.errors import ModelError
 from kgrec.text.encoder import load_transformer
 from kgrec.text.models import content_key, resolve_transformer
-from kgrec.text.pipeline import load_spacy
+from kgrec.text.pipeline import load_spacy, pieces
 from kgrec.text.trained.calibration import PlattScale
 from kgrec.text.trained.decoding import Decoder, ScoredWindow
 from kgrec.text.trained.features import FeatureReader, Window
@@ -21,7 +21,8 @@ from kgrec.text.trained.record import ExtractorRecord, read_networks, read_recor
 
 logger = logging.getLogger(__name__)
 
-_TEXTS = 256
+TEXTS = 256
+"""Texts of a batch."""
 _WINDOWS = 32
 _UNUSED = ("senter", "lemmatizer", "attribute_ruler", "textcat")
 
@@ -36,6 +37,7 @@ class TrainedExtractor:
     Attributes:
         record: what its folder records of it.
         version: a hash of all that the predictions depend on.
+        device: where it runs.
         reader, decoder: what turns texts into windows, and windows into entities and relations.
 
     Raises:
@@ -45,7 +47,7 @@ class TrainedExtractor:
     def __init__(self, folder: Path, *, device: str | None = None) -> None:
         self.record = read_record(folder)
         self.version = self.record.version
-        place = torch.device(device or default_device())
+        place = self.device = torch.device(device or default_device())
         _check_encoder(self.record)
         names = self.record.encoder, self.record.spacy
         self.reader = feature_reader(*names, str(place), tuned=self.record.network.tuned)
@@ -54,13 +56,65 @@ class TrainedExtractor:
 
     def read(self, texts: Iterable[LabelledText]) -> Iterator[LabelledText]:
         """Yield texts, in their order, with what was found in them in place of their labels."""
-        stream = iter(texts)
-        while batch := list(islice(stream, _TEXTS)):
-            parts = list(self.reader.read(one.text for one in batch))
-            found = iter(score_windows(self.decoder, [one for part in parts for one in part]))
-            for one, part in zip(batch, parts, strict=True):
-                scored = list(zip(part, (next(found) for _ in part), strict=True))
-                yield labelled(one, scored, self.record)
+        for batch in text_batches(texts):
+            yield from self.read_batch(batch)
+
+    def read_batch(self, batch: Sequence[LabelledText]) -> Iterator[LabelledText]:
+        """Yield the texts of a batch of `text_batches` with what was found in them.
+
+        A text that is longer than `PIECE` is read in pieces, so that a book takes little memory.
+        """
+        parts = [(i, *place) for i, one in enumerate(batch) for place in pieces(one.text, PIECE)]
+        scored: list[list[tuple[Window, ScoredWindow]]] = [[] for _ in batch]
+        for group in _groups(parts):
+            read = self.reader.read(batch[i].text[start:end] for i, start, end in group)
+            found = list(read)
+            each = iter(score_windows(self.decoder, [one for part in found for one in part]))
+            for (i, start, _), part in zip(group, found, strict=True):
+                moved = [_moved(window, start) for window in part]
+                scored[i] += [(window, next(each)) for window in moved]
+        for one, part_scored in zip(batch, scored, strict=True):
+            yield labelled(one, part_scored, self.record)
+
+
+PIECE = 50_000
+"""Characters of a text that are read at once."""
+_AT_ONCE = 200_000
+"""Characters of a batch; vectors take some kilobytes a word."""
+
+
+def text_batches(texts: Iterable[LabelledText]) -> Iterator[list[LabelledText]]:
+    """Yield the texts that are read at once; what is found depends on no text of another batch."""
+    batch: list[LabelledText] = []
+    length = 0
+    for one in texts:
+        batch.append(one)
+        length += len(one.text)
+        if len(batch) == TEXTS or length >= _AT_ONCE:
+            yield batch
+            batch, length = [], 0
+    if batch:
+        yield batch
+
+
+_Part = tuple[int, int, int]
+
+
+def _groups(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
+    group: list[_Part] = []
+    for part in parts:
+        group.append(part)
+        if sum(end - start for _, start, end in group) >= _AT_ONCE:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _moved(window: Window, by: int) -> Window:
+    if not by:
+        return window
+    return replace(window, offsets=tuple((s + by, e + by) for s, e in window.offsets))
 
 
 def default_device() -> str:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kgrec.data.rejects import Reject, shown
 from kgrec.errors import DataError
@@ -73,25 +73,67 @@ def read_lines(path: Path, *, labelled: bool = True) -> LabelledFile:
     """
     texts: list[LabelledText] = []
     rejects: list[Reject] = []
-    for number, line in _lines(path):
+    for one in parsed_lines(path, labelled=labelled):
+        if isinstance(one.content, Reject):
+            rejects.append(one.content)
+        else:
+            texts.append(one.content)
+    check_share(path, len(texts), len(rejects), rejects[0] if rejects else None)
+    return LabelledFile(texts, rejects)
+
+
+class ParsedLine(NamedTuple):
+    """A line of a file of labelled texts.
+
+    Attributes:
+        number: from 1; blank lines are counted and left out.
+        end: where it ends in the file, in bytes.
+    """
+
+    number: int
+    end: int
+    content: LabelledText | Reject
+
+
+def parsed_lines(
+    path: Path, *, labelled: bool = True, offset: int = 0, number: int = 0
+) -> Iterator[ParsedLine]:
+    """Read a file line by line.
+
+    Args:
+        labelled: as of `read_lines`.
+        offset, number: the end of a line and its number, to go on behind it.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    for at, end, line in _lines(path, offset, number):
         try:
             given = json.loads(line)
             if not isinstance(given, dict):
                 raise ValueError("it is no JSON object")
-            texts.append(_text(given, number, labelled=labelled))
+            yield ParsedLine(at, end, _text(given, at, labelled=labelled))
         except (ValueError, RecursionError) as error:
             reason = "it is no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
-            rejects.append(Reject(path.name, number, shown(line), reason))
-    if not texts or len(rejects) > MOST_BAD * (len(texts) + len(rejects)):
-        first = f" (line {rejects[0].line}: {rejects[0].reason})" if rejects else ""
-        what = "most lines of the file" if texts else "all lines of the file"
-        raise DataError(
-            f"{what} cannot be used{first}" if rejects else "there is no text in the file",
-            value=str(path),
-            remedy='A line is {"id", "text", "entities": [{"start", "end", "label"}], "relations": '
-            '[{"head", "tail", "label"}]}; examples/extraction converts two public formats.',
-        )
-    return LabelledFile(texts, rejects)
+            yield ParsedLine(at, end, Reject(path.name, at, shown(line), reason))
+
+
+def check_share(path: Path, texts: int, rejected: int, first: Reject | None) -> None:
+    """Refuse a file without a usable line, or with more bad lines than `MOST_BAD`.
+
+    Raises:
+        DataError: it is such a file.
+    """
+    if texts and rejected <= MOST_BAD * (texts + rejected):
+        return
+    example = f" (line {first.line}: {first.reason})" if first else ""
+    what = "most lines of the file" if texts else "all lines of the file"
+    raise DataError(
+        f"{what} cannot be used{example}" if rejected else "there is no text in the file",
+        value=str(path),
+        remedy='A line is {"id", "text", "entities": [{"start", "end", "label"}], "relations": '
+        '[{"head", "tail", "label"}]}; examples/extraction converts two public formats.',
+    )
 
 
 def write_lines(path: Path, texts: Iterable[LabelledText]) -> int:
@@ -131,12 +173,17 @@ def _confidence(value: float | None) -> dict[str, float]:
     return {} if value is None else {"confidence": round(value, 4)}
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: Path, offset: int, number: int) -> Iterator[tuple[int, int, str]]:
+    """Yield number and end of each line that is not blank, and the line."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="\n") as file:
-            for number, line in enumerate(file, start=1):
+        with path.open("rb") as file:
+            file.seek(offset)
+            end = offset
+            for at, given in enumerate(file, start=number + 1):
+                end += len(given)
+                line = given.decode("utf-8-sig" if end == len(given) else "utf-8", "replace")
                 if line.strip():
-                    yield number, line.strip()
+                    yield at, end, line.strip()
     except OSError as error:
         raise DataError(
             f"the file cannot be read ({error.strerror})", value=str(path), remedy="Check the path."
