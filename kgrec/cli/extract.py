@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,7 +95,8 @@ def extract(
 
 def described(done: ExtractSummary) -> list[str]:
     """Return what an extraction did, in words."""
-    counted = ", ".join(f"{count:,} {name}" for name, count in done.facts.items())
+    found = (*done.facts.items(), *done.values.items())
+    counted = ", ".join(f"{count:,} {name}" for name, count in found)
     lines = [
         f"{done.texts:,} texts read, {done.unchanged:,} unchanged: {counted or 'no facts'}; "
         f"{done.withdrawn:,} withdrawn. {done.seconds:.1f} s."
@@ -149,7 +151,7 @@ def _show_facts(
     texts = [ItemText("", title, text)]
     reading = without_facts(texts) if extractor is None else extractor.read(texts)
     counts = FusionCounts()
-    [(_, facts, _)] = read_beside(reading, parts.sources, domain, counts)
+    [(_, facts, _, values)] = read_beside(reading, parts.sources, domain, counts)
     if as_json:
         print_json(
             {
@@ -157,14 +159,19 @@ def _show_facts(
                 "model": used,
                 "notes": list(parts.notes),
                 "facts": [_as_object(fact, domain) for fact in facts],
+                "values": [asdict(value) for value in values],
                 "disagreements": [one.model_dump(mode="json") for one in counts.samples],
             }
         )
         return
     for note in parts.notes:
         err.print(f"Note: {note}.", markup=False, highlight=False, soft_wrap=True)
+    for value in values:
+        line = f"{value.property} = {value.value}: {value.evidence}"
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
     if not facts:
-        out.print(f"No fact of the domain {domain.name} is stated here.", markup=False)
+        if not values:
+            out.print(f"No fact of the domain {domain.name} is stated here.", markup=False)
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2))
     for column in ("fact", "sure", "found by", "evidence"):

@@ -25,6 +25,9 @@ MAX_ID = 512
 TABLE = "table"
 """The extractor of facts from tables."""
 
+TEXT_SOURCE = "text:description"
+"""The source of what the description of an item states."""
+
 _ARTICLE = re.compile(
     r"^(?P<name>.+), (?P<article>The|A|An|Le|La|Les|L'|Il|Lo|I|Gli|El|Los|Las|Das|Der|Die|Det|Den)"
     r"(?P<rest>(?: \(.*\))?)$"

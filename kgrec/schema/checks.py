@@ -18,6 +18,7 @@ from kgrec.schema.domain import (
     Relation,
     Rule,
 )
+from kgrec.schema.quantities import compiled
 
 Key = tuple[str | int, ...]
 """The keys that lead to a value of a file, with the number of an entry of a list."""
@@ -46,6 +47,7 @@ def faults_of(domain: Domain, core: Core) -> Iterator[Fault]:
     for name, relation in domain.relations.items():
         yield from _relation(name, relation, domain, core)
     yield from _reading(domain)
+    yield from _quantities(domain)
     yield from _further_columns(domain)
 
 
@@ -163,6 +165,23 @@ def _reading(domain: Domain) -> Iterator[Fault]:
             except re.error as error:
                 what = f"[reading] has a pattern that is no regular expression ({error})"
                 yield Fault(("reading", "patterns", kind), what, pattern)
+
+
+def _quantities(domain: Domain) -> Iterator[Fault]:
+    for name, quantity in domain.quantities.items():
+        key: Key = ("quantities", name)
+        if domain.item_properties.get(name) not in ("integer", "float", "string"):
+            what = "[quantities] names no property of items that is an integer, a float or a string"
+            remedy = (
+                f"Declare it under [item_properties]. Known: {', '.join(domain.item_properties)}."
+            )
+            yield Fault(key, what, name, remedy)
+        for pattern in quantity.patterns:
+            try:
+                compiled(pattern, quantity.unit)
+            except (re.error, ValueError) as error:
+                what = f"[quantities] has a pattern that cannot be used ({error})"
+                yield Fault((*key, "patterns"), what, pattern)
 
 
 def _rule(number: int, rule: Rule, domain: Domain) -> Iterator[Fault]:

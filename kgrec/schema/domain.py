@@ -179,6 +179,22 @@ class Reading(FrozenModel):
     known: tuple[str, ...] = ()
 
 
+class Quantity(FrozenModel):
+    """How texts state a number, a date or a size that is a property of an item.
+
+    Attributes:
+        patterns: regular expressions with one place each, `{number}`, `{measure}`, `{date}`,
+            `{money}` or `{range}`; the first that matches counts.
+        unit: of a measure, in which the property is kept, or the currency of money.
+        least, most: values outside are left out.
+    """
+
+    patterns: tuple[str, ...] = Field(min_length=1)
+    unit: str = ""
+    least: float | None = None
+    most: float | None = None
+
+
 PropertyType = Literal["string", "integer", "float", "strings"]
 """What a property of an item may be; `kgrec.data.records.parse_property` reads each of them."""
 
@@ -191,6 +207,7 @@ class Domain(FrozenModel):
         item_word, item_plural: what a person calls one item, and several.
         columns: role (`item_id`, `title`), property or relation to further names of columns that
             hold it, as public tables have them.
+        quantities: how texts state properties of items, by the property.
         examples: values of this domain for descriptions and messages, by the name of the field.
     """
 
@@ -203,6 +220,7 @@ class Domain(FrozenModel):
     entity_properties: dict[str, PropertyType] = Field(default_factory=dict)
     entity_types: dict[str, str]
     relations: dict[str, Relation]
+    quantities: dict[str, Quantity] = Field(default_factory=dict)
     columns: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     examples: dict[str, Any] = Field(default_factory=dict)
     reading: Reading = Field(default_factory=Reading)
@@ -215,8 +233,9 @@ class Domain(FrozenModel):
 
     @property
     def of_texts(self) -> str:
-        """What the reading of texts depends on, as JSON; other keys may change without it."""
-        return self.model_dump_json(exclude={"uses", "item_plural", "columns", "examples"})
+        """What the reading of facts depends on, as JSON; other keys may change without it."""
+        without = {"uses", "item_plural", "columns", "examples", "quantities"}
+        return self.model_dump_json(exclude=without)
 
     @property
     def facts(self) -> dict[str, Relation]:

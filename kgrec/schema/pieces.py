@@ -65,7 +65,7 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in above.items():
         if key in ("reading", "columns", "item_properties", "entity_properties", "examples"):
             merged[key] = _joined(merged.get(key, {}), value, first=key == "columns")
-        elif key in ("entity_types", "relations") and isinstance(value, Mapping):
+        elif key in ("entity_types", "relations", "quantities") and isinstance(value, Mapping):
             merged[key] = {**merged.get(key, {}), **value}
         elif key == "rules" and isinstance(value, Sequence):
             merged[key] = [*merged.get(key, ()), *value]

@@ -23,7 +23,7 @@ from uuid import uuid4
 from pydantic import Field
 
 from kgrec.config import FrozenModel
-from kgrec.data.records import LinkRecord, Node
+from kgrec.data.records import TEXT_SOURCE, LinkRecord, Node
 from kgrec.graph.pages import (
     Ends,
     Page,
@@ -38,6 +38,7 @@ from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain
 from kgrec.stages.known_names import known_names, known_spellings
 from kgrec.stages.loading.facts import Head, fact_changes
+from kgrec.stages.stated_values import value_changes
 from kgrec.text.mentions import title_forms
 from kgrec.text.pipeline import ItemText, TextFact
 from kgrec.text.sources.chosen import (
@@ -49,7 +50,7 @@ from kgrec.text.sources.chosen import (
 from kgrec.text.sources.fusion import Disagreement, FusionCounts, ReadText, read_beside
 from kgrec.text.sources.prompted import LanguageModelUse
 
-SOURCE = "text:description"
+SOURCE = TEXT_SOURCE
 """The source that facts and links of an item from its description carry; links between entities
 have the id of the item behind it."""
 _MARK = "extracted"
@@ -77,8 +78,9 @@ class ExtractSummary(FrozenModel):
         unchanged: how many had been read before.
         words: words in the texts that were read.
         facts: facts and links found, by relation; one that a table holds already is counted too.
+        values: items that have a property by their text, by property.
         components: facts and links, by the component whose finding is kept.
-        withdrawn: facts and links of earlier readings that were withdrawn.
+        withdrawn: facts, links and properties of earlier readings that were withdrawn.
         incomplete: texts that a component could not read, which are read again the next time.
         disagreements: between components, by kind.
         disagreement_samples: the first of them.
@@ -90,6 +92,7 @@ class ExtractSummary(FrozenModel):
     unchanged: int = 0
     words: int = 0
     facts: dict[str, int] = Field(default_factory=dict)
+    values: dict[str, int] = Field(default_factory=dict)
     components: dict[str, int] = Field(default_factory=dict)
     withdrawn: int = 0
     incomplete: int = 0
@@ -161,6 +164,7 @@ def extract(
         unchanged=unchanged,
         words=words,
         facts=dict(writer.facts.most_common()),
+        values=dict(writer.values.most_common()),
         components=dict(counts.facts.most_common()),
         withdrawn=writer.withdrawn,
         incomplete=len(writer.incomplete),
@@ -226,6 +230,7 @@ class _Writer:
 
     Attributes:
         facts: written or found again, by relation.
+        values: the same of properties.
         withdrawn: how many earlier ones were withdrawn.
         incomplete: items that a component could not read to the end.
         others: whether items beside those of a batch must be read again.
@@ -233,6 +238,7 @@ class _Writer:
 
     def __init__(self, store: GraphStore, domain: Domain, version: str, run_id: str) -> None:
         self.facts: Counter[str] = Counter()
+        self.values: Counter[str] = Counter()
         self.withdrawn = 0
         self.incomplete: set[str] = set()
         self.others = False
@@ -258,10 +264,12 @@ class _Writer:
         marks = [self._marked(one) for one in batch]
         lost = sorted(node for kind, node in changes.losing if kind == "entity")
         again: list[Step] = [("extract/read_again", {}, {"entities": lost})] if lost else []
-        steps = [*changes.steps, *again, ("extract/mark_items", {}, {"rows": marks})]
+        values = value_changes(self._store, self._domain, batch)
+        steps = [*changes.steps, *values.steps, *again, ("extract/mark_items", {}, {"rows": marks})]
         self._store.write_all(steps, {one.item.item_id for one in batch})
         self.facts.update(record.relation for record in stated)
-        self.withdrawn += changes.withdrawn
+        self.values.update(values.stated)
+        self.withdrawn += changes.withdrawn + values.withdrawn
         self.others |= bool(lost)
 
     def _marked(self, one: ReadText) -> dict[str, str]:

@@ -67,6 +67,25 @@ class TextFact:
         return f"{self.extractor}@{self.version}" if self.version else self.extractor
 
 
+@dataclass(frozen=True, slots=True)
+class TextValue:
+    """One property of an item that its text states.
+
+    Attributes:
+        property: of the item's domain.
+        extractor: the component with its version.
+        evidence: the span that states it, `text[start:end]`.
+    """
+
+    item_id: str
+    property: str
+    value: int | float | str
+    extractor: str
+    evidence: str
+    start: int
+    end: int
+
+
 logger = logging.getLogger(__name__)
 
 VERSION = "3"

@@ -55,7 +55,12 @@ def planted(store: GraphStore) -> set[str]:
         "RETURN u.user_id AS user, i.item_id AS item, properties(x) AS known",
     )
     rows = [row for part in parts for row in store.query(part, limit=100_000).rows]
-    own = ("vector_a", "vector_b", "origins")  # of kgrec itself: by the model, and who set what
+    own = (
+        "vector_a",
+        "vector_b",
+        "origins",
+        "evidence",
+    )  # of kgrec itself: by the model, and who set what
     for row in rows:
         known = row.get("known", {})
         row["known"] = sorted((name, known[name]) for name in known.keys() - set(own))

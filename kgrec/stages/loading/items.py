@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kgrec.data.records import ItemRecord
+from kgrec.data.records import TEXT_SOURCE, ItemRecord
 from kgrec.deadline import in_thread
 from kgrec.errors import GraphConstraintError
 from kgrec.graph.store import GraphStore, Step
@@ -25,6 +25,8 @@ ITEMS_A_BATCH = 2_000
 OF_ANOTHER_DOMAIN = "the id belongs to an item of another domain"
 ORIGINS = "origins"
 """The property of an item that names the source of each other one, as `title=films`."""
+EVIDENCE = "evidence"
+"""The property of an item that has the words of a text for each one that a text gave."""
 
 Refuse = Callable[[int, object, str], None]
 """Called with the line, the value and the reason of a record that cannot be written."""
@@ -117,7 +119,7 @@ class ItemLoader:
                 written.
         """
         names = sorted({name for _, item in batch for name in item.properties})
-        known = self._known([item.item_id for _, item in batch], [*names, ORIGINS])
+        known = self._known([item.item_id for _, item in batch], [*names, ORIGINS, EVIDENCE])
         lines = [
             (line, self._own(line, item, known.get(item.item_id)))
             for line, item in batch
@@ -198,7 +200,7 @@ class ItemLoader:
         kept = {
             name
             for name in self.guessed & item.properties.keys()
-            if origins.get(name, self.source) != self.source
+            if origins.get(name, self.source) not in (self.source, TEXT_SOURCE)
             and differs({name: item.properties[name]}, known.properties)
         }
         for name in sorted(kept):
@@ -216,7 +218,8 @@ class ItemLoader:
         kept = {
             name
             for name in item.filling
-            if known.properties.get(name) is not None and origins.get(name) != self.source
+            if known.properties.get(name) is not None
+            and origins.get(name) not in (self.source, TEXT_SOURCE)
         }
         left = {name: value for name, value in item.properties.items() if name not in kept}
         return replace(item, properties=left)
@@ -250,6 +253,9 @@ class ItemLoader:
             kept = {name for name in origins if not (self.complete and name in gone)}
             named = sorted(f"{name}={origins[name]}" for name in kept)
             properties = {**sendable(item.properties), ORIGINS: named}
+            if words := values.get(item.item_id, {}).get(EVIDENCE):
+                mine = item.properties.keys()
+                properties[EVIDENCE] = [one for one in words if one.partition("=")[0] not in mine]
             place = whole if item.item_id in unknown else rows
             place.append({"item_id": item.item_id, "properties": properties})
         steps: list[Step] = []
@@ -268,5 +274,10 @@ class ItemLoader:
 
 def _origins(properties: Mapping[str, Any]) -> dict[str, str]:
     """Return the sources of an item's properties, by property."""
-    pairs = (one.partition("=") for one in properties.get(ORIGINS) or ())
-    return {name: source for name, _, source in pairs}
+    return pairs_of(properties.get(ORIGINS))
+
+
+def pairs_of(given: Sequence[str] | None) -> dict[str, str]:
+    """Return what a list of `name=value` has of each name."""
+    pairs = (one.partition("=") for one in given or ())
+    return {name: value for name, _, value in pairs}

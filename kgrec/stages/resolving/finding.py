@@ -38,7 +38,7 @@ _MOST = 50
 """Items of an entity, and facts of a node, that are looked at."""
 _YEAR = "year"
 Two = tuple[str, str]
-_HIDDEN = frozenset(["title", "name", "aliases", "description", "extracted", "origins"])
+_HIDDEN = frozenset(["title", "name", "aliases", "description", "extracted", "origins", "evidence"])
 _STATE = frozenset(["held_by", "available", "available_from", "expires_at", "item_id", "entity_id"])
 _NAMES_A_PAGE = 10_000
 _PAIRS_A_STEP = 250

@@ -26,7 +26,7 @@ from kgrec.schema import load_schema
 MergeKind = Literal["item", "entity"]
 _VECTORS = frozenset({"vector_a", "vector_b"})
 _OWN = frozenset({"item_id", "entity_id", "title", "name", "aliases", "extracted", "held_by"})
-_STATE = frozenset({"origins", "available", "available_from", "expires_at", *_VECTORS})
+_STATE = frozenset({"origins", "evidence", "available", "available_from", "expires_at", *_VECTORS})
 """Properties of a merged node that say nothing of the kept one."""
 Direction = Literal["out", "in"]
 READ: dict[Direction, str] = {"out": "resolve/outgoing", "in": "resolve/incoming"}

@@ -27,6 +27,7 @@ from kgrec.text.pipeline import Extractor, ItemText, TextFact, extractor_version
 from kgrec.text.sources.declared import DeclaredFacts, DeclaredSettings
 from kgrec.text.sources.fusion import FactSource
 from kgrec.text.sources.prompted import LanguageModelUse, PromptedFacts, PromptSettings
+from kgrec.text.sources.quantities import StatedQuantities
 from kgrec.text.spellings import NameReader, Spellings, names_version
 
 COMPONENTS: dict[str, str] = {
@@ -34,6 +35,7 @@ COMPONENTS: dict[str, str] = {
     "ner": "names that spaCy's recogniser finds, for the rules",
     "rules": "the rules of the domain",
     "trained": "an extractor of `kgrec extract train`",
+    "quantities": "durations, dates, counts, sizes and prices, as properties of the items",
     "declared": "what the declarations of the domain alone give, by sentence vectors",
     "language_model": "a language model behind an endpoint (KGREC_LLM_URL, KGREC_LLM_MODEL)",
 }
@@ -223,6 +225,8 @@ def _source(
         from kgrec.text.trained.facts import TrainedFacts
 
         return TrainedFacts(TrainedExtractor(settings.trained), domain)
+    if name == "quantities":
+        return StatedQuantities(domain)
     if name == "declared":
         return _declared(domain, settings)
     if name == "language_model":

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from kgrec.config import FrozenModel
 from kgrec.schema import Domain
-from kgrec.text.pipeline import ItemText, TextFact, most_confident
+from kgrec.text.pipeline import ItemText, TextFact, TextValue, most_confident
 
 _AT_ONCE = 64
 SAMPLES = 20
@@ -29,6 +29,7 @@ class TextFinding(NamedTuple):
 
     facts: list[TextFact]
     complete: bool = True
+    values: tuple[TextValue, ...] = ()
 
 
 class FactSource(Protocol):
@@ -47,11 +48,16 @@ class FactSource(Protocol):
 
 
 class ReadText(NamedTuple):
-    """A text with the facts that are kept of it; incomplete where it must be read once more."""
+    """A text with what is kept of it; incomplete where it must be read once more.
+
+    Attributes:
+        values: properties of the item, each once.
+    """
 
     item: ItemText
     facts: list[TextFact]
     complete: bool = True
+    values: tuple[TextValue, ...] = ()
 
 
 class Stated(FrozenModel):
@@ -119,7 +125,9 @@ def read_beside(
                 facts, others = fused([facts, *(one.facts for one in own)], domain)
                 counts.add(others)
             counts.facts.update(fact.component for fact in facts)
-            yield ReadText(item, facts, all(one.complete for one in own))
+            values = {value.property: value for one in reversed(own) for value in one.values}
+            complete = all(one.complete for one in own)
+            yield ReadText(item, facts, complete, tuple(values.values()))
 
 
 def fused(

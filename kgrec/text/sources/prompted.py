@@ -128,7 +128,7 @@ class PromptedFacts:
             answers = dict(zip(keys, pool.map(self._read, keys, keys.values()), strict=True))
         found: dict[str, TextFinding] = defaultdict(lambda: TextFinding([]))
         for piece in parts:
-            facts, complete = found[piece.item.item_id]
+            facts, complete, _ = found[piece.item.item_id]
             content = answers[self._key(piece)]
             facts = [*facts, *self._grounded(piece, content or "")]
             found[piece.item.item_id] = TextFinding(facts, complete and content is not None)
