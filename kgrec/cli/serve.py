@@ -51,6 +51,14 @@ def serve(
             help="Fold new items into the live model by a process beside it; see kgrec fold."
         ),
     ] = True,
+    ahead: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Users, of those who asked or did something last, whose lists are made while "
+            "nothing is asked, in each process.",
+        ),
+    ] = 2_000,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     log_format: Annotated[
         LogFormat, typer.Option(help="text: warnings. json: a line for each request as well.")
@@ -74,6 +82,7 @@ def serve(
     settings = load_settings()
     if settings.graph_uri is None:
         _start_graph(settings)
+    from kgrec.serving.config import ServingConfig
     from kgrec.serving.server import serve as run
     from kgrec.serving.telemetry import configure_logs
 
@@ -85,7 +94,8 @@ def serve(
             threading.Timer(0.5, webbrowser.open, [f"{url}/"]).start()
 
     configure_logs(as_json=log_format is LogFormat.JSON)
-    run(settings, host, port, workers=workers, fold=fold, on_start=started)
+    config = ServingConfig(ahead=ahead)
+    run(settings, host, port, config=config, workers=workers, fold=fold, on_start=started)
 
 
 def _start_graph(settings: Settings) -> None:

@@ -124,6 +124,11 @@ class RecentHistories:
             self._forget()
         return found
 
+    @property
+    def share(self) -> float:
+        """The share of the memory that is used, from 0 to 1."""
+        return self._size / self.most
+
     def _grow(self, recent: Recent, by: int) -> None:
         with self._lock:
             if any(kept is recent for kept in self._kept.values()):

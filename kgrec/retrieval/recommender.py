@@ -71,6 +71,9 @@ class Recommender:
         config: numbers of candidates and reasons.
         resident: whether the catalogue is kept in memory, which pays for a process that answers
             many requests; one that answers a few reads the graph.
+
+    Attributes:
+        recent: what is kept of the last requests; None where nothing is.
     """
 
     def __init__(
@@ -85,9 +88,9 @@ class Recommender:
         self.live = LiveModels(store, models, behind=resident)
         self.resident = Resident(store) if resident else None
         self.config = config or RecommenderConfig()
-        recent = RecentHistories() if resident else None
+        self.recent = RecentHistories() if resident else None
         self.queries = QueryMaker(
-            store, self.config.retrieval, self.config.candidates, recent=recent
+            store, self.config.retrieval, self.config.candidates, recent=self.recent
         )
         self.lists = ListMaker(
             store,

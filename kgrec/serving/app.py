@@ -31,11 +31,12 @@ from kgrec.serving import (
     recommendations,
     users,
 )
+from kgrec.serving.ahead import ListsAhead
 from kgrec.serving.authentication import Authentication
 from kgrec.serving.config import ServingConfig
 from kgrec.serving.examples import add_examples
 from kgrec.serving.keys import KeyRing
-from kgrec.serving.limits import Limits, Slots
+from kgrec.serving.limits import Activity, Limits, Slots
 from kgrec.serving.paths import ApiPaths, ExactPaths
 from kgrec.serving.problems import MEDIA_TYPE, Problem, add_handlers
 from kgrec.serving.schemas import Health, Model, Readiness
@@ -168,13 +169,18 @@ def create_app(
     tracing = Tracing.of_environment()
     telemetry = Telemetry(service, tracing)
     service.on_open = telemetry.observe
+    activity = Activity()
+    ahead = ListsAhead(service, activity, config.ahead, config.time_limit_s)
+    ahead.on_made = telemetry.lists_ahead.inc
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = config.max_threads
         preparing = threading.Thread(target=service.prepare, name="prepare", daemon=True)
         preparing.start()
+        ahead.start()
         yield
+        await to_thread.run_sync(ahead.stop)
         await to_thread.run_sync(preparing.join)
         await to_thread.run_sync(service.close)
         if tracing is not None:
@@ -194,6 +200,7 @@ def create_app(
     )
     app.state.service = service
     app.state.telemetry = telemetry
+    app.state.ahead = ahead
     app.state.slots = Slots(config)
     app.state.health_threads = CapacityLimiter(2)  # so that busy threads do not silence it
     modules = (
@@ -215,7 +222,7 @@ def create_app(
     paths = ApiPaths(lambda: _operations(routers))
     add_handlers(app, service.look_again, paths.methods)
     _describe(app, service)
-    app.add_middleware(Limits, config=config)
+    app.add_middleware(Limits, config=config, activity=activity)
     app.add_middleware(Authentication, keys=keys)
     if not keys:
         app.add_middleware(LoopbackOnly)

@@ -28,6 +28,8 @@ class ServingConfig(FrozenModel):
             processors can hold makes all of them slow, since they share one interpreter.
         max_expensive: explanations that are computed at once.
         max_waiting: explanations that wait for their turn; one more is answered with 503.
+        ahead: of so many users at most, those who asked or did something last, lists are made while
+            no request is under way; see `kgrec.serving.ahead`.
     """
 
     max_body_bytes: int = Field(default=256 * 1024, gt=0)
@@ -40,6 +42,7 @@ class ServingConfig(FrozenModel):
     max_threads: int = Field(default=8, gt=0)
     max_expensive: int = Field(default=max(2, os.cpu_count() or 2), gt=0)
     max_waiting: int = Field(default=32, ge=0)
+    ahead: int = Field(default=2_000, ge=0)
 
 
 MAX_K = 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -31,6 +32,27 @@ HEALTH = frozenset({"/healthz", "/readyz"})
 """Paths that are answered however many requests are under way."""
 
 
+class Activity:
+    """How many requests are under way, and since when none is."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self._ended = time.monotonic()
+
+    def begin(self) -> None:
+        """Count one more."""
+        self.under_way += 1
+
+    def end(self) -> None:
+        """Count one less."""
+        self.under_way -= 1
+        self._ended = time.monotonic()
+
+    def quiet_s(self) -> float:
+        """Return for how many seconds no request has been under way; 0.0 while one is."""
+        return 0.0 if self.under_way else time.monotonic() - self._ended
+
+
 class Limits:
     """ASGI middleware that answers 413, 415, 503 and 504, and 500 where the application breaks.
 
@@ -39,10 +61,12 @@ class Limits:
     counts until its work has ended.
     """
 
-    def __init__(self, app: ASGIApp, config: ServingConfig) -> None:
+    def __init__(
+        self, app: ASGIApp, config: ServingConfig, activity: Activity | None = None
+    ) -> None:
         self.app = app
         self.config = config
-        self._in_flight = 0
+        self._activity = activity or Activity()
         self._under_way: set[asyncio.Task[None]] = set()  # the loop alone would lose them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +85,7 @@ class Limits:
         self._check_room(scope)
         body = await self._body(scope, receive)
         self._check_room(scope)
-        self._in_flight += 1
+        self._activity.begin()
         deadline = Deadline(self.config.time_limit_s)
         left = asyncio.ensure_future(_until_left(receive))
         with within(deadline):
@@ -90,7 +114,7 @@ class Limits:
                 task.add_done_callback(lambda _: left.cancel())
 
     def _check_room(self, scope: Scope) -> None:
-        if self._in_flight >= self.config.max_in_flight and scope["path"] not in HEALTH:
+        if self._activity.under_way >= self.config.max_in_flight and scope["path"] not in HEALTH:
             raise OverloadedError(
                 "the server has as many requests under way as it takes",
                 remedy="Try again in a moment.",
@@ -98,7 +122,7 @@ class Limits:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        self._in_flight -= 1
+        self._activity.end()
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         limit = self.config.body_time_limit_s

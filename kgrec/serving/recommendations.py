@@ -10,6 +10,7 @@ from kgrec.explain.records import Explanation
 from kgrec.retrieval.knobs import options_of
 from kgrec.retrieval.records import RecommendationList
 from kgrec.serving import catalogue
+from kgrec.serving.ahead import CurrentLists
 from kgrec.serving.limits import expensive
 from kgrec.serving.parameters import (
     ChosenKnobs,
@@ -43,6 +44,7 @@ router = APIRouter(
 def recommend(
     engine: CurrentEngine,
     telemetry: CurrentTelemetry,
+    ahead: CurrentLists,
     user_id: UserId,
     more: ChosenKnobs,
     k: K = 10,
@@ -65,6 +67,7 @@ def recommend(
         found = recommender.next_page(cursor, user_id)
     else:
         found = recommender.recommend(user_id, k, filters=filters, diversity=diversity, **more)
+        ahead.asked.note(user_id)
     if found.fallback == "unknown_user" and not fallback:
         raise catalogue.unknown_user(user_id)
     return as_json(telemetry.count_list(found))

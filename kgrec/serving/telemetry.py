@@ -103,6 +103,11 @@ class Telemetry:
             ("fallback",),
             registry=self.registry,
         )
+        self.lists_ahead = Counter(
+            "kgrec_lists_ahead",
+            "Lists that were made while no request was under way, before they are asked for.",
+            registry=self.registry,
+        )
         self.items = Counter(
             "kgrec_recommended_items",
             "Items in lists of recommendations, by whether they came after the training.",

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from kgrec.data.records import MAX_ID
 from kgrec.serving import catalogue
+from kgrec.serving.ahead import CurrentLists
 from kgrec.serving.config import MAX_PAGE
 from kgrec.serving.parameters import Cursor, UserId
 from kgrec.serving.schemas import HistoryEntry, Page, User
@@ -49,12 +50,13 @@ def get_user(engine: CurrentEngine, user_id: UserId) -> User:
 
 
 @router.delete("/{user_id:id}", dependencies=[Depends(require(Role.ADMIN))], status_code=204)
-def erase_user(engine: CurrentEngine, user_id: UserId) -> Response:
+def erase_user(engine: CurrentEngine, ahead: CurrentLists, user_id: UserId) -> Response:
     """Erase a user: the node, the history, what is retired of it, and stored recommendations.
 
     A model that was trained before holds no row of a user, but it was learned from their history
     among all others; train again where that must go too.
     """
+    ahead.asked.forget(user_id)
     rows = engine.store.write("serving/erase_user", user_id=user_id)
     forget_user(engine.store, user_id)
     if not rows or not rows[0]["erased"]:

@@ -43,7 +43,7 @@ def train(
 def served(settings: Settings, config: ServingConfig | None = None) -> Iterator[str]:
     """Run the server on a free port of this machine; yields its address."""
     bound = listen("127.0.0.1", 0)
-    limits = config or ServingConfig()
+    limits = config or ServingConfig(ahead=0)
     server = uvicorn.Server(server_config(create_app(settings, limits), limits))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
