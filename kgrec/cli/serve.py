@@ -55,8 +55,8 @@ def serve(
         int,
         typer.Option(
             min=0,
-            help="Users, of those who asked or did something last, whose lists are made while "
-            "nothing is asked, in each process.",
+            help="Users, of those who were active last, whose lists each process makes while no "
+            "request is under way.",
         ),
     ] = 2_000,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,

@@ -27,8 +27,8 @@ def history_then(
         return as_history(events, items, selection, query_time=token.query_time)
 
     later = [event for event in interactions if event.at > token.query_time]
-    before = [event for event in interactions if event.at <= token.query_time]
-    history = history_of(before)
+    before = [event for event in interactions if event.at <= token.query_time] if later else None
+    history = history_of(interactions if before is None else before)
     if later and history.fingerprint != token.history:
         whole = history_of(interactions)  # clocks differ: it may have been there then
         if whole.fingerprint == token.history:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,8 @@ from kgrec.model.histories import Histories
 from kgrec.retrieval.context import Context
 
 HOUR = 3_600_000
+_TIMELESS = ("fingerprint", "seen_ids", "seen_rows")
+"""What is computed of a history once, whatever the moment."""
 MINUTE = 60_000
 
 
@@ -110,11 +112,29 @@ class History:
         )
 
     def unseen(self, items: Vocabulary, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return which of the present items are not in the history, bool [I]."""
+        """Return which of the present items are not in the history, bool [I].
+
+        Args:
+            items: of the model that the history was made for.
+        """
         left = present.copy()
-        rows = items.rows(event.item_id for event in self.seen)
-        left[rows[rows >= 0]] = False
+        left[self._seen_rows(items)] = False
         return left
+
+    def _seen_rows(self, items: Vocabulary) -> IntArray:
+        known: IntArray | None = self.__dict__.get("seen_rows")
+        if known is None:
+            rows = items.rows(event.item_id for event in self.seen)
+            known = self.__dict__["seen_rows"] = rows[rows >= 0]
+        return known
+
+    def at(self, moment: int) -> History:
+        """Return the history at another moment, with what has been computed of it."""
+        other = replace(self, query_time=moment)
+        names = [*_TIMELESS, *(["histories"] if other.now == self.now else [])]
+        known = {name: self.__dict__[name] for name in names if name in self.__dict__}
+        other.__dict__.update(known)
+        return other
 
     def without(self, item_id: str) -> History:
         """Return the history as if an item had never been seen."""
@@ -133,6 +153,30 @@ class History:
         )
 
 
+class UserInteractions(list[Event]):
+    """UserInteractions of one user, newest first, with the history that was made of them last.
+
+    Not to be changed.
+    """
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        super().__init__(events)
+        self._made: tuple[Vocabulary, Selection | None, History] | None = None
+
+    def history(
+        self, items: Vocabulary, selection: Selection | None, moment: int
+    ) -> History | None:
+        """Return the history for a model at a moment, where it was made before."""
+        made = self._made
+        if made is None or made[0] is not items or made[1] is not selection:
+            return None
+        return made[2].at(moment)
+
+    def keep(self, items: Vocabulary, selection: Selection | None, history: History) -> None:
+        """Keep the history for a model."""
+        self._made = items, selection, history
+
+
 def current_time() -> int:
     """Return the query time, in milliseconds since 1970."""
     return int(time.time() * 1000)
@@ -144,7 +188,7 @@ def at_moment(context: Context | None) -> Context:
     return given if given.time is not None else given.model_copy(update={"time": current_time()})
 
 
-def interactions_of(columns: Mapping[str, Sequence[Any]]) -> list[Event]:
+def interactions_of(columns: Mapping[str, Sequence[Any]]) -> UserInteractions:
     """Return the interactions of one user, newest first.
 
     The order is fixed here, not by the database, so that a batch has the very same.
@@ -159,7 +203,9 @@ def interactions_of(columns: Mapping[str, Sequence[Any]]) -> list[Event]:
     newest = sorted(
         zip((-at for at in times), items, kinds, values, range(len(items)), strict=True)
     )
-    return [Event(item, titles[n], kind, value, -behind) for behind, item, kind, value, n in newest]
+    return UserInteractions(
+        Event(item, titles[n], kind, value, -behind) for behind, item, kind, value, n in newest
+    )
 
 
 def with_session(done: Sequence[Event], context: Context, titles: Mapping[str, str]) -> list[Event]:
@@ -198,6 +244,10 @@ def as_history(
         selection: the kinds and values that are positive; None means all.
         query_time: the query time, in milliseconds since 1970; now when absent.
     """
+    moment = current_time() if query_time is None else query_time
+    read = interactions if isinstance(interactions, UserInteractions) else None
+    if read is not None and (known := read.history(items, selection, moment)) is not None:
+        return known
     last: dict[str, Event] = {}
     for event in interactions:
         last.setdefault(event.item_id, event)
@@ -212,5 +262,7 @@ def as_history(
     events, rejected = (
         tuple(seen[n] for n in np.flatnonzero(mask).tolist()) for mask in (kept, left)
     )
-    moment = current_time() if query_time is None else query_time
-    return History(events, rows[kept], seen, moment, len(items), rejected, rows[left])
+    made = History(events, rows[kept], seen, moment, len(items), rejected, rows[left])
+    if read is not None:
+        read.keep(items, selection, made)
+    return made

@@ -25,6 +25,7 @@ from kgrec.retrieval.history import (
     with_session,
 )
 from kgrec.retrieval.knobs import Filters, KnobOptions, Knobs
+from kgrec.retrieval.known_users import KnownUsers
 from kgrec.retrieval.listing import ListMaker
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.maker import QueryMaker
@@ -89,6 +90,7 @@ class Recommender:
         self.resident = Resident(store) if resident else None
         self.config = config or RecommenderConfig()
         self.recent = RecentHistories() if resident else None
+        self._known = KnownUsers() if resident else None
         self.queries = QueryMaker(
             store, self.config.retrieval, self.config.candidates, recent=self.recent
         )
@@ -215,7 +217,8 @@ class Recommender:
         knobs = Knobs.restored(token)
 
         def answer(state: GraphState) -> RecommendationList:
-            live, done = self.live.of(token, state.live), state.interactions
+            live = self.live.of(token, state.live)
+            done: list[Event] | None = state.interactions
             if user_id is None:
                 done = self.events(given, token.query_time, state.snapshot)
             then, _ = history_then(done or (), token, live.team.items, live.selection)
@@ -278,7 +281,7 @@ class Recommender:
 
     def state(self, user_id: str = NOBODY) -> GraphState:
         """Read what a query depends on; raises ModelError where no model can answer."""
-        return read_state(self.store, self.live, self.resident, user_id)
+        return read_state(self.store, self.live, self.resident, user_id, self._known)
 
     def warm_up(self) -> None:
         """Read the catalogue into memory, where it is kept there, before the first request."""
@@ -290,7 +293,7 @@ class Recommender:
     ) -> list[Event]:
         """Return interactions, newest first, with the events of a session before them."""
         if not context.events:
-            return list(done)
+            return done if isinstance(done, list) else list(done)
         ids = list(dict.fromkeys(event.item_id for event in context.events))
         titles = self.titles(ids, snapshot)
         return with_session(done, context, titles)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kgrec.graph.store import CATALOGUE, GraphStore
-from kgrec.retrieval.history import Event, interactions_of
+from kgrec.retrieval.history import UserInteractions, interactions_of
+from kgrec.retrieval.known_users import KnownUsers
 from kgrec.retrieval.live import LiveModel, LiveModels
 from kgrec.retrieval.resident import Resident
 from kgrec.retrieval.snapshot import Snapshot
@@ -26,14 +27,21 @@ class GraphState:
     """
 
     live: LiveModel
-    interactions: list[Event] | None
+    interactions: UserInteractions | None
     snapshot: Snapshot | None
 
 
 def read_state(
-    store: GraphStore, models: LiveModels, resident: Resident | None, user_id: str = NOBODY
+    store: GraphStore,
+    models: LiveModels,
+    resident: Resident | None,
+    user_id: str = NOBODY,
+    known: KnownUsers | None = None,
 ) -> GraphState:
     """Read what a query for a user, or for nobody, depends on.
+
+    Args:
+        known: what was read of users before, where that is kept.
 
     Raises:
         ModelError: no model is live, or it cannot be loaded.
@@ -42,7 +50,11 @@ def read_state(
     live = models.serve(row["model_id"], row["slot"], row["folded"])
     snapshot = None if resident is None else resident.at(int(row["revision"] or 0))
     if row["user_id"] is None:
+        if known is not None:
+            known.forget(user_id)
         return GraphState(live, None, snapshot)
+    if known is not None and snapshot is not None:
+        return GraphState(live, known.interactions(user_id, row, snapshot), snapshot)
     titles = titles_of(store, row["items"], snapshot)
     named = [titles.get(item, item) for item in row["items"]]
     return GraphState(live, interactions_of({**row, "titles": named}), snapshot)

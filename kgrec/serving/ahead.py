@@ -1,9 +1,9 @@
-"""Lists that are made before they are asked for, while nobody asks for anything.
+"""Lists that are made before they are requested, while no request is under way.
 
 A first list of a user costs several times what the same list costs a second later, and most lists
-are asked for by users who were active lately. So a process that has nothing to do makes theirs: of
-users who asked before, then of those who did something last. What is made is what a request makes,
-kept in the same place, and found by all that it depends on (`kgrec.retrieval.recent`).
+are requested by users who were active lately. So a process that has nothing to do makes theirs: of
+users who requested one before, then of those who did something last. What is made is what a request
+makes, kept in the same place, and found by all that it depends on (`kgrec.retrieval.recent`).
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ QUIET_S = 0.15
 MOST_INTERACTIONS = 2_000_000
 """In a graph of more interactions those who did something last are not looked for."""
 _FULL = 0.9
-"""Share of the memory for lists that those made ahead fill; the rest is for who asks."""
-_ASKED = 10_000
+"""Share of the memory for lists that those made ahead fill; the rest is for requests."""
+_MOST_USERS = 10_000
 _REST_S = 60.0
 """Seconds of rest after an error."""
 
 
-class AskedUsers:
-    """The users whose lists were asked for last; safe to share between threads."""
+class RequestingUsers:
+    """The users whose lists were requested last; safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users: OrderedDict[str, None] = OrderedDict()
 
     def note(self, user_id: str) -> None:
-        """Note that a user's list was asked for."""
+        """Note that a user's list was requested."""
         with self._lock:
             self._users[user_id] = None
             self._users.move_to_end(user_id)
-            if len(self._users) > _ASKED:
+            if len(self._users) > _MOST_USERS:
                 self._users.popitem(last=False)
 
     def forget(self, user_id: str) -> None:
@@ -75,14 +75,14 @@ class ListsAhead:
         time_limit_s: seconds that one list may take.
 
     Attributes:
-        asked: noted by the endpoints.
+        requesting: noted by the endpoints.
         on_made: called after each list.
     """
 
     def __init__(
         self, service: Service, activity: Activity, users: int, time_limit_s: float
     ) -> None:
-        self.asked = AskedUsers()
+        self.requesting = RequestingUsers()
         self.on_made: Callable[[], None] = lambda: None
         self._service, self._activity = service, activity
         self._users, self._time_limit_s = users, time_limit_s
@@ -132,12 +132,12 @@ class ListsAhead:
                 return False
             user = self._left.popleft()
             if engine.recommender.recommend(user).fallback == "unknown_user":
-                self.asked.forget(user)
+                self.requesting.forget(user)
             self.on_made()
             return True
 
     def _wanted(self, engine: Engine) -> list[str]:
-        found = self.asked.latest()
+        found = self.requesting.latest()
         if len(found) < self._users and _interactions(engine.store) <= MOST_INTERACTIONS:
             rows = engine.store.read("recommend/active_users", limit=self._users)
             found += [row["user_id"] for row in rows]

@@ -151,6 +151,7 @@ def create_app(
     settings: Settings | None = None,
     config: ServingConfig | None = None,
     loaded: Loaded | None = None,
+    activity: Activity | None = None,
 ) -> FastAPI:
     """Build the application; `uvicorn --factory kgrec.serving.app:create_app` runs it too.
 
@@ -158,6 +159,7 @@ def create_app(
         settings: where graph, models and keys are; from the environment when absent.
         config: limits.
         loaded: a model and a catalogue to begin with.
+        activity: of the requests, where other processes are to know of them.
 
     Raises:
         ConfigError: the keys are not usable.
@@ -169,7 +171,7 @@ def create_app(
     tracing = Tracing.of_environment()
     telemetry = Telemetry(service, tracing)
     service.on_open = telemetry.observe
-    activity = Activity()
+    activity = activity or Activity()
     ahead = ListsAhead(service, activity, config.ahead, config.time_limit_s)
     ahead.on_made = telemetry.lists_ahead.inc
 

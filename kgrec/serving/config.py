@@ -28,8 +28,8 @@ class ServingConfig(FrozenModel):
             processors can hold makes all of them slow, since they share one interpreter.
         max_expensive: explanations that are computed at once.
         max_waiting: explanations that wait for their turn; one more is answered with 503.
-        ahead: of so many users at most, those who asked or did something last, lists are made while
-            no request is under way; see `kgrec.serving.ahead`.
+        ahead: of so many users at most, those who were active last, lists are made while no request
+            is under way; see `kgrec.serving.ahead`.
     """
 
     max_body_bytes: int = Field(default=256 * 1024, gt=0)

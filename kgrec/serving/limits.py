@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import mmap
+import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,29 +30,48 @@ from kgrec.serving.problems import (
 logger = logging.getLogger("kgrec.serving")
 
 _MEDIA_TYPES = frozenset({"application/json", "application/x-ndjson"})
+_PLACE = struct.Struct("qd")
+"""Requests under way of one process, and the moment at which the last one began or ended."""
 HEALTH = frozenset({"/healthz", "/readyz"})
 """Paths that are answered however many requests are under way."""
 
 
 class Activity:
-    """How many requests are under way, and since when none is."""
+    """How many requests are under way, and since when none is, in this process and others.
 
-    def __init__(self) -> None:
+    Args:
+        board: where each of several processes writes its own, shared by all of them; see `shared`.
+        place: of this process on the board.
+    """
+
+    def __init__(self, board: mmap.mmap | None = None, place: int = 0) -> None:
         self.under_way = 0
-        self._ended = time.monotonic()
+        self._board, self._place = board or self.shared(1), place
+        self._write()
+
+    @staticmethod
+    def shared(places: int) -> mmap.mmap:
+        """Return a board for so many processes, to be made before they are forked."""
+        return mmap.mmap(-1, _PLACE.size * places)
 
     def begin(self) -> None:
         """Count one more."""
         self.under_way += 1
+        self._write()
 
     def end(self) -> None:
         """Count one less."""
         self.under_way -= 1
-        self._ended = time.monotonic()
+        self._write()
 
     def quiet_s(self) -> float:
         """Return for how many seconds no request has been under way; 0.0 while one is."""
-        return 0.0 if self.under_way else time.monotonic() - self._ended
+        states = list(_PLACE.iter_unpack(self._board[:]))
+        latest = max(at for _, at in states)
+        return 0.0 if any(count for count, _ in states) else time.monotonic() - latest
+
+    def _write(self) -> None:
+        _PLACE.pack_into(self._board, self._place * _PLACE.size, self.under_way, time.monotonic())
 
 
 class Limits:

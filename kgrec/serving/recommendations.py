@@ -67,7 +67,7 @@ def recommend(
         found = recommender.next_page(cursor, user_id)
     else:
         found = recommender.recommend(user_id, k, filters=filters, diversity=diversity, **more)
-        ahead.asked.note(user_id)
+        ahead.requesting.note(user_id)
     if found.fallback == "unknown_user" and not fallback:
         raise catalogue.unknown_user(user_id)
     return as_json(telemetry.count_list(found))

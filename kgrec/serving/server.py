@@ -25,6 +25,7 @@ from kgrec.serving.config import ServingConfig
 from kgrec.serving.connections import protocol_for
 from kgrec.serving.folding import FoldingProcess
 from kgrec.serving.keys import KeyRing, check_address
+from kgrec.serving.limits import Activity
 from kgrec.serving.service import Service
 from kgrec.serving.sharing import FairListener, FairServer, OpenConnections
 from kgrec.serving.workers import ForkedWorkers
@@ -113,10 +114,10 @@ def _serve_by_workers(
         finally:
             service.close()
 
-        connections = OpenConnections(workers)
+        connections, board = OpenConnections(workers), Activity.shared(workers)
 
         def answer(place: int) -> None:
-            app = create_app(settings, limits, loaded)
+            app = create_app(settings, limits, loaded, Activity(board, place))
             listener = FairListener.over(bound, connections, place)
             connections.note(place, 0)
             config = server_config(app, limits, partial(connections.note, place))

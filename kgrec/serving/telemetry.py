@@ -105,7 +105,7 @@ class Telemetry:
         )
         self.lists_ahead = Counter(
             "kgrec_lists_ahead",
-            "Lists that were made while no request was under way, before they are asked for.",
+            "Lists that were made while no request was under way, before they are requested.",
             registry=self.registry,
         )
         self.items = Counter(

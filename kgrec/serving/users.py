@@ -56,7 +56,7 @@ def erase_user(engine: CurrentEngine, ahead: CurrentLists, user_id: UserId) -> R
     A model that was trained before holds no row of a user, but it was learned from their history
     among all others; train again where that must go too.
     """
-    ahead.asked.forget(user_id)
+    ahead.requesting.forget(user_id)
     rows = engine.store.write("serving/erase_user", user_id=user_id)
     forget_user(engine.store, user_id)
     if not rows or not rows[0]["erased"]:

@@ -1,4 +1,4 @@
-"""Lists are made before they are asked for, while nobody asks, and are the same lists."""
+"""Lists are made before they are requested, while no request is under way, and are the same."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from servers import get, served
 from kgrec.config import Settings
 from kgrec.graph.store import GraphStore
 from kgrec.model.team import Team
-from kgrec.serving.ahead import QUIET_S, AskedUsers
+from kgrec.serving.ahead import QUIET_S, RequestingUsers
 from kgrec.serving.config import ServingConfig
 from tests.planted import user_id
 
@@ -84,11 +84,11 @@ def test_nothing_is_made_while_requests_are_under_way(team: Team, settings: Sett
         wait_for(3, api)
 
 
-def test_who_asked_last_comes_first_and_is_forgotten_when_erased() -> None:
-    asked = AskedUsers()
+def test_who_requested_last_comes_first_and_is_forgotten_when_erased() -> None:
+    users = RequestingUsers()
     for user in ("a", "b", "c", "a"):
-        asked.note(user)
-    assert asked.latest() == ["a", "c", "b"]
-    asked.forget("c")
-    asked.forget("nobody")
-    assert asked.latest() == ["a", "b"]
+        users.note(user)
+    assert users.latest() == ["a", "c", "b"]
+    users.forget("c")
+    users.forget("nobody")
+    assert users.latest() == ["a", "b"]
