@@ -15,6 +15,8 @@ _OTHER = re.compile(r"[^a-z0-9]+")
 _USER_IDS = (
     *("user_id", "user", "userid", "uid", "customer_id", "customer", "reviewer_id", "visitor_id"),
     *("visitorid", "member_id", "account_id", "client_id", "profile_name", "username", "user_name"),
+    *("reviewer", "listener", "viewer", "reader", "buyer", "shopper", "learner", "candidate"),
+    *("subscriber", "rater", "visitor", "steamid"),
 )
 _ITEM_IDS = ("item", "itemid", "iid", "product_id", "product", "asin", "sku", "isbn")
 _KIND_OF_VALUE = {
@@ -33,7 +35,9 @@ _OPINIONS = frozenset(
 _COUNT_WORDS = frozenset({"quantity", "qty", "units", "count", "number", "pieces", "amount"})
 _PRICE_WORDS = frozenset({"price", "cost", "amount", "revenue", "budget", "fee", "msrp"})
 _TIME_WORDS = frozenset({"time", "date", "timestamp", "at", "on", "day", "datetime", "unix", "ts"})
-ID_WORDS = frozenset({"id", "ids", "key", "code", "uuid", "isbn", "asin", "sku"})
+ID_WORDS = frozenset(
+    {"id", "ids", "key", "code", "uuid", "isbn", "asin", "sku", "uri", "urn", "guid", "mbid"}
+)
 """Words in the names of columns of ids."""
 EVENTS = {
     **dict.fromkeys(("pv", "page view", "view page", "viewed", "impression", "detail"), "view"),

@@ -16,8 +16,8 @@ from kgrec.data.cells.numbers import are_numbers, decimal_mark
 from kgrec.data.cells.times import DAYS, parse_moment, parse_time, time_form, year_of
 from kgrec.data.cells.values import NULL_KEYS, CellError, is_nothing, null_words
 
-_SEPARATORS = (*LEVELS, "|", ";", "\n", ",", " / ", " · ")
-_LOOSE = (",", " / ", " · ")
+_SEPARATORS = (*LEVELS, "|", ";", "\n", "~", "^", ",", " / ", " · ")
+_LOOSE = (",", " / ", " · ", " & ", " and ")
 """Marks that stand within names as well: they separate where their parts change places."""
 _LONGEST = 10**15
 _CODE = re.compile(r"0\d|[+-]?\d{16,}$")
@@ -158,8 +158,9 @@ def separator(values: Sequence[Any], *, names: bool = False) -> str | None:
     texts = [text for text in texts if not looks_written(text)]
     prose = sum(map(len, texts)) >= _LONG_TEXT * len(texts)
     prose = prose and _ending_sentences(texts) * 2 > len(texts)
-    marks = (*_SEPARATORS, "/") if names else _SEPARATORS
+    marks = (*_SEPARATORS, "/", " & ", " and ") if names else _SEPARATORS
     counts = {mark: sum(mark in text for text in texts) for mark in marks}
+    counts["^"] = sum("^" in text and "^^" not in text for text in texts)  # "War"^^xsd:string
     for mark in sorted(marks, key=lambda one: -counts[one]):
         holding = [text for text in texts if len(cut(text, mark)) > 1]
         parts = [part.strip() for text in holding for part in cut(text, mark)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
 
@@ -13,7 +14,15 @@ from kgrec.data.cells.lists import cut, entries, one_text
 from kgrec.data.cells.markup import one_line, plain_text
 from kgrec.data.cells.numbers import decimal_mark, read_number
 from kgrec.data.cells.objects import Entry, Lookup
-from kgrec.data.cells.times import DAY_FIRST, DAYS, DIGITS, MONTH_FIRST, parse_moment, time_form
+from kgrec.data.cells.times import (
+    DAY_FIRST,
+    DAYS,
+    DIGITS,
+    MONTH_FIRST,
+    parse_moment,
+    time_form,
+    year_of,
+)
 from kgrec.data.cells.values import CellError, is_nothing, null_words, parse_id
 from kgrec.data.looks import is_time
 
@@ -59,6 +68,11 @@ LISTS = {
     "[{'genreName': 'Jazz', 'weight': 3}]": ["Jazz"],
     '["Music >> Jazz >> Free Jazz"]': ["Music", "Jazz", "Free Jazz"],
     "folk rock=12": ["folk rock"],
+    "{'Jazz': '0.9', 'Folk': '0.1'}": ["Jazz", "Folk"],
+    '<genre name="Jazz"/><genre name="Folk"/>': ["Jazz", "Folk"],
+    '"Jazz"@en': ["Jazz"],
+    '"Jazz"^^xsd:string': ["Jazz"],
+    '"""Jazz"", ""Hip, Hop"""': ["Jazz", "Hip, Hop"],
     "E=mc2": ["E=mc2"],
     "#jazz #hip_hop": ["jazz", "hip_hop"],
     "#jazz#folk": ["jazz", "folk"],
@@ -113,6 +127,9 @@ def test_other_writings_of_numbers() -> None:
 def test_a_text_in_several_languages_is_that_of_one() -> None:
     assert one_text('{"en": "Heat", "de": "Hitze"}', "title") == "Heat"
     assert one_text({"de": "Hitze", "fr": ""}, "title") == "Hitze"
+    assert one_text({"rendered": "Heat", "protected": False}, "title") == "Heat"
+    assert parse_id({"id": 12.0, "name": "Ann"}, "user_id") == "12"
+    assert parse_id({"#text": "12", "isPermaLink": "false"}, "item_id") == "12"
     for text in ("[REC]", '{"title": "Heat"}', "{broken", '{"en": ["Heat"]}'):
         assert one_text(text, "title") == text
 
@@ -134,7 +151,7 @@ def test_values_that_are_lists_already_are_read_the_same() -> None:
     "text",
     [
         *('[{"id": 4, "na', "['Jazz', 'Fo", '[{"id": 4}]', "[" * 50_000 + '"'),
-        '[{"role": "Jazz", "url": "/a"}]',
+        *('[{"role": "Jazz", "url": "/a"}]', '{"lat": 48.1, "lon": 2.3}', '{"ratingValue": 4.5}'),
     ],
 )
 def test_a_list_of_no_use_is_refused(text: str) -> None:
@@ -283,6 +300,7 @@ def test_numbers_are_read_as_people_write_them(text: str) -> None:
         ),
         *(("lectures", "1,204 lectures", 1204), ("pages", "320 pp.", 320), ("value", "4 stars", 4)),
         *(("minutes", "80 min.", 80), ("hours", "1 Std. 30 Min.", 1.5)),
+        *(("latitude", "48°51'36\"N", 48.86), ("longitude", "33.5 W", -33.5)),
         *(("servings", "Serves 4", 4), ("calories", "240 kcal", 240)),
     ],
 )
@@ -390,6 +408,11 @@ def test_dates_of_a_spreadsheet_are_dates() -> None:
     assert not is_time(["45000", "61000", "52000"])  # salaries
 
 
+@pytest.mark.parametrize("cell", ["19931231", 19931231, "1993–2001", "(1993- )", "1993-present"])
+def test_the_year_of_what_is_no_year(cell: object) -> None:
+    assert int(year_of(cell)) == 1993
+
+
 def test_a_form_that_is_given_is_used() -> None:
     assert moment("15h30 05.06.19", "%Hh%M %d.%m.%y") == datetime(2019, 6, 5, 15, 30, tzinfo=UTC)
     with pytest.raises(CellError, match="%Y"):
@@ -432,4 +455,7 @@ def test_whatever_a_cell_holds_is_read_or_refused(text: str) -> None:
 def test_no_name_holds_the_marks_of_its_list(text: str) -> None:
     names = entries(repr([text, "War"]), "genres")
     plain = " ".join(plain_text(text).split())
-    assert {one.name for one in names} == {" ".join(one_line(plain).split()), "War"} - {""}
+    name = " ".join(one_line(plain).split())
+    quoted = re.fullmatch(r'"([^"]*\w[^"]*)"', name)
+    name = quoted[1].strip() if quoted else name
+    assert {one.name for one in names} == {name, "War"} - {""}

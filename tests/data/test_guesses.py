@@ -334,6 +334,12 @@ SEPARATED = {
         ["Drama > War", "Drama > War > Sea, Air", "Drama", "Crime, Law > Noir"],
         [["Drama", "War"], ["Drama", "War", "Sea, Air"], ["Drama"], ["Crime, Law", "Noir"]],
     ),
+    "marks that no name holds": (["Drama~War", "War"], [["Drama", "War"], ["War"]]),
+    "last, first and another": (
+        ["Joel Coen & Ethan Coen", "Ethan Coen"],
+        [["Joel Coen", "Ethan Coen"]],
+    ),
+    "a name above a number": (["Acme Ltd\n3.2", "Bolt\n4.0"], [["Acme Ltd"], ["Bolt"]]),
     "names with weights": (["Drama=12,War=3", "War=7"], [["Drama", "War"], ["War"]]),
     "tags in angle brackets": (
         ["<drama><film-noir>", "<war>", "<crime><drama>"],

@@ -19,6 +19,21 @@ _LANGUAGE = ("lang", "language", "locale", "@language", "xml:lang", "iso_639_1",
 _VALUE = ("value", "text", "@value", "name", "title", "label")
 
 
+_WRAPPED = ("rendered", "#text", "_text", "$t", "@value", "plain_text", "raw")
+"""Keys of objects that hold one text: of pages by an API, of XML as JSON."""
+
+
+def one_wrapped(value: Any) -> Any:
+    """Return the text that an object holds beside marks of its form, other values as they are.
+
+    `{"rendered": "Heat", "protected": false}` and `{"#text": "12", "@type": "id"}` are such.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    found = next((value[key] for key in _WRAPPED if key in value), None)
+    return found if isinstance(found, str) else value
+
+
 def one_language(value: Any) -> Any:
     """Return what a value holds in English, or else in its first language; others as they are.
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kgrec.data.cells.languages import one_language
+from kgrec.data.cells.languages import one_language, one_wrapped
 from kgrec.data.cells.markup import one_line, plain_text
 from kgrec.data.cells.objects import ANY, Entry, Lookup, named_in
 from kgrec.data.cells.values import CellError, decoded, is_nothing, parse_text, unwrapped
@@ -46,9 +46,11 @@ _ANGLE = re.compile(r"<([^<>/\s][^<>]*)>")
 _IN_ANGLES = re.compile(r"(?:<[^<>/\s][^<>]*>)+")
 _ELEMENTS = re.compile(r"(?:\s*<(?P<name>\w{1,40})(?:\s[^<>]*)?>[^<>]*</(?P=name)>)+\s*")
 _ELEMENT = re.compile(r">([^<>]*)</")
+_ATTRIBUTE = re.compile(r"""\s(?:name|label|title|value|term)=["']([^"'<>]+)["']""")
+"""Of an element without text: `<genre name="War"/>`."""
 _POINT = re.compile(r"(?:[-*•▪‣◦●∙·–]|\d{1,3}[.)])\s+")
 _POINTS = re.compile(r"\s*[•▪‣◦●∙]\s*")
-_ONE_QUOTED = re.compile(r'"([^"]+)"')
+_ONE_QUOTED = re.compile(r'"([^"]*\w[^"]*)"(?:@[A-Za-z-]+|\^\^\S+)?')
 _HASHTAG = re.compile(r"#[^\W\d]\w*")
 _HASHTAGS = re.compile(r"(?:#[^\W\d]\w*[\s,;|]*+){2,}")
 _FLOAT = re.compile(r"-?\d{1,17}\.\d{1,17}")
@@ -56,6 +58,7 @@ _WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,17})")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _SUFFIX = re.compile(r"\s*(?:jr|sr|ii|iii|iv|ph\.?d|m\.?d|esq|inc|ltd|llc|co)\.?\s*", re.IGNORECASE)
+_MEASURE = re.compile(r"\s*\d{1,3}(?:[.,]\d{1,3})?\s*")
 _WEIGHTED = re.compile(r"(.*\w)\s*=\s*\d{1,9}(?:\.\d{1,9})?")
 _DEPTH = 20
 
@@ -151,7 +154,7 @@ def one_text(value: Any, role: str) -> Any:
         read = written(value, role) if isinstance(value, str) else value
     except CellError:  # prose may begin with a bracket
         return value
-    found = one_language(read)
+    found = one_wrapped(one_language(read))
     return found if isinstance(found, str) and found is not read else value
 
 
@@ -165,6 +168,8 @@ def _parts(text: str, separator: str | None) -> list[str]:
         if all(_POINT.match(line) for line in lines) and (len(lines) > 1 or text[0] in "-*"):
             return [_POINT.sub("", line, count=1) for line in lines]
     parts = cut(text, separator)
+    if separator == "\n":  # a company and, below it, its rating
+        parts = [part for part in parts if not _MEASURE.fullmatch(part)] or parts
     weighed = [_WEIGHTED.fullmatch(part.strip()) for part in parts] if "=" in text else []
     return [one[1] for one in weighed if one] if weighed and all(weighed) else parts
 
@@ -208,7 +213,8 @@ def written(text: str, role: str, *, is_list: bool = False) -> Any:
         return text
     text = _encoded_once(text.strip())
     if text[:1] == "<":
-        return (_ELEMENT if _ELEMENTS.fullmatch(text) else _ANGLE).findall(text)
+        found = (_ELEMENT if _ELEMENTS.fullmatch(text) else _ANGLE).findall(text)
+        return [named[1] if (named := _ATTRIBUTE.search(one)) else one for one in found]
     if text[:1] == '"' and _PAIRS.fullmatch(text):
         return {key: _bare(value) if value else None for key, value in _PAIR.findall(text)}
     if text[:1] in "\"'":
@@ -227,6 +233,8 @@ def written(text: str, role: str, *, is_list: bool = False) -> Any:
 
 def _encoded_once(text: str) -> str:
     """Return the list that a text of JSON holds as a text, another text as it is."""
+    if len(text) > 6 and text[:3] == text[-3:] == '"""':  # a line of CSV as a cell of another
+        return text[1:-1].replace('""', '"')
     if text[:2] not in ('"[', '"{') or text[-2:] not in (']"', '}"'):
         return text
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -27,6 +28,16 @@ ID_KEYS = ("id", "key", "code")
 _FIRST = ("firstname", "first", "given", "givenname", "forename")
 _LAST = ("lastname", "last", "family", "familyname", "surname")
 _OF_PARTS = frozenset({*_FIRST, *_LAST, "middlename", "username", "filename", "hostname"})
+_FIELDS = frozenset(
+    {
+        *("lat", "lon", "lng", "long", "latitude", "longitude", "width", "height", "count", "min"),
+        *("max", "average", "total", "score", "rating", "ratingvalue", "ratingcount", "bestrating"),
+        *("reviewcount", "worstrating", "currency", "final", "initial", "amount", "price", "@type"),
+        *("calories", "url", "href", "type"),
+    }
+)
+"""Keys of objects that measure something and name nothing, such as `{"lat": 48.1, "lon": 2.3}`."""
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _TEXT_KEYS = ("description", "desc", "#text", "_text", "$t", "preflabel")
 """Keys that hold the name where no other does, as in `{"id": "1", "description": "War"}`."""
 
@@ -111,7 +122,12 @@ def _of_object(held: Mapping[str, Any], role: str, lookup: Lookup, depth: int) -
     if nested:
         for one in nested:
             yield from _named(one, role, lookup, depth + 1)
-    elif lookup.name or low.keys() & set(ID_KEYS) or (depth and _is_record(held)):
+    elif lookup.name or low.keys() & set(ID_KEYS) or low.keys() <= _FIELDS:
+        wanted = lookup.name or "name"
+        raise CellError(f"{role} holds objects without the key {wanted}", ", ".join(low.values()))
+    elif all(isinstance(one, str) and _NUMBER.fullmatch(one) for one in values):
+        yield from map(Entry, map(str, held))  # {"War": "0.9"}
+    elif depth and _is_record(held):
         wanted = lookup.name or "name"
         raise CellError(f"{role} holds objects without the key {wanted}", ", ".join(low.values()))
     elif all(isinstance(one, str) for one in values):

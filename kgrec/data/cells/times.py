@@ -25,6 +25,8 @@ FORMS = (DIGITS, DAY_FIRST, MONTH_FIRST, DAYS)
 # Largest count of each unit that is still a time before the year 5138, coarsest first.
 _UNITS = ((1e11, 1000.0), (1e14, 1.0), (1e17, 1e-3), (1e20, 1e-6))
 _YEARS = re.compile(r"(?<![\d.])[12]\d{3}(?![\d.])")
+_SPAN = re.compile(r"\(?([12]\d{3})\s?[-–—]\s?(?:[12]\d{3}|\d\d|present)?\s?\)?")
+"""Of something that went on for years: `2011–2019`, `(2011– )`."""
 _LONGEST = 64
 _1980 = 315_532_800_000
 _1899 = datetime(1899, 12, 30, tzinfo=UTC)
@@ -143,6 +145,11 @@ def year_of(cell: Any) -> Any:
     """Return the year of a date that stands where a year is wanted; other cells as they are."""
     if isinstance(cell, date):
         return cell.year
+    text = str(cell).strip() if isinstance(cell, str | int) else ""
+    if len(text) == 8 and (at := _from_digits(text)) is not None:  # 19931231
+        return at.year
+    if span := _SPAN.fullmatch(text):
+        return span[1]
     found = _YEARS.findall(cell) if isinstance(cell, str) and not cell.strip().isdigit() else []
     return found[0] if len(found) == 1 else cell
 

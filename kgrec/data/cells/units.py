@@ -30,6 +30,12 @@ _WORDS = {
 _LEAST = 4
 
 
+_DEGREES = re.compile(
+    r"(?P<before>[NSEW])?\s*(?P<d>-?\d{1,3}(?:[.,]\d+)?)\s*°?\s*(?:(?P<m>\d{1,2}(?:[.,]\d+)?)\s*['′’]\s*)?"
+    r"(?:(?P<s>\d{1,2}(?:[.,]\d+)?)\s*(?:[\"″”]|'')\s*)?(?P<after>[NSEW])?"
+)
+
+
 def in_unit(text: str, role: str) -> float | str | None:
     """Return the number that a cell holds in the unit of its property, None where there is none.
 
@@ -40,6 +46,8 @@ def in_unit(text: str, role: str) -> float | str | None:
         role: name of the property.
     """
     text = text.replace("total ", "").strip()
+    if role in ("latitude", "longitude"):
+        return _degrees(text)
     if role in _SECONDS:
         return _duration(text, _SECONDS[role])
     found = _COUNTED.fullmatch(text)
@@ -50,6 +58,16 @@ def in_unit(text: str, role: str) -> float | str | None:
         len(word) >= _LEAST and word[:_LEAST] == role[:_LEAST] and abs(len(word) - len(role)) <= 1
     )
     return found["n"].strip() if known else None
+
+
+def _degrees(text: str) -> float | None:
+    """Return degrees: `48°51'24"N` is 48.8567, `33.9 S` is -33.9."""
+    found = _DEGREES.fullmatch(text)
+    if found is None or (found["before"] and found["after"]):
+        return None
+    parts = [float((found[name] or "0").replace(",", ".")) for name in "dms"]
+    degrees = parts[0] + parts[1] / 60 + parts[2] / 3600
+    return -degrees if (found["before"] or found["after"] or "N") in "SW" else degrees
 
 
 def _duration(text: str, unit: float) -> float | None:

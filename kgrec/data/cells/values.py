@@ -9,6 +9,7 @@ import math
 import re
 from typing import Any
 
+from kgrec.data.cells.languages import one_wrapped
 from kgrec.data.records import MAX_ID
 
 MAX_VALUE = 1e15
@@ -30,6 +31,7 @@ NULLS = (
 """Words for nothing, without case: no entity and no property is called so. Of titles they are
 names, since films are called Unknown and Nil."""
 
+_ID_KEYS = ("id", "_id", "@id", "uuid")
 _REPR = ("b'", 'b"')
 _FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 _BLANKS = re.compile(r"[-–—_.?*]+")
@@ -94,7 +96,9 @@ def parse_id(value: Any, role: str, *, whole: bool = False) -> str:
     Args:
         whole: whether `12.0` is `12`, as in a column whose numbers became floats.
     """
-    value = unwrapped(value)
+    value = one_wrapped(unwrapped(value))
+    if isinstance(value, dict):  # {"id": "L1", "name": "Ann"}
+        value = next((value[key] for key in _ID_KEYS if key in value), value)
     if isinstance(value, bool | dict | list | tuple):
         raise CellError(f"{role} is not one name or number", value)
     if isinstance(value, float) and value.is_integer():

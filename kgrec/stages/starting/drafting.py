@@ -19,6 +19,7 @@ from kgrec.stages.starting.naming import label_of, singular
 
 _PIECES = ("genres", "categories", "keywords")
 _PEOPLE = ("author", "director", "creator", "artist", "writer", "maker", "owner", "teacher", "host")
+_NO_NAMES = ("_id", "_url", "url", "link", "image", "_uri", "uri", "guid")
 _LONG = 60
 _REPEATS = 0.7
 
@@ -88,11 +89,13 @@ def draft_domain(word: str, files: Sequence[LookedAt], name: str = "") -> Draft:
 
 def _what(key: str, values: Values, cells: Sequence[Any]) -> str | None:
     """Return what a column is: the type of a property, `entity`, or None for what is left out."""
-    if not values.filled or key == "id" or key.endswith(("_id", "_url", "url", "link", "image")):
+    if not values.filled or key == "id" or key.endswith(_NO_NAMES):
         return None
     number = looks.value_type(cells)  # with decimal commas, and words for nothing among them
     if number in ("integer", "float") and not values.lists:
         return number
+    if looks.is_time(cells):
+        return "string"
     separated = sum(count for text, count in values.counts.items() if set(text) & set("|;"))
     if values.lists or separated > 0.1 * values.filled:
         return "entity"
