@@ -138,6 +138,7 @@ def _show_facts(
     names: bool,
     as_json: bool,
 ) -> None:
+    from kgrec.data.cells.markup import plain_text
     from kgrec.text.pipeline import ItemText
     from kgrec.text.sources.chosen import open_components, without_facts
     from kgrec.text.sources.fusion import FusionCounts, read_beside
@@ -148,6 +149,7 @@ def _show_facts(
         lambda: _names_of_graph(domain) if names else {},
         lambda: _spellings_of_graph(domain) if names else {},
     )
+    text = plain_text(text).strip()  # as it would be kept of a catalogue
     texts = [ItemText("", title, text)]
     reading = without_facts(texts) if extractor is None else extractor.read(texts)
     counts = FusionCounts()
@@ -156,6 +158,7 @@ def _show_facts(
         print_json(
             {
                 "domain": domain.name,
+                "text": text,
                 "model": used,
                 "notes": list(parts.notes),
                 "facts": [_as_object(fact, domain) for fact in facts],

@@ -169,6 +169,7 @@ def test_hostile_lists_take_no_longer_than_their_length(part: str) -> None:
 
 def test_commas_inside_names_do_not_cut() -> None:
     assert cut("Robert Downey, Jr., Ann Lee", ",") == ["Robert Downey, Jr.", " Ann Lee"]
+    assert cut("Ann Lee, Bob Roe, and Cy Poe", ",") == ["Ann Lee", " Bob Roe", "Cy Poe"]
     assert cut("Henry Gates, III", ",") == ["Henry Gates, III"]
 
 

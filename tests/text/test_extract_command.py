@@ -25,9 +25,11 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 def test_facts_of_a_text_are_shown_with_the_rule_that_found_each(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    options = ("--domain", "books", "--dry-run", "--text", TEXT)
+    marked = "<p>" + TEXT.replace("Clara Voss", "<b>Clara&nbsp;Voss</b>") + "</p>"
+    options = ("--domain", "books", "--dry-run", "--text", marked)
     code, text, _ = run(capsys, *options, "--json")
     assert code == 0
+    assert json.loads(text)["text"] == TEXT
     facts = {fact["relation"]: fact for fact in json.loads(text)["facts"]}
     assert facts["WRITTEN_BY"]["name"] == "Clara Voss"
     assert facts["WRITTEN_BY"]["rule"]["role"] == "maker"

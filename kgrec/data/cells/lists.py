@@ -57,6 +57,7 @@ _FLOAT = re.compile(r"-?\d{1,17}\.\d{1,17}")
 _WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,17})")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+_AND = re.compile(r"\s*(?:and|&|und|et)\s+")
 _SUFFIX = re.compile(r"\s*(?:jr|sr|ii|iii|iv|ph\.?d|m\.?d|esq|inc|ltd|llc|co)\.?\s*", re.IGNORECASE)
 _MEASURE = re.compile(r"\s*\d{1,3}(?:[.,]\d{1,3})?\s*")
 _WEIGHTED = re.compile(r"(.*\w)\s*=\s*\d{1,9}(?:\.\d{1,9})?")
@@ -88,7 +89,7 @@ def cut(text: str, separator: str | None) -> list[str]:
         if separator == "," and parts and _SUFFIX.fullmatch(part):
             parts[-1] += f",{part}"
         else:
-            parts.append(part)
+            parts.append(_AND.sub("", part, count=1) if separator == "," and parts else part)
     return parts
 
 

@@ -33,7 +33,7 @@ _FIELDS = frozenset(
         *("lat", "lon", "lng", "long", "latitude", "longitude", "width", "height", "count", "min"),
         *("max", "average", "total", "score", "rating", "ratingvalue", "ratingcount", "bestrating"),
         *("reviewcount", "worstrating", "currency", "final", "initial", "amount", "price", "@type"),
-        *("calories", "url", "href", "type"),
+        *("calories", "url", "href"),
     }
 )
 """Keys of objects that measure something and name nothing, such as `{"lat": 48.1, "lon": 2.3}`."""
