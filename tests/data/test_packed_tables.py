@@ -129,6 +129,15 @@ def test_a_stream_that_breaks_off_gives_what_it_holds(tmp_path: Path, packing: s
     assert "breaks off" in aside[-1][2]
 
 
+def test_a_spreadsheet_is_named_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "films.xlsx"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("[Content_Types].xml", "xl/workbook.xml"):
+            archive.writestr(name, "<x/>")
+    with pytest.raises(DataError, match=r"spreadsheet.*Save its sheet as CSV"):
+        open_table(path)
+
+
 def test_archives_that_are_not_one_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "two.zip"
     with zipfile.ZipFile(path, "w") as archive:

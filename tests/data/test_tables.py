@@ -156,6 +156,7 @@ def test_other_encodings_and_delimiters_can_be_given(tmp_path: Path) -> None:
         ("zip.csv", b"PK\x03\x04\0\0\0", {}, "not a text table"),
         ("data.csv", b"196\t242\t3\t881250949\n", {}, "holds values"),
         ("twice.csv", b"a,b,a\n1,2,3\n", {}, "same name"),
+        ("twice.csv", b"a,b,a\n1,2,3\n", {}, "--skip 1"),
         ("half.parquet", b"PAR1 and no more", {}, "Parquet"),
         ("array.json", b"[1, 2]\n", {}, "JSON objects"),
         ("words.jsonl", b"not\njson\n", {}, "JSON"),

@@ -93,7 +93,12 @@ def check_distinct(path: Path, names: list[str]) -> None:
     """Raise DataError where two columns have the same name."""
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise DataError(f"{path}: two columns have the same name", value=twice)
+        raise DataError(
+            f"{path}: two columns have the same name",
+            value=twice,
+            remedy="Rename one; or name all with --header, and leave the line of names out with "
+            "--skip 1.",
+        )
 
 
 def ignore(line: int, value: object, reason: str) -> None:

@@ -163,6 +163,12 @@ def _archive(path: Path) -> zipfile.ZipFile:
 def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """Return the one file of an archive."""
     files = [one for one in archive.infolist() if not one.is_dir()]
+    if {"[Content_Types].xml", "content.xml"} & {one.filename for one in files}:
+        raise DataError(
+            "the file is a spreadsheet, which kgrec does not read",
+            value=str(path),
+            remedy="Save its sheet as CSV (UTF-8), ids as text.",
+        )
     if len(files) != 1:
         names = ", ".join(one.filename for one in files[:10]) or "none"
         raise DataError(
