@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,16 @@ TRAIN, DEV, TEST = planted(96, 1), planted(40, 2), planted(40, 3)
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainedSummary]:
     folder = tmp_path_factory.mktemp("extractor") / "model"
     return folder, train_extractor(TRAIN, DEV, folder, CONFIG)
+
+
+def test_labels_of_entities_alone_train_too(tmp_path: Path) -> None:
+    """As columns label texts: no relation between two entities is known."""
+    alone = [replace(one, relations=()) for one in planted(16, 5)]
+    config = CONFIG.model_copy(update={"fitting": CONFIG.fitting.model_copy(update={"epochs": 1})})
+    done = train_extractor(alone, alone[:4], tmp_path / "model", config)
+    assert done.record.relations == ()
+    [found] = TrainedExtractor(tmp_path / "model").read(alone[:1])
+    assert found.relations == ()
 
 
 def weights(folder: Path) -> bytes:

@@ -145,7 +145,7 @@ class Sampler:
             self._known.output_rows([one.spans for _, one in examples], width).to(self._device),
             self._known.output_rows(shown, width).to(self._device),
             pair_tensors(rows, self._device),
-            torch.tensor(targets, device=self._device).reshape(-1, len(self._relations)),
+            torch.tensor(targets, device=self._device).reshape(len(rows), len(self._relations)),
         )
 
     def _with_wrong(

@@ -159,7 +159,7 @@ class ExtractionNetwork(nn.Module):
             nn.Linear(config.pair, config.pair),
             nn.GELU(),
             nn.Dropout(config.dropout),
-            nn.Linear(config.pair, sizes.relations),
+            nn.Linear(config.pair, max(1, sizes.relations)),  # labels may be of entities alone
         )
 
     def inputs(self, batch: WordBatch) -> tuple[Tensor, Tensor]:
