@@ -69,7 +69,8 @@ class FeatureReader:
 
     Args:
         nlp: a spaCy pipeline; what it lacks (parser, recogniser) is left empty.
-        tokenizer, encoder: of transformers, the encoder on the device where it is to run.
+        tokenizer, encoder: of transformers, the encoder on the device where it is to run; its upper
+            layers are removed from it.
         tuned: layers of the transformer, from the top, that networks have of their own; 0 where the
             transformer is built in another way than BERT.
 
@@ -84,6 +85,9 @@ class FeatureReader:
         self._states = _state_model(nlp)
         self.state_size = 0 if self._states is None else int(self._states.get_dim("nO"))
         self.layers = int(encoder.config.num_hidden_layers) + 1 - len(self._upper)
+        if self._upper:
+            # What networks have of their own need not be run here as well.
+            encoder.encoder.layer = nn.ModuleList(list(stack)[: -len(self._upper)])
         self.size = int(encoder.config.hidden_size)
 
     def upper(self) -> list[nn.Module]:
