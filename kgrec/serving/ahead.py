@@ -28,8 +28,10 @@ from kgrec.serving.service import Engine, Service
 
 logger = logging.getLogger("kgrec.serving")
 
-QUIET_S = 0.15
-"""Seconds without a request after which lists are made ahead."""
+QUIET_S = 0.05
+"""Seconds without a request after which lists are made ahead, by one process at a time."""
+_IDLE_S = 1.0
+"""Seconds without a request after which all processes make lists at once."""
 MOST_INTERACTIONS = 2_000_000
 """In a graph of more interactions those who did something last are not looked for."""
 _FULL = 0.9
@@ -105,9 +107,10 @@ class ListsAhead:
     def _run(self) -> None:
         rest = QUIET_S
         while not self._stopping.wait(rest):
-            left = QUIET_S - self._activity.quiet_s()
+            needed = QUIET_S if self._activity.has_turn() else _IDLE_S
+            left = needed - self._activity.quiet_s()
             if left > 0:
-                rest = left
+                rest = min(left, QUIET_S)
                 continue
             try:
                 with within(Deadline(self._time_limit_s)):

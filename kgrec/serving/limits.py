@@ -70,6 +70,10 @@ class Activity:
         latest = max(at for _, at in states)
         return 0.0 if any(count for count, _ in states) else time.monotonic() - latest
 
+    def has_turn(self) -> bool:
+        """Tell whether it is this process's turn to use what the requests leave idle: seconds."""
+        return int(time.monotonic()) % (len(self._board) // _PLACE.size) == self._place
+
     def _write(self) -> None:
         _PLACE.pack_into(self._board, self._place * _PLACE.size, self.under_way, time.monotonic())
 
