@@ -130,3 +130,30 @@ def test_a_person_reads_file_line_and_remedy(
     shown = capsys.readouterr().out
     assert "mine.toml:4: item_wort: there is no such key: 'book'." in shown
     assert "Did you mean 'item_word'?" in shown
+
+
+def test_what_is_wrong_behind_what_cannot_be_read_is_listed_at_once(check: Check) -> None:
+    text = """name = "zoo"
+item_word = "animal"
+colour = 3
+
+[entity_types]
+Keeper = { meaning = "Who feeds them." }
+"Two words" = "No name."
+
+[relations]
+FED_BY = { tail = "Keeper", meaning = "{item} is fed by {entity}." }
+LIVES_IN = { tail = "Cage", meaning = "{item} lives in {entity}." }
+EATS = { tial = "Food", meaning = "{item} eats {entity}." }
+"""
+    code, found = check(text)
+    assert code == 2
+    assert {(one["key"], one["line"]) for one in found["faults"]} == {
+        ("item_label", None),
+        ("colour", 3),
+        ("entity_types.Keeper", 6),
+        ("entity_types.Two words", 7),
+        ("relations.LIVES_IN.tail", 11),
+        ("relations.EATS.tail", 12),
+        ("relations.EATS.tial", 12),
+    }

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from kgrec.config import FrozenModel, load_toml, parse_config
 from kgrec.errors import SchemaError
-from kgrec.schema.checks import Fault, advice_on, faults_of, places
+from kgrec.schema.checks import Fault, Key, advice_on, faults_of, places
 from kgrec.schema.domain import Core, Domain, Reading, Relation, Rule
 from kgrec.schema.pieces import completed
+
+_FILLING: dict[str, Any] = {
+    "name": "domain",
+    "item_label": "KGRecItem",
+    "item_word": "item",
+    "entity_types": {},
+    "relations": {},
+}
+"""Stands for what a file lacks, so that the rest of it can be checked."""
 
 
 def load_domain(path: Path, core: Core) -> Domain:
@@ -38,14 +50,44 @@ def examine_domain(path: Path, core: Core) -> tuple[Domain | None, list[Fault]]:
     try:
         domain = Domain.model_validate(values)
     except ValidationError as error:
-        return None, [
+        errors = error.errors(include_url=False)
+        found = [
             Fault(tuple(one["loc"]), _words(one["type"], one["msg"]), _given(one), _near(one))
-            for one in error.errors(include_url=False)
+            for one in errors
         ]
+        return None, found + _behind(values, [fault.key for fault in found], core)
     domain = _normalised(domain, core)
     found = list(faults_of(domain, core)) or list(advice_on(domain))
     own = load_toml(path).get("rules", [])
     return domain, [_in_file(fault, len(domain.rules) - len(own)) for fault in found]
+
+
+def _behind(values: Mapping[str, Any], wrong: Sequence[Key], core: Core) -> list[Fault]:
+    """Return what else is wrong in a file that cannot be read whole: in what can be read of it.
+
+    Args:
+        wrong: keys of the values that are missing or cannot be read.
+    """
+    kept = deepcopy({**_FILLING, **values})
+    for key in sorted(wrong, key=len, reverse=True):
+        if key[0] in ("relations", "rules") and len(key) > 1:
+            key = key[:1] if key[0] == "rules" else key[:2]  # without one of its parts, no relation
+        inside: Any = kept
+        for part in key[:-1]:
+            inside = inside.get(part, {}) if isinstance(inside, dict) else {}
+        if isinstance(inside, dict):
+            inside.pop(key[-1], None)
+            if key[0] == "entity_types" and len(key) > 1:
+                inside[key[-1]] = ""
+    try:
+        domain = _normalised(Domain.model_validate({**_FILLING, **kept}), core)
+    except ValidationError:
+        return []
+    return [fault for fault in faults_of(domain, core) if not _is_below(fault.key, wrong)]
+
+
+def _is_below(key: Key, wrong: Sequence[Key]) -> bool:
+    return any(key[: len(one)] == one for one in wrong)
 
 
 def _in_file(fault: Fault, before: int) -> Fault:
