@@ -23,6 +23,8 @@ DOCUMENTS = {
     "objects behind each other": "\n".join(json.dumps(row, indent=1) for row in ROWS),
     "a list beside counts": json.dumps({"total": 5, "page": {"n": 1}, "items": ROWS, "next": None}),
     "a list beside counts, over lines": json.dumps({"total": 5, "results": ROWS}, indent=2),
+    "a list beside what is about it": json.dumps({"meta": {"n": 5}, "films": ROWS, "total": 5}),
+    "the same over lines": json.dumps({"meta": {"n": 5}, "films": ROWS, "total": 5}, indent=2),
     "a list alone": json.dumps({"films": ROWS}),
     "a list alone, over lines": json.dumps({"films": ROWS}, indent=2),
     "lines": "\n".join(map(json.dumps, ROWS)),
@@ -50,6 +52,36 @@ def test_one_object_with_a_list_is_one_row(tmp_path: Path, indent: int | None) -
     path = tmp_path / "t.json"
     path.write_text(json.dumps(ONE, indent=indent))
     assert found(path) == ([(1, ONE)], [])
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_objects_by_id_are_rows_with_that_id(tmp_path: Path, indent: int | None) -> None:
+    path = tmp_path / "t.json"
+    named = {f"tt{n}": {"title": f"Film {n}", "year": 1990 + n} for n in range(3_000)}
+    path.write_text(json.dumps(named, indent=indent))
+    rows, aside = found(path)
+    assert aside == []
+    assert [cells for _, cells in rows] == [{"id": key, **row} for key, row in named.items()]
+    whole = {f"tt{n}": {"id": n, "title": f"Film {n}"} for n in range(3)}
+    path.write_text(json.dumps(whole, indent=indent)[:-4])
+    rows, aside = found(path)
+    assert [cells for _, cells in rows] == [whole["tt0"], whole["tt1"]]
+    assert len(aside) == 1
+
+
+def test_columns_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps({"id": {"0": 1, "1": 2}, "title": {"0": "Up", "1": "Heat"}}))
+    with pytest.raises(DataError, match="columns and not rows") as refused:
+        found(path)
+    assert "orient='records'" in refused.value.remedy
+
+
+def test_an_object_of_unlike_objects_is_one_row(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    row = {"_id": {"$oid": "5f"}, "title": {"en": "War"}, "at": {"$date": "2020-01-01"}}
+    path.write_text(json.dumps(row))
+    assert found(path) == ([(1, row)], [])
 
 
 BROKEN = {
