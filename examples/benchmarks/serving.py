@@ -6,7 +6,7 @@
 Starts `kgrec serve` on the graph of KGREC_HOME (as `make demo` leaves one in `.kgrec`) and loads it
 from this one process, on the same cores. Users are drawn anew for every request; `first` requests
 are of users who were not asked for before, of whom the server has kept nothing but what it made
-ahead since its start; `--settle` leaves it so many seconds after them to make lists ahead. A
+ahead since its start. Then it has 45 seconds (`--settle`) without a request, to make lists ahead. A
 latency at a rate is measured from the moment that the request was due, so waiting counts. Feedback
 is withdrawn at the end. Prints the median, the 95th and the 99th percentile in milliseconds, the
 milliseconds of processor time that one request takes of server, database and this client, and what
@@ -301,7 +301,7 @@ def main() -> None:
     parser.add_argument("--alone", type=int, default=ALONE)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--only", default="", help="beginning of the names of what is timed")
-    parser.add_argument("--settle", type=float, default=0.0, help="seconds of rest before the rest")
+    parser.add_argument("--settle", type=float, default=45.0, help="seconds without requests")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--url", help="of a server that runs already")
     parser.add_argument("--json", action="store_true")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kgrec.text.encoder import multiplies_bfloat16
 from kgrec.text.trained.batches import LabelSets, collate, pair_tensors
 from kgrec.text.trained.features import Window
 from kgrec.text.trained.network import ExtractionNetwork
@@ -49,6 +50,7 @@ class Decoder:
     def __init__(self, networks: Sequence[ExtractionNetwork], known: LabelSets) -> None:
         self._networks, self._known = networks, known
         self._device = next(networks[0].parameters()).device
+        self._fast = self._device.type == "cpu" and multiplies_bfloat16()
         self._outputs = known.outputs
         self._moves, self._first, self._final = _transitions(self._outputs)
 
@@ -62,11 +64,12 @@ class Decoder:
             spans: entities that are given, to score their pairs alone; None finds them.
         """
         batch = collate(windows, self._known, self._device)
-        inputs = [network.inputs(batch) for network in self._networks]
-        tagged = [
-            torch.softmax(network.tag(entity, batch), dim=-1)
-            for network, (entity, _) in zip(self._networks, inputs, strict=True)
-        ]
+        with self._precision():
+            inputs = [network.inputs(batch) for network in self._networks]
+            tagged = [
+                torch.softmax(network.tag(entity, batch).float(), dim=-1)
+                for network, (entity, _) in zip(self._networks, inputs, strict=True)
+            ]
         shares = torch.stack(tagged).mean(dim=0).cpu().numpy()  # [B, W, outputs]
         found = [
             self._spans(shares[i, : len(window)])
@@ -83,10 +86,11 @@ class Decoder:
             [[one.span for one in ones] for ones in found], shares.shape[1]
         ).to(self._device)
         pairs = pair_tensors([row for _, _, row in rows], self._device)
-        related = [
-            torch.sigmoid(network.relate(relation, batch, outputs, pairs))
-            for network, (_, relation) in zip(self._networks, inputs, strict=True)
-        ]
+        with self._precision():
+            related = [
+                torch.sigmoid(network.relate(relation, batch, outputs, pairs).float())
+                for network, (_, relation) in zip(self._networks, inputs, strict=True)
+            ]
         scores = torch.stack(related).mean(dim=0).cpu().numpy()  # [N, relations]
         relations: list[list[tuple[int, int, str, float]]] = [[] for _ in windows]
         for (head, tail, row), values in zip(rows, scores, strict=True):
@@ -101,6 +105,10 @@ class Decoder:
             ScoredWindow(tuple(ones), tuple(between))
             for ones, between in zip(found, relations, strict=True)
         ]
+
+    def _precision(self) -> torch.autocast:
+        """Return a context in which products are of bfloat16 where the processor has them."""
+        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._fast)
 
     def _spans(self, shares: NDArray[np.float32]) -> list[ScoredSpan]:
         """Return the entities of the most probable valid tags of the words, [W, outputs]."""
