@@ -1,10 +1,11 @@
 """Measure the memory of `kgrec serve` with one, two and four workers.
 
-    python examples/benchmarks/memory.py [--workers 1 2 4] [--requests 40] [--json]
+    python examples/benchmarks/memory.py [--workers 1 2 4] [--requests 40] [--settle 60] [--json]
 
 Starts the server on the graph of KGREC_HOME, sends each worker recommendations and explanations,
 and adds up the memory of its processes, the database left out. PSS counts a page that n processes
 share as 1/n for each, so its sum is what the server costs; USS is what a process has for itself.
+With `--settle` the server has so many seconds without a request after them, to make lists ahead.
 Needs /proc, so Linux.
 """
 
@@ -48,12 +49,12 @@ def load(host: str, port: int, number: int) -> None:
             get(host, port, f"/v1/users/{user}/recommendations/{item}/explanation")
 
 
-def measure(workers: int, requests: int) -> dict[str, float]:
+def measure(workers: int, requests: int, settle: float) -> dict[str, float]:
     """Return megabytes (10^6 bytes) of the server: PSS in all, USS of each worker in the mean."""
     with started("--workers", str(workers)) as (url, running):
         place, process = urlsplit(url), psutil.Process(running.pid)
         load(str(place.hostname), int(place.port or 80), requests * workers)
-        time.sleep(2.0)
+        time.sleep(settle)
         each = [one for one in process.children() if one.name() == process.name()]
         folding = [one for one in each if "--follow" in one.cmdline()]
         answering = [one for one in each if one not in folding] or [process]
@@ -74,9 +75,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--requests", type=int, default=40, help="of each worker")
+    parser.add_argument("--settle", type=float, default=2.0, help="seconds without requests")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = [measure(workers, options.requests) for workers in options.workers]
+    rows = [measure(each, options.requests, options.settle) for each in options.workers]
     if options.json:
         print(json.dumps(rows, indent=2))
         return
