@@ -120,16 +120,16 @@ class ListsAhead:
                 rest = _REST_S
 
     def _make_one(self) -> bool:
-        """Make the next list; return False where none is left to be made for now."""
+        """Make the next list; return False where there is none to make until something changes."""
         with self._service.lease_opened() or nullcontext() as engine:
             live = None if engine is None else engine.recommender.live.latest()
             if engine is None or live is None:
                 return False
             # Another model, or another hour, and what was kept answers nobody any more.
-            now = live, current_time() // HOUR
-            if self._of != now:
+            current = live, current_time() // HOUR
+            if self._of != current:
                 self._left = deque(self._wanted(engine))
-                self._of = now
+                self._of = current
             recent = engine.recommender.recent
             if not self._left or recent is None or recent.share >= _FULL:
                 return False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Iterator
 
 from kgrec.data.records import TABLE, display_title
-from kgrec.graph.pages import item_pages
+from kgrec.graph.pages import Page, item_pages
 from kgrec.graph.redirects import redirects_of
 from kgrec.graph.store import GraphStore
 from kgrec.schema import Domain
@@ -21,17 +21,11 @@ def known_names(store: GraphStore, domain: Domain) -> dict[str, list[str]]:
     the name of an entity is that entity's.
     """
     names: dict[str, list[str]] = defaultdict(list)
-    merged, after = redirects_of(store).aliases, ""
-    while True:
-        options: dict[str, Any] = {"after": after, "limit": _NAMES_A_PAGE, "extractor": TABLE}
-        rows = store.read("extract/known_names", **options)
-        if not rows or not rows[0]["ids"]:
-            break
-        page = rows[0]
+    merged = redirects_of(store).aliases
+    for page in _pages(store, "extract/known_names"):
         for node, name, labels in zip(page["ids"], page["names"], page["labels"], strict=True):
             for kind in domain.entity_types.keys() & set(labels):
                 names[kind] += [name, *merged.get(node, ())]
-        after = max(page["ids"])
     works = domain.reading.ner.get("WORK_OF_ART")
     if works is not None:
         entity_names = {name for values in names.values() for name in values}
@@ -49,13 +43,8 @@ def known_spellings(store: GraphStore, domain: Domain) -> dict[str, dict[str, st
     """
     found: dict[str, dict[str, str]] = defaultdict(dict)
     further: dict[str, dict[str, str]] = defaultdict(dict)
-    merged, after = redirects_of(store).aliases, ""
-    while True:
-        options: dict[str, Any] = {"after": after, "limit": _NAMES_A_PAGE, "extractor": TABLE}
-        rows = store.read("extract/known_relations", **options)
-        if not rows or not rows[0]["ids"]:
-            break
-        page = rows[0]
+    merged = redirects_of(store).aliases
+    for page in _pages(store, "extract/known_relations"):
         columns = (page[key] for key in ("ids", "names", "aliases", "labels", "relations"))
         for node, name, aliases, labels, relations in zip(*columns, strict=True):
             stated = [
@@ -67,5 +56,15 @@ def known_spellings(store: GraphStore, domain: Domain) -> dict[str, dict[str, st
                 found[stated[0]][name] = name
                 others = (*aliases, *merged.get(node, ()))
                 further[stated[0]].update(dict.fromkeys(others, name))
-        after = max(page["ids"])
     return {relation: {**further[relation], **names} for relation, names in found.items()}
+
+
+def _pages(store: GraphStore, statement: str) -> Iterator[Page]:
+    """Yield the entities that tables name, in pages of columns."""
+    after = ""
+    while True:
+        rows = store.read(statement, after=after, limit=_NAMES_A_PAGE, extractor=TABLE)
+        if not rows or not rows[0]["ids"]:
+            return
+        yield rows[0]
+        after = max(rows[0]["ids"])

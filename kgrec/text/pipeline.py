@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import tee
-from typing import Any
+from typing import Any, TypeVar
 
 import spacy
 from spacy.language import Language
@@ -21,6 +21,8 @@ from kgrec.errors import ModelError
 from kgrec.schema import Domain, Reading
 from kgrec.text import components
 from kgrec.text.models import SPACY_MODEL, resolve_spacy
+
+ValueT = TypeVar("ValueT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ class Extractor:
         if n_process > 1:
             yield from self._nlp.pipe(docs, n_process=n_process, batch_size=batch_size)
             return
-        for batch in _batches(docs, batch_size):
+        for batch in batches_of(docs, lambda doc: len(doc.text), longest=_AT_ONCE, most=batch_size):
             yield from self._nlp.pipe(batch, batch_size=batch_size)
 
     def _doc(self, item: ItemText, start: int, end: int) -> Doc:
@@ -213,13 +215,20 @@ def pieces(text: str, longest: int = PIECE) -> Iterator[tuple[int, int]]:
     yield start, len(text)
 
 
-def _batches(docs: Iterator[Doc], most: int) -> Iterator[list[Doc]]:
-    batch: list[Doc] = []
+def batches_of(
+    values: Iterable[ValueT],
+    length_of: Callable[[ValueT], int],
+    *,
+    longest: int,
+    most: int | None = None,
+) -> Iterator[list[ValueT]]:
+    """Yield values in batches that end with the `most`th, or where they are `longest` together."""
+    batch: list[ValueT] = []
     length = 0
-    for doc in docs:
-        batch.append(doc)
-        length += len(doc.text)
-        if len(batch) == most or length >= _AT_ONCE:
+    for value in values:
+        batch.append(value)
+        length += length_of(value)
+        if len(batch) == most or length >= longest:
             yield batch
             batch, length = [], 0
     if batch:

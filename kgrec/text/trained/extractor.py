@@ -12,7 +12,7 @@ import torch
 from kgrec.errors import ModelError
 from kgrec.text.encoder import load_transformer
 from kgrec.text.models import content_key, resolve_transformer
-from kgrec.text.pipeline import load_spacy, pieces
+from kgrec.text.pipeline import batches_of, load_spacy, pieces
 from kgrec.text.trained.calibration import PlattScale
 from kgrec.text.trained.decoding import Decoder, ScoredWindow
 from kgrec.text.trained.features import FeatureReader, Window
@@ -66,7 +66,7 @@ class TrainedExtractor:
         """
         parts = [(i, *place) for i, one in enumerate(batch) for place in pieces(one.text, PIECE)]
         scored: list[list[tuple[Window, ScoredWindow]]] = [[] for _ in batch]
-        for group in _groups(parts):
+        for group in batches_of(parts, lambda part: part[2] - part[1], longest=_AT_ONCE):
             read = self.reader.read(batch[i].text[start:end] for i, start, end in group)
             found = list(read)
             each = iter(score_windows(self.decoder, [one for part in found for one in part]))
@@ -85,30 +85,7 @@ _AT_ONCE = 200_000
 
 def text_batches(texts: Iterable[LabelledText]) -> Iterator[list[LabelledText]]:
     """Yield the texts that are read at once; what is found depends on no text of another batch."""
-    batch: list[LabelledText] = []
-    length = 0
-    for one in texts:
-        batch.append(one)
-        length += len(one.text)
-        if len(batch) == TEXTS or length >= _AT_ONCE:
-            yield batch
-            batch, length = [], 0
-    if batch:
-        yield batch
-
-
-_Part = tuple[int, int, int]
-
-
-def _groups(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
-    group: list[_Part] = []
-    for part in parts:
-        group.append(part)
-        if sum(end - start for _, start, end in group) >= _AT_ONCE:
-            yield group
-            group = []
-    if group:
-        yield group
+    yield from batches_of(texts, lambda one: len(one.text), longest=_AT_ONCE, most=TEXTS)
 
 
 def _moved(window: Window, by: int) -> Window:

@@ -90,10 +90,10 @@ def run_file(
             file.truncate(first.length)
             file.seek(first.length)
             task.advance(first.texts)
-            for now in _written(extractor, source, file, first):
-                _replace(place, now)
-                task.advance(now.texts - at.texts)
-                at = now
+            for reached in _written(extractor, source, file, first):
+                _replace(place, reached)
+                task.advance(reached.texts - at.texts)
+                at = reached
     except OSError as error:
         raise DataError(
             f"the file cannot be written ({error.strerror})", value=str(output)
