@@ -22,6 +22,7 @@ from kgrec.graph.failures import bad_address, sensible, translated, watched
 from kgrec.graph.processes import in_turn
 from kgrec.graph.read_only import bare, explained
 from kgrec.graph.statements import MakeRow, exact_row, row
+from kgrec.graph.under_way import UnderWay
 from kgrec.schema import load_schema
 
 Row: TypeAlias = dict[str, Any]
@@ -34,6 +35,8 @@ logging.getLogger("neo4j").addHandler(logging.NullHandler())
 
 _SCHEMES = frozenset({"bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"})
 _NONE: Mapping[str, str] = {}
+_CLOSE_S = 10.0
+"""Seconds that transactions under way have to end when the store is closed."""
 
 CATALOGUE = "catalogue"  # the `Revision` that counts changes of items, entities, facts and links
 
@@ -87,6 +90,7 @@ class GraphStore:
         self.on_away: Callable[[], None] = lambda: None
         """Called when a connection breaks or cannot be made, before the next try."""
         self.writes = 0  # of this store; what was read before the last may be out of date
+        self._under_way = UnderWay()
         self._driver = self._connect(address.login)
         self._reader = self._driver
         try:
@@ -107,9 +111,15 @@ class GraphStore:
         self.close()
 
     def close(self) -> None:
-        """Close every connection; the store cannot be used afterwards."""
-        self._driver.close()
-        self._reader.close()
+        """Close every connection; the store cannot be used afterwards.
+
+        Other threads may end what they read or write first, within ten seconds.
+        """
+        self._under_way.end(_CLOSE_S)
+        try:
+            self._driver.close()
+        finally:
+            self._reader.close()
 
     def info(self) -> EngineInfo:
         """Return engine, version and address of the server."""
@@ -268,7 +278,7 @@ class GraphStore:
     def _read_once(
         self, query: neo4j.Query, parameters: Mapping[str, Any], make: MakeRow
     ) -> list[Row]:
-        with self._session(writing=False) as session:
+        with self._under_way.one(), self._session(writing=False) as session:
             result = session.run(query, dict(parameters))
             keys = result.keys()
             return [make(keys, record.values()) for record in result]
@@ -313,6 +323,7 @@ class GraphStore:
 
     def _transaction(self, texts: Sequence[_Text], timeout: float) -> list[list[Row]]:
         with (
+            self._under_way.one(),
             self._session(writing=True) as session,
             session.begin_transaction(timeout=timeout) as transaction,
         ):

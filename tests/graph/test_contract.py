@@ -347,6 +347,33 @@ def test_a_closed_port_is_an_unavailable_graph(shared_graph: GraphStore, closed_
         GraphStore(address, StoreConfig(connect_timeout=2))
 
 
+def test_a_store_is_closed_under_no_transaction_of_another_thread(
+    shared_graph: GraphStore,
+) -> None:
+    for _ in range(10):
+        store = GraphStore(shared_graph.address)
+        begun = threading.Barrier(4)
+        ends: list[BaseException] = []
+
+        def read_on(store: GraphStore = store, begun: threading.Barrier = begun) -> None:
+            try:
+                begun.wait()
+                while True:
+                    store.read("admin/count_relations", {"type": "INTERACTED"})
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is compared below
+                ends.append(error)
+
+        readers = [threading.Thread(target=read_on, daemon=True) for _ in range(3)]
+        for reader in readers:
+            reader.start()
+        begun.wait()
+        time.sleep(0.01)
+        store.close()
+        for reader in readers:
+            reader.join(20)
+        assert [type(each) for each in ends] == [GraphUnavailableError] * 3
+
+
 def eventually(condition: Any, *, seconds: float = 10.0) -> None:
     """Neo4j brings its full-text and vector indexes up to date a little after the commit."""
     deadline = time.monotonic() + seconds
