@@ -360,7 +360,7 @@ def test_a_store_is_closed_under_no_transaction_of_another_thread(
                 begun.wait()
                 while True:
                     store.read("admin/count_relations", {"type": "INTERACTED"})
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is compared below
+            except BaseException as error:
                 ends.append(error)
 
         readers = [threading.Thread(target=read_on, daemon=True) for _ in range(3)]
