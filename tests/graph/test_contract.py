@@ -353,25 +353,19 @@ def test_a_store_is_closed_under_no_transaction_of_another_thread(
     for _ in range(10):
         store = GraphStore(shared_graph.address)
         begun = threading.Barrier(4)
-        ends: list[BaseException] = []
-
-        def read_on(store: GraphStore = store, begun: threading.Barrier = begun) -> None:
-            try:
-                begun.wait()
-                while True:
-                    store.read("admin/count_relations", {"type": "INTERACTED"})
-            except BaseException as error:
-                ends.append(error)
-
-        readers = [threading.Thread(target=read_on, daemon=True) for _ in range(3)]
-        for reader in readers:
-            reader.start()
-        begun.wait()
-        time.sleep(0.01)
-        store.close()
-        for reader in readers:
-            reader.join(20)
+        with ThreadPoolExecutor(3) as pool:
+            reading = [pool.submit(_read_on, store, begun) for _ in range(3)]
+            begun.wait()
+            time.sleep(0.01)
+            store.close()
+            ends = [each.exception(20) for each in reading]
         assert [type(each) for each in ends] == [GraphUnavailableError] * 3
+
+
+def _read_on(store: GraphStore, begun: threading.Barrier) -> None:
+    begun.wait()
+    while True:
+        store.read("admin/count_relations", {"type": "INTERACTED"})
 
 
 def eventually(condition: Any, *, seconds: float = 10.0) -> None:
