@@ -253,6 +253,47 @@ def test_items_are_found_with_the_keyboard_alone(page: Page) -> None:
     page.shows("#why h2", "Film 042")
 
 
+def test_a_fact_shows_its_source_and_is_corrected(page: Page, api: httpx.Client) -> None:
+    made = {"item_id": "c9", "title": "Corrected on the page", "director": "Nil Nowi|Ed Ward"}
+    api.post("/v1/items", json=made).raise_for_status()
+    page.open("#item=c9")
+    page.shows("#why .facts", "Nil Nowi")
+    page.click("#why .facts .chip")
+    page.shows("#why .correction", "From column:api.director, confidence 100 %")
+    name = page.text("#why .correction strong")
+    page.click("#why .correction [data-act='change']")
+    field = page.find("#why .change input")
+    field.clear()
+    field.send_keys("Nil Novi", Keys.ENTER)
+    page.wait(lambda: "Nil Novi" in page.text("#why .facts"))
+    assert name not in page.text("#why .facts")
+    page.picture("corrected")
+    other = ({"Nil Nowi", "Ed Ward"} - {name}).pop()
+    [chip] = [one for one in page.all("#why .facts .chip") if one.text == other]
+    chip.click()
+    page.click("#why .correction [data-act='reject']")
+    page.wait(lambda: other not in page.text("#why .facts"))
+    facts = api.get("/v1/items/c9").json()["facts"]
+    assert [(one["name"], one["source"]) for one in facts] == [("Nil Novi", "correction")]
+    assert api.delete("/v1/items/c9").status_code == 204
+    for gone in ("nil%20nowi", "ed%20ward", "nil%20novi"):
+        api.delete(f"/v1/entities/Person%3A{gone}")
+
+
+def test_a_correction_that_a_key_does_not_allow_changes_nothing(
+    driver: webdriver.Chrome, locked: Callable[[str | None], httpx.Client]
+) -> None:
+    page = Page(driver, str(locked(None).base_url).rstrip("/"))
+    page.open(f"#item={item_id(3)}")
+    page.find("#key-input").send_keys("reader-key", Keys.ENTER)
+    before = page.text("#why .facts")
+    page.click("#why .facts .chip")
+    page.click("#why .correction [data-act='reject']")
+    page.shows("#why .correction .failed", "does not allow this")
+    assert page.text("#why .facts") == before
+    page.run("sessionStorage.clear()")
+
+
 def test_knobs_filter_and_vary(page: Page) -> None:
     page.open(f"#user={USER}")
     before = page.recommended()

@@ -52,5 +52,7 @@ export const api = {
   item: (id, signal) => send("GET", `/v1/items/${part(id)}`, { signal }),
   similar: (id, signal) => send("GET", `/v1/items/${part(id)}/similar`, { query: { k: 6 }, signal }),
   feedback: (user_id, item_id, kind) => send("POST", "/v1/feedback", { body: { user_id, item_id, kind } }),
+  correct: (item_id, fact, verdict, instead) =>
+    send("POST", "/v1/corrections", { body: { item_id, relation: fact.relation, entity: fact.entity_id, verdict, instead } }),
   withdraw: (user, item) => send("DELETE", `/v1/users/${part(user)}/feedback/${part(item)}`),
 };

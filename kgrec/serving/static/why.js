@@ -1,11 +1,11 @@
 // One item: its facts, the explanation of its score, and similar items.
 import { api } from "./api.js";
 import { contributions } from "./contributions.js";
-import { fill, h, problem, sentence, skeleton } from "./dom.js";
-import { relation } from "./format.js";
+import { fill, h, problem, sentence, skeleton, toast } from "./dom.js";
+import { factSection } from "./facts.js";
 import { pathSection } from "./paths.js";
 
-const SHOWN = 6;
+const DONE = { confirm: "Confirmed", reject: "Rejected", change: "Changed" };
 
 export class Why {
   constructor(root, { openItem }) {
@@ -31,7 +31,7 @@ export class Why {
       guard(about, async () => {
         const item = await api.item(itemId, signal);
         fill(about, this.about(item));
-        fill(facts, this.facts(item));
+        fill(facts, this.facts(item, facts, signal));
       }),
       userId ? guard(why, () => this.reasons(why, userId, itemId, requestId, signal)) : null,
       guard(like, async () => fill(like, this.similar(await api.similar(itemId, signal)))),
@@ -51,14 +51,14 @@ export class Why {
     ];
   }
 
-  facts(item) {
-    if (!item.facts.length) return null;
-    const groups = new Map();
-    for (const fact of item.facts) groups.set(fact.relation, [...(groups.get(fact.relation) ?? []), fact]);
-    return [
-      h("h3", {}, "What the graph knows of it"),
-      h("dl", { class: "facts" }, [...groups].flatMap(([name, facts]) => [h("dt", {}, relation(name)), h("dd", {}, chips(facts))])),
-    ];
+  facts(item, place, signal) {
+    const correct = async (fact, verdict, instead) => {
+      await api.correct(item.item_id, fact, verdict, instead);
+      toast(`${DONE[verdict]}. No load and no reading of texts takes it back.`);
+      const now = await api.item(item.item_id, signal);
+      fill(place, this.facts(now, place, signal) ?? []);
+    };
+    return factSection(item, correct);
   }
 
   async reasons(place, userId, itemId, requestId, signal) {
@@ -106,12 +106,4 @@ export class Why {
         h("li", {}, h("button", { type: "button", class: "chip", "data-item": one.item_id, title: one.reasons.map((reason) => reason.words).join("; "), onclick: () => this.openItem(one.item_id) }, one.title)))),
     ];
   }
-}
-
-function chips(facts) {
-  const title = (fact) => [fact.evidence && `“${fact.evidence}”`, fact.source && `from ${fact.source}`, `confidence ${fact.confidence}`].filter(Boolean).join(", ");
-  const chip = (fact) => h("span", { class: "chip plain", title: title(fact) }, fact.name || fact.entity_id);
-  const rest = facts.slice(SHOWN);
-  const more = rest.length ? h("button", { type: "button", class: "link", onclick: () => more.replaceWith(...rest.map(chip)) }, `${rest.length} more`) : null;
-  return [...facts.slice(0, SHOWN).map(chip), more].filter(Boolean);
 }
