@@ -40,6 +40,10 @@ def train(
         Path | None,
         typer.Option(help="Others, to calibrate and score by; a tenth of --train without it."),
     ] = None,
+    names: Annotated[
+        Path | None,
+        typer.Option(help="Names of the columns, of kgrec extract label --names; marked in texts."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
     seeds: Annotated[int | None, typer.Option(help="Networks whose answers are averaged.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the texts.")] = None,
@@ -63,6 +67,7 @@ def train(
     Example: kgrec extract train --train train.jsonl --dev dev.jsonl --out model
     """
     from kgrec.learning.extraction.training import TrainingConfig, train_extractor
+    from kgrec.text.trained.known import ColumnNames
     from kgrec.text.trained.lines import read_lines
 
     texts = [read_lines(path) for path in train]
@@ -81,6 +86,7 @@ def train(
             held.texts if held else None,
             target,
             config,
+            names=ColumnNames.load(names) if names else None,
             progress=bars,
         )
     rejected = sum(len(file.rejects) for file in texts)

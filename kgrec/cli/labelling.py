@@ -14,6 +14,7 @@ from kgrec.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from kgrec.data.tables import Table
     from kgrec.text.trained.distant import NamedText
+    from kgrec.text.trained.known import NameCounts
     from kgrec.text.trained.lines import LabelledText
 
 
@@ -39,6 +40,10 @@ def label(
     silent: Annotated[
         float, typer.Option(help="Texts without a name that are kept for each with one.", min=0)
     ] = 1.0,
+    names: Annotated[
+        Path | None,
+        typer.Option(help="File for all names of the columns, for kgrec extract train --names."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Label the texts of a catalogue by the columns that state a relation.
@@ -55,6 +60,7 @@ def label(
     from itertools import chain
 
     from kgrec.text.trained.distant import LabelCounts, distant_labels, named_labels
+    from kgrec.text.trained.known import NameCounts
     from kgrec.text.trained.lines import write_lines
 
     if (table is None) != (not relation) or not (table or corrections):
@@ -63,12 +69,12 @@ def label(
             value="--table" if table else "--relation" if relation else None,
             remedy="Give --table with a --relation, --corrections, or both.",
         )
-    counts = LabelCounts()
+    counts, known = LabelCounts(), NameCounts()
     labelled: Iterable[LabelledText] = ()
     if table is not None:
         columns = dict(_pair(one) for one in relation or ())
         opened = _opened(table, join or (), (text, key, *columns.values()))
-        texts = _texts(opened, key, text, columns, separator)
+        texts = _texts(opened, key, text, columns, separator, known)
         labelled = distant_labels(texts, counts, silent=silent)
     corrected = named_labels(_corrected(), counts) if corrections else ()
     written = write_lines(target, chain(labelled, corrected))
@@ -78,6 +84,8 @@ def label(
             value=str(table or "--corrections"),
             remedy="Check --separator, or correct facts first (kgrec graph correct).",
         )
+    if names is not None:
+        known.known().save(names)
     if as_json:
         found = {"texts": counts.texts, "naming": counts.naming, "silent": counts.silent}
         print_json({**found, "ambiguous": counts.ambiguous, "labels": dict(counts.labels)})
@@ -118,8 +126,9 @@ def _corrected() -> Iterator[NamedText]:
 
 
 def _texts(
-    table: Table, key: str, text: str, columns: dict[str, str], separator: str
+    table: Table, key: str, text: str, columns: dict[str, str], separator: str, known: NameCounts
 ) -> Iterator[NamedText]:
+    """Yield the rows that have a text, and count the names of all of them."""
     from kgrec.data.cells.lists import split_values
     from kgrec.data.tables.files import ignore
     from kgrec.text.trained.distant import NamedText
@@ -132,8 +141,9 @@ def _texts(
 
     for _, row in table.rows(ignore):
         content = row.get(text)
+        found = {one: names(row.get(column), column) for one, column in columns.items()}
+        known.add(found)
         if isinstance(content, str) and content.strip():
-            found = {one: names(row.get(column), column) for one, column in columns.items()}
             yield NamedText(str(row.get(key)), content, found)
 
 

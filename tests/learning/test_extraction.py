@@ -283,6 +283,9 @@ def test_facts_of_a_trained_extractor_reach_the_graph(
     assert row == {"name": "Anna Smith", "extractor": f"trained/{version}", "source": SOURCE}
     assert 0 < sure < 1
     assert extract(empty_store, movies, ExtractConfig(trained=trained[0])).unchanged == 1
+    surer = ExtractConfig(trained=trained[0], trained_confidence=(1 + sure) / 2)
+    assert (again := extract(empty_store, movies, surer)).texts == 1
+    assert again.facts.get("DIRECTED_BY", 0) == 0
 
 
 def test_links_need_a_head_that_the_item_leads_to() -> None:
@@ -301,6 +304,10 @@ def test_links_need_a_head_that_the_item_leads_to() -> None:
         ("BORN_IN", "Ada Vale", "Oslo"),
     ]
     assert found[1].evidence == text[:22]
+    surer = facts_of(
+        LabelledText("1", text, spans, born), ItemText("1", "", text), domain, "v", 0.85
+    )
+    assert [f.relation for f in surer] == ["DIRECTED_BY"]
 
 
 def test_confidence_becomes_the_share_that_is_right() -> None:

@@ -163,6 +163,7 @@ def test_columns_label_the_texts_that_name_them(tmp_path: Path) -> None:
             *("--join", f"{tmp_path / 'people.csv'}:item_id"),
             *("--relation", "DIRECTED_BY=director", "--relation", "STARS=actors"),
             *("--silent", "5", "--out", str(tmp_path / "lines.jsonl")),
+            *("--names", str(tmp_path / "names.json")),
         ],
     )
     assert done.exit_code == 0, done.output
@@ -177,3 +178,7 @@ def test_columns_label_the_texts_that_name_them(tmp_path: Path) -> None:
     }
     assert named == {"1": [("Ada Vale", "DIRECTED_BY")], "4": [("Cy Dorn", "STARS")]}
     assert "2" not in texts
+    assert json.loads((tmp_path / "names.json").read_text())["names"] == {
+        "DIRECTED_BY": {"Ada Vale": 3, "Bo Lind": 1},
+        "STARS": {"Al": 1, "Bo Lind": 2, "Cy Dorn": 2},
+    }

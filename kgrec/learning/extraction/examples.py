@@ -12,6 +12,7 @@ from torch import Tensor
 from kgrec.progress import SILENT, Progress
 from kgrec.text.trained.batches import LabelSets, PairRow, collate, pair_tensors
 from kgrec.text.trained.features import FeatureReader, Window
+from kgrec.text.trained.known import ColumnNames
 from kgrec.text.trained.lines import LabelledText
 from kgrec.text.trained.network import EntityPairs, WordBatch
 from kgrec.text.trained.tokens import AlignedLabels, WindowLabels, WordSpan
@@ -40,9 +41,16 @@ class LabelledExamples:
 
 
 def read_examples(
-    reader: FeatureReader, texts: Sequence[LabelledText], progress: Progress = SILENT
+    reader: FeatureReader,
+    texts: Sequence[LabelledText],
+    progress: Progress = SILENT,
+    names: ColumnNames | None = None,
 ) -> LabelledExamples:
-    """Return the windows of labelled texts with their labels."""
+    """Return the windows of labelled texts with their labels.
+
+    Args:
+        names: marked in the texts, those of an item's own columns left out.
+    """
     found: list[tuple[Window, WindowLabels]] = []
     counts: list[int] = []
     moved = dropped = relations = 0
@@ -52,7 +60,7 @@ def read_examples(
             moved, dropped = moved + aligned.moved, dropped + aligned.dropped
             counts.append(len(parts))
             start = 0
-            for part in parts:
+            for part in names.marked(parts, labelled, own=True) if names else parts:
                 labels = aligned.window(start, start + len(part))
                 start += len(part)
                 relations += len(labels.relations)

@@ -26,9 +26,10 @@ from kgrec.text.models import SENTENCE_MODEL, SPACY_MODEL, content_key, resolve_
 from kgrec.text.trained.batches import LabelSets
 from kgrec.text.trained.decoding import Decoder
 from kgrec.text.trained.extractor import default_device, feature_reader
+from kgrec.text.trained.known import ColumnNames
 from kgrec.text.trained.lines import LabelledText, as_object
 from kgrec.text.trained.network import ExtractionNetwork, NetworkConfig
-from kgrec.text.trained.record import ExtractorRecord, write_member, write_record
+from kgrec.text.trained.record import NAMES, ExtractorRecord, write_member, write_record
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ def train_extractor(
     out: Path,
     config: TrainingConfig | None = None,
     *,
+    names: ColumnNames | None = None,
     progress: Progress = SILENT,
 ) -> TrainedSummary:
     """Train networks on labelled texts, calibrate and score them on others, and write a folder.
@@ -95,6 +97,8 @@ def train_extractor(
 
     Args:
         dev: None holds out a part of the training texts.
+        names: what the columns of the catalogue hold; the labels of the texts come
+            from the same columns.
         out: the folder; one that is there is replaced at the end.
 
     Raises:
@@ -107,19 +111,22 @@ def train_extractor(
         train, dev = _split(train, config)
     device = config.device or default_device()
     reader = feature_reader(config.encoder, config.spacy, device, tuned=config.network.tuned)
-    examples = read_examples(reader, train, progress)
+    examples = read_examples(reader, train, progress, names)
     known = LabelSets.of(examples.windows)
     if not known.entities:
         raise DataError("the training texts have no entity", remedy="Label some; see docs.")
     record = _record(config, known, reader.layers, reader.size, reader.state_size)
+    record = record.model_copy(update={"names": names.digest if names else None})
     place = out.with_name(f".{out.name}-training")
-    resumed = _claim(place, _key(train, config))
+    resumed = _claim(place, _key(train, config, record.names))
     networks, epochs = _fit(examples, record, reader.upper, config, place, device, begun, progress)
-    held = read_examples(reader, dev, progress)
+    held = read_examples(reader, dev, progress, names)
     record = measured(record, Decoder(networks, known), dev, held)
     with writing_directory(out) as folder:
         members = [write_member(folder, i, one, config.seed + i) for i, one in enumerate(networks)]
         record = record.model_copy(update={"members": tuple(members)})
+        if names is not None:
+            names.save(folder / NAMES)
         write_record(folder, record)
     shutil.rmtree(place, ignore_errors=True)
     return TrainedSummary(
@@ -202,9 +209,10 @@ def _split(
     )
 
 
-def _key(texts: Sequence[LabelledText], config: TrainingConfig) -> str:
+def _key(texts: Sequence[LabelledText], config: TrainingConfig, names: str | None) -> str:
     """Return a hash of what the weights depend on."""
     digest = hashlib.blake2b(config.model_dump_json(exclude={"minutes"}).encode(), digest_size=16)
+    digest.update((names or "").encode())
     for one in texts:
         digest.update(json.dumps(as_object(one)).encode())
     return digest.hexdigest()

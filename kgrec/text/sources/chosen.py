@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kgrec.config import FrozenModel, Settings, load_settings
 from kgrec.errors import ConfigError
@@ -67,6 +67,7 @@ class ComponentSettings(FrozenModel):
         components: names of `COMPONENTS`, or `package.module:name` for one of your own; when
             absent the names, the recogniser, the rules, and what `trained` names.
         trained: folder of `kgrec extract train`, which finds facts beside the rules.
+        trained_confidence: below it the trained extractor states nothing.
         declared: encoder and threshold of the component of this name.
         language_model: limits, prices and requests of the component of this name.
     """
@@ -75,6 +76,7 @@ class ComponentSettings(FrozenModel):
     language: str = ENGLISH
     components: tuple[str, ...] | None = None
     trained: Path | None = None
+    trained_confidence: float = Field(default=0.0, ge=0, le=1)
     declared: DeclaredSettings = DeclaredSettings()
     language_model: PromptSettings = PromptSettings()
 
@@ -224,7 +226,8 @@ def _source(
         from kgrec.text.trained.extractor import TrainedExtractor  # imports torch
         from kgrec.text.trained.facts import TrainedFacts
 
-        return TrainedFacts(TrainedExtractor(settings.trained), domain)
+        extractor = TrainedExtractor(settings.trained)
+        return TrainedFacts(extractor, domain, settings.trained_confidence)
     if name == "quantities":
         return StatedQuantities(domain)
     if name == "declared":

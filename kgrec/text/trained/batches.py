@@ -26,7 +26,7 @@ class LabelSets:
 
     Attributes:
         entities, relations: labels, sorted.
-        tags: for each of the three kinds of tag, its id; 0 is any other.
+        tags: for each kind of tag, the id of each tag; 0 is any other.
         fitting: for each pair of entity labels that has any, the relations that occur between.
     """
 
@@ -41,7 +41,7 @@ class LabelSets:
         entities: set[str] = set()
         relations: set[str] = set()
         fitting: dict[tuple[str, str], set[str]] = {}
-        tags: list[set[str]] = [set(), set(), set()]
+        tags: list[set[str]] = []
         for window, labels in examples:
             entities.update(span.label for span in labels.spans)
             for head, tail, label in labels.relations:
@@ -49,6 +49,7 @@ class LabelSets:
                 ends = labels.spans[head].label, labels.spans[tail].label
                 fitting.setdefault(ends, set()).add(label)
             for word in window.tags:
+                tags += [set() for _ in word[len(tags) :]]
                 for kind, tag in zip(tags, word, strict=True):
                     kind.add(tag)
         return cls(
@@ -65,12 +66,11 @@ class LabelSets:
 
     def sizes(self, layers: int, size: int, states: int) -> InputSizes:
         """Return the sizes of a network for these labels."""
-        one, two, three = (len(kind) + 1 for kind in self.tags)
         return InputSizes(
             layers=layers,
             size=size,
             states=states,
-            tags=(one, two, three),
+            tags=tuple(len(kind) + 1 for kind in self.tags),
             outputs=len(self.outputs),
             labels=len(self.entities),
             relations=len(self.relations),
@@ -107,7 +107,7 @@ def collate(windows: Sequence[Window], known: LabelSets, device: torch.device) -
     count, words = len(windows), max(map(len, windows))
     one = windows[0]
     vectors = np.zeros((count, words, *one.vectors.shape[1:]), dtype=np.float32)
-    tags = np.zeros((count, words, 3), dtype=np.int64)
+    tags = np.zeros((count, words, len(known.tags)), dtype=np.int64)
     letters = np.zeros((count, words, LETTERS), dtype=np.int64)
     states = np.zeros((count, words, one.states.shape[1]), dtype=np.float32)
     ancestors = np.zeros((count, words, words), dtype=np.bool_)

@@ -17,7 +17,7 @@ from kgrec.text.trained.calibration import PlattScale
 from kgrec.text.trained.decoding import Decoder, ScoredWindow
 from kgrec.text.trained.features import FeatureReader, Window
 from kgrec.text.trained.lines import LabelledRelation, LabelledSpan, LabelledText
-from kgrec.text.trained.record import ExtractorRecord, read_networks, read_record
+from kgrec.text.trained.record import ExtractorRecord, read_names, read_networks, read_record
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class TrainedExtractor:
         record: what its folder records of it.
         version: a hash of all that the predictions depend on.
         device: where it runs.
+        names: that are marked in the texts.
         reader, decoder: what turns texts into windows, and windows into entities and relations.
 
     Raises:
@@ -49,8 +50,9 @@ class TrainedExtractor:
         self.version = self.record.version
         place = self.device = torch.device(device or default_device())
         _check_encoder(self.record)
-        names = self.record.encoder, self.record.spacy
-        self.reader = feature_reader(*names, str(place), tuned=self.record.network.tuned)
+        models = self.record.encoder, self.record.spacy
+        self.names = read_names(folder, self.record)
+        self.reader = feature_reader(*models, str(place), tuned=self.record.network.tuned)
         networks = read_networks(folder, self.record, place, self.reader.upper)
         self.decoder = Decoder(networks, self.record.known)
 
@@ -67,8 +69,11 @@ class TrainedExtractor:
         parts = [(i, *place) for i, one in enumerate(batch) for place in pieces(one.text, PIECE)]
         scored: list[list[tuple[Window, ScoredWindow]]] = [[] for _ in batch]
         for group in batches_of(parts, lambda part: part[2] - part[1], longest=_AT_ONCE):
-            read = self.reader.read(batch[i].text[start:end] for i, start, end in group)
-            found = list(read)
+            texts = [batch[i].text[start:end] for i, start, end in group]
+            found = list(self.reader.read(texts))
+            if self.names is not None:
+                each_text = (LabelledText("", text) for text in texts)
+                found = [self.names.marked(*one) for one in zip(found, each_text, strict=True)]
             each = iter(score_windows(self.decoder, [one for part in found for one in part]))
             for (i, start, _), part in zip(group, found, strict=True):
                 moved = [_moved(window, start) for window in part]

@@ -22,27 +22,32 @@ class TrainedFacts:
     Args:
         extractor: what reads the texts.
         domain: whose relations its labels may state.
+        least: confidence below which nothing is stated.
     """
 
     name = "trained"
 
-    def __init__(self, extractor: TrainedExtractor, domain: Domain) -> None:
-        self._extractor, self._domain = extractor, domain
-        self.version = extractor.version
+    def __init__(self, extractor: TrainedExtractor, domain: Domain, least: float = 0.0) -> None:
+        self._extractor, self._domain, self._least = extractor, domain, least
+        self.version = f"{extractor.version}-{least:g}" if least else extractor.version
 
     def find(self, items: Sequence[ItemText]) -> list[TextFinding]:
         """Return what its labels state of each item."""
         labelled = self._extractor.read(LabelledText(item.item_id, item.text) for item in items)
         return [
-            TextFinding(facts_of(one, item, self._domain, self.version))
+            TextFinding(facts_of(one, item, self._domain, self.version, self._least))
             for item, one in zip(items, labelled, strict=True)
         ]
 
 
 def facts_of(
-    labelled: LabelledText, item: ItemText, domain: Domain, version: str
+    labelled: LabelledText, item: ItemText, domain: Domain, version: str, least: float = 0.0
 ) -> list[TextFact]:
-    """Return what the labels of a text state in a domain; other labels state nothing."""
+    """Return what the labels of a text state in a domain; other labels state nothing.
+
+    Args:
+        least: confidence of what is stated.
+    """
     facts: list[TextFact] = []
 
     def add(
@@ -53,6 +58,8 @@ def facts_of(
         head: LabelledSpan | None,
         head_type: str,
     ) -> None:
+        if sure < least:
+            return
         start = min(tail.start, head.start if head else tail.start)
         end = max(tail.end, head.end if head else tail.end)
         facts.append(

@@ -45,7 +45,8 @@ class Window:
             float16 [W, L, D].
         pieces: of the uppermost frozen layer, float16 [P, D]; empty where all are frozen.
         owners: word of each piece, -1 for a special one, [P].
-        tags: part of speech, dependency, and entity of the recogniser, as text [W][3].
+        tags: part of speech, dependency, and entity of the recogniser, as text [W][T]; with known
+            names a fourth one.
         letters: int [W, LETTERS].
         states: of the recogniser, float32 [W, S].
         ancestors: whether the second word is the first or above it in the parse, bool [W, W].
@@ -55,7 +56,7 @@ class Window:
     vectors: NDArray[np.float16]
     pieces: NDArray[np.float16]
     owners: NDArray[np.int64]
-    tags: tuple[tuple[str, str, str], ...]
+    tags: tuple[tuple[str, ...], ...]
     letters: NDArray[np.int64]
     states: NDArray[np.float32]
     ancestors: NDArray[np.bool_]

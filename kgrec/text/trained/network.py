@@ -63,7 +63,7 @@ class InputSizes(FrozenModel):
     layers: int
     size: int
     states: int
-    tags: tuple[int, int, int]
+    tags: tuple[int, ...]
     outputs: int
     labels: int
     relations: int
@@ -78,7 +78,7 @@ class WordBatch:
         pieces: what the tuned layers read, float [B, P, D]; P is 0 where there are none.
         pooling: mean of the pieces of each word, float [B, W, P].
         mask: which pieces are there, bool [B, P].
-        tags: [B, W, 3].
+        tags: [B, W, T].
         letters: [B, W, LETTERS].
         states: float [B, W, S].
         ancestors: bool [B, W, W].
@@ -134,7 +134,7 @@ class ExtractionNetwork(nn.Module):
         self.letter_filter = nn.Conv1d(config.letter, config.letters, 3, padding=1)
         self.output_vectors = nn.Embedding(sizes.outputs, config.label)
         self.dropout = SharedDropout(config.dropout)
-        wide = sizes.size + sizes.states + 3 * config.tag + config.letters
+        wide = sizes.size + sizes.states + len(sizes.tags) * config.tag + config.letters
         both = config.hidden
         self.entity_reader = ContextReader(wide, both, config.depth, config.dropout / 2)
         self.tagger = nn.Sequential(

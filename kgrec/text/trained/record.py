@@ -15,14 +15,16 @@ from safetensors.torch import load, save
 from torch import nn
 
 from kgrec.config import FrozenModel
-from kgrec.errors import ModelError
+from kgrec.errors import DataError, ModelError
 from kgrec.text.trained.batches import LabelSets
 from kgrec.text.trained.calibration import PlattScale, Reliability
+from kgrec.text.trained.known import ColumnNames
 from kgrec.text.trained.network import ExtractionNetwork, InputSizes, NetworkConfig
 from kgrec.text.trained.scoring import ExtractionScore
 
 RECORD = "extractor.json"
-FORMAT = 1
+NAMES = "names.json"
+FORMAT = 2
 
 
 class Member(FrozenModel):
@@ -41,6 +43,7 @@ class ExtractorRecord(FrozenModel):
         spacy: name of the spaCy pipeline.
         fitting: head label, tail label, and the relations that occurred between them.
         threshold: probability from which on a relation is stated.
+        names: digest of the names that are marked in the texts; they lie in `NAMES`.
         entity_scale, relation_scale: calibration, by the texts of the development file.
         entity_reliability, relation_reliability: of confidences that were calibrated on the other
             half of these texts.
@@ -59,6 +62,7 @@ class ExtractorRecord(FrozenModel):
     tags: tuple[dict[str, int], ...]
     fitting: tuple[tuple[str, str, tuple[str, ...]], ...]
     threshold: float
+    names: str | None = None
     entity_scale: PlattScale = PlattScale()
     relation_scale: PlattScale = PlattScale()
     entity_reliability: Reliability | None = None
@@ -88,6 +92,28 @@ def write_member(folder: Path, number: int, network: ExtractionNetwork, seed: in
     name = f"network-{number}.safetensors"
     (folder / name).write_bytes(content)
     return Member(file=name, sha256=hashlib.sha256(content).hexdigest(), seed=seed)
+
+
+def read_names(folder: Path, record: ExtractorRecord) -> ColumnNames | None:
+    """Return the names that are marked in the texts, None where there are none.
+
+    Raises:
+        ModelError: they are missing, broken, or differ from their digest.
+    """
+    if record.names is None:
+        return None
+    path = folder / NAMES
+    try:
+        names = ColumnNames.load(path)
+        if names.digest != record.names:
+            raise DataError("they differ from their digest")
+    except DataError as error:
+        raise ModelError(
+            f"the names of the extractor cannot be used ({error.what})",
+            value=str(path),
+            remedy="Copy the folder again, or train the extractor again.",
+        ) from None
+    return names
 
 
 def write_record(folder: Path, record: ExtractorRecord) -> None:
