@@ -32,6 +32,8 @@ def lead(kgrec: Result, peer: Result, k: int) -> dict[str, Difference]:
     """Return how much better kgrec is for the same users, metric by metric."""
     if kgrec.users != peer.users:
         raise ValueError(f"{kgrec.system} and {peer.system} were measured on different users")
+    if kgrec.mask != peer.mask:
+        raise ValueError(f"{kgrec.system} has the mask {kgrec.mask}, {peer.system} {peer.mask}")
     return compare(kgrec.per_user(k), peer.per_user(k))
 
 

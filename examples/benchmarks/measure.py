@@ -14,11 +14,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from peers.base import Problem, Unavailable
 from peers.registry import build
-from results import METRICS, Accuracy, Result, Times
+from results import METRICS, Accuracy, Mask, Result, Times
 
 from kgrec.data.atomic import SplitDataset, read_folder
 from kgrec.data.dataset import FloatArray, IntArray
@@ -53,15 +54,21 @@ class RowRanker:
 
 
 def rank_test(
-    data: SplitDataset, score: Callable[[IntArray], FloatArray], ks: tuple[int, ...]
+    data: SplitDataset, score: Callable[[IntArray], FloatArray], ks: tuple[int, ...], mask: Mask
 ) -> tuple[dict[int, Accuracy], list[str], float]:
     """Rank all items for the users of the test part.
+
+    Args:
+        mask: the parts whose items are left out of a user's list.
 
     Returns:
         metric values of each user by `k`, their ids, and the seconds that ranking took.
     """
     train = data.train.matrix()
-    seen = data.train.interactions.concat(data.valid).matrix(*train.shape)
+    masked = data.train.interactions
+    if mask == "train+valid":
+        masked = masked.concat(data.valid)
+    seen = masked.matrix(*train.shape)
     report, lists = evaluate_ranking(
         RowRanker(score),
         UserRows(*train.shape),
@@ -150,7 +157,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> Result:
     meter = Meter()
     fitted = system.fit(problem if options.cap is None else problem.before(options.cap))
     wall, cpu, others = meter.read(fitted.cpu)
-    accuracy, users, seconds = rank_test(data, fitted.score, tuple(options.k))
+    accuracy, users, seconds = rank_test(data, fitted.score, tuple(options.k), options.mask)
     return Result.of(
         options.system,
         data.name,
@@ -168,6 +175,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> Result:
         threads=options.threads,
         memory=max(own_peak_memory(), fitted.memory),
         before=before,
+        mask=options.mask,
     )
 
 
@@ -177,6 +185,7 @@ def main() -> None:
     parser.add_argument("system")
     parser.add_argument("out", type=Path)
     parser.add_argument("--k", type=int, action="append")
+    parser.add_argument("--mask", choices=get_args(Mask), default="train+valid")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cap", type=float)
     parser.add_argument("--peers-python", type=Path)

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from kgrec.config import FrozenModel
 from kgrec.evaluation.report import Metric
 
 METRICS = ("recall", "ndcg", "mrr")
+Mask = Literal["train+valid", "train"]
 QUIET = 0.2
 """Cores that others may use before a time is marked as taken on a busy machine."""
 
@@ -90,6 +92,7 @@ class Result(FrozenModel):
         memory: the most memory that its process, or its helper's, held, in bytes.
         before: how much of that was there before training: libraries and data.
         runs: times of each repetition, the first one's with the accuracy.
+        mask: the parts whose items were left out of a user's list.
     """
 
     system: str
@@ -105,6 +108,7 @@ class Result(FrozenModel):
     runs: tuple[Times, ...]
     users: tuple[str, ...]
     at: dict[int, Accuracy]
+    mask: Mask = "train+valid"
 
     @property
     def times(self) -> Times:
@@ -124,6 +128,7 @@ class Result(FrozenModel):
         threads: int,
         memory: int,
         before: int,
+        mask: Mask,
     ) -> Result:
         return cls(
             system=system,
@@ -141,6 +146,7 @@ class Result(FrozenModel):
             runs=(times,),
             users=tuple(users),
             at=dict(at),
+            mask=mask,
         )
 
     def repeated(self, again: Result) -> Result:

@@ -20,10 +20,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 from peers.base import Settings
 from peers.registry import OURS, PEERS, is_ours, known
-from results import Result, Results
+from results import Mask, Result, Results
 from tables import report
 
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
@@ -36,6 +37,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     parser.add_argument("--k", type=int, action="append", help="length of the lists; repeat")
     parser.add_argument("--systems", default=",".join([OURS, *PEERS]), help="separated by commas")
+    parser.add_argument(
+        "--mask",
+        choices=get_args(Mask),
+        default="train+valid",
+        help="parts whose items are not ranked, as of kgrec evaluate",
+    )
     parser.add_argument("--threads", type=int, default=2, help="of every library")
     parser.add_argument("--cap", type=float, help="seconds after which a peer trains no further")
     parser.add_argument("--repeat", type=int, default=1, help="rounds A B A B, for times")
@@ -75,7 +82,7 @@ def measure_apart(
         out = Path(scratch) / "result.json"
         command = [sys.executable, str(MEASURE), str(folder), system, str(out)]
         command += [f"--k={k}" for k in options.k] + [f"--threads={options.threads}"]
-        command.append(f"--fixed={json.dumps(fixed)}")
+        command += [f"--mask={options.mask}", f"--fixed={json.dumps(fixed)}"]
         if options.cap is not None:
             command.append(f"--cap={options.cap}")
         if options.peers_python is not None:

@@ -25,6 +25,8 @@ def report(results: Sequence[Result], ks: Sequence[int], *, markdown: bool) -> I
     place = f"{first.machine.processor}, {first.machine.cores} cores, {first.machine.gib:g} GiB"
     yield f"{'### ' if markdown else ''}{first.data}"
     yield f"{len(first.users)} test users; {place}; {dates}"
+    if first.mask == "train":
+        yield "Items of the validation part are ranked as well."
     kgrec = ours(shown)
     for k in ks:
         leads = {} if kgrec is None else leads_of(kgrec, shown, k)

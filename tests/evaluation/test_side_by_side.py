@@ -54,7 +54,7 @@ def problem(benchmarks: Any, folder: Path, scratch: Path, **given: Any) -> Any:
     return base.Problem(folder, data, train, held_out, **(rules | given))
 
 
-def popularity_recall(data: SplitDataset, k: int) -> float:
+def popularity_recall(data: SplitDataset, k: int, mask: str = "train+valid") -> float:
     """Measure the most popular items without the benchmark."""
     train = data.train.matrix()
     counts = np.asarray(train.sum(axis=0), dtype=np.float32).ravel()
@@ -63,7 +63,9 @@ def popularity_recall(data: SplitDataset, k: int) -> float:
         def scores(self, histories: Any) -> np.ndarray:
             return np.tile(counts, (histories.shape[0], 1))
 
-    seen = data.train.interactions.concat(data.valid).matrix(*train.shape)
+    seen = train
+    if mask == "train+valid":
+        seen = data.train.interactions.concat(data.valid).matrix(*train.shape)
     report, _ = evaluate_ranking(Popular(), train, seen, data.test, [k])
     return report.at[k]["recall"].mean
 
@@ -109,6 +111,23 @@ def test_systems_are_measured_side_by_side(folder: Path, tmp_path: Path, benchma
     assert merged["ease"].notes == ("settings as chosen before",)
     assert len(merged["ease"].runs) == 2
     assert merged["ease"].times.fit == min(times.fit for times in merged["ease"].runs)
+
+
+def test_items_of_the_validation_part_can_be_ranked(
+    folder: Path, tmp_path: Path, benchmarks: Any
+) -> None:
+    kept, data = tmp_path / "kept.json", read_folder(folder)
+    done = run(folder, "--k", 20, "--systems", "popularity", "--mask", "train", "--json", kept)
+    assert done.returncode == 0, done.stderr
+    assert "Items of the validation part are ranked as well." in done.stdout
+    (found,) = benchmarks("results").Results.read(kept).results
+    assert found.mask == "train"
+    recall = found.at[20].mean["recall"].mean
+    assert recall == pytest.approx(popularity_recall(data, 20, "train"))
+    assert recall < popularity_recall(data, 20)
+    other = found.model_copy(update={"system": "kgrec", "mask": "train+valid"})
+    with pytest.raises(ValueError, match=r"kgrec has the mask train\+valid, popularity train"):
+        benchmarks("comparison").lead(other, found, 20)
 
 
 def test_a_name_that_is_no_system_is_refused(folder: Path) -> None:
