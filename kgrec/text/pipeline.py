@@ -150,16 +150,17 @@ class Extractor:
         Args:
             n_process: processes that parse; 1 parses in this one.
         """
-        texts, again = tee(texts)
-        docs = (self._doc(item, *piece) for item in again for piece in pieces(item.text))
-        parsed = self._parsed(docs, n_process, batch_size)
-        for item in texts:
-            parts = list(pieces(item.text))
-            if len(parts) == 1:
-                yield item, list(self._facts(item, next(parsed), 0))
-                continue
-            found = (fact for start, _ in parts for fact in self._facts(item, next(parsed), start))
-            yield item, most_confident(found)
+        groups = item_batches(texts, batch_size) if n_process == 1 else [texts]
+        for group in groups:
+            own, again = tee(group)
+            docs = (self._doc(item, *piece) for item in again for piece in pieces(item.text))
+            parsed = self._parsed(docs, n_process, batch_size)
+            for item in own:
+                starts = [start for start, _ in pieces(item.text)]
+                found = (
+                    fact for start in starts for fact in self._facts(item, next(parsed), start)
+                )
+                yield item, list(found) if len(starts) == 1 else most_confident(found)
 
     def _parsed(self, docs: Iterator[Doc], n_process: int, batch_size: int) -> Iterator[Doc]:
         if n_process > 1:
@@ -200,6 +201,8 @@ PIECE = 4_000
 """Characters of a text that are parsed at once, about seven hundred words."""
 _AT_ONCE = 24_000
 """Characters of a batch: a parser takes memory by its length."""
+_TOGETHER = 200_000
+"""Characters of the texts that components read at once."""
 _ENDS = ("\n\n", "\n", ". ", "! ", "? ", " ")
 
 
@@ -213,6 +216,11 @@ def pieces(text: str, longest: int = PIECE) -> Iterator[tuple[int, int]]:
         yield start, end
         start = end
     yield start, len(text)
+
+
+def item_batches(texts: Iterable[ItemText], most: int) -> Iterator[list[ItemText]]:
+    """Yield the texts that components read at once; what is found depends on no other batch."""
+    yield from batches_of(texts, lambda one: len(one.text), longest=_TOGETHER, most=most)
 
 
 def batches_of(

@@ -7,17 +7,15 @@ unless both can hold.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Literal, NamedTuple, Protocol
 
 from kgrec.config import FrozenModel
 from kgrec.schema import Domain
-from kgrec.text.pipeline import ItemText, TextFact, TextValue, most_confident
+from kgrec.text.pipeline import ItemText, TextFact, TextValue, item_batches, most_confident
 
-_AT_ONCE = 64
 SAMPLES = 20
 """Disagreements that are listed; all are counted."""
 
@@ -113,21 +111,43 @@ def read_beside(
     sources: Sequence[FactSource],
     domain: Domain,
     counts: FusionCounts,
+    batch_size: int = 64,
 ) -> Iterator[ReadText]:
     """Yield texts with the facts that they have already and those that other components find."""
-    stream = iter(reading)
-    while batch := list(islice(stream, _AT_ONCE)):
-        items = [item for item, _ in batch]
+    stated: deque[list[TextFact]] = deque()
+
+    def texts() -> Iterator[ItemText]:
+        for item, facts in reading:
+            stated.append(facts)
+            yield item
+
+    for items in item_batches(texts(), batch_size):
         found = [source.find(items) for source in sources]
-        for row, (item, facts) in enumerate(batch):
-            own = [each[row] for each in found]
-            if own:
-                facts, others = fused([facts, *(one.facts for one in own)], domain)
-                counts.add(others)
-            counts.facts.update(fact.component for fact in facts)
-            values = {value.property: value for one in reversed(own) for value in one.values}
-            complete = all(one.complete for one in own)
-            yield ReadText(item, facts, complete, tuple(values.values()))
+        yield from joined(items, [stated.popleft() for _ in items], found, domain, counts)
+
+
+def joined(
+    items: Sequence[ItemText],
+    stated: Sequence[list[TextFact]],
+    found: Sequence[Sequence[TextFinding]],
+    domain: Domain,
+    counts: FusionCounts,
+) -> Iterator[ReadText]:
+    """Yield texts with what is kept of all that was found in them.
+
+    Args:
+        stated: of each text, the facts of the spaCy pipeline.
+        found: of each component beside it, in their order, what it finds in each text.
+    """
+    for row, (item, facts) in enumerate(zip(items, stated, strict=True)):
+        own = [each[row] for each in found]
+        if own:
+            facts, others = fused([facts, *(one.facts for one in own)], domain)
+            counts.add(others)
+        counts.facts.update(fact.component for fact in facts)
+        values = {value.property: value for one in reversed(own) for value in one.values}
+        complete = all(one.complete for one in own)
+        yield ReadText(item, facts, complete, tuple(values.values()))
 
 
 def fused(
