@@ -103,6 +103,12 @@ class GraphReadOnlyError(GraphError):
     status = 403
 
 
+class ClusterError(KGRecError):
+    """A Ray cluster cannot be reached, or its workers fail."""
+
+    status = 503
+
+
 class TimeLimitError(KGRecError):
     """The answer took longer than it may, or nobody waits for it any more."""
 
@@ -128,6 +134,7 @@ EXTRAS = {
     "aiohttp": "remote",
     "fsspec": "remote",
     "psycopg": "sql",
+    "ray": "ray",
     "rdflib": "rdf",
     "sqlalchemy": "sql",
 }

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from kgrec.cli import labelled
 from kgrec.cli.console import err, out, print_json, progress
+from kgrec.cli.engines import EngineOption, Processes, RayAddress, ReadingEngine, check_address
 from kgrec.config import load_settings, parse_config
 from kgrec.errors import ConfigError
 from kgrec.schema import Domain, load_schema
@@ -50,6 +51,9 @@ def extract(
     components: Annotated[
         str | None, typer.Option(help="Which components read, such as names,ner,rules.")
     ] = None,
+    engine: EngineOption = ReadingEngine.local,
+    ray_address: RayAddress = None,
+    processes: Processes = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Read the texts of the graph's items for facts, or show which facts a text states.
@@ -72,12 +76,20 @@ def extract(
             value="--dry-run" if dry_run else "--text",
             remedy='Give both: --dry-run --text "..."; or neither, to read the texts of the graph.',
         )
+    check_address(engine, ray_address)
     from kgrec.graph import open_graph
     from kgrec.stages.extract import ExtractConfig
     from kgrec.stages.extract import extract as run
 
     listed = components.split(",") if components is not None else None
-    given = {"model": model, "language": language, "trained": trained, "components": listed}
+    given = {
+        "model": model,
+        "language": language,
+        "trained": trained,
+        "components": listed,
+        "engine": engine.value,
+        "processes": processes,
+    }
     config = parse_config(
         ExtractConfig, {k: v for k, v in given.items() if v is not None}, origin="the options"
     )
@@ -85,7 +97,7 @@ def extract(
         _show_facts(known, text, title, config, names=names, as_json=as_json)
         return
     with open_graph(load_settings()) as store, progress(quiet=as_json) as bars:
-        done = run(store, known, config, progress=bars)
+        done = run(store, known, config, ray_address=ray_address, progress=bars)
     if as_json:
         print_json(done.model_dump(mode="json"))
         return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,13 +11,16 @@ import typer
 from rich.table import Table
 
 from kgrec.cli.console import err, out, print_json, progress
+from kgrec.cli.engines import EngineOption, Processes, RayAddress, ReadingEngine, check_address
 from kgrec.cli.labelling import label
 from kgrec.config import parse_config
+from kgrec.errors import ConfigError
 
 if TYPE_CHECKING:
     from kgrec.data.rejects import Reject
     from kgrec.text.trained.calibration import Reliability
     from kgrec.text.trained.lines import LabelledFile
+    from kgrec.text.trained.runs import FileReader
     from kgrec.text.trained.scoring import ExtractionScore, LabelScore
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -125,6 +129,9 @@ def run(
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda; a GPU is used where there is one.")
     ] = None,
+    engine: EngineOption = ReadingEngine.local,
+    ray_address: RayAddress = None,
+    processes: Processes = None,
     as_json: AsJson = False,
 ) -> None:
     """Find entities and relations in texts with a trained extractor.
@@ -134,11 +141,19 @@ def run(
 
     Example: kgrec extract run --model model --input texts.jsonl --output predicted.jsonl
     """
-    from kgrec.text.trained.extractor import TrainedExtractor
     from kgrec.text.trained.runs import run_file
 
-    extractor = TrainedExtractor(model, device=device)
-    with progress(quiet=as_json) as bars:
+    if engine is ReadingEngine.local and processes not in (None, 1):
+        raise ConfigError(
+            "one process reads with a trained extractor, by all of its threads",
+            value=f"--processes {processes}",
+            remedy="Add --engine ray for several, or leave it out.",
+        )
+    check_address(engine, ray_address)
+    with (
+        _reader(model, device, engine, ray_address, processes) as extractor,
+        progress(quiet=as_json) as bars,
+    ):
         done = run_file(extractor, source, output, progress=bars)
     _report(done.rejects, done.rejected_lines)
     if as_json:
@@ -150,6 +165,26 @@ def run(
         f"{done.texts:,} texts{before}, {done.entities:,} entities, {done.relations:,} relations; "
         f"{done.seconds:.1f} s, {done.texts_per_second:.0f} texts a second."
     )
+
+
+@contextmanager
+def _reader(
+    model: Path,
+    device: str | None,
+    engine: ReadingEngine,
+    address: str | None,
+    processes: int | None,
+) -> Iterator[FileReader]:
+    """Return what reads the texts: the extractor itself, or workers of Ray that have it."""
+    if engine is ReadingEngine.local:
+        from kgrec.text.trained.extractor import TrainedExtractor
+
+        yield TrainedExtractor(model, device=device)
+        return
+    from kgrec.text.trained.spread import spread_extractor
+
+    with spread_extractor(model, device=device, address=address, processes=processes) as spread:
+        yield spread
 
 
 def evaluate(

@@ -38,16 +38,12 @@ from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain
 from kgrec.stages.known_names import known_names, known_spellings
 from kgrec.stages.loading.facts import Head, fact_changes
+from kgrec.stages.reading import ReadingConfig, text_reading
 from kgrec.stages.stated_values import value_changes
 from kgrec.text.mentions import title_forms
 from kgrec.text.pipeline import ItemText, TextFact
-from kgrec.text.sources.chosen import (
-    ComponentSettings,
-    SentenceReader,
-    open_components,
-    without_facts,
-)
-from kgrec.text.sources.fusion import Disagreement, FusionCounts, ReadText, read_beside
+from kgrec.text.sources.chosen import SentenceReader, open_components
+from kgrec.text.sources.fusion import Disagreement, FusionCounts, ReadText
 from kgrec.text.sources.prompted import LanguageModelUse
 
 SOURCE = TEXT_SOURCE
@@ -56,17 +52,13 @@ have the id of the item behind it."""
 _MARK = "extracted"
 
 
-class ExtractConfig(ComponentSettings):
-    """How texts are read: by which components, and how many at once.
+class ExtractConfig(ReadingConfig):
+    """How texts are read and written.
 
     Attributes:
-        processes: how many parse at once; more than one pays from about a thousand texts.
-        batch_size: texts that are parsed together.
         items_a_write: items that one transaction covers.
     """
 
-    processes: int = Field(default=1, ge=1)
-    batch_size: int = Field(default=64, ge=1)
     items_a_write: int = Field(default=256, ge=1)
 
 
@@ -111,6 +103,7 @@ def extract(
     *,
     items: Sequence[str] | None = None,
     extractor: SentenceReader | None = None,
+    ray_address: str | None = None,
     progress: Progress = SILENT,
 ) -> ExtractSummary:
     """Read the descriptions of a domain's items and write the facts and links they state.
@@ -118,12 +111,15 @@ def extract(
     Args:
         items: ids of the only items that are read; all of the domain when absent.
         extractor: one that has been built before, by the same domain and model.
+        ray_address: `host:port` of the cluster of the engine `ray`; RAY_ADDRESS when absent, and
+            without either one is started on this machine.
 
     A link to another item is written where one item alone has the title that the text names. A
     fact that another source states with more confidence, such as a table's column, stays.
 
     Raises:
         ModelError: the spaCy pipeline is not found.
+        ClusterError: there is no Ray cluster, or its workers fail.
         GraphError: an import into the graph is unfinished, and the kinds below it.
     """
     check_whole(store)
@@ -134,31 +130,31 @@ def extract(
     if not pending:
         seconds = time.monotonic() - began
         return ExtractSummary(unchanged=unchanged, notes=parts.notes, seconds=seconds)
-    if extractor is None:
-        extractor = parts.extractor(
-            lambda: known_names(store, domain), lambda: known_spellings(store, domain)
-        )
     run_id = f"extract-{uuid4().hex[:12]}"
-    store.write("ingest/start_run", run_id=run_id, stage="extract", started_at=datetime.now(UTC))
     writer = _Writer(store, domain, parts.version, run_id)
     counts = FusionCounts()
     words = texts = 0
-    while pending:
-        texts += pending
-        unread = _texts(store, domain, parts.version, items)
-        reading = without_facts(unread)
-        if extractor is not None:
-            reading = extractor.read(
-                unread, n_process=config.processes, batch_size=config.batch_size
-            )
-        joined = read_beside(reading, parts.sources, domain, counts)
-        writer.others = False
-        with progress.task("extract facts", total=pending) as task:
-            while batch := list(islice(joined, config.items_a_write)):
-                writer.write(batch)
-                words += sum(len(one.item.text.split()) for one in batch)
-                task.advance(len(batch))
-        pending = _count(store, domain, parts.version, items)[0] if writer.others else 0
+    with text_reading(
+        parts,
+        config,
+        counts,
+        names=lambda: known_names(store, domain),
+        spellings=lambda: known_spellings(store, domain),
+        extractor=extractor,
+        ray_address=ray_address,
+    ) as read:
+        began_at = datetime.now(UTC)
+        store.write("ingest/start_run", run_id=run_id, stage="extract", started_at=began_at)
+        while pending:
+            texts += pending
+            reading = read(_texts(store, domain, parts.version, items))
+            writer.others = False
+            with progress.task("extract facts", total=pending) as task:
+                while batch := list(islice(reading, config.items_a_write)):
+                    writer.write(batch)
+                    words += sum(len(one.item.text.split()) for one in batch)
+                    task.advance(len(batch))
+            pending = _count(store, domain, parts.version, items)[0] if writer.others else 0
     summary = ExtractSummary(
         texts=texts,
         unchanged=unchanged,

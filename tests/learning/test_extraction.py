@@ -12,10 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from typer.testing import CliRunner
 
+from kgrec.cli import main
 from kgrec.cli.extract import app
 from kgrec.errors import DataError, ModelError
 from kgrec.graph.store import GraphStore
@@ -190,28 +192,35 @@ def test_run_writes_what_evaluate_reads(
     assert micro["f1"] == stated.relations_strict.micro.f1
 
 
-def test_a_killed_run_goes_on_and_writes_what_one_run_does(
+def test_a_run_killed_on_a_cluster_goes_on_and_writes_what_one_run_does(
     trained: tuple[Path, TrainedSummary], tmp_path: Path
 ) -> None:
     source, whole, killed = (tmp_path / f"{name}.jsonl" for name in ("in", "whole", "killed"))
-    write_lines(source, planted(560, 4))
+    write_lines(source, planted(640, 4))
     lines = source.read_text("utf-8").splitlines()
     source.write_text("\n".join([*lines[:300], "", "{", *lines[300:]]), "utf-8")
     options = ["run", "--model", str(trained[0]), "--input", str(source), "--json", "--output"]
     done = CliRunner().invoke(app, [*options, str(whole)])
     assert done.exit_code == 0, done.output
     counts = json.loads(done.stdout)
-    assert (counts["texts"], counts["rejected_lines"], counts["resumed_at"]) == (560, 1, 0)
+    assert (counts["texts"], counts["rejected_lines"], counts["resumed_at"]) == (640, 1, 0)
     assert counts["texts_per_second"] > 0
 
     checkpoint = tmp_path / ".killed.jsonl-run.json"
-    code = f"from kgrec.cli.extract import app; app({[*options, str(killed)]!r})"
+    there = [str(killed), "--engine", "ray", "--processes", "2"]
+    code = f"from kgrec.cli.extract import app; app({[*options, *there]!r})"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL) as process:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 240
         while not checkpoint.exists() and process.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
+            started = psutil.Process(process.pid).children(recursive=True)
         process.kill()
     assert process.returncode == -signal.SIGKILL
+    alive = psutil.wait_procs(started, timeout=10)[1]
+    # Two agents of Ray notice within two minutes that it is gone.
+    assert [one for one in alive if "Agent" not in one.name()] == []
+    for one in alive:
+        one.kill()
     at = json.loads(checkpoint.read_text())
     assert at["texts"] in (256, 512)
     with killed.open("ab") as file:
@@ -229,6 +238,32 @@ def test_a_killed_run_goes_on_and_writes_what_one_run_does(
         "killed.jsonl",
         "whole.jsonl",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--engine", "ray"], "kgrec[ray]"),
+        (["--processes", "2"], "--engine ray"),
+        (["--ray-address", "host:6379"], "--engine ray"),
+    ],
+)
+def test_what_a_run_on_a_cluster_needs_is_named(
+    trained: tuple[Path, TrainedSummary],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    words: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    source = tmp_path / "in.jsonl"
+    write_lines(source, TEST[:1])
+    files = ["--input", str(source), "--output", str(tmp_path / "out.jsonl")]
+    with pytest.raises(SystemExit) as leaving:
+        main(["extract", "run", "--model", str(trained[0]), *files, *options])
+    assert leaving.value.code == 2
+    assert words in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_another_input_counts_for_nothing(

@@ -157,6 +157,21 @@ class Components:
         """What does not read the language of the texts, a line each."""
         return self.settings.notes
 
+    @property
+    def spread(self) -> Components | None:
+        """Those that workers can have of their own, None where none of them finds facts.
+
+        A language model is not among them: its limits and its answers are of one process.
+        """
+        own = tuple(name for name in self.settings.active if name != PromptedFacts.name)
+        given = {name: getattr(self.settings, name) for name in ComponentSettings.model_fields}
+        settings = ComponentSettings.model_construct(**{**given, "components": own})
+        sources = tuple(one for one in self.sources if not isinstance(one, PromptedFacts))
+        if not sources and not settings.reads_sentences:
+            return None
+        version = _version(self.domain, settings, sources)
+        return Components(settings, self.domain, sources, version)
+
     def extractor(
         self,
         names: Callable[[], Mapping[str, Iterable[str]]],
@@ -204,13 +219,17 @@ def open_components(
     sources = tuple(
         _source(name, domain, settings, environment) for name in active if name not in idle
     )
+    return Components(settings, domain, sources, _version(domain, settings, sources))
+
+
+def _version(domain: Domain, settings: ComponentSettings, sources: Sequence[FactSource]) -> str:
     parts = [source.version for source in sources]
+    parsed = is_english(settings.language)
     if not parsed and (settings.reads_sentences or not sources):
         parts.insert(0, names_version(domain, settings.language))
     elif settings.reads_sentences:
-        parts.insert(0, extractor_version(domain, settings.model, ner="ner" in active))
-    version = parts[0] if len(parts) == 1 else f"{parts[0]}+{_digest(parts[1:])}"
-    return Components(settings, domain, sources, version)
+        parts.insert(0, extractor_version(domain, settings.model, ner="ner" in settings.active))
+    return parts[0] if len(parts) == 1 else f"{parts[0]}+{_digest(parts[1:])}"
 
 
 def without_facts(texts: Iterable[ItemText]) -> Iterator[tuple[ItemText, list[TextFact]]]:

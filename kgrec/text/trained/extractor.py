@@ -61,6 +61,13 @@ class TrainedExtractor:
         for batch in text_batches(texts):
             yield from self.read_batch(batch)
 
+    def read_batches(
+        self, batches: Iterable[list[LabelledText]]
+    ) -> Iterator[tuple[list[LabelledText], list[LabelledText]]]:
+        """Yield batches of `text_batches`, in their order, with what was found in their texts."""
+        for batch in batches:
+            yield batch, list(self.read_batch(batch))
+
     def read_batch(self, batch: Sequence[LabelledText]) -> Iterator[LabelledText]:
         """Yield the texts of a batch of `text_batches` with what was found in them.
 

@@ -12,17 +12,18 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
+import torch
 from pydantic import ValidationError
 
 from kgrec.config import FrozenModel
 from kgrec.data.rejects import Reject
 from kgrec.errors import DataError
 from kgrec.progress import SILENT, Progress
-from kgrec.text.trained.extractor import TrainedExtractor, text_batches
+from kgrec.text.trained.extractor import text_batches
 from kgrec.text.trained.lines import (
     LabelledText,
     ParsedLine,
@@ -42,7 +43,8 @@ class RunSummary(FrozenModel):
         resumed_at: texts that an earlier run had read.
         rejected_lines: lines of the input that cannot be used.
         rejects: the first of them.
-        texts_per_second: of this run, the loading of the extractor left out.
+        texts_per_second: of this run, the loading of the extractor left out but where workers of
+            Ray load it.
     """
 
     texts: int
@@ -53,6 +55,23 @@ class RunSummary(FrozenModel):
     rejects: tuple[Reject, ...]
     seconds: float
     texts_per_second: float
+
+
+class FileReader(Protocol):
+    """What reads the texts of a file: a `TrainedExtractor`, or workers that have one each.
+
+    Attributes:
+        version: of the extractor.
+        device: where it runs.
+    """
+
+    version: str
+    device: torch.device
+
+    def read_batches(
+        self, batches: Iterable[list[LabelledText]]
+    ) -> Iterator[tuple[list[LabelledText], list[LabelledText]]]:
+        """Yield batches, in their order, with what was found in their texts."""
 
 
 class _Checkpoint(FrozenModel):
@@ -68,7 +87,7 @@ class _Checkpoint(FrozenModel):
 
 
 def run_file(
-    extractor: TrainedExtractor, source: Path, output: Path, *, progress: Progress = SILENT
+    extractor: FileReader, source: Path, output: Path, *, progress: Progress = SILENT
 ) -> RunSummary:
     """Read the texts of a file, and write them with what was found in them.
 
@@ -113,7 +132,7 @@ def run_file(
 
 
 def _written(
-    extractor: TrainedExtractor, source: Path, file: BinaryIO, at: _Checkpoint
+    extractor: FileReader, source: Path, file: BinaryIO, at: _Checkpoint
 ) -> Iterator[_Checkpoint]:
     """Write the predictions of each batch; yield where the run is behind it."""
     ends: list[ParsedLine] = []
@@ -126,8 +145,8 @@ def _written(
                 yield line.content
 
     texts, entities, relations = at.texts, at.entities, at.relations
-    for batch in text_batches(usable()):
-        for one in extractor.read_batch(batch):
+    for batch, found in extractor.read_batches(text_batches(usable())):
+        for one in found:
             line = json.dumps(as_object(one), ensure_ascii=False)
             file.write(f"{line}\n".encode("utf-8", "surrogatepass"))
             texts += 1
@@ -163,7 +182,7 @@ def _surveyed(source: Path) -> tuple[int, int, list[Reject]]:
     return texts, rejected, rejects
 
 
-def _key(extractor: TrainedExtractor, source: Path) -> str:
+def _key(extractor: FileReader, source: Path) -> str:
     """Return a hash of what the output depends on."""
     with source.open("rb") as file:
         content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
