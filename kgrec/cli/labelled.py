@@ -57,6 +57,10 @@ def train(
     encoder: Annotated[
         str | None, typer.Option(help="A transformer: package, folder or hub id.")
     ] = None,
+    beside: Annotated[
+        str | None,
+        typer.Option(help="A further transformer whose states are read, such as a language model."),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="A spaCy pipeline: package or folder.")] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda; a GPU is used where there is one.")
@@ -78,6 +82,7 @@ def train(
     held = read_lines(dev) if dev else None
     report_rejects(*texts, *([held] if held else []))
     given = {"seeds": seeds, "minutes": minutes, "encoder": encoder, "spacy": model}
+    given["beside"] = beside
     settings: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
     if epochs is not None:
         settings["fitting"] = {"epochs": epochs, "least_steps": 0}

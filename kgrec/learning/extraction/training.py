@@ -39,6 +39,8 @@ class TrainingConfig(FrozenModel):
 
     Attributes:
         encoder, spacy: names of the transformer and of the spaCy pipeline.
+        beside: a further transformer that is not trained, such as a small language model; the
+            states in the middle of it are read too.
         seed: of the first network; the others have the next ones.
         seeds: how many networks are fitted; their probabilities are averaged.
         minutes: bound on the time of all; epochs are cut to what fits.
@@ -49,6 +51,7 @@ class TrainingConfig(FrozenModel):
 
     encoder: str = SENTENCE_MODEL
     spacy: str = SPACY_MODEL
+    beside: str | None = None
     seed: int = 0
     seeds: int = Field(default=3, ge=1, le=20)
     minutes: float | None = Field(default=25.0, gt=0)
@@ -110,7 +113,9 @@ def train_extractor(
     if dev is None:
         train, dev = _split(train, config)
     device = config.device or default_device()
-    reader = feature_reader(config.encoder, config.spacy, device, tuned=config.network.tuned)
+    tuned = config.network.tuned
+    models = config.encoder, config.spacy, device
+    reader = feature_reader(*models, tuned=tuned, beside=config.beside)
     examples = read_examples(reader, train, progress, names)
     known = LabelSets.of(examples.windows)
     if not known.entities:
@@ -182,6 +187,8 @@ def _record(
         encoder=config.encoder,
         encoder_content=content_key(resolve_transformer(config.encoder)),
         spacy=config.spacy,
+        beside=config.beside,
+        beside_content=content_key(resolve_transformer(config.beside)) if config.beside else None,
         network=config.network,
         sizes=known.sizes(layers, size, states),
         entities=known.entities,
@@ -192,7 +199,7 @@ def _record(
             for (head, tail), labels in sorted(known.fitting.items())
         ),
         threshold=config.threshold,
-        training=config.model_dump(mode="json", exclude={"network", "encoder", "spacy"}),
+        training=config.model_dump(mode="json", exclude={"network", "encoder", "spacy", "beside"}),
         members=(),
     )
 

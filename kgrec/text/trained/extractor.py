@@ -13,6 +13,7 @@ from kgrec.errors import ModelError
 from kgrec.text.encoder import load_transformer
 from kgrec.text.models import content_key, resolve_transformer
 from kgrec.text.pipeline import batches_of, load_spacy, pieces
+from kgrec.text.trained.beside import FurtherStates
 from kgrec.text.trained.calibration import PlattScale
 from kgrec.text.trained.decoding import Decoder, ScoredWindow
 from kgrec.text.trained.features import FeatureReader, Window
@@ -50,9 +51,14 @@ class TrainedExtractor:
         self.version = self.record.version
         place = self.device = torch.device(device or default_device())
         _check_encoder(self.record)
-        models = self.record.encoder, self.record.spacy
         self.names = read_names(folder, self.record)
-        self.reader = feature_reader(*models, str(place), tuned=self.record.network.tuned)
+        self.reader = feature_reader(
+            self.record.encoder,
+            self.record.spacy,
+            str(place),
+            tuned=self.record.network.tuned,
+            beside=self.record.beside,
+        )
         networks = read_networks(folder, self.record, place, self.reader.upper)
         self.decoder = Decoder(networks, self.record.known)
 
@@ -111,18 +117,24 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def feature_reader(encoder: str, spacy_model: str, device: str, *, tuned: int) -> FeatureReader:
+def feature_reader(
+    encoder: str, spacy_model: str, device: str, *, tuned: int, beside: str | None = None
+) -> FeatureReader:
     """Return what turns texts into windows.
 
     Args:
         tuned: layers of the transformer that networks have of their own.
+        beside: a further transformer.
 
     Raises:
         ModelError: a model is not found or cannot be loaded.
     """
     nlp = load_spacy(spacy_model, exclude=_UNUSED)
     loaded = load_transformer(resolve_transformer(encoder), device)
-    return FeatureReader(nlp, *loaded, tuned=tuned)
+    further = None
+    if beside is not None:
+        further = FurtherStates(*load_transformer(resolve_transformer(beside), device))
+    return FeatureReader(nlp, *loaded, tuned=tuned, beside=further)
 
 
 def score_windows(decoder: Decoder, windows: Sequence[Window]) -> list[ScoredWindow]:
@@ -173,10 +185,13 @@ def unscaled(record: ExtractorRecord) -> ExtractorRecord:
 
 
 def _check_encoder(record: ExtractorRecord) -> None:
-    present = content_key(resolve_transformer(record.encoder))
-    if record.encoder_content not in (None, present):
-        raise ModelError(
-            "the transformer differs from the one that the extractor was trained with",
-            value=record.encoder,
-            remedy="Install the same release of it, or train the extractor again.",
-        )
+    models = (record.encoder, record.encoder_content), (record.beside, record.beside_content)
+    for name, content in models:
+        if name is None or content is None:
+            continue
+        if content_key(resolve_transformer(name)) != content:
+            raise ModelError(
+                "the transformer differs from the one that the extractor was trained with",
+                value=name,
+                remedy="Install the same release of it, or train the extractor again.",
+            )

@@ -22,6 +22,7 @@ from spacy.tokens import Doc
 from torch import nn
 
 from kgrec.text.encoder import has_fast_bfloat16
+from kgrec.text.trained.beside import FurtherStates
 from kgrec.text.trained.tokens import windows
 
 LETTERS = 14
@@ -48,7 +49,7 @@ class Window:
         tags: part of speech, dependency, and entity of the recogniser, as text [W][T]; with known
             names a fourth one.
         letters: int [W, LETTERS].
-        states: of the recogniser, float32 [W, S].
+        states: of the recogniser, and of a further transformer, float32 [W, S].
         ancestors: whether the second word is the first or above it in the parse, bool [W, W].
     """
 
@@ -74,17 +75,28 @@ class FeatureReader:
             layers are removed from it.
         tuned: layers of the transformer, from the top, that networks have of their own; 0 where the
             transformer is built in another way than BERT.
+        beside: reads further states, which stand behind those of the recogniser.
 
     Attributes:
         state_size, layers, size: S, L and D of the windows.
     """
 
-    def __init__(self, nlp: Language, tokenizer: Any, encoder: Any, *, tuned: int = 0) -> None:
+    def __init__(
+        self,
+        nlp: Language,
+        tokenizer: Any,
+        encoder: Any,
+        *,
+        tuned: int = 0,
+        beside: FurtherStates | None = None,
+    ) -> None:
         self._nlp, self._tokenizer, self._encoder = nlp, tokenizer, encoder
+        self._beside = beside
         stack = getattr(getattr(encoder, "encoder", None), "layer", ())
         self._upper = list(stack)[max(0, len(stack) - tuned) :] if tuned else []
         self._states = _state_model(nlp)
-        self.state_size = 0 if self._states is None else int(self._states.get_dim("nO"))
+        self._own = 0 if self._states is None else int(self._states.get_dim("nO"))
+        self.state_size = self._own + (beside.size if beside else 0)
         self.layers = int(encoder.config.num_hidden_layers) + 1 - len(self._upper)
         if self._upper:
             # What networks have of their own need not be run here as well.
@@ -106,6 +118,9 @@ class FeatureReader:
             docs = list(self._nlp.pipe(batch))
             parts = [(doc, start, end) for doc in docs for start, end in windows(doc)]
             states = {id(doc): self._states_of(doc) for doc in docs}
+            if self._beside is not None:
+                for doc, more in zip(docs, self._beside.read(docs), strict=True):
+                    states[id(doc)] = np.concatenate([states[id(doc)], more], axis=1)
             read = self._vectors([[doc[i].text for i in range(s, e)] for doc, s, e in parts])
             found: dict[int, list[Window]] = {id(doc): [] for doc in docs}
             for (doc, start, end), one in zip(parts, read, strict=True):
@@ -114,7 +129,7 @@ class FeatureReader:
 
     def _states_of(self, doc: Doc) -> NDArray[np.float32]:
         if self._states is None or not len(doc):
-            return np.zeros((len(doc), self.state_size), dtype=np.float32)
+            return np.zeros((len(doc), self._own), dtype=np.float32)
         found = self._states.predict([doc])
         return np.asarray(found[0] if isinstance(found, list) else found, dtype=np.float32)
 

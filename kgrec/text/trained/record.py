@@ -41,6 +41,7 @@ class ExtractorRecord(FrozenModel):
     Attributes:
         encoder, encoder_content: name of the transformer, and the key of its files' content.
         spacy: name of the spaCy pipeline.
+        beside, beside_content: the same of a further transformer, None where there is none.
         fitting: head label, tail label, and the relations that occurred between them.
         threshold: probability from which on a relation is stated.
         names: digest of the names that are marked in the texts; they lie in `NAMES`.
@@ -55,6 +56,8 @@ class ExtractorRecord(FrozenModel):
     encoder: str
     encoder_content: str | None
     spacy: str
+    beside: str | None = None
+    beside_content: str | None = None
     network: NetworkConfig
     sizes: InputSizes
     entities: tuple[str, ...]
