@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,7 @@ def test_run_writes_what_evaluate_reads(
     assert micro["f1"] == stated.relations_strict.micro.f1
 
 
+@pytest.mark.skipif(find_spec("ray") is None, reason="no Ray for this Python")
 def test_a_run_killed_on_a_cluster_goes_on_and_writes_what_one_run_does(
     trained: tuple[Path, TrainedSummary], tmp_path: Path
 ) -> None:

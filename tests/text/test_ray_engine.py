@@ -10,6 +10,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from kgrec.schema import load_schema
 from kgrec.stages.extract import ExtractConfig, ExtractSummary, extract
 from kgrec.text.cluster import ray_cluster
 from kgrec.text.workers import RayWorkers
+
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="no Ray for this Python")
 
 MOVIES = load_schema().domain("movies")
 KILL, OWN = "kill-one", "kgrec_deadly"
