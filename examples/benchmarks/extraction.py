@@ -45,13 +45,19 @@ def settings(given: list[str]) -> dict[str, Any]:
 
 
 def gold_pairs(extractor: TrainedExtractor, texts: list[LabelledText]) -> float:
-    """Return the F1 of relations between the true entities."""
+    """Return the F1 of relations between the true entities; of unknown labels none is found."""
     record = extractor.record
     held = read_examples(extractor.reader, texts)
     right = found = wanted = 0
     for window, labels in held.windows:
-        [scored] = extractor.decoder.read([window], spans=[labels.spans])
-        stated = {(h, t, label) for h, t, label, p in scored.relations if p >= record.threshold}
+        # A small training file may lack a label.
+        places = [i for i, span in enumerate(labels.spans) if span.label in record.entities]
+        [scored] = extractor.decoder.read([window], spans=[[labels.spans[i] for i in places]])
+        stated = {
+            (places[h], places[t], label)
+            for h, t, label, p in scored.relations
+            if p >= record.threshold
+        }
         gold = set(labels.relations)
         right, found, wanted = right + len(stated & gold), found + len(stated), wanted + len(gold)
     return 2 * right / max(found + wanted, 1)
