@@ -81,9 +81,9 @@ def train(
     texts = [read_lines(path) for path in train]
     held = read_lines(dev) if dev else None
     report_rejects(*texts, *([held] if held else []))
-    given = {"seeds": seeds, "minutes": minutes, "encoder": encoder, "spacy": model}
-    given["beside"] = beside
-    settings: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    given: dict[str, Any] = {"seeds": seeds, "minutes": minutes, "encoder": encoder}
+    given |= {"beside": beside, "spacy": model}
+    settings = {k: v for k, v in given.items() if v is not None}
     if epochs is not None:
         settings["fitting"] = {"epochs": epochs, "least_steps": 0}
     config = parse_config(

@@ -60,7 +60,7 @@ def read_examples(
             moved, dropped = moved + aligned.moved, dropped + aligned.dropped
             counts.append(len(parts))
             start = 0
-            for part in names.marked(parts, labelled, own=True) if names else parts:
+            for part in names.marked(parts, labelled.text, labelled.entities) if names else parts:
                 labels = aligned.window(start, start + len(part))
                 start += len(part)
                 relations += len(labels.relations)

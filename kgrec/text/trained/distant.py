@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from kgrec.text.trained.lines import LabelledSpan, LabelledText
 
-_LEAST = 4
+LEAST = 4
 """Letters of a name; shorter ones are too often another word."""
 
 
@@ -105,7 +105,7 @@ def _spans(one: NamedText) -> tuple[list[LabelledSpan], int]:
     relations: dict[str, set[str]] = {}
     for relation, names in one.names.items():
         for name in names:
-            if len(name) >= _LEAST and name in one.text:
+            if len(name) >= LEAST and name in one.text:
                 relations.setdefault(name, set()).add(relation)
     if not relations:
         return [], 0

@@ -85,8 +85,7 @@ class TrainedExtractor:
             texts = [batch[i].text[start:end] for i, start, end in group]
             found = list(self.reader.read(texts))
             if self.names is not None:
-                each_text = (LabelledText("", text) for text in texts)
-                found = [self.names.marked(*one) for one in zip(found, each_text, strict=True)]
+                found = list(map(self.names.marked, found, texts))
             each = iter(score_windows(self.decoder, [one for part in found for one in part]))
             for (i, start, _), part in zip(group, found, strict=True):
                 moved = [_moved(window, start) for window in part]

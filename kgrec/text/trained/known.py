@@ -16,12 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from kgrec.errors import DataError
+from kgrec.text.trained.distant import LEAST
 from kgrec.text.trained.features import Window
-from kgrec.text.trained.lines import LabelledSpan, LabelledText
+from kgrec.text.trained.lines import LabelledSpan
 
 _WORD = re.compile(r"\w+(?:(?!['’]s\b)['’.-]\w+)*")
-_LEAST = 4
-"""Letters of a name; shorter ones are too often another word."""
 _FORMAT = 1
 
 
@@ -45,7 +44,7 @@ class ColumnNames:
         for label, names in self._counts.items():
             for name, items in names.items():
                 words = tuple(_WORD.findall(name))
-                if sum(map(len, words)) >= _LEAST:
+                if sum(map(len, words)) >= LEAST:
                     self._items[words][label] = self._items[words].get(label, 0) + items
         for words in self._items:
             self._starting[words[0]].append(words)
@@ -76,14 +75,14 @@ class ColumnNames:
             at += len(match)
 
     def marked(
-        self, windows: Sequence[Window], text: LabelledText, *, own: bool = False
+        self, windows: Sequence[Window], text: str, own: Iterable[LabelledSpan] = ()
     ) -> list[Window]:
         """Return the windows of a text with a tag more for each word: the labels of its name.
 
         Args:
-            own: whether the entities of the text are those of its item's own columns.
+            own: as of `find`.
         """
-        found = list(self.find(text.text, text.entities if own else ()))
+        found = list(self.find(text, own))
         return [_with_tags(window, found) for window in windows]
 
     def save(self, path: Path) -> None:
