@@ -96,8 +96,9 @@ def extract(
     if text is not None:
         _show_facts(known, text, title, config, names=names, as_json=as_json)
         return
-    with open_graph(load_settings()) as store, progress(quiet=as_json) as bars:
-        done = run(store, known, config, ray_address=ray_address, progress=bars)
+    settings = load_settings()
+    with open_graph(settings) as store, progress(quiet=as_json) as bars:
+        done = run(store, known, config, home=settings.home, ray_address=ray_address, progress=bars)
     if as_json:
         print_json(done.model_dump(mode="json"))
         return

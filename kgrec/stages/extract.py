@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from uuid import uuid4
 
 from pydantic import Field
@@ -36,13 +37,14 @@ from kgrec.graph.setup import check_whole
 from kgrec.graph.store import GraphStore, Step
 from kgrec.progress import SILENT, Progress
 from kgrec.schema import Domain
+from kgrec.stages.kept_reading import keep_reading
 from kgrec.stages.known_names import known_names, known_spellings
 from kgrec.stages.loading.facts import Head, fact_changes
-from kgrec.stages.reading import ReadingConfig, text_reading
+from kgrec.stages.reading import ReadingConfig, ReadyReading, text_reading
 from kgrec.stages.stated_values import value_changes
 from kgrec.text.mentions import title_forms
 from kgrec.text.pipeline import ItemText, TextFact
-from kgrec.text.sources.chosen import SentenceReader, open_components
+from kgrec.text.sources.chosen import open_components
 from kgrec.text.sources.fusion import Disagreement, FusionCounts, ReadText
 from kgrec.text.sources.prompted import LanguageModelUse
 
@@ -74,6 +76,7 @@ class ExtractSummary(FrozenModel):
         components: facts and links, by the component whose finding is kept.
         withdrawn: facts, links and properties of earlier readings that were withdrawn.
         incomplete: texts that a component could not read, which are read again the next time.
+        unread: items whose texts the time did not suffice for.
         disagreements: between components, by kind.
         disagreement_samples: the first of them.
         language_model: requests, tokens, cost and what was dropped, where one is a component.
@@ -88,6 +91,7 @@ class ExtractSummary(FrozenModel):
     components: dict[str, int] = Field(default_factory=dict)
     withdrawn: int = 0
     incomplete: int = 0
+    unread: tuple[str, ...] = Field(default=(), exclude=True)
     disagreements: dict[str, int] = Field(default_factory=dict)
     disagreement_samples: tuple[Disagreement, ...] = ()
     language_model: LanguageModelUse | None = None
@@ -102,7 +106,8 @@ def extract(
     config: ExtractConfig | None = None,
     *,
     items: Sequence[str] | None = None,
-    extractor: SentenceReader | None = None,
+    home: Path | None = None,
+    ready: ReadyReading | None = None,
     ray_address: str | None = None,
     progress: Progress = SILENT,
 ) -> ExtractSummary:
@@ -110,7 +115,9 @@ def extract(
 
     Args:
         items: ids of the only items that are read; all of the domain when absent.
-        extractor: one that has been built before, by the same domain and model.
+        home: where it is kept by what texts are read, for items that are folded in later; kept
+            nowhere when absent.
+        ready: components that have been opened before, in place of those of `config`.
         ray_address: `host:port` of the cluster of the engine `ray`; RAY_ADDRESS when absent, and
             without either one is started on this machine.
 
@@ -125,8 +132,11 @@ def extract(
     check_whole(store)
     config = config or ExtractConfig()
     began = time.monotonic()
-    parts = open_components(domain, config)
-    pending, unchanged = _count(store, domain, parts.version, items)
+    parts = open_components(domain, config) if ready is None else ready.parts
+    if home is not None:
+        keep_reading(home, parts)
+    versions = (parts.version, *(() if ready is None else ready.as_good))
+    pending, unchanged = _count(store, domain, versions, items)
     if not pending:
         seconds = time.monotonic() - began
         return ExtractSummary(unchanged=unchanged, notes=parts.notes, seconds=seconds)
@@ -134,27 +144,31 @@ def extract(
     writer = _Writer(store, domain, parts.version, run_id)
     counts = FusionCounts()
     words = texts = 0
+    late = False
     with text_reading(
         parts,
         config,
         counts,
         names=lambda: known_names(store, domain),
         spellings=lambda: known_spellings(store, domain),
-        extractor=extractor,
+        ready=ready,
         ray_address=ray_address,
     ) as read:
         began_at = datetime.now(UTC)
         store.write("ingest/start_run", run_id=run_id, stage="extract", started_at=began_at)
         while pending:
             texts += pending
-            reading = read(_texts(store, domain, parts.version, items))
+            reading = read(_texts(store, domain, versions, items))
             writer.others = False
             with progress.task("extract facts", total=pending) as task:
-                while batch := list(islice(reading, config.items_a_write)):
+                while not late and (batch := list(islice(reading, config.items_a_write))):
                     writer.write(batch)
                     words += sum(len(one.item.text.split()) for one in batch)
                     task.advance(len(batch))
-            pending = _count(store, domain, parts.version, items)[0] if writer.others else 0
+                    late = ready is not None and time.monotonic() - began > ready.seconds
+            again = writer.others and not late
+            pending = _count(store, domain, versions, items)[0] if again else 0
+    left = _texts(store, domain, versions, items) if late else iter(())
     summary = ExtractSummary(
         texts=texts,
         unchanged=unchanged,
@@ -164,6 +178,7 @@ def extract(
         components=dict(counts.facts.most_common()),
         withdrawn=writer.withdrawn,
         incomplete=len(writer.incomplete),
+        unread=tuple(one.item_id for one in left),
         disagreements={str(kind): count for kind, count in counts.kinds.most_common()},
         disagreement_samples=tuple(counts.samples),
         language_model=parts.language_model,
@@ -187,7 +202,7 @@ def _pages(store: GraphStore, domain: Domain, items: Sequence[str] | None) -> It
 
 
 def _count(
-    store: GraphStore, domain: Domain, version: str, items: Sequence[str] | None
+    store: GraphStore, domain: Domain, versions: Sequence[str], items: Sequence[str] | None
 ) -> tuple[int, int]:
     """Return how many items must be read, and how many with a text need not be."""
     pending = unchanged = 0
@@ -195,25 +210,27 @@ def _count(
         for title, text, (mark,) in zip(
             page["titles"], page["descriptions"], page["values"], strict=True
         ):
-            todo = _must_read(title, text, mark, version)
+            todo = _must_read(title, text, mark, versions)
             pending += todo
             unchanged += bool(text) and not todo
     return pending, unchanged
 
 
 def _texts(
-    store: GraphStore, domain: Domain, version: str, items: Sequence[str] | None
+    store: GraphStore, domain: Domain, versions: Sequence[str], items: Sequence[str] | None
 ) -> Iterator[ItemText]:
     for page in _pages(store, domain, items):
         columns = (page["ids"], page["titles"], page["descriptions"], page["values"])
         for item_id, title, text, (mark,) in zip(*columns, strict=True):
-            if _must_read(title, text, mark, version):
+            if _must_read(title, text, mark, versions):
                 yield ItemText(item_id, title, text)
 
 
-def _must_read(title: str, text: str, mark: str | None, version: str) -> bool:
+def _must_read(title: str, text: str, mark: str | None, versions: Sequence[str]) -> bool:
     """Whether a text is new; one that was emptied is read once more, to withdraw its facts."""
-    return mark != _mark(title, text, version) if text or mark else False
+    if not text and not mark:
+        return False
+    return all(mark != _mark(title, text, version) for version in versions)
 
 
 def _mark(title: str, text: str, version: str) -> str:

@@ -132,7 +132,7 @@ class Folder:
         try:
             model.encode(["A first text."])
             if self.config.extract and model.selection.domain is not None:
-                self._texts.extractor(model.selection.domain)
+                self._texts.reading(model.selection.domain)
         except (ModelError, ImportError) as error:
             logger.warning("texts of new items cannot be read: %s", error)
 
@@ -176,7 +176,8 @@ class Folder:
         pairs = [each.partition(" ") for each in row[0]["items"]] if row else None
         if pairs is None:
             return None
-        return frozenset(item for number, _, item in pairs if int(number) > seen[-1])
+        changed = frozenset(item for number, _, item in pairs if int(number) > seen[-1])
+        return changed | self._texts.unread
 
     def run(
         self,
@@ -275,8 +276,11 @@ class Folder:
         if rewritten:
             data = read_items(self.store, moved, model.selection)
             marks |= zip(data.items.ids, marks_of(data), strict=True)
+        left = self._texts.unread  # as they were until they are read, so that nothing is lost
         changed = [
-            each for each in data.items.ids if marks[each] not in (before[each], first[each])
+            each
+            for each in data.items.ids
+            if each not in left and marks[each] not in (before[each], first[each])
         ]
         again = [
             e
@@ -284,8 +288,8 @@ class Folder:
             if e in first and marks.get(e, first[e]) == first[e] and (items is None or e in items)
         ]
         if changed or again:
-            left = {*changed, *again}
-            kept = known.only([each for each in known.ids if each not in left])
+            fresh_ids = {*changed, *again}
+            kept = known.only([each for each in known.ids if each not in fresh_ids])
             own = [marks[each] for each in changed]
             part = chosen_of(self.store, data, changed)
             fresh = revise_items(model.team, folding, part, model.encode, own)

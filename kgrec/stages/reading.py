@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Literal
 
 from pydantic import Field
@@ -50,6 +52,22 @@ class ReadingConfig(ComponentSettings):
     batch_size: int = Field(default=64, ge=1)
 
 
+@dataclass(frozen=True)
+class ReadyReading:
+    """What was opened before and reads in this process.
+
+    Attributes:
+        extractor: the spaCy pipeline, or what stands for it in another language.
+        as_good: other versions; what was read by one of them is not read again.
+        seconds: after which no further batch is read.
+    """
+
+    parts: Components
+    extractor: SentenceReader | None
+    as_good: tuple[str, ...] = ()
+    seconds: float = inf
+
+
 @contextmanager
 def text_reading(
     parts: Components,
@@ -58,7 +76,7 @@ def text_reading(
     *,
     names: Callable[[], Names],
     spellings: Callable[[], Spellings],
-    extractor: SentenceReader | None = None,
+    ready: ReadyReading | None = None,
     ray_address: str | None = None,
 ) -> Iterator[ReadTexts]:
     """Have what reads texts ready inside the block.
@@ -66,16 +84,16 @@ def text_reading(
     Args:
         counts: what was found is added to them.
         names, spellings: read what is known, where it is needed.
-        extractor: one that has been built before; it reads in this process.
+        ready: what has been opened before; it reads in this process.
         ray_address: as of `kgrec.text.cluster.ray_cluster`.
 
     Raises:
         ModelError: a model is not found.
         ClusterError: there is no cluster, or its workers fail.
     """
-    spread = parts.spread if config.engine == "ray" and extractor is None else None
+    spread = parts.spread if config.engine == "ray" and ready is None else None
     if spread is None:
-        own = extractor or parts.extractor(names, spellings)
+        own = parts.extractor(names, spellings) if ready is None else ready.extractor
         yield partial(_read_here, own, parts, config, counts)
         return
     english, active = is_english(config.language), spread.settings.active

@@ -77,7 +77,7 @@ class _Run:
         begun = time.perf_counter()
         config = parse_config(ExtractConfig, dict(self.pipeline.extract), origin="[extract]")
         domain = load_schema().domain(self.pipeline.domain)
-        summary = extract(self.store, domain, config, progress=self.progress)
+        summary = extract(self.store, domain, config, home=self.home, progress=self.progress)
         self._note("extract", bool(summary.texts), summary.model_dump(mode="json"), begun)
 
     def train(self) -> None:

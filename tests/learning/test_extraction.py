@@ -26,6 +26,8 @@ from kgrec.learning.extraction import fitting, training
 from kgrec.learning.extraction.training import TrainedSummary, TrainingConfig, train_extractor
 from kgrec.schema import load_schema
 from kgrec.stages.extract import SOURCE, ExtractConfig, extract
+from kgrec.stages.item_texts import ItemTexts
+from kgrec.stages.upsert import upsert_items
 from kgrec.text.pipeline import ItemText
 from kgrec.text.trained.calibration import fit_scale, reliability
 from kgrec.text.trained.extractor import TrainedExtractor
@@ -299,9 +301,9 @@ def test_labels_beside_words_are_moved_or_counted() -> None:
 
 
 def test_facts_of_a_trained_extractor_reach_the_graph(
-    trained: tuple[Path, TrainedSummary], empty_store: GraphStore
+    trained: tuple[Path, TrainedSummary], empty_store: GraphStore, tmp_path: Path
 ) -> None:
-    """A label that is a relation of the domain states it of the item."""
+    """A label that is a relation of the domain states it of the item, of later ones as well."""
     movies = load_schema().domain("movies")
     text = "Anna Smith works for Acme in Paris ."
     named = {"title": "One", "description": text}
@@ -319,9 +321,17 @@ def test_facts_of_a_trained_extractor_reach_the_graph(
     sure = row.pop("sure")
     assert row == {"name": "Anna Smith", "extractor": f"trained/{version}", "source": SOURCE}
     assert 0 < sure < 1
-    assert extract(empty_store, movies, ExtractConfig(trained=trained[0])).unchanged == 1
+    config = ExtractConfig(trained=trained[0], components=("trained",))
+    assert extract(empty_store, movies, config, home=tmp_path).texts == 1
+    later = {"item_id": "2", "title": "Two", "description": text.replace("Anna", "Clara")}
+    upsert_items(empty_store, [(1, later)], movies, source="api")
+    assert ItemTexts(empty_store, tmp_path).extract("movies", ["1", "2"]) == 1
+    [row] = empty_store.query(
+        "MATCH (:Item {item_id: '2'})-[r:DIRECTED_BY]->(e) RETURN e.name AS n, r.extractor AS e"
+    ).rows
+    assert row == {"n": "Clara Smith", "e": f"trained/{version}"}
     surer = ExtractConfig(trained=trained[0], trained_confidence=(1 + sure) / 2)
-    assert (again := extract(empty_store, movies, surer)).texts == 1
+    assert (again := extract(empty_store, movies, surer)).texts == 2
     assert again.facts.get("DIRECTED_BY", 0) == 0
 
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self
 from pydantic import Field, field_validator, model_validator
 
 from kgrec.config import FrozenModel, Settings, load_settings
-from kgrec.errors import ConfigError
+from kgrec.errors import ConfigError, KGRecError
 from kgrec.schema import Domain
 from kgrec.text.language_model import ChatEndpoint
 from kgrec.text.languages import ENGLISH, is_english, note_on
@@ -196,13 +196,19 @@ class Components:
 
 
 def open_components(
-    domain: Domain, settings: ComponentSettings, environment: Settings | None = None
+    domain: Domain,
+    settings: ComponentSettings,
+    environment: Settings | None = None,
+    *,
+    on_failure: Callable[[str, Exception], None] | None = None,
 ) -> Components:
     """Load the components that are listed.
 
     Args:
         environment: address, name and key of the language model, and where its answers are kept;
             read from the environment when absent.
+        on_failure: called with the name of a component beside the spaCy pipeline that cannot be
+            loaded, and the error; it is then left out. The error is raised when absent.
 
     Raises:
         ModelError: a model that one of them needs is not found.
@@ -216,10 +222,19 @@ def open_components(
         reading = domain.reading.model_copy(update={"known": ()})
         domain = domain.model_copy(update={"reading": reading})
     idle = _OF_SPACY if parsed else (*_OF_SPACY, *_ENGLISH_ALONE)
-    sources = tuple(
-        _source(name, domain, settings, environment) for name in active if name not in idle
-    )
-    return Components(settings, domain, sources, _version(domain, settings, sources))
+    sources: list[FactSource] = []
+    for name in active:
+        try:
+            if name not in idle:
+                sources.append(_source(name, domain, settings, environment))
+        except (KGRecError, ImportError) as error:
+            if on_failure is None:
+                raise
+            on_failure(name, error)
+            active = tuple(each for each in active if each != name)
+    if active != settings.active:
+        settings = settings.model_copy(update={"components": active})
+    return Components(settings, domain, tuple(sources), _version(domain, settings, sources))
 
 
 def _version(domain: Domain, settings: ComponentSettings, sources: Sequence[FactSource]) -> str:
