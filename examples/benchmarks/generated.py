@@ -1,20 +1,23 @@
 """Draw a catalogue of any size with planted tastes, for measuring time and memory.
 
     python examples/benchmarks/generated.py [--users 1000000 --items 200000 --interactions 20000000]
+        [--out FOLDER]
 
 Items stand in clusters. An item's popularity falls by a power law, the length of a history is
 log-normal, and a user takes from a few clusters, the more the longer the history, and now and then
 from anywhere. Genres, makers and tags go with the clusters, and some of them are noise. A user's
 last interaction is the test part, the one before it the valid part. A share of the items is cold:
-they occur in the test part alone. The same arguments give the same data.
+they occur in the test part alone. The same arguments give the same data. `--out` writes it as
+atomic files, for `kgrec evaluate` and `run.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,6 +167,33 @@ def describe(data: SplitDataset) -> Iterator[str]:
     yield f"item: median {np.median(taken):.0f}, most {taken.max()}, never {np.sum(taken == 0)}"
 
 
+def write(data: SplitDataset, folder: Path) -> None:
+    """Write the data as the atomic files of a split, `FOLDER/generated.*`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    users, items, facts = data.train.users, data.train.items, data.train.facts
+    for part, rows in (
+        ("train", data.train.interactions),
+        ("valid", data.valid),
+        ("test", data.test),
+    ):
+        pairs = zip(users.take(rows.user), items.take(rows.item), rows.at // 1000, strict=True)
+        _table(folder, f"{part}.inter", "user_id:token item_id:token timestamp:float", pairs)
+    triples = zip(
+        (f"item/{item}" for item in items.take(facts.item)),
+        (facts.relations[relation] for relation in facts.relation),
+        data.train.entities.take(facts.entity),
+        strict=True,
+    )
+    _table(folder, "kg", "head_id:token relation_id:token tail_id:token", triples)
+    links = ((item, f"item/{item}") for item in items.ids)
+    _table(folder, "link", "item_id:token entity_id:token", links)
+
+
+def _table(folder: Path, kind: str, header: str, rows: Iterable[Iterable[object]]) -> None:
+    lines = ["\t".join(header.split()), *("\t".join(map(str, row)) for row in rows)]
+    (folder / f"generated.{kind}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def peak_gib() -> float:
     """Return the most memory that this process has held, in GiB."""
     return peak_memory() / 2**30
@@ -174,9 +204,12 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--items", type=int, default=200_000)
     parser.add_argument("--interactions", type=int, default=20_000_000)
+    parser.add_argument("--out", type=Path, help="folder to write atomic files to")
     options = parser.parse_args()
     begun = time.perf_counter()
     data = generate(options.users, options.items, options.interactions)
+    if options.out is not None:
+        write(data, options.out)
     print(*describe(data), sep="\n")
     print(f"{time.perf_counter() - begun:.1f} s, {peak_gib():.1f} GiB at most")
 

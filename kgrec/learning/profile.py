@@ -80,14 +80,14 @@ def learn_profile(
     for setting in settings:
         profile = holders.profile(*setting, config)
 
-        def score(_: object, profile: Profile = profile) -> FloatArray:
-            scores = np.asarray((users @ profile.rows).toarray(), dtype=np.float32)
+        def score(batch: slice, profile: Profile = profile) -> FloatArray:
+            scores = np.asarray((users[batch] @ profile.rows).toarray(), dtype=np.float32)
             return scores + profile.prior
 
-        measured[setting] = held_out.measure(score)
+        measured[setting] = float(held_out.values_by(score).mean())
     best = max(settings, key=lambda setting: measured[setting])
     profile = holders.profile(*best, config)
-    popular = held_out.measure(lambda _: np.tile(profile.prior, (len(held_out.users), 1)))
+    popular = held_out.measure(lambda histories: np.tile(profile.prior, (len(histories), 1)))
     found = {"smoothing": best[0], "strength": best[1], "metric": measured[best]}
     return profile, found | {"popularity": popular}
 

@@ -155,15 +155,16 @@ def gini(counts: IntArray) -> float:
     return float(((2 * rank - n - 1) * ordered).sum() / (n * total))
 
 
-def mask_seen(scores: FloatArray, seen: sp.csr_matrix) -> None:
+def mask_seen(scores: FloatArray, seen: sp.csr_matrix, value: float = -np.inf) -> None:
     """Set the scores of seen items to minus infinity, in place.
 
     Args:
         scores: float32 [B, I].
         seen: CSR [B, I], nonzero where a user has had the item.
+        value: what to set them to in place of minus infinity.
     """
     rows = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr))
-    scores[rows, seen.indices] = -np.inf
+    scores[rows, seen.indices] = value
 
 
 def mask_others(scores: FloatArray, among: IntArray) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import numpy as np
@@ -17,6 +17,9 @@ from kgrec.model.histories import Histories, as_histories
 ScoreFunction = Callable[[Histories], FloatArray]
 """B histories to scores, float32 [B, I]."""
 
+_BATCH_CELLS = 16_000_000
+"""Scores that are computed at once."""
+
 
 def _known(name: str) -> str:
     if name not in METRICS:
@@ -29,10 +32,16 @@ class Objective(FrozenModel):
 
     metric: Annotated[str, AfterValidator(_known)] = "ndcg"
     k: int = Field(default=20, ge=1)
-    max_users: int = Field(default=4000, ge=1)
+    max_users: int = Field(default=10_000, ge=1)
     """Maximum number of measured users; beyond it they are sampled."""
-    max_cells: int = Field(default=64_000_000, ge=1)
-    """Maximum number of scores of all measured users together."""
+    max_cells: int = Field(default=400_000_000, ge=1)
+    """Maximum number of scores of all measured users together, which are computed in batches."""
+    kept_cells: int = Field(default=64_000_000, ge=1)
+    """Maximum number of scores that a choice which reads them again and again keeps in memory."""
+
+    def kept(self) -> Objective:
+        """Return the objective over no more users than whose scores may be kept in memory."""
+        return self.model_copy(update={"max_cells": min(self.max_cells, self.kept_cells)})
 
 
 class Validation:
@@ -84,16 +93,40 @@ class Validation:
         Args:
             scores: of `self.users`, float32 [B, I].
         """
-        hits = hits_of(self.top(scores), self.truth)
-        return metric(self.objective.metric)(hits, self._num_right, self.objective.k)
+        return self._measured(self.top(scores))
 
     def top(self, scores: FloatArray) -> IntArray:
         """Return the best unseen items of each user, int64 [B, k]; masks `scores` as `per_user`."""
         mask_seen(scores, self.histories.seen)
         return self._top(scores)[0]
 
+    def batches(self) -> Iterator[slice]:
+        """Yield ranges of the users, each with scores that fit in memory."""
+        size = max(1, _BATCH_CELLS // max(self.histories.shape[1], 1))
+        for start in range(0, len(self), size):
+            yield slice(start, min(start + size, len(self)))
+
+    def values(self, score: ScoreFunction) -> Values:
+        """Return the metric of each user, float64 [B]; scores are computed batch by batch."""
+        return self.values_by(lambda users: score(self.histories[users]))
+
+    def values_by(self, scores_of: Callable[[slice], FloatArray]) -> Values:
+        """Return the metric of each user, float64 [B].
+
+        Args:
+            scores_of: a range of `self.users`, b of them, to their scores, float32 [b, I].
+        """
+        lists = [np.empty((0, self._top.k), dtype=np.int64)]
+        for users in self.batches():
+            scores = scores_of(users)
+            mask_seen(scores, self.histories[users].seen)
+            lists.append(self._top(scores)[0])
+        return self._measured(np.concatenate(lists))
+
     def measure(self, score: ScoreFunction) -> float:
         """Return the mean of the metric over the users; 0 where there are none."""
-        if not len(self):
-            return 0.0
-        return float(self.per_user(score(self.histories)).mean())
+        return float(self.values(score).mean()) if len(self) else 0.0
+
+    def _measured(self, top: IntArray) -> Values:
+        hits = hits_of(top, self.truth)
+        return metric(self.objective.metric)(hits, self._num_right, self.objective.k)

@@ -78,6 +78,8 @@ def _agreement(probed: Floats) -> Floats:
 
 Floats = NDArray[np.float64]
 
+_MOST_LOGIT = 50.0
+
 
 @dataclass(frozen=True, eq=False)
 class Gate:
@@ -95,8 +97,8 @@ class Gate:
     weight: Floats
 
     def logits(self, state: Floats) -> Floats:
-        """Return logits, [A, B], for states, [B, F]."""
-        return np.asarray(self.weight @ with_one(self.standard(state)).T)
+        """Return logits, [A, B], for states, [B, F], cut where their exponentials are numbers."""
+        return np.clip(self.weight @ with_one(self.standard(state)).T, -_MOST_LOGIT, _MOST_LOGIT)
 
     def standard(self, state: Floats) -> Floats:
         """Return states of mean 0 and variance 1 as far as was learned, cut at 3, [B, F]."""

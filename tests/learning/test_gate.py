@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from kgrec.data.dataset import FloatArray, Interactions
 from kgrec.data.vocabulary import Vocabulary
 from kgrec.explain.rescoring import Rescoring
+from kgrec.learning.blending.shortlists import AgentScores
 from kgrec.learning.blending.weights import (
     CoordinatorConfig,
     GateConfig,
     choose_coordinator,
+    choose_weights,
 )
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.model.coordinator import Coordinator
@@ -32,6 +34,11 @@ USERS, ITEMS = 400, 60
 
 def cells(seed: int) -> FloatArray:
     return np.random.default_rng(seed).random((ITEMS, ITEMS), dtype=np.float32)
+
+
+def wanted_of(validation: Validation) -> Interactions:
+    row, item = validation.truth.nonzero()
+    return Interactions(validation.users[row], item, np.ones(len(row), np.float32), row * 0)
 
 
 @pytest.fixture
@@ -65,6 +72,26 @@ def test_a_gate_listens_to_who_is_right_for_the_user(
     shares = coordinator.blend(kernels, histories).shares
     np.testing.assert_allclose(shares.sum(axis=0), 1.0)
     assert shares[0, 1::2].mean() > 0.8 > 0.2 > shares[0, ::2].mean()
+
+
+def test_lists_of_the_best_items_lead_to_the_same_choice(
+    problem: tuple[list[Kernel], Validation, Histories], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where not all scores fit in memory, a few best items of each agent decide the same."""
+    kernels, whole, histories = problem
+    monkeypatch.setattr("kgrec.metrics.validation._BATCH_CELLS", 7 * ITEMS)
+    few = Validation(histories, wanted_of(whole), Objective(k=5, kept_cells=1))
+    config = CoordinatorConfig(gate=GateConfig(use="never"))
+    chosen, measured = choose_coordinator(kernels, whole, config)
+    for best in (ITEMS, 12):
+        lists = AgentScores.of(kernels, few, best=best)
+        assert lists.scores[0].shape == (USERS, 2 * best)
+        weights, found = choose_weights(kernels, lists, config)
+        assert weights == chosen.weights.tolist()
+        assert found == pytest.approx({name: measured[name] for name in found})
+    gated, values = choose_coordinator(kernels, few, CoordinatorConfig())
+    assert gated.gate is not None
+    assert values["team"] > values["fixed"] + 0.1
 
 
 def test_without_a_reason_there_is_no_gate(

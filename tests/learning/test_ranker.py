@@ -298,14 +298,13 @@ def _interactions(rows: list[tuple[int, int]]) -> Interactions:
 
 def test_attention_finds_the_nearest_neighbour_that_a_sum_does_not_see() -> None:
     kernels, validation, held_out, train = planted(nearest=True)
-    scores = kernels[0].scores(validation.histories)
     config = RankerConfig(top=40, iterations=40, ridge=1e-5, blends=(1.0, 10.0))
-    decided, report = learn_ranker(kernels, scores, validation, held_out, train, config)
+    decided, report = learn_ranker(kernels, kernels[0].scores, validation, held_out, train, config)
     assert decided is not None
     assert decided.learned.attention_weights[0] > 0
     assert report["ranker"] > report["team"] + 5 * report["error"]
     again = Validation(validation.histories, _own(held_out, validation), Objective(k=5))
-    ranker = decided.ranker(train, scores.shape[1])
+    ranker = decided.ranker(train, kernels[0].num_items)
     after = ranker.reorder(kernels, validation.histories, kernels[0].scores(validation.histories))
     assert again.per_user(after).mean() > report["team"]
 
@@ -318,19 +317,23 @@ def test_a_team_that_tells_nothing_apart_is_not_measured_by_the_order_of_the_cat
     histories = Histories.of(train, 150, items)
     validation = Validation(histories, held_out, Objective(k=5))
     kernels = random_kernels(1, items)
-    scores = np.zeros((150, items), dtype=np.float32)
+
+    def alike(histories: Histories) -> FloatArray:
+        return np.zeros((len(histories), items), dtype=np.float32)
+
     _, report = learn_ranker(
-        kernels, scores, validation, held_out, train, RankerConfig(iterations=1)
+        kernels, alike, validation, held_out, train, RankerConfig(iterations=1)
     )
     assert report["team"] == 0.0
 
 
 def test_values_are_those_of_one_kind_and_targets_may_be_of_another() -> None:
     kernels, validation, held_out, train = planted(nearest=True)
-    scores = kernels[0].scores(validation.histories)
     kinds = np.where(np.arange(len(held_out)) % 2, 5, 1)
     mixed = replace(held_out, kind=kinds), replace(train, kind=np.full(len(train), 5))
-    decided, report = learn_ranker(kernels, scores, validation, *mixed, RankerConfig(iterations=5))
+    decided, report = learn_ranker(
+        kernels, kernels[0].scores, validation, *mixed, RankerConfig(iterations=5)
+    )
     assert decided is not None
     assert decided.learned.rated
     assert report["value_error"] > 0
@@ -367,14 +370,12 @@ def _own(held_out: Interactions, validation: Validation) -> Interactions:
 
 def test_where_the_team_is_right_nothing_is_added_but_values_are_expected() -> None:
     kernels, validation, held_out, train = planted(nearest=False)
-    scores = kernels[0].scores(validation.histories)
-    decided, report = learn_ranker(kernels, scores, validation, held_out, train)
+    decided, report = learn_ranker(kernels, kernels[0].scores, validation, held_out, train)
     assert decided is not None
     assert decided.blend == report["blend"] == 0.0
     assert report["value_error"] < 0.8 * report["usual_error"]
     unrated = _unrated(held_out), _unrated(train)
-    scores = kernels[0].scores(validation.histories)
-    assert learn_ranker(kernels, scores, validation, *unrated)[0] is None
+    assert learn_ranker(kernels, kernels[0].scores, validation, *unrated)[0] is None
 
 
 def _unrated(rows: Interactions) -> Interactions:
@@ -384,8 +385,10 @@ def _unrated(rows: Interactions) -> Interactions:
 def test_too_few_users_or_never_is_no_ranker() -> None:
     kernels, validation, held_out, train = planted(nearest=True)
     for config in (RankerConfig(least_users=151), RankerConfig(use="never")):
-        scores = kernels[0].scores(validation.histories)
-        assert learn_ranker(kernels, scores, validation, held_out, train, config) == (None, {})
+        assert learn_ranker(kernels, kernels[0].scores, validation, held_out, train, config) == (
+            None,
+            {},
+        )
 
 
 def test_counts_are_no_ratings_and_one_value_for_all_is_none() -> None:

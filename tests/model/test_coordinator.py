@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from kgrec.data.dataset import FloatArray, Interactions
+from kgrec.learning.blending.shortlists import AgentScores
 from kgrec.learning.blending.weights import CoordinatorConfig, choose_weights
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.model.coordinator import Coordinator
@@ -38,7 +39,8 @@ def test_an_agent_that_knows_nothing_gets_no_share(
 ) -> None:
     right, validation = problem
     kernels = [kernel("noise", noise(1)), kernel("right", right)]
-    weights, metrics = choose_weights(kernels, validation, CoordinatorConfig())
+    given = AgentScores.of(kernels, validation)
+    weights, metrics = choose_weights(kernels, given, CoordinatorConfig())
     assert weights == [0.0, 1.0]
     assert metrics["right"] == metrics["team"] == 1.0
     assert metrics["noise"] < 0.5
@@ -52,7 +54,8 @@ def test_agents_that_know_half_each_are_heard_both(
     first[ITEMS // 2 :] = noise(2)[ITEMS // 2 :]
     second[: ITEMS // 2] = noise(3)[: ITEMS // 2]
     kernels = [kernel("first", first), kernel("second", second)]
-    weights, metrics = choose_weights(kernels, validation, CoordinatorConfig())
+    given = AgentScores.of(kernels, validation)
+    weights, metrics = choose_weights(kernels, given, CoordinatorConfig())
     assert min(weights) > 0
     assert sum(weights) == pytest.approx(1.0)
     assert metrics["team"] > max(metrics["first"], metrics["second"])
@@ -61,7 +64,8 @@ def test_agents_that_know_half_each_are_heard_both(
 def test_given_weights_are_taken_as_they_are(problem: tuple[FloatArray, Validation]) -> None:
     right, validation = problem
     config = CoordinatorConfig(weights={"a": 3.0, "b": 1.0})
-    weights, _ = choose_weights([kernel("a", right), kernel("b", right)], validation, config)
+    kernels = [kernel("a", right), kernel("b", right)]
+    weights, _ = choose_weights(kernels, AgentScores.of(kernels, validation), config)
     assert weights == [0.75, 0.25]
 
 

@@ -128,7 +128,8 @@ class Vectors:
 
 def valid_of(problem: Problem, score: Callable[[IntArray], FloatArray]) -> float:
     """Measure scores of the users of the validation part by kgrec's own metric."""
-    return float(problem.held_out.per_user(score(problem.held_out.users)).mean())
+    held_out = problem.held_out
+    return float(held_out.values_by(lambda users: score(held_out.users[users])).mean())
 
 
 def fit_once(

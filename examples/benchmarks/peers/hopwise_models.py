@@ -49,7 +49,8 @@ class HopwiseModel:
 
     Args:
         model: its name in hopwise.
-        every: epochs between two looks at the validation part.
+        every: epochs between two looks at the validation part, of up to 200,000 interactions;
+            fewer where an epoch has more steps.
     """
 
     def __init__(self, model: str, every: int = 10) -> None:
@@ -77,10 +78,12 @@ class HopwiseModel:
 
     def _fit(self, problem: Problem, worker: Worker, settings: Settings) -> Fitted:
         built = worker.ask({"start": settings | FIXED.get(self._model, {})})["seconds"]
+        larger = problem.train.nnz / 200_000
+        every = max(1, round(self._every / max(larger, 1.0)))
 
         def advance() -> tuple[Vectors, float]:
             nonlocal built
-            seconds = worker.ask({"advance": self._every})["seconds"] + built
+            seconds = worker.ask({"advance": every})["seconds"] + built
             built = 0.0
             return worker.vectors(), seconds
 
@@ -88,8 +91,8 @@ class HopwiseModel:
             problem,
             advance,
             settings,
-            epochs=2 * self._every if problem.quick else 1000,
-            every=self._every,
+            epochs=2 * every if problem.quick else 1000,
+            every=every,
             patience=5,
         )
 

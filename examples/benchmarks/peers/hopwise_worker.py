@@ -67,6 +67,8 @@ class Session:
         self.train, _, _ = data_preparation(config, create_dataset(config))
         init_seed(config["seed"], config["reproducibility"])
         self.model = get_model(config["model"])(config, self.train.dataset).to(config["device"])
+        if self.name == "LightGCN":
+            use_symmetric_products(self.model)
         self.trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, self.model)
         self.epoch = 0
         ids = self.train.dataset.field2id_token
@@ -121,6 +123,42 @@ class Session:
         if graph is not None:
             graph.node_dropout_rate = dropout
         return user, item
+
+
+def use_symmetric_products(model: Any) -> None:
+    """Let LightGCN compute the same vectors by products that take a third of the time.
+
+    Its adjacency is symmetric, so the gradient of a product is a product with the same matrix, in
+    rows (CSR); torch transposes matrices in coordinates in every backward pass.
+
+    Raises:
+        ValueError: the vectors are not those of the model's own code.
+    """
+    import torch
+
+    matrix = model.norm_adj_matrix.coalesce().to_sparse_csr()
+
+    class Product(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return matrix @ x
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Any) -> Any:
+            return matrix @ gradient
+
+    def forward() -> Any:
+        x = total = model.get_ego_embeddings()
+        for _ in range(model.n_layers):
+            x = Product.apply(x)
+            total = total + x
+        return torch.split(total / (model.n_layers + 1), [model.n_users, model.n_items])
+
+    with torch.no_grad():
+        for mine, own in zip(forward(), model.forward(), strict=True):
+            if not torch.allclose(mine, own, rtol=1e-4, atol=1e-6):
+                raise ValueError("LightGCN's vectors differ from those of hopwise's own code")
+    model.forward = forward
 
 
 def peak_memory() -> int:

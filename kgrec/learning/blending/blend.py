@@ -81,15 +81,16 @@ def choose_among(
         )
     )
     blended = Team(context.train.items, tuple(kernels), coordinator)
+    kept = context.held_out(team.objective.kept())
     weights, rejected = workers.once(
         lambda: choose_rejection(
-            blended, held_out, context.unwanted, rejection, progress=context.progress
+            blended, kept, context.unwanted, rejection, progress=context.progress
         )
     )
     blended = replace(blended, rejection=weights)
     fields = workers.once(
         lambda: choose_contexts(
-            blended, context, team.objective, contexts, progress=context.progress
+            blended, context, team.objective.kept(), contexts, progress=context.progress
         )
     )
     decided, reordered = workers.once(lambda: _rank(blended, context, held_out, ranker))
@@ -105,7 +106,7 @@ def _rank(
         return None, {}
     return learn_ranker(
         unranked.active,
-        unranked.scores(held_out.histories),
+        unranked.scores,
         held_out,
         context.validation,
         context.train.interactions,

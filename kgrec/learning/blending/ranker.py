@@ -14,7 +14,7 @@ from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray, Interactions
 from kgrec.learning.blending.listwise import Learned, RankedUser, popularity, ratings_of
 from kgrec.metrics.ranking import Values, mask_seen, metric
-from kgrec.metrics.validation import Validation
+from kgrec.metrics.validation import ScoreFunction, Validation
 from kgrec.model.kernel import Kernel
 from kgrec.model.ranker import Floats, Ranker, best_rows, tie_order
 from kgrec.progress import SILENT, Progress, Task
@@ -95,7 +95,7 @@ class Decided:
 
 def learn_ranker(
     kernels: Sequence[Kernel],
-    scores: FloatArray,
+    score: ScoreFunction,
     validation: Validation,
     held_out: Interactions,
     train: Interactions,
@@ -113,7 +113,7 @@ def learn_ranker(
 
     Args:
         kernels: of the active agents, [A].
-        scores: scores of the team for the histories of `validation`, float32 [B, I]; overwritten.
+        score: the team's scores of some histories.
         held_out: the interactions of `validation`, with values.
         train: the interactions that the kernels were fitted on.
 
@@ -126,7 +126,7 @@ def learn_ranker(
     config = config or RankerConfig()
     if config.use == "never" or len(validation) < config.least_users:
         return None, {}
-    problem = _Problem(kernels, scores, validation, held_out, train, config, seed)
+    problem = _Problem(kernels, score, validation, held_out, train, config, seed)
     return problem.decide(progress)
 
 
@@ -144,7 +144,7 @@ class _Problem:
     def __init__(
         self,
         kernels: Sequence[Kernel],
-        scores: FloatArray,
+        score: ScoreFunction,
         validation: Validation,
         held_out: Interactions,
         train: Interactions,
@@ -152,11 +152,10 @@ class _Problem:
         seed: int,
     ) -> None:
         self.config, self.validation, self.train = config, validation, train
-        self.num_items = scores.shape[1]
+        self.num_items = validation.histories.shape[1]
         self.popularity = popularity(train, self.num_items)
         self.ratings = ratings_of(train, self.num_items)
         histories = validation.histories
-        mask_seen(scores, histories.seen)
         cost = np.maximum(histories.lengths, 1) * config.top
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(validation))
@@ -171,7 +170,15 @@ class _Problem:
             rated = rated.take(rated.kind == self.ratings.kind)
         columns = rated.user.tolist(), rated.item.tolist(), rated.value.tolist()
         values = {(user, item): value for user, item, value in zip(*columns, strict=True)}
-        self.blocks = [self._block(kernels, int(user), scores[user], values) for user in self.users]
+        found: dict[int, RankedUser] = {}
+        wanted = np.isin(np.arange(len(validation)), self.users)
+        for batch in validation.batches():
+            users = np.arange(batch.start, batch.stop)[wanted[batch]]
+            scores = score(histories[users])
+            mask_seen(scores, histories.seen[users])
+            for user, own in zip(users.tolist(), scores, strict=True):
+                found[user] = self._block(kernels, user, own, values)
+        self.blocks = [found[int(user)] for user in self.users]
 
     def _block(
         self,

@@ -119,7 +119,7 @@ class SettingsSearch:
         config: SearchConfig,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        held_out = context.held_out(choice.objective)
+        held_out = context.held_out(choice.objective.kept())
         if held_out is None:
             raise ModelError(
                 "settings are searched on a validation part, and there is none",

@@ -16,9 +16,10 @@ from pydantic import Field
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import FloatArray, IntArray
-from kgrec.metrics.ranking import Values, mask_seen
+from kgrec.learning.blending.shortlists import AgentScores
+from kgrec.metrics.ranking import Values
 from kgrec.metrics.validation import Objective, Validation
-from kgrec.model.coordinator import Coordinator, Floats, standardised
+from kgrec.model.coordinator import Coordinator, Floats
 from kgrec.model.gate import Gate, user_state, with_one
 from kgrec.model.kernel import Kernel
 from kgrec.progress import SILENT, Progress
@@ -79,15 +80,19 @@ def choose_coordinator(
         the coordinator, and the metric on the validation part of each agent alone, of `fixed`
         weights and of the `team`; with a gate, the last is cross-validated.
     """
-    weights, measured = choose_weights(kernels, validation, config, progress)
+    measurable = validation is not None and len(validation) > 0 and config.weights is None
+    given = None
+    if validation is not None and measurable:
+        given = AgentScores.of(kernels, validation, seed=seed, progress=progress)
+    weights, measured = choose_weights(kernels, given, config, progress)
     fixed = Coordinator(weights)
-    if "team" not in measured or validation is None:
+    if given is None or validation is None:
         return fixed, measured
     measured["fixed"] = measured["team"]
     enough = len(validation) >= config.gate.least_users and len(kernels) > 1
     if config.gate.use == "never" or not enough:
         return fixed, measured
-    chosen, value = _Gating(kernels, validation, config, seed).choose(fixed, progress)
+    chosen, value = _Gating(kernels, validation, given, config, seed).choose(fixed, progress)
     return chosen, measured | {"team": value}
 
 
@@ -98,19 +103,17 @@ class _Gating:
         self,
         kernels: Sequence[Kernel],
         validation: Validation,
+        given: AgentScores,
         config: CoordinatorConfig,
         seed: int,
     ) -> None:
-        self._config, self._validation, self._seed = config, validation, seed
+        self._config, self._validation, self._given, self._seed = config, validation, given, seed
         histories, rng = validation.histories, np.random.default_rng(seed)
         number = min(config.gate.probes, kernels[0].num_items)
         self._probes = rng.permutation(kernels[0].num_items)[:number].astype(np.int64)
         self._spreads = np.stack([kernel.spread(histories) for kernel in kernels])
         probed = np.stack([kernel.over(self._probes).scores(histories) for kernel in kernels])
         self._probed = probed.astype(np.float64)
-        self._scores = [standardised(kernel, histories) for kernel in kernels]
-        for scores in self._scores:
-            mask_seen(scores, histories.seen)
         self._fold = rng.permutation(len(validation)) % config.gate.folds
 
     def choose(self, fixed: Coordinator, progress: Progress) -> tuple[Coordinator, float]:
@@ -156,9 +159,9 @@ class _Gating:
         active, state = self._state(weights)
         return learn_gate(
             weights[active],
-            [self._scores[k][users] for k in active],
+            [self._given.scores[k][users] for k in active],
             state[users],
-            self._validation.truth[users],
+            self._given.truth[users],
             self._probes,
             ridge=ridge,
             candidates=self._config.gate.candidates,
@@ -168,16 +171,16 @@ class _Gating:
     def _measured(self, weights: Floats, logits: Floats) -> Values:
         shares = weights[:, None] * np.exp(logits)
         shares /= shares.sum(axis=0)
-        mixed = np.zeros_like(self._scores[0])
-        for share, scores in zip(shares, self._scores, strict=True):
+        mixed = np.zeros_like(self._given.scores[0])
+        for share, scores in zip(shares, self._given.scores, strict=True):
             if share.any():
                 mixed += share.astype(np.float32)[:, None] * scores
-        return self._validation.per_user(mixed)
+        return self._given.per_user(mixed)
 
 
 def choose_weights(
     kernels: Sequence[Kernel],
-    validation: Validation | None,
+    given: AgentScores | None,
     config: CoordinatorConfig,
     progress: Progress = SILENT,
 ) -> tuple[list[float], dict[str, float]]:
@@ -187,6 +190,9 @@ def choose_weights(
     gain is more than noise (Caruana et al. 2004,
     "Ensemble Selection from Libraries of Models", with shares in place of repeats).
 
+    Args:
+        given: scores of the validation users by `kernels`; None means equal weights.
+
     Returns:
         weights in the order of `kernels`, summing to one, and the metric of each agent alone and
         of the `team`.
@@ -194,16 +200,15 @@ def choose_weights(
     names = [kernel.agent for kernel in kernels]
     if config.weights is not None:
         return _normalised(config.weights, names), {}
-    if validation is None or not len(validation):
+    if given is None:
         return [1.0 / len(kernels)] * len(kernels), {}
-    scores = [standardised(kernel, validation.histories) for kernel in kernels]
-    alone = [validation.per_user(each.copy()) for each in scores]
+    scores, alone = given.scores, [given.per_user(each.copy()) for each in given.scores]
     with progress.task("weigh the agents", len(kernels) - 1) as task:
         best = int(np.argmax([values.mean() for values in alone]))
         weights = np.zeros(len(kernels))
         weights[best] = 1.0
         mixed, values = scores[best], alone[best]
-        while (step := _best_step(scores, mixed, values, weights, validation, config)) is not None:
+        while (step := _best_step(given, mixed, values, weights, config)) is not None:
             agent, share, values = step
             mixed = (1 - share) * mixed + share * scores[agent]
             weights *= 1 - share
@@ -215,18 +220,17 @@ def choose_weights(
 
 
 def _best_step(
-    scores: Sequence[FloatArray],
+    given: AgentScores,
     mixed: FloatArray,
     values: Values,
     weights: NDArray[np.float64],
-    validation: Validation,
     config: CoordinatorConfig,
 ) -> tuple[int, float, Values] | None:
     best: tuple[int, float, Values] | None = None
     for agent in map(int, np.flatnonzero(weights == 0)):
         for share in config.shares:
-            mixture = (1 - share) * mixed + share * scores[agent]
-            tried = validation.per_user(mixture.astype(np.float32))
+            mixture = (1 - share) * mixed + share * given.scores[agent]
+            tried = given.per_user(mixture.astype(np.float32))
             if best is None or tried.mean() > best[2].mean():
                 best = agent, share, tried
     if best is None:
@@ -258,7 +262,7 @@ def learn_gate(
 
     Args:
         weights: fixed weights of the agents, [A], positive.
-        scores: standardised scores of each agent, float32 [B, I] each, seen items at -inf.
+        scores: standardised scores of each agent, float32 [B, I] each, seen items far below all.
         state: user states, float64 [B, F].
         targets: held-out items of the users, CSR [B, I].
         probes: see `Gate`.
@@ -273,7 +277,7 @@ def learn_gate(
     empty = Gate(probes, mean, scale, np.zeros((len(weights), state.shape[1] + 1)))
     chosen = _candidates(scores, targets, candidates, np.random.default_rng(seed))  # [B, C]
     picked = np.stack([np.take_along_axis(each, chosen, axis=1) for each in scores])
-    picked = np.where(np.isfinite(picked), picked, -30.0)
+    picked = np.maximum(picked, -30.0)
     right = np.take_along_axis(np.asarray(targets.todense()), chosen, axis=1) > 0
     z = torch.from_numpy(picked.astype(np.float32))  # [A, B, C]
     x = torch.from_numpy(with_one(empty.standard(state)).astype(np.float32))  # [B, F + 1]

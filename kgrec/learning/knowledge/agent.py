@@ -147,7 +147,7 @@ class KnowledgeAgent:
 
 def _gain(held_out: Validation, kernel: Kernel, other: Kernel) -> float:
     """Return how much better a kernel is than another, in standard errors over users."""
-    one, two = (held_out.per_user(k.scores(held_out.histories)) for k in (kernel, other))
+    one, two = (held_out.values(k.scores) for k in (kernel, other))
     error = float((one - two).std()) / np.sqrt(len(one))
     return float((one - two).mean() / max(error, 1e-12))
 

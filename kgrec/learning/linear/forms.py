@@ -18,6 +18,9 @@ from kgrec.learning.linear.gram import Evidence, closed_form, closed_form_of
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.progress import Task
 
+Scorer = Callable[[sp.csr_matrix], FloatArray]
+"""Histories, CSR [B, I], to the scores of the items of a sample, float32 [B, S]."""
+
 
 class Form(Protocol):
     """A solver of the weights B.
@@ -32,8 +35,8 @@ class Form(Protocol):
     evidence: Evidence
     sample: IntArray
 
-    def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
-        """Return the scores of the items of `sample` for histories, CSR [B, I], float32 [B, S]."""
+    def scorer(self, ridge: float, knowledge: float) -> Scorer:
+        """Solve for the items of `sample`; return what scores them."""
 
     def solve(
         self, ridge: float, knowledge: float, task: Task
@@ -50,9 +53,9 @@ class DenseForm:
         self.evidence, self._row_size = evidence, row_size
         self.sample = _most_popular(evidence, search_items)
 
-    def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
+    def scorer(self, ridge: float, knowledge: float) -> Scorer:
         weights = closed_form(self.evidence.gram(self.sample, ridge, knowledge))
-        return np.asarray(histories[:, self.sample] @ weights, dtype=np.float32)
+        return lambda histories: np.asarray(histories[:, self.sample] @ weights, dtype=np.float32)
 
     def solve(
         self, ridge: float, knowledge: float, task: Task
@@ -82,9 +85,9 @@ class SparseForm:
         self._tried = _some(self._blocks, search_sample, seed)
         self.sample = np.sort(np.concatenate([block.targets for block in self._tried]))
 
-    def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
-        weights, _ = self._weights(self._tried, ridge, knowledge)
-        return np.asarray((histories @ weights[:, self.sample]).toarray(), dtype=np.float32)
+    def scorer(self, ridge: float, knowledge: float) -> Scorer:
+        weights = self._weights(self._tried, ridge, knowledge)[0][:, self.sample]
+        return lambda histories: np.asarray((histories @ weights).toarray(), dtype=np.float32)
 
     def solve(
         self, ridge: float, knowledge: float, task: Task
@@ -123,9 +126,14 @@ class LowRankForm:
             lambda knowledge: LowRank.of(evidence, knowledge, rank, seed)
         )
 
-    def scores(self, histories: sp.csr_matrix, ridge: float, knowledge: float) -> FloatArray:
+    def scorer(self, ridge: float, knowledge: float) -> Scorer:
         history, item, _ = self._decomposed(knowledge).factors(ridge)
-        return np.asarray((histories @ history) @ item[self.sample].T, dtype=np.float32)
+        candidates = item[self.sample].T
+
+        def scores(histories: sp.csr_matrix) -> FloatArray:
+            return np.asarray((histories @ history) @ candidates, dtype=np.float32)
+
+        return scores
 
     def solve(
         self, ridge: float, knowledge: float, task: Task
@@ -178,10 +186,9 @@ class LinearTrial:
     def measure(self, ridge: float, knowledge: float) -> float:
         """Return the metric of a ridge and a weight of knowledge."""
 
-        def score(_: object) -> FloatArray:
-            return self.form.scores(self.histories, ridge, knowledge)
-
-        return self.held_out.measure(score)
+        scores = self.form.scorer(ridge, knowledge)
+        values = self.held_out.values_by(lambda users: scores(self.histories[users]))
+        return float(values.mean())
 
 
 def _restricted(interactions: Interactions, items: IntArray, num_items: int) -> Interactions:

@@ -213,8 +213,12 @@ def _finds(
     def measure() -> float:
         mapped = _result(problem.network, 0)
         query = histories @ mapped.vectors / problem.config.tau  # [B, D]
-        scores = query @ mapped.vectors[columns].T + mapped.prior[columns]
-        return float(held_out.per_user(np.asarray(scores, dtype=np.float32)).mean())
+        candidates, prior = mapped.vectors[columns].T, mapped.prior[columns]
+
+        def scores(users: slice) -> FloatArray:
+            return np.asarray(query[users] @ candidates + prior, dtype=np.float32)
+
+        return float(held_out.values_by(scores).mean())
 
     return measure
 
