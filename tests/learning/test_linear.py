@@ -13,8 +13,9 @@ from kgrec.learning.agent import FitContext
 from kgrec.learning.knowledge_features import degree_features
 from kgrec.learning.linear.agent import FormName, LinearAgent, LinearConfig
 from kgrec.learning.linear.blocks import BlockConfig, ItemBlock, cut, solve_blocks
-from kgrec.learning.linear.forms import LinearSearch
+from kgrec.learning.linear.forms import LinearSearch, Setting
 from kgrec.learning.linear.gram import Evidence, WeightConfig, closed_form, last_columns
+from kgrec.metrics.ranking import Values
 from kgrec.model.kernel import Kernel
 from kgrec.progress import SILENT
 
@@ -212,10 +213,39 @@ def test_memory_does_not_grow_with_the_square_of_the_items() -> None:
 def test_the_search_climbs_to_the_best_ridge_in_few_measures(best: float) -> None:
     asked = []
 
-    def measure(ridge: float, knowledge: float) -> float:
-        asked.append(ridge)
-        return -abs(np.log(ridge / best))
+    def values(setting: Setting) -> Values:
+        asked.append(setting.ridge)
+        return np.array([-abs(np.log(setting.ridge / best))])
 
     with SILENT.task("climb") as task:
-        assert LinearSearch(measure, task).ridge(200.0, 0.1) == best
+        assert LinearSearch(values, task).ridge(Setting(200.0, 0.1)).ridge == best
     assert len(asked) <= 8
+
+
+@pytest.mark.parametrize(("gains", "best"), [((1.0, -1.0), 0.5), ((1.0, 2.0), 0.75), ((0, 9), 0)])
+def test_dropout_rises_while_users_gain_by_more_than_noise(
+    gains: tuple[float, float], best: float
+) -> None:
+    users = np.random.default_rng(0).normal(size=100)
+
+    def values(setting: Setting) -> Values:
+        gain = {0.0: 0.0, 0.5: gains[0], 0.75: gains[1]}[setting.dropout]
+        return users + gain - abs(setting.ridge - 50.0) / 1000
+
+    with SILENT.task("climb") as task:
+        found = LinearSearch(values, task).dropout(Setting(200.0, 0.1), (0.5, 0.75))
+    assert found.dropout == best
+    assert found.ridge == (50.0 if best else 200.0)
+
+
+def test_dropout_is_the_mean_over_hidden_parts_of_histories(world: Tastes) -> None:
+    evidence = Evidence.of(world.train, PLAIN)
+    rows, histories = np.arange(evidence.num_items), evidence.users.toarray()
+    rng, hidden = np.random.default_rng(1), np.zeros((len(rows), len(rows)))
+    for _ in range(200):
+        seen = histories * (rng.random(histories.shape) >= 0.5)
+        # Unbiased products of what is seen; only those with itself grow with the dropout.
+        hidden += seen.T @ seen / 0.25 / 200
+    gram = evidence.gram(rows, 0.0, 0.0, 0.5)
+    assert np.abs(gram - hidden).max() < 0.15 * np.diag(gram).max()
+    np.testing.assert_allclose(np.diag(gram), np.diag(hidden), rtol=0.1)

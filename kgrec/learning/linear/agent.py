@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -17,12 +18,15 @@ from kgrec.learning.linear.forms import (
     LinearSearch,
     LinearTrial,
     LowRankForm,
+    Setting,
     SparseForm,
 )
 from kgrec.learning.linear.gram import Evidence, WeightConfig
 from kgrec.metrics.validation import Objective
 from kgrec.model.folding.regression import RegressionFormula
 from kgrec.model.kernel import Kernel, Part, Source
+
+_SOLVED_WITH = ("ridge", "knowledge", "dropout")
 
 FormName = Literal["dense", "sparse", "low-rank"]
 
@@ -41,6 +45,9 @@ class LinearConfig(AgentConfig):
         weights: weights of users, values and popular items.
         knowledge: weight of the knowledge features beside the users; None chooses. At 0 a cold
             item cannot be reached, so the default choices have no 0.
+        dropout: share of a history that is hidden from the regression, in expectation; None tries
+            `dropout_choices` one after the other while they gain by more than noise. Not in the
+            low-rank form.
         hop_decay: weight of features from links; 0 uses no links; None chooses among
             `hop_decay_choices`, where there are links.
         row_size: dense form: number of weights that are kept of each history item.
@@ -67,6 +74,8 @@ class LinearConfig(AgentConfig):
     knowledge_choices: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         default=(0.1, 3.0), min_length=1
     )
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    dropout_choices: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75)
     hop_decay: float | None = Field(default=None, ge=0, le=1)
     hop_decay_choices: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
         default=(HOP_DECAY, 0.0), min_length=1
@@ -100,7 +109,8 @@ class LinearAgent:
             raise NothingToLearnError("the linear agent needs interactions")
         form, chosen = self._chosen(context)
         with context.progress.task(f"linear: solve, {form.name}") as task:
-            parts, inverse = form.solve(chosen["ridge"], chosen["knowledge"], task)
+            setting = Setting(*(float(chosen.get(name, 0.0)) for name in _SOLVED_WITH))
+            parts, inverse = form.solve(setting, task)
         learned_from: tuple[Source, ...] = ("interactions",)
         if chosen["knowledge"]:  # with weight 0 the kernel does not depend on facts
             learned_from = ("interactions", "facts")
@@ -123,13 +133,15 @@ class LinearAgent:
         for decay in self._decays(context):
             evidence = Evidence.of(context.train, self.config.weights, decay)
             form = self._form(evidence, context)
-            found, knowledge, metric = self._choose(form, evidence, context, ridge)
-            chosen: dict[str, float | int] = {"ridge": found, "knowledge": knowledge}
+            found, metric = self._choose(form, evidence, context, ridge)
+            chosen: dict[str, float | int] = {"ridge": found.ridge, "knowledge": found.knowledge}
+            if found.dropout:
+                chosen["dropout"] = found.dropout
             if len(context.train.links):
                 chosen["hop_decay"] = decay
             if best is None or metric > best[0]:
                 best = metric, form, chosen
-            ridge = found  # the ridge of the first decay suits the others as well
+            ridge = found.ridge  # the ridge of the first decay suits the others as well
         assert best is not None  # noqa: S101 - there is at least one decay
         return best[1], best[2]
 
@@ -170,21 +182,24 @@ class LinearAgent:
 
     def _choose(
         self, form: Form, evidence: Evidence, context: FitContext, ridge: float | None
-    ) -> tuple[float, float, float]:
-        """Return ridge, weight of knowledge and, where measured, their metric."""
+    ) -> tuple[Setting, float]:
+        """Return the setting and, where measured, its metric."""
         config = self.config
         weights = self._knowledge_choices(evidence)
-        begun, knowledge = ridge or config.ridge_start, weights[-1]
-        several = len(weights) > 1 or len(self._decays(context)) > 1
+        dropouts = config.dropout_choices if form.drops_out else ()
+        begun = Setting(ridge or config.ridge_start, weights[-1], config.dropout or 0.0)
+        several = len(weights) > 1 or len(self._decays(context)) > 1 or config.dropout is None
         settled = config.ridge is not None and not several
         if settled or context.validation is None or not len(context.validation):
-            return begun, knowledge, 0.0
+            return begun, 0.0
         trial = LinearTrial.of(form, context, config.objective)
         if not len(trial.held_out):
-            return begun, knowledge, 0.0
+            return begun, 0.0
         with context.progress.task("linear: choose") as task:
-            search = LinearSearch(trial.measure, task)
+            search = LinearSearch(trial.values, task)
             if ridge is None:
-                begun = search.ridge(begun, knowledge)
-            setting = max(((begun, weight) for weight in weights), key=search.measure)
-            return *setting, search.measure(setting)
+                begun = search.ridge(begun)
+            best = max((replace(begun, knowledge=w) for w in weights), key=search.measure)
+            if config.dropout is None:
+                best = search.dropout(best, dropouts)
+            return best, search.measure(best)

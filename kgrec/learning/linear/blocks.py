@@ -249,12 +249,16 @@ def solve_blocks(
     knowledge: float,
     column_size: int,
     *,
+    dropout: float = 0.0,
     workers: int = 1,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[sp.csc_matrix, FloatArray]:
     """Solve for the columns of the targets of some blocks; other columns are empty.
 
     Within a block the weights are exactly those of the closed form over its items.
+
+    Args:
+        dropout: see `Evidence.gram`.
 
     Returns:
         B, CSC float32 [I, I], and the diagonal of the inverse, float32 [I], 0 of other items.
@@ -263,7 +267,7 @@ def solve_blocks(
 
     def solve(block: ItemBlock) -> tuple[IntArray, IntArray, FloatArray]:
         items = np.concatenate([block.context, block.targets])
-        gram = evidence.gram(items, ridge, knowledge)
+        gram = evidence.gram(items, ridge, knowledge, dropout)
         weights, inverse[block.targets] = last_columns(gram, len(block.targets))
         return _strongest(items, block.targets, weights, column_size)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Protocol
@@ -15,8 +15,25 @@ from kgrec.learning.agent import FitContext
 from kgrec.learning.knowledge_features import strongest
 from kgrec.learning.linear.blocks import BlockConfig, ItemBlock, LowRank, cut, solve_blocks
 from kgrec.learning.linear.gram import Evidence, closed_form, closed_form_of
+from kgrec.metrics.ranking import Values
 from kgrec.metrics.validation import Objective, Validation
 from kgrec.progress import Task
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the weights are solved with.
+
+    Attributes:
+        ridge: λ of an item of mean popularity.
+        knowledge: weight of the knowledge features beside the users.
+        dropout: see `Evidence.gram`.
+    """
+
+    ridge: float
+    knowledge: float
+    dropout: float = 0.0
+
 
 Scorer = Callable[[sp.csr_matrix], FloatArray]
 """Histories, CSR [B, I], to the scores of the items of a sample, float32 [B, S]."""
@@ -27,20 +44,20 @@ class Form(Protocol):
 
     Attributes:
         name: name in the configuration.
+        drops_out: whether it can be solved with dropout.
         evidence: what the weights are solved from.
         sample: rows of the items that settings are chosen on, int64 [S].
     """
 
     name: ClassVar[str]
+    drops_out: ClassVar[bool]
     evidence: Evidence
     sample: IntArray
 
-    def scorer(self, ridge: float, knowledge: float) -> Scorer:
+    def scorer(self, setting: Setting) -> Scorer:
         """Solve for the items of `sample`; return what scores them."""
 
-    def solve(
-        self, ridge: float, knowledge: float, task: Task
-    ) -> tuple[dict[str, Any], FloatArray]:
+    def solve(self, setting: Setting, task: Task) -> tuple[dict[str, Any], FloatArray]:
         """Return the fields of the kernel by name, and the diagonal of (G + Λ)⁻¹, float32 [I]."""
 
 
@@ -48,27 +65,30 @@ class DenseForm:
     """B from the inverse of the whole Gram matrix; the strongest weights are kept."""
 
     name: ClassVar[str] = "dense"
+    drops_out: ClassVar[bool] = True
 
     def __init__(self, evidence: Evidence, row_size: int, search_items: int) -> None:
         self.evidence, self._row_size = evidence, row_size
         self.sample = _most_popular(evidence, search_items)
 
-    def scorer(self, ridge: float, knowledge: float) -> Scorer:
-        weights = closed_form(self.evidence.gram(self.sample, ridge, knowledge))
+    def scorer(self, setting: Setting) -> Scorer:
+        weights = closed_form(self._gram(self.sample, setting))
         return lambda histories: np.asarray(histories[:, self.sample] @ weights, dtype=np.float32)
 
-    def solve(
-        self, ridge: float, knowledge: float, task: Task
-    ) -> tuple[dict[str, Any], FloatArray]:
+    def solve(self, setting: Setting, task: Task) -> tuple[dict[str, Any], FloatArray]:
         everything = np.arange(self.evidence.num_items)
-        weights, inverse = closed_form_of(self.evidence.gram(everything, ridge, knowledge))
+        weights, inverse = closed_form_of(self._gram(everything, setting))
         return {"rows": strongest(weights, self._row_size, by_size=True)}, inverse
+
+    def _gram(self, items: IntArray, setting: Setting) -> FloatArray:
+        return self.evidence.gram(items, setting.ridge, setting.knowledge, setting.dropout)
 
 
 class SparseForm:
     """B block by block; each item is regressed on similar items."""
 
     name: ClassVar[str] = "sparse"
+    drops_out: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -85,18 +105,16 @@ class SparseForm:
         self._tried = _some(self._blocks, search_sample, seed)
         self.sample = np.sort(np.concatenate([block.targets for block in self._tried]))
 
-    def scorer(self, ridge: float, knowledge: float) -> Scorer:
-        weights = self._weights(self._tried, ridge, knowledge)[0][:, self.sample]
+    def scorer(self, setting: Setting) -> Scorer:
+        weights = self._weights(self._tried, setting)[0][:, self.sample]
         return lambda histories: np.asarray((histories @ weights).toarray(), dtype=np.float32)
 
-    def solve(
-        self, ridge: float, knowledge: float, task: Task
-    ) -> tuple[dict[str, Any], FloatArray]:
-        weights, inverse = self._weights(self._blocks, ridge, knowledge, task)
+    def solve(self, setting: Setting, task: Task) -> tuple[dict[str, Any], FloatArray]:
+        weights, inverse = self._weights(self._blocks, setting, task)
         return {"rows": weights.tocsr()}, inverse
 
     def _weights(
-        self, blocks: list[ItemBlock], ridge: float, knowledge: float, task: Task | None = None
+        self, blocks: list[ItemBlock], setting: Setting, task: Task | None = None
     ) -> tuple[sp.csc_matrix, FloatArray]:
         def advance() -> None:
             if task is not None:
@@ -105,9 +123,10 @@ class SparseForm:
         return solve_blocks(
             self.evidence,
             blocks,
-            ridge,
-            knowledge,
+            setting.ridge,
+            setting.knowledge,
             self._config.column_size,
+            dropout=setting.dropout,
             workers=self._workers,
             advance=advance,
         )
@@ -117,6 +136,7 @@ class LowRankForm:
     """B over the leading eigenvectors, as factors."""
 
     name: ClassVar[str] = "low-rank"
+    drops_out: ClassVar[bool] = False
 
     def __init__(self, evidence: Evidence, rank: int, search_sample: int, seed: int) -> None:
         self.evidence = evidence
@@ -126,8 +146,8 @@ class LowRankForm:
             lambda knowledge: LowRank.of(evidence, knowledge, rank, seed)
         )
 
-    def scorer(self, ridge: float, knowledge: float) -> Scorer:
-        history, item, _ = self._decomposed(knowledge).factors(ridge)
+    def scorer(self, setting: Setting) -> Scorer:
+        history, item, _ = self._decomposed(setting.knowledge).factors(setting.ridge)
         candidates = item[self.sample].T
 
         def scores(histories: sp.csr_matrix) -> FloatArray:
@@ -135,14 +155,13 @@ class LowRankForm:
 
         return scores
 
-    def solve(
-        self, ridge: float, knowledge: float, task: Task
-    ) -> tuple[dict[str, Any], FloatArray]:
-        history, item, own = self._decomposed(knowledge).factors(ridge)
+    def solve(self, setting: Setting, task: Task) -> tuple[dict[str, Any], FloatArray]:
+        decomposed = self._decomposed(setting.knowledge)
+        history, item, own = decomposed.factors(setting.ridge)
         # The similarity of an item to itself is 0, so the diagonal of the product is subtracted.
         rows = sp.csr_matrix(sp.diags_array(-own), dtype=np.float32)
         fields = {"history_factors": history, "item_factors": item, "rows": rows}
-        return fields, self._decomposed(knowledge).inverse_diagonal(ridge)
+        return fields, decomposed.inverse_diagonal(setting.ridge)
 
 
 def _most_popular(evidence: Evidence, size: int) -> IntArray:
@@ -183,12 +202,10 @@ class LinearTrial:
         )
         return cls(form, held_out, matrix[held_out.users])
 
-    def measure(self, ridge: float, knowledge: float) -> float:
-        """Return the metric of a ridge and a weight of knowledge."""
-
-        scores = self.form.scorer(ridge, knowledge)
-        values = self.held_out.values_by(lambda users: scores(self.histories[users]))
-        return float(values.mean())
+    def values(self, setting: Setting) -> Values:
+        """Return the metric of each user, float64 [B]."""
+        scores = self.form.scorer(setting)
+        return self.held_out.values_by(lambda users: scores(self.histories[users]))
 
 
 def _restricted(interactions: Interactions, items: IntArray, num_items: int) -> Interactions:
@@ -202,32 +219,51 @@ class LinearSearch:
     """Measures settings on the validation part, each once.
 
     Args:
-        measure: returns the metric of a ridge and a weight of knowledge.
+        values: returns the metric of each user by a setting, float64 [B].
     """
 
-    def __init__(self, measure: Callable[[float, float], float], task: Task) -> None:
-        self._measure, self._task = measure, task
-        self._tried: dict[tuple[float, float], float] = {}
+    def __init__(self, values: Callable[[Setting], Values], task: Task) -> None:
+        self._values, self._task = values, task
+        self._tried: dict[Setting, Values] = {}
 
-    def measure(self, setting: tuple[float, float]) -> float:
-        """Return the metric of a ridge and a weight of knowledge."""
+    def measure(self, setting: Setting) -> float:
+        """Return the metric of a setting."""
+        return float(self.values(setting).mean())
+
+    def values(self, setting: Setting) -> Values:
+        """Return the metric of each user by a setting."""
         if setting not in self._tried:
-            self._tried[setting] = self._measure(*setting)
+            self._tried[setting] = self._values(setting)
             self._task.advance()
-            self._task.describe(f"validation {max(self._tried.values()):.4f}")
+            best = max(float(values.mean()) for values in self._tried.values())
+            self._task.describe(f"validation {best:.4f}")
         return self._tried[setting]
 
-    def ridge(self, start: float, knowledge: float, *, most: int = 8) -> float:
-        """Return the best ridge by steps of factor 4, then 2, with at most `most` measurements."""
+    def ridge(self, start: Setting, *, most: int = 8) -> Setting:
+        """Find the best ridge by steps of factor 4, then 2, with at most `most` measurements."""
         best = start
         for factor in (4.0, 2.0):
             for step in (1.0 / factor, factor):
                 begun = best
-                while len(self._tried) < most and self._gains(best, best * step, knowledge):
-                    best *= step
+                while len(self._tried) < most:
+                    other = replace(best, ridge=best.ridge * step)
+                    if self.measure(other) <= self.measure(best):
+                        break
+                    best = other
                 if best != begun:
                     break
         return best
 
-    def _gains(self, ridge: float, other: float, knowledge: float) -> bool:
-        return self.measure((other, knowledge)) > self.measure((ridge, knowledge))
+    def dropout(self, start: Setting, choices: Sequence[float]) -> Setting:
+        """Raise the dropout while users gain by more than noise, and lower the ridge with it."""
+        best = start
+        for dropout in choices:
+            more = replace(best, dropout=dropout)
+            if not self._gains(more, best):
+                break
+            best = max((more, replace(more, ridge=more.ridge / 4)), key=self.measure)
+        return best
+
+    def _gains(self, setting: Setting, other: Setting) -> bool:
+        gain = self.values(setting) - self.values(other)
+        return bool(gain.mean() > gain.std() / np.sqrt(len(gain)))

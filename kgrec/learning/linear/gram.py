@@ -75,9 +75,20 @@ class Evidence:
         square = _squares(self.users) + knowledge * _squares(self.features)
         return np.asarray(square + ridge * self.ridge_shape, dtype=np.float32)
 
-    def gram(self, items: IntArray, ridge: float, knowledge: float) -> FloatArray:
-        """Return G + Λ over some items (rows, [N]), float32 [N, N], exact."""
+    def gram(
+        self, items: IntArray, ridge: float, knowledge: float, dropout: float = 0.0
+    ) -> FloatArray:
+        """Return G + Λ over some items (rows, [N]), float32 [N, N], exact.
+
+        Args:
+            dropout: share p of a history that is hidden from the regression (EDLAE, Steck 2020,
+                "Autoencoders that don't overfit towards the Identity"): in expectation that adds
+                p / (1 - p) times the diagonal of XᵀX.
+        """
         gram = _gram(self.users[:, items])
+        if dropout:
+            own = np.diag_indices_from(gram)
+            gram[own] /= 1.0 - dropout
         if knowledge > 0 and self.features.nnz:
             gram += knowledge * _gram(self.features[:, items])
         gram[np.diag_indices_from(gram)] += ridge * self.ridge_shape[items]
