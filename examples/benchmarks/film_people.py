@@ -26,6 +26,7 @@ from kgrec.learning.extraction.training import TrainingConfig, train_extractor
 from kgrec.schema import Domain, load_schema
 from kgrec.text.pipeline import Extractor, ItemText, TextFact
 from kgrec.text.sources.fusion import fused
+from kgrec.text.sources.item_mentions import ItemMentions
 from kgrec.text.trained.distant import LabelCounts, NamedText, distant_labels
 from kgrec.text.trained.extractor import TrainedExtractor
 from kgrec.text.trained.facts import TrainedFacts
@@ -138,6 +139,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--silent", type=float, default=1.0, help="texts without a name, for each")
     parser.add_argument("--no-names", action="store_true", help="names of other films not marked")
+    parser.add_argument("--rules-only", action="store_true", help="no extractor is trained")
     parser.add_argument("--list", type=Path, help="where the facts that count as wrong are listed")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
@@ -155,16 +157,25 @@ def main() -> None:
     ways: dict[str, Mapping[str, list[TextFact]]] = {}
     ways["rules"] = {item.item_id: facts for item, facts in Extractor(domain).read(read)}
     print(json.dumps({"rules_s": round(time.process_time() - begun)}), flush=True)
+    mentions = ItemMentions(domain)
     begun = time.process_time()
-    given = tomllib.loads("\n".join(options.set))
-    ways["trained"] = trained_facts(
-        films, read, domain, given, options.silent, not options.no_names
-    )
-    ways["joined"] = {
-        one.item_id: fused([ways["rules"][one.item_id], ways["trained"][one.item_id]], domain)[0]
-        for one in read
+    ways["rules, item_mentions"] = {
+        item.item_id: mentions.about_item(item, ways["rules"][item.item_id]) for item in read
     }
-    print(json.dumps({"trained_s": round(time.process_time() - begun)}), flush=True)
+    print(json.dumps({"mentions_s": round(time.process_time() - begun, 1)}), flush=True)
+    if not options.rules_only:
+        begun = time.process_time()
+        given = tomllib.loads("\n".join(options.set))
+        ways["trained"] = trained_facts(
+            films, read, domain, given, options.silent, not options.no_names
+        )
+        ways["joined"] = {
+            one.item_id: fused([ways["rules"][one.item_id], ways["trained"][one.item_id]], domain)[
+                0
+            ]
+            for one in read
+        }
+        print(json.dumps({"trained_s": round(time.process_time() - begun)}), flush=True)
     for way, facts in ways.items():
         for least in (0.0, 0.5, 0.7, 0.8, 0.9, 0.95):
             kept = {key: [f for f in some if f.confidence >= least] for key, some in facts.items()}

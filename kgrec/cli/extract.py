@@ -114,6 +114,8 @@ def described(done: ExtractSummary) -> list[str]:
         f"{done.texts:,} texts read, {done.unchanged:,} unchanged: {counted or 'no facts'}; "
         f"{done.withdrawn:,} withdrawn. {done.seconds:.1f} s."
     ]
+    if done.of_others:
+        lines.append(f"{done.of_others:,} facts are stated of other works, and left out.")
     if done.disagreements:
         kinds = ", ".join(f"{count:,} in {kind}" for kind, count in done.disagreements.items())
         lines.append(f"Components disagree {kinds}; --json lists the first of them.")
@@ -166,7 +168,8 @@ def _show_facts(
     texts = [ItemText("", title, text)]
     reading = without_facts(texts) if extractor is None else extractor.read(texts)
     counts = FusionCounts()
-    [(_, facts, _, values)] = read_beside(reading, parts.sources, domain, counts)
+    read = read_beside(reading, parts.sources, domain, counts, mentions=parts.mentions)
+    [(_, facts, _, values)] = read
     if as_json:
         print_json(
             {
@@ -176,6 +179,7 @@ def _show_facts(
                 "notes": list(parts.notes),
                 "facts": [_as_object(fact, domain) for fact in facts],
                 "values": [asdict(value) for value in values],
+                "of_others": counts.of_others,
                 "disagreements": [one.model_dump(mode="json") for one in counts.samples],
             }
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import AliasChoices, Field
 
-from kgrec.config import FrozenModel
+from kgrec.config import FrozenModel, load_toml, parse_config
+from kgrec.resources import resource_dir
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -195,6 +197,46 @@ class Quantity(FrozenModel):
     most: float | None = None
 
 
+class WorkWords(FrozenModel):
+    """Words of one language by which a text refers to its item, or to another work.
+
+    Attributes:
+        own: words before a noun of the item that make it the item itself ("this film").
+        pronouns: that may stand for it.
+        works: nouns for works, the item's own kind or another.
+        others: words before such a noun that make it another work ("the previous novel").
+        derived: phrases before a work that the item comes from ("based on").
+        likened: phrases before what the item is only compared or used with ("fans of").
+        likened_names: the same where a name follows ("like Dune").
+        makers: those who make works; a work follows behind one of `of` ("the author of Dune").
+        stops: words at which the other work ends, in a text that is not parsed.
+    """
+
+    own: tuple[str, ...] = ()
+    pronouns: tuple[str, ...] = ()
+    works: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
+    likened: tuple[str, ...] = ()
+    likened_names: tuple[str, ...] = ()
+    makers: tuple[str, ...] = ()
+    of: tuple[str, ...] = ()
+    stops: tuple[str, ...] = ()
+
+    def and_those(self, further: WorkWords) -> WorkWords:
+        """Return these words and others."""
+        names = WorkWords.model_fields
+        joined = {n: (*getattr(self, n), *getattr(further, n)) for n in names}
+        return WorkWords(**{n: tuple(dict.fromkeys(words)) for n, words in joined.items()})
+
+
+@cache
+def shared_words(language: str) -> WorkWords:
+    """Return the words of a language that all domains share; none where it has no table."""
+    found = load_toml(resource_dir("graph_schema") / "item_mentions.toml").get(language, {})
+    return parse_config(WorkWords, found, origin=f"item_mentions.toml [{language}]")
+
+
 PropertyType = Literal["string", "integer", "float", "strings"]
 """What a property of an item may be; `kgrec.data.records.parse_property` reads each of them."""
 
@@ -208,6 +250,8 @@ class Domain(FrozenModel):
         columns: role (`item_id`, `title`), property or relation to further names of columns that
             hold it, as public tables have them.
         quantities: how texts state properties of items, by the property.
+        item_mentions: words that refer to the item or to another work, by language, beside those
+            that all domains share.
         examples: values of this domain for descriptions and messages, by the name of the field.
     """
 
@@ -223,6 +267,7 @@ class Domain(FrozenModel):
     quantities: dict[str, Quantity] = Field(default_factory=dict)
     columns: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     examples: dict[str, Any] = Field(default_factory=dict)
+    item_mentions: dict[str, WorkWords] = Field(default_factory=dict)
     reading: Reading = Field(default_factory=Reading)
     rules: tuple[Rule, ...] = ()
 
@@ -234,8 +279,12 @@ class Domain(FrozenModel):
     @property
     def of_texts(self) -> str:
         """What the reading of facts depends on, as JSON; other keys may change without it."""
-        without = {"uses", "item_plural", "columns", "examples", "quantities"}
+        without = {"uses", "item_plural", "columns", "examples", "quantities", "item_mentions"}
         return self.model_dump_json(exclude=without)
+
+    def work_words(self, language: str) -> WorkWords:
+        """Return the words that refer to the item or to another work, those of all domains too."""
+        return shared_words(language).and_those(self.item_mentions.get(language, WorkWords()))
 
     @property
     def facts(self) -> dict[str, Relation]:

@@ -63,7 +63,14 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return two contents as one."""
     merged = dict(below)
     for key, value in above.items():
-        if key in ("reading", "columns", "item_properties", "entity_properties", "examples"):
+        if key in (
+            "reading",
+            "item_mentions",
+            "columns",
+            "item_properties",
+            "entity_properties",
+            "examples",
+        ):
             merged[key] = _joined(merged.get(key, {}), value, first=key == "columns")
         elif key in ("entity_types", "relations", "quantities") and isinstance(value, Mapping):
             merged[key] = {**merged.get(key, {}), **value}

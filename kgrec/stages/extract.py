@@ -77,6 +77,7 @@ class ExtractSummary(FrozenModel):
         withdrawn: facts, links and properties of earlier readings that were withdrawn.
         incomplete: texts that a component could not read, which are read again the next time.
         unread: items whose texts the time did not suffice for.
+        of_others: facts that texts state of other works, which are left out.
         disagreements: between components, by kind.
         disagreement_samples: the first of them.
         language_model: requests, tokens, cost and what was dropped, where one is a component.
@@ -92,6 +93,7 @@ class ExtractSummary(FrozenModel):
     withdrawn: int = 0
     incomplete: int = 0
     unread: tuple[str, ...] = Field(default=(), exclude=True)
+    of_others: int = 0
     disagreements: dict[str, int] = Field(default_factory=dict)
     disagreement_samples: tuple[Disagreement, ...] = ()
     language_model: LanguageModelUse | None = None
@@ -179,6 +181,7 @@ def extract(
         withdrawn=writer.withdrawn,
         incomplete=len(writer.incomplete),
         unread=tuple(one.item_id for one in left),
+        of_others=counts.of_others,
         disagreements={str(kind): count for kind, count in counts.kinds.most_common()},
         disagreement_samples=tuple(counts.samples),
         language_model=parts.language_model,

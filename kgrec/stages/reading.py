@@ -127,7 +127,9 @@ def _read_here(
         reading = extractor.read(
             texts, n_process=config.processes or 1, batch_size=config.batch_size
         )
-    return read_beside(reading, parts.sources, parts.domain, counts, config.batch_size)
+    return read_beside(
+        reading, parts.sources, parts.domain, counts, config.batch_size, parts.mentions
+    )
 
 
 def _read_there(
@@ -143,7 +145,7 @@ def _read_there(
             source.find(items) if isinstance(source, PromptedFacts) else next(theirs)
             for source in parts.sources
         ]
-        yield from joined(items, stated, found, parts.domain, counts)
+        yield from joined(items, stated, found, parts.domain, counts, parts.mentions)
 
 
 class _Reader:

@@ -26,6 +26,7 @@ from kgrec.text.models import SPACY_MODEL
 from kgrec.text.pipeline import Extractor, ItemText, TextFact, extractor_version
 from kgrec.text.sources.declared import DeclaredFacts, DeclaredSettings
 from kgrec.text.sources.fusion import FactSource
+from kgrec.text.sources.item_mentions import ItemMentions
 from kgrec.text.sources.prompted import LanguageModelUse, PromptedFacts, PromptSettings
 from kgrec.text.sources.quantities import StatedQuantities
 from kgrec.text.spellings import NameReader, Spellings, names_version
@@ -34,6 +35,7 @@ COMPONENTS: dict[str, str] = {
     "names": "names that the catalogue and the graph hold",
     "ner": "names that spaCy's recogniser finds, for the rules",
     "rules": "the rules of the domain",
+    "item_mentions": "what refers to another work than the item: facts of it are left out",
     "trained": "an extractor of `kgrec extract train`",
     "quantities": "durations, dates, counts, sizes and prices, as properties of the items",
     "declared": "what the declarations of the domain alone give, by sentence vectors",
@@ -43,6 +45,7 @@ COMPONENTS: dict[str, str] = {
 
 _KNOWN = f"known: {', '.join(COMPONENTS)}, or package.module:name for one of your own"
 _OF_SPACY = ("names", "ner", "rules")
+_DEFAULT = (*_OF_SPACY, "item_mentions")
 _ENGLISH_ALONE = ("ner", "rules", "declared")
 
 
@@ -85,7 +88,7 @@ class ComponentSettings(FrozenModel):
         """The components that are used."""
         if self.components is not None:
             return self.components
-        return (*_OF_SPACY, "trained") if self.trained else _OF_SPACY
+        return (*_DEFAULT, "trained") if self.trained else _DEFAULT
 
     @property
     def reads_sentences(self) -> bool:
@@ -119,7 +122,7 @@ class ComponentSettings(FrozenModel):
             raise ValueError("a component is listed twice")
         if names == ():
             raise ValueError(f"no component is listed; {_KNOWN}")
-        if names == ("ner",):
+        if names is not None and not {*names} - {"ner", "item_mentions"}:
             raise ValueError("the recogniser alone states no fact; list rules or another beside it")
         return names
 
@@ -139,6 +142,7 @@ class Components:
     Attributes:
         domain: the domain, without what is switched off.
         sources: those beside the spaCy pipeline.
+        mentions: by which facts of other works are left out, where it is a component.
         version: changes when any of them finds other facts in the same text.
     """
 
@@ -146,6 +150,7 @@ class Components:
     domain: Domain
     sources: tuple[FactSource, ...]
     version: str
+    mentions: ItemMentions | None = None
 
     @property
     def language_model(self) -> LanguageModelUse | None:
@@ -169,8 +174,8 @@ class Components:
         sources = tuple(one for one in self.sources if not isinstance(one, PromptedFacts))
         if not sources and not settings.reads_sentences:
             return None
-        version = _version(self.domain, settings, sources)
-        return Components(settings, self.domain, sources, version)
+        version = _version(self.domain, settings, sources, self.mentions)
+        return Components(settings, self.domain, sources, version, self.mentions)
 
     def extractor(
         self,
@@ -221,7 +226,7 @@ def open_components(
     if "names" not in active:
         reading = domain.reading.model_copy(update={"known": ()})
         domain = domain.model_copy(update={"reading": reading})
-    idle = _OF_SPACY if parsed else (*_OF_SPACY, *_ENGLISH_ALONE)
+    idle = (*_DEFAULT, *(() if parsed else _ENGLISH_ALONE))
     sources: list[FactSource] = []
     for name in active:
         try:
@@ -234,11 +239,22 @@ def open_components(
             active = tuple(each for each in active if each != name)
     if active != settings.active:
         settings = settings.model_copy(update={"components": active})
-    return Components(settings, domain, tuple(sources), _version(domain, settings, sources))
+    mentions = None
+    if ItemMentions.name in active:
+        mentions = ItemMentions(domain, settings.language, settings.model)
+    version = _version(domain, settings, sources, mentions)
+    return Components(settings, domain, tuple(sources), version, mentions)
 
 
-def _version(domain: Domain, settings: ComponentSettings, sources: Sequence[FactSource]) -> str:
+def _version(
+    domain: Domain,
+    settings: ComponentSettings,
+    sources: Sequence[FactSource],
+    mentions: ItemMentions | None,
+) -> str:
     parts = [source.version for source in sources]
+    if mentions is not None and not mentions.idle:
+        parts.append(mentions.version)
     parsed = is_english(settings.language)
     if not parsed and (settings.reads_sentences or not sources):
         parts.insert(0, names_version(domain, settings.language))

@@ -45,6 +45,13 @@ class FactSource(Protocol):
         """Return what each of some texts states, in their order."""
 
 
+class FactFilter(Protocol):
+    """Keeps facts of the item and leaves out those of other works."""
+
+    def about_item(self, item: ItemText, facts: Sequence[TextFact]) -> list[TextFact]:
+        """Return the facts of a text that it states of its item."""
+
+
 class ReadText(NamedTuple):
     """A text with what is kept of it; incomplete where it must be read once more.
 
@@ -92,11 +99,13 @@ class FusionCounts:
         facts: that were kept, by the component that found them.
         kinds: disagreements, by kind.
         samples: the first of them.
+        of_others: facts that were left out, since the text states them of another work.
     """
 
     facts: Counter[str] = field(default_factory=Counter)
     kinds: Counter[Kind] = field(default_factory=Counter)
     samples: list[Disagreement] = field(default_factory=list)
+    of_others: int = 0
 
     def add(self, found: Iterable[Disagreement]) -> None:
         """Count disagreements and keep the first ones."""
@@ -112,8 +121,13 @@ def read_beside(
     domain: Domain,
     counts: FusionCounts,
     batch_size: int = 64,
+    mentions: FactFilter | None = None,
 ) -> Iterator[ReadText]:
-    """Yield texts with the facts that they have already and those that other components find."""
+    """Yield texts with the facts that they have already and those that other components find.
+
+    Args:
+        mentions: by which facts that are stated of other works are left out.
+    """
     stated: deque[list[TextFact]] = deque()
 
     def texts() -> Iterator[ItemText]:
@@ -123,7 +137,8 @@ def read_beside(
 
     for items in item_batches(texts(), batch_size):
         found = [source.find(items) for source in sources]
-        yield from joined(items, [stated.popleft() for _ in items], found, domain, counts)
+        own = [stated.popleft() for _ in items]
+        yield from joined(items, own, found, domain, counts, mentions)
 
 
 def joined(
@@ -132,17 +147,25 @@ def joined(
     found: Sequence[Sequence[TextFinding]],
     domain: Domain,
     counts: FusionCounts,
+    mentions: FactFilter | None = None,
 ) -> Iterator[ReadText]:
     """Yield texts with what is kept of all that was found in them.
 
     Args:
         stated: of each text, the facts of the spaCy pipeline.
         found: of each component beside it, in their order, what it finds in each text.
+        mentions: as of `read_beside`.
     """
     for row, (item, facts) in enumerate(zip(items, stated, strict=True)):
         own = [each[row] for each in found]
+        findings = [facts, *(one.facts for one in own)]
+        if mentions is not None:
+            kept = [mentions.about_item(item, each) for each in findings]
+            counts.of_others += sum(map(len, findings)) - sum(map(len, kept))
+            findings = kept
+            facts = _linked(kept[0], kept[0])
         if own:
-            facts, others = fused([facts, *(one.facts for one in own)], domain)
+            facts, others = fused(findings, domain)
             counts.add(others)
         counts.facts.update(fact.component for fact in facts)
         values = {value.property: value for one in reversed(own) for value in one.values}
@@ -167,12 +190,19 @@ def fused(
         found += [_disagreement(one, fact, kind) for one, kind in pairs]
         if all(kind == "relation" for _, kind in pairs):
             kept.append(fact)
+    return _linked(known, kept), found
+
+
+def _linked(facts: Sequence[TextFact], kept: Sequence[TextFact]) -> list[TextFact]:
+    """Return the facts that are kept, in their order; a link needs a head that the item leads to.
+
+    From another entity it would connect the item to nothing.
+    """
     stated = {(f.entity_type, f.entity_name.casefold()) for f in kept if not f.head_type}
-    # A link from an entity that the item does not lead to would connect it to nothing.
     chosen = {
         id(f) for f in kept if not f.head_type or (f.head_type, f.head_name.casefold()) in stated
     }
-    return [fact for fact in known if id(fact) in chosen], found
+    return [fact for fact in facts if id(fact) in chosen]
 
 
 def _disagrees(one: TextFact, other: TextFact, domain: Domain) -> Kind | None:
