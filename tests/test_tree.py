@@ -21,8 +21,9 @@ def test_modules_are_neither_many_nor_large(tree: Any) -> None:
     # 250 until folding came, 275 until intake grew, 320 until it read addresses, triples and logs,
     # and graphs moved and were reported on, 350 until extractors were trained and names resolved,
     # 400 until language models and declarations stated facts, persons corrected them, and the
-    # doubles of a graph were merged.
-    assert 150 <= len(tree.lines) <= 430
+    # doubles of a graph were merged, 430 until servers read by what extraction was set up with, and
+    # other works were left out.
+    assert 150 <= len(tree.lines) <= 440
     assert 100 <= tree.median <= 180
     assert tree.largest[1] <= 400, tree.largest
 
