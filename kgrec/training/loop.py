@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -43,12 +44,14 @@ class Trained:
         best: the validation metric of those parameters; None without validation.
         losses: training loss of every step.
         fell: the step at which the rate of a `plateau` fell; None where it did not before `steps`.
+        first: the metric of the first validation; None without one.
     """
 
     steps: int
     best: float | None
     losses: tuple[float, ...]
     fell: int | None = None
+    first: float | None = None
 
 
 @contextmanager
@@ -82,6 +85,7 @@ def train(
     row_wise: Sequence[nn.Parameter] = (),
     files: TrainingFiles | None = None,
     rest_every: int = 1,
+    least_first: float = -math.inf,
 ) -> Trained:
     """Minimise a loss with Adam, and keep the parameters with the best validation metric.
 
@@ -100,6 +104,7 @@ def train(
         files: where to write logs, and checkpoints from which a killed training resumes.
         rest_every: interval of steps at which `loss_of_step` holds no state of its own;
             checkpoints are written only then.
+        least_first: the training ends at the first validation if its metric is lower.
 
     Returns:
         Number of steps, best metric and losses; the model has the best parameters.
@@ -108,7 +113,8 @@ def train(
         ModelError: the loss is not a finite number, a file cannot be written, or a checkpoint
             belongs to other data or settings.
     """
-    run = _Run(model, schedule, measure, generator, row_wise, name)
+    keeper = Keeper(model, schedule, measure, least_first)
+    run = _Run(model, schedule, keeper, generator, row_wise, name)
     files = files or TrainingFiles()
     most = schedule.steps if measure is not None else schedule.usual
     total = stop_after or most if schedule.curve == "plateau" else min(most, stop_after or most)
@@ -136,7 +142,7 @@ def train(
                 saved = time.monotonic()
     steps, fell = run.keeper.restore(run.steps), run.keeper.fell
     kept = fell if fell is not None and fell < steps else None
-    return Trained(steps, run.keeper.best, tuple(run.losses), kept)
+    return Trained(steps, run.keeper.best, tuple(run.losses), kept, run.keeper.first)
 
 
 class _Run:
@@ -146,7 +152,7 @@ class _Run:
         self,
         model: nn.Module,
         schedule: Schedule,
-        measure: Callable[[], float] | None,
+        keeper: Keeper,
         generator: np.random.Generator | None,
         row_wise: Sequence[nn.Parameter],
         name: str,
@@ -154,7 +160,7 @@ class _Run:
         self.model, self.schedule, self.generator, self.name = model, schedule, generator, name
         self.device = next(model.parameters()).device.type
         self.optimisers = optimisers_of(model, schedule, row_wise)
-        self.keeper = Keeper(model, schedule, measure)
+        self.keeper = keeper
         self.losses: list[float] = []
 
     @property

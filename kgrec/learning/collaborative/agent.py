@@ -33,10 +33,13 @@ class CollaborativeConfig(HiddenEdgesConfig):
     Attributes:
         row_size: number of the largest knowledge cosines that are kept for each candidate.
         hop_decay: weight of features from links in the cosine; 0 for none.
+        kappa: as of all agents of this problem; on small catalogues .5 to 4 are alike, on large
+            ones of which most items have few interactions a smaller one learns these by heart.
     """
 
     row_size: int = Field(default=50, ge=1)
     hop_decay: float = Field(default=HOP_DECAY, ge=0, le=1)
+    kappa: float = Field(default=4.0, gt=0)
     schedule: UntilItStands = UntilItStands()
 
 

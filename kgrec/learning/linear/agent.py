@@ -75,7 +75,7 @@ class LinearConfig(AgentConfig):
         default=(0.1, 3.0), min_length=1
     )
     dropout: float | None = Field(default=None, ge=0, lt=1)
-    dropout_choices: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75)
+    dropout_choices: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75, 0.9)
     hop_decay: float | None = Field(default=None, ge=0, le=1)
     hop_decay_choices: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
         default=(HOP_DECAY, 0.0), min_length=1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -94,12 +95,15 @@ class HiddenEdgesConfig(AgentConfig):
 
 FALLS_AT = "schedule.falls_at"
 """The setting for the step at which the rate fell."""
+_FAR_BEHIND = 0.8
+"""A temperature whose first validation is below this share of another's is given up."""
 
 
 @dataclass(frozen=True)
 class _Candidate:
     kernel: Kernel
     metric: float
+    first: float
 
 
 def _validated(candidate: _Candidate) -> float:
@@ -144,7 +148,11 @@ class HiddenEdges:
 
         With an `ensemble` the best temperature is trained again with other seeds.
         """
-        best = max((self.train(tau) for tau in self.taus()), key=_validated).kernel
+        tried: list[_Candidate] = []
+        for tau in self.taus():
+            ahead = max((each.first for each in tried), default=-math.inf)
+            tried.append(self.train(tau, least_first=_FAR_BEHIND * ahead))
+        best = max(tried, key=_validated).kernel
         again = [
             self.train(
                 float(best.chosen["tau"]),
@@ -179,6 +187,7 @@ class HiddenEdges:
         seed: int | None = None,
         steps: int | None = None,
         falls_at: float | None = None,
+        least_first: float = -math.inf,
     ) -> _Candidate:
         """Train a network with this temperature from scratch.
 
@@ -186,6 +195,7 @@ class HiddenEdges:
             seed: seed; None means that of the context.
             steps: number of steps, without validation; None stops early.
             falls_at: of the schedule, where it is known.
+            least_first: see `kgrec.training.loop.train`.
         """
         context, config, workers = self.context, self.config, self.context.workers
         look = self.held_out is not None and steps is None
@@ -214,11 +224,13 @@ class HiddenEdges:
                 row_wise=network.row_wise_parameters(),
                 files=context.files(config),
                 rest_every=batches.rest_every,
+                least_first=least_first,
             )
         chosen: dict[str, float | int] = {"tau": tau, "steps": trained.steps}
         if schedule.curve == "plateau" and look:
             chosen[FALLS_AT] = trained.steps if trained.fell is None else trained.fell
-        return _Candidate(self.final_kernel(network, chosen), trained.best or 0.0)
+        kernel = self.final_kernel(network, chosen)
+        return _Candidate(kernel, trained.best or 0.0, trained.first or 0.0)
 
     def batches(self, network: HistoryNetwork) -> Batches:
         """Return the sampler of batches: over the whole graph, or over samples of a large one."""
