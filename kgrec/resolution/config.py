@@ -18,6 +18,8 @@ class ResolutionConfig(FrozenModel):
         rounds: how often score and posterior are learned anew from each other.
         threshold: the least probability of a match.
         review: the least probability of a pair that a person should look at.
+        of_one_cell: what is left of the probability of a pair of records with one cell each, where
+            at least a tenth of both sources have more: such pairs are for a person to look at.
         vectors: whether sentence vectors are compared as well; they need torch and a model.
         cache: where vectors are kept.
         ridge: penalty of the squared weights.
@@ -29,6 +31,7 @@ class ResolutionConfig(FrozenModel):
     rounds: int = Field(default=4, ge=1)
     threshold: float = Field(default=0.5, gt=0, lt=1)
     review: float = Field(default=0.1, gt=0, lt=1)
+    of_one_cell: float = Field(default=0.45, gt=0, le=1)
     vectors: bool = False
     cache: Path | None = None
     ridge: float = Field(default=1.0, gt=0)

@@ -31,6 +31,7 @@ _LABEL_WEIGHT = 5.0
 _WIDE = 6.0
 _MANY = 0.6
 _STEPS = 5
+_RICHER = 0.1
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,38 @@ def match(
     if len(share) and share.mean() < _MANY:
         edges, share = _learn(found, known, config, progress, dense=False)
     found = _turned(found) if turned else found
+    share = _held_back(share, found.pairs[edges], (left, right), labels or {}, config)
     order = np.argsort(-share, kind="stable")
     pairs = found.pairs[edges][order]
     return Matching(pairs, share[order], config.threshold, len(found.pairs), found.aligned)
+
+
+def _held_back(
+    share: Float,
+    pairs: NDArray[np.int64],
+    tables: tuple[RecordTable, RecordTable],
+    labels: Mapping[tuple[int, int], bool],
+    config: ResolutionConfig,
+) -> Float:
+    """Lower the probability of pairs of records with one cell each, where others have more.
+
+    Such records are often no records of the kind that is sought, such as a city among restaurants,
+    and nothing tells two of one name apart. A label that calls one a match lifts this.
+    """
+    bare = [_bare(table) for table in tables]
+    both = bare[0][pairs[:, 0]] & bare[1][pairs[:, 1]]
+    if any(label and bare[0][i] and bare[1][j] for (i, j), label in labels.items()):
+        return share
+    return np.where(both, config.of_one_cell * share, share)
+
+
+def _bare(table: RecordTable) -> NDArray[np.bool_]:
+    """Return which records have one cell alone, bool [N]; none where few others have more."""
+    filled = np.zeros(len(table), dtype=np.int64)
+    for cells in table.columns.values():
+        filled += np.fromiter(map(bool, cells), dtype=np.bool_, count=len(cells))
+    few = filled <= 1
+    return few if (~few).mean() >= _RICHER else np.zeros_like(few)
 
 
 def _turned(found: Candidates) -> Candidates:

@@ -12,6 +12,7 @@ import pytest
 from kgrec.cli.app import main
 from kgrec.errors import ConfigError, DataError
 from kgrec.resolution.alignment import closeness, number_of
+from kgrec.resolution.config import ResolutionConfig
 from kgrec.resolution.matching import Matching, match
 from kgrec.resolution.reading import RecordTable, read_labels, read_source
 from kgrec.resolution.words import codes_of, plain, sorted_words
@@ -94,6 +95,28 @@ def test_labels_decide_their_pairs_and_move_the_others() -> None:
     assert (i, j) not in {tuple(pair) for pair in found.matches.tolist()}
     assert {pair for pair in known if known[pair]} <= {tuple(p) for p in found.matches.tolist()}
     assert f1(found, truth - {(i, j)}) >= 0.9
+
+
+def test_records_of_one_cell_are_for_a_person_to_look_at_where_others_have_more() -> None:
+    left, right, truth = planted(0.6)
+    cities = [f"{place} {word}" for place in PLACES for word in SYLLABLES]
+    empty = [""] * len(cities)
+    sources = []
+    for table, letter in ((left, "A"), (right, "B")):
+        name, *others = table.columns
+        columns = {name: [*table.columns[name], *cities]}
+        columns |= {other: [*table.columns[other], *empty] for other in others}
+        rows = list(zip(*columns.values(), strict=True))
+        sources.append(_source(list(columns), rows, letter))
+    cut = len(left)
+    found = match(*sources)
+    assert not [pair for pair in found.matches.tolist() if max(pair) >= cut]
+    taken = match(*sources, config=ResolutionConfig(of_one_cell=1.0))
+    assert f1(found, truth) > 0.8 > 0.7 > f1(taken, truth)
+    aside = {(i, j) for i, j in found.pairs.tolist() if i >= cut and i == j}
+    assert len(aside) > 0.9 * len(cities)
+    told = match(*sources, {(cut, cut): True, (cut + 1, cut + 1): True})
+    assert len(told.matches) > len(found.matches) + 0.5 * len(cities)
 
 
 def test_other_scripts_and_missing_values_are_matched() -> None:
