@@ -69,6 +69,12 @@ def label(
             value="--table" if table else "--relation" if relation else None,
             remedy="Give --table with a --relation, --corrections, or both.",
         )
+    if names is not None and table is None:
+        raise ConfigError(
+            "--names writes the names of a table's columns, and no table is given",
+            value=str(names),
+            remedy="Give --table with a --relation beside --corrections, or leave --names out.",
+        )
     counts, known = LabelCounts(), NameCounts()
     labelled: Iterable[LabelledText] = ()
     if table is not None:
@@ -79,6 +85,7 @@ def label(
     corrected = named_labels(_corrected(), counts) if corrections else ()
     written = write_lines(target, chain(labelled, corrected))
     if not written:
+        target.unlink(missing_ok=True)
         raise DataError(
             "no text holds a name to label",
             value=str(table or "--corrections"),

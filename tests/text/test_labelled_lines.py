@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kgrec.cli.extract import app
-from kgrec.errors import DataError
+from kgrec.errors import ConfigError, DataError
 from kgrec.text.trained.lines import LabelledText, as_object, read_lines, write_lines
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "extraction"
@@ -182,3 +182,21 @@ def test_columns_label_the_texts_that_name_them(tmp_path: Path) -> None:
         "DIRECTED_BY": {"Ada Vale": 3, "Bo Lind": 1},
         "STARS": {"Al": 1, "Bo Lind": 2, "Cy Dorn": 2},
     }
+
+
+def test_names_need_the_columns_of_a_table(tmp_path: Path) -> None:
+    """Corrections alone have no columns; an empty file would mark no name."""
+    given = ["--corrections", "--out", str(tmp_path / "t.jsonl"), "--names", str(tmp_path / "n")]
+    with pytest.raises(ConfigError, match="no table is given"):
+        CliRunner().invoke(app, ["label", *given], catch_exceptions=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_whose_texts_name_nobody_leaves_no_file(tmp_path: Path) -> None:
+    write(tmp_path / "films.csv", "item_id,description,director", "1,Nobody is named.,Ada Vale")
+    given = ["--table", str(tmp_path / "films.csv"), "--relation", "DIRECTED_BY=director"]
+    with pytest.raises(DataError, match="no text holds a name"):
+        CliRunner().invoke(
+            app, ["label", *given, "--out", str(tmp_path / "t.jsonl")], catch_exceptions=False
+        )
+    assert not (tmp_path / "t.jsonl").exists()
