@@ -1,6 +1,6 @@
 """Put what agents are worth alone, left out and together on several data sets into one table.
 
-    kgrec evaluate FOLDER --k 20 --ablate --json > one.json      (for every data set)
+    kgrec evaluate FOLDER --k 20 --ablate-agents --json > one.json    (for every data set)
     python examples/benchmarks/interplay.py one.json two.json ...
 
 A column is a data set. A cell of the first part is the metric of the test part, that of a line
@@ -69,7 +69,9 @@ def table(reports: dict[str, Report], metric: str, k: str) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("reports", nargs="+", type=Path, help="JSON of kgrec evaluate --ablate")
+    parser.add_argument(
+        "reports", nargs="+", type=Path, help="JSON of evaluations with an ablation"
+    )
     parser.add_argument("--metric", default="ndcg")
     parser.add_argument("--k", default="20")
     options = parser.parse_args()
@@ -77,7 +79,7 @@ def main() -> None:
     for path in options.reports:
         report = json.loads(path.read_text(encoding="utf-8"))
         if not report.get("ablation"):
-            sys.exit(f"interplay: {path} holds no ablation; run kgrec evaluate with --ablate")
+            sys.exit(f"interplay: {path} holds no ablation; evaluate with --ablate-agents")
         reports[path.stem] = report
     print(*table(reports, options.metric, options.k), sep="\n")
 

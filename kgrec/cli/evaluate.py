@@ -161,6 +161,13 @@ def evaluate_command(
             help="Measure also each agent alone, the team without each, and without knowledge.",
         ),
     ] = False,
+    ablate_agents: Annotated[
+        bool,
+        typer.Option(
+            "--ablate-agents",
+            help="The same without the fits on less knowledge, which take the most time.",
+        ),
+    ] = False,
     run_out: Annotated[
         Path | None,
         typer.Option(help="Write user_id<TAB>item_id<TAB>score, the best max(k) of each user."),
@@ -218,6 +225,7 @@ def evaluate_command(
         "group": group,
         "relation": relation,
         "ablate": ablate,
+        "ablate_agents": ablate_agents,
         "run_out": run_out,
         "report": report,
         "html": html,

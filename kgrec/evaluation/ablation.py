@@ -163,6 +163,7 @@ def ablate(
     config: TeamConfig,
     fitted: dict[str, Kernel],
     *,
+    knowledge: bool = True,
     encode: Encode | None = None,
     progress: Progress = SILENT,
 ) -> AblationReport:
@@ -174,6 +175,7 @@ def ablate(
             searches.
         fitted: its kernels by agent, as `fit_team` collected them; a variant on the same data
             reuses them, which is exact, and the coordinator chooses again.
+        knowledge: whether to fit also on less knowledge, which takes as long as all the rest.
     """
     train = queries.data.train
     agents = tuple(name for name in dict.fromkeys(config.agents) if name in fitted)
@@ -181,8 +183,8 @@ def ablate(
     planned = list(
         variants(
             agents,
-            facts=bool(len(train.facts)),
-            texts=any(train.item_texts),
+            facts=knowledge and bool(len(train.facts)),
+            texts=knowledge and any(train.item_texts),
             gate=team.coordinator.gate is not None,
             ranker=team.ranker is not None,
         )

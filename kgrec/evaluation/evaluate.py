@@ -61,6 +61,7 @@ class EvaluateConfig(DataConfig):
         group: a column of `NAME.user`: measure each group of users.
         relation: of which lists should hold each kind as the history does; found by itself.
         ablate: measure the agents alone, the team without each, and without knowledge.
+        ablate_agents: the same without the fits on less knowledge, which take the most time.
         run_out: file for `user_id<TAB>item_id<TAB>score`, the best max(ks) of each user.
         report: file for the result as JSON.
         html: file for a page with plots.
@@ -78,6 +79,7 @@ class EvaluateConfig(DataConfig):
     group: str | None = None
     relation: str | None = None
     ablate: bool = False
+    ablate_agents: bool = False
     run_out: Path | None = None
     report: Path | None = None
     html: Path | None = None
@@ -177,8 +179,17 @@ def _evaluated(
     groups = None if labels is None else by_group(found, queries, str(config.group), labels)
     clock.lap("describe")
     ablation = None
-    if config.ablate:
-        ablation = ablate(team, found, queries, settings, fitted, encode=encode, progress=progress)
+    if config.ablate or config.ablate_agents:
+        ablation = ablate(
+            team,
+            found,
+            queries,
+            settings,
+            fitted,
+            knowledge=config.ablate,
+            encode=encode,
+            progress=progress,
+        )
         clock.lap("ablate")
     result = EvaluationResult(
         data=data.name,

@@ -79,6 +79,11 @@ def test_an_agent_that_is_taken_as_it_is_equals_one_fitted_again() -> None:
     report = ablate(team, measure(team, asked), asked, config, fitted, encode=encode_words)
     rows = {row.name: row for row in report.rows}
     assert fitted == kernels
+    few = ablate(team, measure(team, asked), asked, config, fitted, knowledge=False)
+    assert [row.name for row in few.rows] == [
+        name for name in rows if not {"facts", "texts", "knowledge"} & {*name.split()}
+    ]
+    assert all(row.at == rows[row.name].at for row in few.rows)
     for name in AGENTS:
         again = fit_team(
             data.train,
