@@ -29,6 +29,7 @@ from kgrec.stages.extract import SOURCE, ExtractConfig, extract
 from kgrec.stages.item_texts import ItemTexts
 from kgrec.stages.upsert import upsert_items
 from kgrec.text.pipeline import ItemText
+from kgrec.text.trained import decoding, features
 from kgrec.text.trained.calibration import fit_scale, reliability
 from kgrec.text.trained.extractor import TrainedExtractor
 from kgrec.text.trained.facts import facts_of
@@ -131,6 +132,29 @@ def test_a_long_text_is_read_as_its_sentences_are(trained: tuple[Path, TrainedSu
     assert "Hooli" in named
     assert list(extractor.read([])) == []
     assert [LabelledText("blank", " ")] == list(extractor.read([LabelledText("blank", " ")]))
+
+
+def test_a_text_is_read_alike_alone_among_others_and_in_float32(
+    trained: tuple[Path, TrainedSummary], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [LabelledText(one.id, one.text) for one in TEST[:12]]
+    extractor = TrainedExtractor(trained[0])
+    together = list(extractor.read([*texts, LabelledText("blank", " ")]))[:-1]
+    alone = [found for one in texts for found in extractor.read([one])]
+    for module in (features, decoding):  # no effect where the processor has no bfloat16
+        monkeypatch.setattr(module, "multiplies_bfloat16", lambda: False)
+    plain = list(TrainedExtractor(trained[0]).read(texts))
+    assert sum(len(one.entities) for one in plain) > 20
+    for others in (alone, plain):
+        for one, other in zip(together, others, strict=True):
+            assert [(e.start, e.end, e.label) for e in one.entities] == [
+                (e.start, e.end, e.label) for e in other.entities
+            ]
+            sure = [
+                (e.confidence, f.confidence)
+                for e, f in zip(one.entities, other.entities, strict=True)
+            ]
+            assert all(a is not None and a == pytest.approx(b, abs=0.02) for a, b in sure)
 
 
 def test_a_stopped_training_ends_with_the_same_weights(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from kgrec.text.encoder import multiplies_bfloat16
 from kgrec.text.trained.batches import LabelSets, collate, pair_tensors
@@ -45,12 +46,21 @@ class Decoder:
 
     Args:
         networks: members of the ensemble, on one device.
+        fixed: whether they are not trained further; where products are of bfloat16, their weights
+            are then kept so, and not converted for each batch.
     """
 
-    def __init__(self, networks: Sequence[ExtractionNetwork], known: LabelSets) -> None:
+    def __init__(
+        self, networks: Sequence[ExtractionNetwork], known: LabelSets, *, fixed: bool = False
+    ) -> None:
         self._networks, self._known = networks, known
         self._device = next(networks[0].parameters()).device
         self._fast = self._device.type == "cpu" and multiplies_bfloat16()
+        if fixed and self._fast:
+            for network in networks:
+                for part in network.modules():
+                    if isinstance(part, nn.Linear):
+                        part.bfloat16()
         self._outputs = known.outputs
         self._moves, self._first, self._final = _transitions(self._outputs)
 

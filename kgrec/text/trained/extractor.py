@@ -60,7 +60,7 @@ class TrainedExtractor:
             beside=self.record.beside,
         )
         networks = read_networks(folder, self.record, place, self.reader.upper)
-        self.decoder = Decoder(networks, self.record.known)
+        self.decoder = Decoder(networks, self.record.known, fixed=True)
 
     def read(self, texts: Iterable[LabelledText]) -> Iterator[LabelledText]:
         """Yield texts, in their order, with what was found in them in place of their labels."""

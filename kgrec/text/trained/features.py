@@ -21,7 +21,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from torch import nn
 
-from kgrec.text.encoder import has_fast_bfloat16
+from kgrec.text.encoder import multiplies_bfloat16
 from kgrec.text.trained.beside import FurtherStates
 from kgrec.text.trained.tokens import windows
 
@@ -117,7 +117,7 @@ class FeatureReader:
         while batch := list(islice(stream, at_once)):
             docs = list(self._nlp.pipe(batch))
             parts = [(doc, start, end) for doc in docs for start, end in windows(doc)]
-            states = {id(doc): self._states_of(doc) for doc in docs}
+            states = dict(zip(map(id, docs), self._states_of(docs), strict=True))
             if self._beside is not None:
                 for doc, more in zip(docs, self._beside.read(docs), strict=True):
                     states[id(doc)] = np.concatenate([states[id(doc)], more], axis=1)
@@ -127,11 +127,18 @@ class FeatureReader:
                 found[id(doc)].append(_window(doc, start, end, one, states[id(doc)]))
             yield from (found[id(doc)] for doc in docs)
 
-    def _states_of(self, doc: Doc) -> NDArray[np.float32]:
-        if self._states is None or not len(doc):
-            return np.zeros((len(doc), self._own), dtype=np.float32)
-        found = self._states.predict([doc])
-        return np.asarray(found[0] if isinstance(found, list) else found, dtype=np.float32)
+    def _states_of(self, docs: Sequence[Doc]) -> list[NDArray[np.float32]]:
+        """Return the states of the recogniser of each doc, all computed at once."""
+        found = [np.zeros((len(doc), self._own), dtype=np.float32) for doc in docs]
+        rows = [row for row, doc in enumerate(docs) if len(doc)]
+        if self._states is None or not rows:
+            return found
+        read = self._states.predict([docs[row] for row in rows])
+        if not isinstance(read, list):  # those of all words in one array
+            read = np.split(read, np.cumsum([len(docs[row]) for row in rows])[:-1])
+        for row, states in zip(rows, read, strict=True):
+            found[row] = np.asarray(states, dtype=np.float32)
+        return found
 
     def _vectors(self, texts: Sequence[Sequence[str]]) -> list[_Vectors]:
         """Return the vectors of each window."""
@@ -166,7 +173,7 @@ class FeatureReader:
         padding = self._tokenizer.pad_token_id
         ids = torch.tensor([[*one, *[padding] * (width - len(one))] for one in pieces])
         mask = torch.tensor([[1] * len(one) + [0] * (width - len(one)) for one in pieces])
-        fast = device.type == "cpu" and has_fast_bfloat16()
+        fast = device.type == "cpu" and multiplies_bfloat16()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
             layers = self._encoder(
                 input_ids=ids.to(device),
@@ -186,10 +193,11 @@ def _pooled(
 ) -> NDArray[np.float16]:
     """Return the mean of the pieces of each word; 0 for a word that was cut off."""
     rows = np.flatnonzero(owner >= 0)
-    sums = np.zeros((words, *hidden.shape[1:]), dtype=np.float32)
-    np.add.at(sums, owner[rows], hidden[rows])
-    counts = np.bincount(owner[rows], minlength=words).clip(min=1)
-    return np.asarray(sums / counts[:, None, None], dtype=np.float16)
+    found, first, counts = np.unique(owner[rows], return_index=True, return_counts=True)
+    means = np.zeros((words, *hidden.shape[1:]), dtype=np.float16)
+    if len(rows):  # pieces of a word follow each other
+        means[found] = np.add.reduceat(hidden[rows], first) / counts[:, None, None]
+    return means
 
 
 def _window(doc: Doc, start: int, end: int, read: _Vectors, states: NDArray[np.float32]) -> Window:

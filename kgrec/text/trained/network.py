@@ -169,8 +169,12 @@ class ExtractionNetwork(nn.Module):
         spelled = torch.relu(self.letter_filter(letters)).amax(dim=2).reshape(*shape[:2], -1)
         tags = [one(batch.tags[..., i]) for i, one in enumerate(self.tag_vectors)]
         rest = [spelled, batch.states, *tags]
-        mixed = torch.softmax(self.mix, dim=1) @ self._vectors(batch)  # [B, W, 2, D]
+        # Without relations the second reader reads nothing.
+        weights = torch.softmax(self.mix if self._relations else self.mix[:1], dim=1)
+        mixed = weights @ self._vectors(batch)  # [B, W, 2, D]
         entity = self.dropout(torch.cat([mixed[:, :, 0], *rest], dim=2))
+        if not self._relations:
+            return entity, entity[..., :0]
         relation = self.dropout(torch.cat([mixed[:, :, 1], *rest], dim=2))
         return entity, relation
 
