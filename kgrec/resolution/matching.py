@@ -97,7 +97,7 @@ def _held_back(
     """Lower the probability of pairs of records with one cell each, where others have more.
 
     Such records are often no records of the kind that is sought, such as a city among restaurants,
-    and nothing tells two of one name apart. A label that calls one a match lifts this.
+    and two of one name cannot be kept apart. A label that calls one a match lifts this.
     """
     bare = [_bare(table) for table in tables]
     both = bare[0][pairs[:, 0]] & bare[1][pairs[:, 1]]
