@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Annotated
 
@@ -99,6 +100,16 @@ class Validation:
         """Return the best unseen items of each user, int64 [B, k]; masks `scores` as `per_user`."""
         mask_seen(scores, self.histories.seen)
         return self._top(scores)[0]
+
+    def sample(self, most: int, seed: int) -> Validation:
+        """Return the same over no more than so many of the users."""
+        if len(self) <= most:
+            return self
+        rows = np.sort(np.random.default_rng(seed).choice(len(self), most, replace=False))
+        few = copy.copy(self)
+        few.users, few.histories = self.users[rows], self.histories[rows]
+        few.truth, few._num_right = self.truth[rows], self._num_right[rows]
+        return few
 
     def batches(self) -> Iterator[slice]:
         """Yield ranges of the users, each with scores that fit in memory."""

@@ -188,6 +188,15 @@ def test_validation_draws_users_where_there_are_too_many() -> None:
     world = tastes()
     validation = Validation(world.train.matrix(), world.valid, Objective(max_users=10))
     assert len(validation) == 10
+    few = validation.sample(4, seed=1)
+    assert len(few) == 4
+    assert set(few.users) < set(validation.users)
+    scores = np.random.default_rng(1).random(few.truth.shape, dtype=np.float32)
+    every = np.zeros((10, scores.shape[1]), dtype=np.float32)
+    rows = np.searchsorted(validation.users, few.users)
+    every[rows] = scores
+    np.testing.assert_array_equal(few.per_user(scores), validation.per_user(every)[rows])
+    assert validation.sample(10, seed=1) is validation
 
 
 def test_the_audit_takes_knowledge_away_or_gives_it_to_others() -> None:

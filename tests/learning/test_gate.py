@@ -89,7 +89,8 @@ def test_lists_of_the_best_items_lead_to_the_same_choice(
         weights, found = choose_weights(kernels, lists, config)
         assert weights == chosen.weights.tolist()
         assert found == pytest.approx({name: measured[name] for name in found})
-    gated, values = choose_coordinator(kernels, few, CoordinatorConfig())
+    on_some = CoordinatorConfig(gate=GateConfig(most_users=300))
+    gated, values = choose_coordinator(kernels, few, on_some)
     assert gated.gate is not None
     assert values["team"] > values["fixed"] + 0.1
 

@@ -37,6 +37,7 @@ class GateConfig(FrozenModel):
         candidates: best items of each agent, the negatives of the targets.
         floor: minimum initial share of an agent in the gate, where its fixed share is lower.
         least_users: minimum number of validation users for a gate.
+        most_users: number of them that it is learned on at most; beyond it they are sampled.
     """
 
     use: Literal["auto", "always", "never"] = "auto"
@@ -46,6 +47,7 @@ class GateConfig(FrozenModel):
     candidates: int = Field(default=50, ge=1)
     floor: float = Field(default=0.05, gt=0, lt=1)
     least_users: int = Field(default=200, ge=10)
+    most_users: int = Field(default=2000, ge=10)
 
 
 class CoordinatorConfig(FrozenModel):
@@ -92,8 +94,11 @@ def choose_coordinator(
     enough = len(validation) >= config.gate.least_users and len(kernels) > 1
     if config.gate.use == "never" or not enough:
         return fixed, measured
-    chosen, value = _Gating(kernels, validation, given, config, seed).choose(fixed, progress)
-    return chosen, measured | {"team": value}
+    few = validation.sample(config.gate.most_users, seed)
+    if few is not validation:
+        given = AgentScores.of(kernels, few, seed=seed, progress=progress)
+    chosen, value = _Gating(kernels, few, given, config, seed).choose(fixed, progress)
+    return chosen, measured if chosen is fixed else measured | {"team": value}
 
 
 class _Gating:
