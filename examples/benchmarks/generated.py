@@ -68,6 +68,19 @@ class Shelf:
         return self.item[np.clip(at - 1, 0, len(self.item) - 1)]
 
 
+@dataclass(frozen=True)
+class Tastes:
+    """What some users like, the better the earlier in their list.
+
+    Attributes:
+        first: where each user's clusters begin in `liked`, int64 [U + 1].
+        liked: clusters, int64 [L].
+    """
+
+    first: Ints
+    liked: Ints
+
+
 def generate(
     users: int = 1_000_000,
     items: int = 200_000,
@@ -75,8 +88,13 @@ def generate(
     *,
     seed: int = 2024,
     cold: float = 0.01,
+    drawn: list[Tastes] | None = None,
 ) -> SplitDataset:
-    """Draw the data; a little fewer interactions than asked, since no user takes an item twice."""
+    """Draw the data; a little fewer interactions than asked, since no user takes an item twice.
+
+    Args:
+        drawn: gets the tastes of every 100,000 users.
+    """
     rng = np.random.default_rng(seed)
     shelf = Shelf.draw(items, rng)
     is_cold = rng.random(items) < cold
@@ -84,7 +102,9 @@ def generate(
     length = np.maximum(3, np.round(wanted * (interactions / wanted.sum()))).astype(np.int64)
     parts: list[list[tuple[Ints, Ints, Ints]]] = [[], [], []]
     for first in range(0, users, 100_000):
-        user, item = _take(shelf, length[first : first + 100_000], rng)
+        tastes, user, item = _take(shelf, length[first : first + 100_000], rng)
+        if drawn is not None:
+            drawn.append(tastes)
         at = _times(user, rng)
         left = _from_the_end(user)
         for place, last in enumerate((left > 1, left == 1, left == 0)):
@@ -103,8 +123,8 @@ def generate(
     return SplitDataset("generated", dataset, valid, test)
 
 
-def _take(shelf: Shelf, length: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """Draw the distinct items of some users: rows of users and of items, in order of time."""
+def _take(shelf: Shelf, length: Ints, rng: np.random.Generator) -> tuple[Tastes, Ints, Ints]:
+    """Draw the tastes and distinct items of some users: rows of both, in order of time."""
     tastes = 2 + length // 15
     first = np.concatenate([[0], np.cumsum(tastes)])
     liked = shelf.cluster[shelf.take(np.full(first[-1], -1), rng)]
@@ -117,7 +137,7 @@ def _take(shelf: Shelf, length: Ints, rng: np.random.Generator) -> tuple[Ints, I
     user, item = user[at], item[at]
     place = np.arange(len(user)) - np.searchsorted(user, user)
     kept = place < length[user]
-    return user[kept], item[kept]
+    return Tastes(first, liked), user[kept], item[kept]
 
 
 def _from_the_end(user: Ints) -> Ints:

@@ -3,16 +3,16 @@
     kgrec evaluate FOLDER --k 20 --ablate-agents --json > one.json    (for every data set)
     python examples/benchmarks/interplay.py one.json two.json ...
 
-A column is a data set. A cell of the first part is the metric of the test part, that of a line
-further below its difference from the team's, with * where it is beyond chance (p below .05 after
-Holm's correction over the lines). Shares, ranker and settings were chosen on validation parts.
+A column is a data set. The line of the team is the metric of the test part, the lines below it the
+difference from that, with * where it is beyond chance (p below .05 after Holm's correction over the
+lines); empty where the evaluation has no ablation. Then the objective on the validation part, by
+which shares, ranker and settings were chosen.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,30 +21,43 @@ Report = dict[str, Any]
 
 
 def cells_of(report: Report, metric: str, k: str) -> dict[str, str]:
-    """Return the cells of a data set by the name of the line, in the order of the table."""
-    cells = {"users, items": f"{report['counts']['users']:,}, {report['counts']['items']:,}"}
-    cells["interactions"] = f"{report['counts']['train']:,}"
-    team = report["team"]
-    for row in report["ablation"]["rows"]:
-        if row["failed"]:
-            cells[row["name"]] = "failed"
+    """Return the cells of a data set by the name of the line."""
+    team, value = report["team"], report["ranking"]["at"][k][metric]
+    cells = {
+        "users, items": f"{report['counts']['users']:,}, {report['counts']['items']:,}",
+        "interactions": f"{report['counts']['train']:,}",
+        "team": f"**{_short(value['mean'])}** ± {_short(value['error'])}",
+    }
+    rows = (report["ablation"] or {"rows": ()})["rows"]
+    for row in rows[1:]:
+        if {"facts", "texts", "shuffled"} & {*row["name"].split()}:
             continue
-        value, less = row["at"][k][metric], (row["less_team"] or {}).get(k)
-        if less is None:
-            cells[row["name"]] = f"**{_short(value['mean'])}** ± {_short(value['error'])}"
-            continue
-        beyond = "*" if less[metric]["p_holm"] < 0.05 else ""
-        cells[row["name"]] = f"{_short(less[metric]['mean'], sign=True)}{beyond}"
+        cells[row["name"]] = "failed" if row["failed"] else _less(row["less_team"][k][metric])
     for agent, share in team["weights"].items():
+        cells[f"{agent} alone, validation"] = _short(team["validation"][agent])
         cells[f"share of {agent}"] = _short(share) if share else "0"
-    cells["gate, ranker"] = ", ".join(
-        "kept" if kept else "no" for kept in (team["gate"], _blend(team) > 0)
-    )
-    for agent, seconds in team["seconds"].items():
-        cells[f"fit of {agent}, s"] = f"{seconds:.0f}"
-    cells["fit of the team, s"] = f"{report['seconds']['fit']:.0f}"
+    cells["team, validation"] = _short(team["validation"]["team"])
+    kept = {True: "kept", False: "no"}
+    cells["gate, ranker"] = f"{kept[bool(team['gate'])]}, {kept[_blend(team) > 0]}"
+    cells["fit, s"] = f"{report['seconds']['fit']:.0f}"
     cells["memory, MiB"] = f"{report['peak_memory'] / 2**20:,.0f}"
     return cells
+
+
+def _less(difference: dict[str, float]) -> str:
+    return f"{_short(difference['mean'], sign=True)}{'*' if difference['p_holm'] < 0.05 else ''}"
+
+
+def _place(line: str) -> int:
+    """Return the place of a line in the table: lines of a kind stand together."""
+    kinds = ("users", "interactions", "team", "alone", "without", "alike", "equal")
+    if line.endswith("validation"):
+        return len(kinds)
+    last = ("share", "gate", "fit", "memory")
+    words = line.replace(",", "").split()
+    return next(
+        (n for n, kind in enumerate((*kinds, "validation", *last)) if kind in words), len(kinds)
+    )
 
 
 def _blend(team: Report) -> float:
@@ -60,7 +73,7 @@ def _short(value: float, *, sign: bool = False) -> str:
 def table(reports: dict[str, Report], metric: str, k: str) -> Iterator[str]:
     """Yield the lines of the table in Markdown."""
     columns = {name: cells_of(report, metric, k) for name, report in reports.items()}
-    lines = dict.fromkeys(line for cells in columns.values() for line in cells)
+    lines = sorted(dict.fromkeys(line for cells in columns.values() for line in cells), key=_place)
     yield f"| {metric}@{k} | " + " | ".join(columns) + " |"
     yield "|---" * (len(columns) + 1) + "|"
     for line in lines:
@@ -69,18 +82,13 @@ def table(reports: dict[str, Report], metric: str, k: str) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "reports", nargs="+", type=Path, help="JSON of evaluations with an ablation"
-    )
+    parser.add_argument("reports", nargs="+", type=Path, help="JSON of evaluations")
     parser.add_argument("--metric", default="ndcg")
     parser.add_argument("--k", default="20")
     options = parser.parse_args()
     reports = {}
     for path in options.reports:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        if not report.get("ablation"):
-            sys.exit(f"interplay: {path} holds no ablation; evaluate with --ablate-agents")
-        reports[path.stem] = report
+        reports[path.stem] = json.loads(path.read_text(encoding="utf-8"))
     print(*table(reports, options.metric, options.k), sep="\n")
 
 
