@@ -16,6 +16,8 @@ from generated import ANYWHERE, Shelf, Tastes, generate
 
 from kgrec.metrics.ranking import TopLists, hits_of, mask_seen, ndcg
 
+SEED = 2024
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -25,8 +27,8 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=3_000)
     options = parser.parse_args()
     drawn: list[Tastes] = []
-    data = generate(options.users, options.items, options.interactions, drawn=drawn)
-    shelf = Shelf.draw(options.items, np.random.default_rng(2024))  # the first that it draws
+    data = generate(options.users, options.items, options.interactions, seed=SEED, drawn=drawn)
+    shelf = Shelf.draw(options.items, np.random.default_rng(SEED))  # the first that it draws
     popularity = np.empty(options.items)
     popularity[shelf.item] = np.diff(shelf.reach)
     within = popularity / np.bincount(shelf.cluster, weights=popularity)[shelf.cluster]

@@ -13,11 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 Report = dict[str, Any]
+_ORDER = (
+    *("^users", "^interactions", "^team$", "alone$", "^without", "^weights", "^equal"),
+    *("validation$", "^share", "^gate", "^fit", "^memory"),
+)
 
 
 def cells_of(report: Report, metric: str, k: str) -> dict[str, str]:
@@ -50,14 +55,7 @@ def _less(difference: dict[str, float]) -> str:
 
 def _place(line: str) -> int:
     """Return the place of a line in the table: lines of a kind stand together."""
-    kinds = ("users", "interactions", "team", "alone", "without", "alike", "equal")
-    if line.endswith("validation"):
-        return len(kinds)
-    last = ("share", "gate", "fit", "memory")
-    words = line.replace(",", "").split()
-    return next(
-        (n for n, kind in enumerate((*kinds, "validation", *last)) if kind in words), len(kinds)
-    )
+    return next((n for n, kind in enumerate(_ORDER) if re.search(kind, line)), len(_ORDER))
 
 
 def _blend(team: Report) -> float:

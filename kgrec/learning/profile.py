@@ -345,6 +345,7 @@ def _queries(
     for n in range(len(values)):
         part = held_out.take(codes == n)
         validation = Validation(context.histories, part, objective, seed=context.seed)
+        validation = validation.kept(context.seed)
         if len(validation):
             found.append((n, validation, team.scores(validation.histories)))
     return found

@@ -40,10 +40,6 @@ class Objective(FrozenModel):
     kept_cells: int = Field(default=64_000_000, ge=1)
     """Maximum number of scores that a choice which reads them again and again keeps in memory."""
 
-    def kept(self) -> Objective:
-        """Return the objective over no more users than whose scores may be kept in memory."""
-        return self.model_copy(update={"max_cells": min(self.max_cells, self.kept_cells)})
-
 
 class Validation:
     """Measures rankers on held-out interactions of known users.
@@ -110,6 +106,11 @@ class Validation:
         few.users, few.histories = self.users[rows], self.histories[rows]
         few.truth, few._num_right = self.truth[rows], self._num_right[rows]
         return few
+
+    def kept(self, seed: int) -> Validation:
+        """Return the same over no more users than whose scores may be kept in memory."""
+        most = self.objective.kept_cells // max(self.histories.shape[1], 1)
+        return self.sample(max(1, most), seed)
 
     def batches(self) -> Iterator[slice]:
         """Yield ranges of the users, each with scores that fit in memory."""

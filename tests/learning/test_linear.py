@@ -238,6 +238,11 @@ def test_dropout_rises_while_users_gain_by_more_than_noise(
     assert found.ridge == (50.0 if best else 200.0)
 
 
+def test_the_low_rank_form_has_no_dropout(world: Tastes) -> None:
+    kernels = [fitted(world, "low-rank", rank=20, dropout=dropout) for dropout in (0.0, 0.5)]
+    assert all("dropout" not in kernel.chosen for kernel in kernels)
+
+
 def test_dropout_is_the_mean_over_hidden_parts_of_histories(world: Tastes) -> None:
     evidence = Evidence.of(world.train, PLAIN)
     rows, histories = np.arange(evidence.num_items), evidence.users.toarray()

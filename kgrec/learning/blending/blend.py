@@ -81,7 +81,7 @@ def choose_among(
         )
     )
     blended = Team(context.train.items, tuple(kernels), coordinator)
-    kept = context.held_out(team.objective.kept())
+    kept = None if held_out is None else held_out.kept(context.seed)
     weights, rejected = workers.once(
         lambda: choose_rejection(
             blended, kept, context.unwanted, rejection, progress=context.progress
@@ -90,7 +90,7 @@ def choose_among(
     blended = replace(blended, rejection=weights)
     fields = workers.once(
         lambda: choose_contexts(
-            blended, context, team.objective.kept(), contexts, progress=context.progress
+            blended, context, team.objective, contexts, progress=context.progress
         )
     )
     decided, reordered = workers.once(lambda: _rank(blended, context, held_out, ranker))

@@ -119,13 +119,14 @@ class SettingsSearch:
         config: SearchConfig,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        held_out = context.held_out(choice.objective.kept())
+        held_out = context.held_out(choice.objective)
         if held_out is None:
             raise ModelError(
                 "settings are searched on a validation part, and there is none",
                 remedy="Hold interactions out, or search no settings.",
             )
         self._agents = {agent.name: agent for agent in agents}
+        held_out = held_out.kept(context.seed)
         self._choice, self._context, self._validation = choice, context, held_out
         self._weights, self._seconds = choice.weights, seconds
         self._fit, self._config, self._clock = fit, config, clock

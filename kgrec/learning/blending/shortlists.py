@@ -66,7 +66,8 @@ class AgentScores:
         scores = [np.concatenate([part[0][k] for part in parts]) for k in range(len(kernels))]
         truth = sp.csr_matrix(sp.vstack([part[1] for part in parts]))
         right = np.diff(validation.truth.indptr).astype(np.int64)
-        return cls(scores, truth, _Measure(validation.objective, truth, right, seed))
+        top = TopLists(truth.shape[1], validation.objective.k, seed=seed)
+        return cls(scores, truth, _Measure(validation.objective, top, truth, right))
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,12 @@ class _Measure:
     """The metric over candidates; `right` counts the right items, candidates or not."""
 
     objective: Objective
+    top: TopLists
     truth: sp.csr_matrix
     right: IntArray
-    seed: int
 
     def __call__(self, scores: FloatArray) -> Values:
-        top = TopLists(scores.shape[1], self.objective.k, seed=self.seed)
-        hits = hits_of(top(scores)[0], self.truth)
+        hits = hits_of(self.top(scores)[0], self.truth)
         return metric(self.objective.metric)(hits, self.right, self.objective.k)
 
 

@@ -82,14 +82,11 @@ def choose_coordinator(
         the coordinator, and the metric on the validation part of each agent alone, of `fixed`
         weights and of the `team`; with a gate, the last is cross-validated.
     """
-    measurable = validation is not None and len(validation) > 0 and config.weights is None
-    given = None
-    if validation is not None and measurable:
-        given = AgentScores.of(kernels, validation, seed=seed, progress=progress)
+    if validation is None or not len(validation) or config.weights is not None:
+        return Coordinator(choose_weights(kernels, None, config)[0]), {}
+    given = AgentScores.of(kernels, validation, seed=seed, progress=progress)
     weights, measured = choose_weights(kernels, given, config, progress)
     fixed = Coordinator(weights)
-    if given is None or validation is None:
-        return fixed, measured
     measured["fixed"] = measured["team"]
     enough = len(validation) >= config.gate.least_users and len(kernels) > 1
     if config.gate.use == "never" or not enough:

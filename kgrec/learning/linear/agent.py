@@ -26,8 +26,6 @@ from kgrec.metrics.validation import Objective
 from kgrec.model.folding.regression import RegressionFormula
 from kgrec.model.kernel import Kernel, Part, Source
 
-_SOLVED_WITH = ("ridge", "knowledge", "dropout")
-
 FormName = Literal["dense", "sparse", "low-rank"]
 
 
@@ -107,9 +105,8 @@ class LinearAgent:
         """Solve for the item-to-item weights; see `Agent.fit`."""
         if not len(context.train.interactions):
             raise NothingToLearnError("the linear agent needs interactions")
-        form, chosen = self._chosen(context)
+        form, setting, chosen = self._chosen(context)
         with context.progress.task(f"linear: solve, {form.name}") as task:
-            setting = Setting(*(float(chosen.get(name, 0.0)) for name in _SOLVED_WITH))
             parts, inverse = form.solve(setting, task)
         learned_from: tuple[Source, ...] = ("interactions",)
         if chosen["knowledge"]:  # with weight 0 the kernel does not depend on facts
@@ -126,9 +123,9 @@ class LinearAgent:
         )
         return Kernel(self.name, chosen=chosen, reads=reads, inductive=formula, **parts)
 
-    def _chosen(self, context: FitContext) -> tuple[Form, dict[str, float | int]]:
-        """Return the form and the settings with the best validation metric."""
-        best: tuple[float, Form, dict[str, float | int]] | None = None
+    def _chosen(self, context: FitContext) -> tuple[Form, Setting, dict[str, float | int]]:
+        """Return the form and the setting with the best validation metric, and all by name."""
+        best: tuple[float, Form, Setting, dict[str, float | int]] | None = None
         ridge = self.config.ridge
         for decay in self._decays(context):
             evidence = Evidence.of(context.train, self.config.weights, decay)
@@ -140,10 +137,10 @@ class LinearAgent:
             if len(context.train.links):
                 chosen["hop_decay"] = decay
             if best is None or metric > best[0]:
-                best = metric, form, chosen
+                best = metric, form, found, chosen
             ridge = found.ridge  # the ridge of the first decay suits the others as well
         assert best is not None  # noqa: S101 - there is at least one decay
-        return best[1], best[2]
+        return best[1:]
 
     def _decays(self, context: FitContext) -> tuple[float, ...]:
         config = self.config
@@ -186,9 +183,10 @@ class LinearAgent:
         """Return the setting and, where measured, its metric."""
         config = self.config
         weights = self._knowledge_choices(evidence)
-        dropouts = config.dropout_choices if form.drops_out else ()
-        begun = Setting(ridge or config.ridge_start, weights[-1], config.dropout or 0.0)
-        several = len(weights) > 1 or len(self._decays(context)) > 1 or config.dropout is None
+        dropouts = config.dropout_choices if form.drops_out and config.dropout is None else ()
+        dropout = (config.dropout or 0.0) if form.drops_out else 0.0
+        begun = Setting(ridge or config.ridge_start, weights[-1], dropout)
+        several = len(weights) > 1 or len(self._decays(context)) > 1 or len(dropouts) > 0
         settled = config.ridge is not None and not several
         if settled or context.validation is None or not len(context.validation):
             return begun, 0.0
@@ -200,6 +198,5 @@ class LinearAgent:
             if ridge is None:
                 begun = search.ridge(begun)
             best = max((replace(begun, knowledge=w) for w in weights), key=search.measure)
-            if config.dropout is None:
-                best = search.dropout(best, dropouts)
+            best = search.dropout(best, dropouts)
             return best, search.measure(best)
