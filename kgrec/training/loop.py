@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -44,14 +43,14 @@ class Trained:
         best: the validation metric of those parameters; None without validation.
         losses: training loss of every step.
         fell: the step at which the rate of a `plateau` fell; None where it did not before `steps`.
-        first: the metric of the first validation; None without one.
+        course: the metric of each validation, by step.
     """
 
     steps: int
     best: float | None
     losses: tuple[float, ...]
     fell: int | None = None
-    first: float | None = None
+    course: Mapping[int, float] = field(default_factory=dict)
 
 
 @contextmanager
@@ -85,7 +84,7 @@ def train(
     row_wise: Sequence[nn.Parameter] = (),
     files: TrainingFiles | None = None,
     rest_every: int = 1,
-    least_first: float = -math.inf,
+    least: Mapping[int, float] | None = None,
 ) -> Trained:
     """Minimise a loss with Adam, and keep the parameters with the best validation metric.
 
@@ -104,7 +103,7 @@ def train(
         files: where to write logs, and checkpoints from which a killed training resumes.
         rest_every: interval of steps at which `loss_of_step` holds no state of its own;
             checkpoints are written only then.
-        least_first: the training ends at the first validation if its metric is lower.
+        least: metrics by step; the training ends at a validation there if its metric is lower.
 
     Returns:
         Number of steps, best metric and losses; the model has the best parameters.
@@ -113,7 +112,7 @@ def train(
         ModelError: the loss is not a finite number, a file cannot be written, or a checkpoint
             belongs to other data or settings.
     """
-    keeper = Keeper(model, schedule, measure, least_first)
+    keeper = Keeper(model, schedule, measure, least)
     run = _Run(model, schedule, keeper, generator, row_wise, name)
     files = files or TrainingFiles()
     most = schedule.steps if measure is not None else schedule.usual
@@ -142,7 +141,7 @@ def train(
                 saved = time.monotonic()
     steps, fell = run.keeper.restore(run.steps), run.keeper.fell
     kept = fell if fell is not None and fell < steps else None
-    return Trained(steps, run.keeper.best, tuple(run.losses), kept, run.keeper.first)
+    return Trained(steps, run.keeper.best, tuple(run.losses), kept, run.keeper.course)
 
 
 class _Run:

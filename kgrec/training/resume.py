@@ -9,10 +9,9 @@ compression residuals that wait to be sent; such a training resumes, but not bit
 from __future__ import annotations
 
 import json
-import math
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -172,10 +171,10 @@ class Keeper:
 
     Args:
         measure: the metric of the current parameters, larger is better; None never stops early.
-        least_first: the least metric of the first validation with which the training goes on.
+        least: by step, the least metric of a validation there with which the training goes on.
 
     Attributes:
-        first: the metric of the first validation.
+        course: the metric of each validation, by step.
         fell: the step after which the rate of a `plateau` fell; None before.
         best: the best metric so far.
         latest: the last metric.
@@ -186,23 +185,23 @@ class Keeper:
         model: nn.Module,
         schedule: Schedule,
         measure: Callable[[], float] | None,
-        least_first: float = -math.inf,
+        least: Mapping[int, float] | None = None,
     ) -> None:
         self._model, self._schedule, self._measure = model, schedule, measure
-        self._least_first = least_first
+        self._least = {} if least is None else least
         self._state: dict[str, Tensor] = {}
         self._step = 0
         self._without_gain = 0
         self._passed: float | None = None
         self.fell: int | None = None
-        self.first: float | None = None
+        self.course: dict[int, float] = {}
         self.best: float | None = None
         self.latest: float | None = None
 
     @property
     def enough(self) -> bool:
-        """Whether the first validation or the last `patience` of them were not worth going on."""
-        behind = self.first is not None and self.first < self._least_first
+        """Whether a validation or the last `patience` of them were not worth going on."""
+        behind = any(value < self._least.get(step, value) for step, value in self.course.items())
         return behind or self._without_gain >= self._schedule.patience
 
     def look(self, step: int, *, last: bool) -> float | None:
@@ -212,7 +211,7 @@ class Keeper:
         if self._measure is None or not (due or last):
             return None
         value = self.latest = self._measure()
-        self.first = value if self.first is None else self.first
+        self.course[step] = value
         if self.best is None or value > self.best:
             self.best, self._step = value, step
             self._state = {k: v.detach().clone() for k, v in self._model.state_dict().items()}
@@ -240,8 +239,13 @@ class Keeper:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return best parameters and counters, for a checkpoint."""
-        record = {"step": self._step, "misses": self._without_gain, "best": self.best}
-        record |= {"fell": self.fell, "passed": self._passed, "first": self.first}
+        record: dict[str, Any] = {
+            "step": self._step,
+            "misses": self._without_gain,
+            "best": self.best,
+        }
+        record |= {"fell": self.fell, "passed": self._passed}
+        record["course"] = list(self.course.items())
         return prefixed("best", self._state), record
 
     def set_state(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
@@ -250,4 +254,4 @@ class Keeper:
         self._state = {k: v.to(present[k].device) for k, v in under("best", tensors).items()}
         self._step, self._without_gain, self.best = record["step"], record["misses"], record["best"]
         self.fell, self._passed = record.get("fell"), record.get("passed", self.best)
-        self.first = record.get("first")
+        self.course = {int(step): value for step, value in record.get("course", [])}

@@ -63,16 +63,19 @@ def test_the_best_parameters_are_kept_and_training_stops() -> None:
     assert trained.best == max(-abs(x - 1.0) for x in seen)
 
 
-@pytest.mark.parametrize(("least", "steps"), [(0.2, 20), (0.9, 5)])
-def test_a_training_that_is_far_behind_at_first_is_given_up(least: float, steps: int) -> None:
+@pytest.mark.parametrize(
+    ("least", "steps"), [({5: 0.2, 10: 0.4, 15: 0.6}, 20), ({5: 0.9}, 5), ({10: 1.2, 20: 9.0}, 10)]
+)
+def test_a_training_that_is_behind_another_is_given_up(least: dict[int, float], steps: int) -> None:
     point = Point(0.0)
     schedule = Schedule(steps=20, rate=0.1, warmup=0, check_every=5, check_from=5)
 
     def measure() -> float:
         return float(point.x.detach())
 
-    trained = train(point, lambda: -point.x.sum(), schedule, measure=measure, least_first=least)
-    assert trained.first == pytest.approx(0.5, abs=0.01)
+    trained = train(point, lambda: -point.x.sum(), schedule, measure=measure, least=least)
+    assert trained.course[5] == pytest.approx(0.5, abs=0.01)
+    assert sorted(trained.course) == list(range(5, steps + 1, 5))
     assert len(trained.losses) == steps
 
 

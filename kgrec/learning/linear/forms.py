@@ -106,7 +106,8 @@ class SparseForm:
         self.sample = np.sort(np.concatenate([block.targets for block in self._tried]))
 
     def scorer(self, setting: Setting) -> Scorer:
-        weights = self._weights(self._tried, setting)[0][:, self.sample]
+        # By row: a product with rows of another order would turn it around for every batch.
+        weights = self._weights(self._tried, setting)[0][:, self.sample].tocsr()
         return lambda histories: np.asarray((histories @ weights).toarray(), dtype=np.float32)
 
     def solve(self, setting: Setting, task: Task) -> tuple[dict[str, Any], FloatArray]:

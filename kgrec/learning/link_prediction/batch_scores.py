@@ -14,7 +14,8 @@ from kgrec.data.dataset import FloatArray, IntArray
 from kgrec.learning.link_prediction.batches import Batch, positions
 from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.training.losses import LossConfig, ranking_loss
-from kgrec.training.sparse import Adjacency, Cells, added_scores, softmax_over_all
+from kgrec.training.softmax import Cells, added_scores, sampled_softmax, softmax_over_all
+from kgrec.training.sparse import Adjacency
 
 
 class BatchScores:
@@ -56,7 +57,10 @@ class BatchScores:
             self._cells(batch.row, batch.item),
         )
         self.targets = _on(device, targets)
-        self.blocked = _on(device, blocked if self.plain else np.concatenate([blocked, targets]))
+        if not self.plain:
+            # Two runs ordered by row, which a stable sort merges.
+            blocked = np.sort(np.concatenate([blocked, targets]), kind="stable")
+        self.blocked = _on(device, blocked)
         self.cosine: Tensor | None = None
         self.target_cosine: Tensor | None = None
         self.cells: Cells | Tensor | None = None
@@ -68,9 +72,14 @@ class BatchScores:
     @property
     def plain(self) -> bool:
         """Whether the loss is the softmax over all items, targets included."""
+        return self.columns is None and self.softmax
+
+    @property
+    def softmax(self) -> bool:
+        """Whether the loss is a softmax in which every candidate counts as what it is."""
         config = self.config
         special = config.hard_negatives is not None or config.smoothing or config.kind != "softmax"
-        return self.columns is None and not special
+        return not special
 
     def loss(self, vectors: Tensor) -> Tensor:
         """Return the loss for item vectors, float32 [I, D]; a scalar."""
@@ -81,10 +90,24 @@ class BatchScores:
             return softmax_over_all(
                 queries, vectors, prior, scale, self.cells, self.blocked, self.targets
             )
+        pairs = network.pairs(graph, vectors, queries, self.target_cosine, self.row, self.item)
+        if self.softmax:
+            return self._sampled(queries, vectors, pairs.float())
         scores = network.scores(graph, vectors, queries, self.cosine, self.columns).float()
         scores.view(-1)[self.blocked] = -torch.inf
-        pairs = network.pairs(graph, vectors, queries, self.target_cosine, self.row, self.item)
         return ranking_loss(pairs.float(), self.row, scores, self.config, self.log_inclusion)
+
+    def _sampled(self, queries: Tensor, vectors: Tensor, positive: Tensor) -> Tensor:
+        network, graph = self.network, self.batch.graph
+        prior, scale = network.prior(graph), network.cosine_scale(graph)
+        if self.columns is not None:
+            vectors, prior = vectors[self.columns], prior[self.columns]
+            scale = None if scale is None else scale[self.columns]
+        if self.log_inclusion is not None:
+            prior = prior - self.log_inclusion
+        return sampled_softmax(
+            queries, vectors, prior, scale, self.cosine, self.blocked, positive, self.row
+        )
 
     def scores(self, vectors: Tensor) -> Tensor:
         """Return the scores of all items, [B, I], where the loss is `plain`.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import ClassVar
@@ -95,19 +94,28 @@ class HiddenEdgesConfig(AgentConfig):
 
 FALLS_AT = "schedule.falls_at"
 """The setting for the step at which the rate fell."""
-_FAR_BEHIND = 0.8
-"""A temperature whose first validation is below this share of another's is given up."""
+_BEHIND = 0.97
+"""A temperature is given up at a validation below this share of another's at the same step."""
 
 
 @dataclass(frozen=True)
 class _Candidate:
     kernel: Kernel
     metric: float
-    first: float
+    course: Mapping[int, float]
 
 
 def _validated(candidate: _Candidate) -> float:
     return candidate.metric
+
+
+def _least(tried: Sequence[_Candidate]) -> dict[int, float]:
+    """Return by step the metric below which another temperature is not worth going on with."""
+    least: dict[int, float] = {}
+    for each in tried:
+        for step, value in each.course.items():
+            least[step] = max(least.get(step, 0.0), _BEHIND * value)
+    return least
 
 
 class HiddenEdges:
@@ -150,8 +158,7 @@ class HiddenEdges:
         """
         tried: list[_Candidate] = []
         for tau in self.taus():
-            ahead = max((each.first for each in tried), default=-math.inf)
-            tried.append(self.train(tau, least_first=_FAR_BEHIND * ahead))
+            tried.append(self.train(tau, least=_least(tried)))
         best = max(tried, key=_validated).kernel
         again = [
             self.train(
@@ -187,7 +194,7 @@ class HiddenEdges:
         seed: int | None = None,
         steps: int | None = None,
         falls_at: float | None = None,
-        least_first: float = -math.inf,
+        least: Mapping[int, float] | None = None,
     ) -> _Candidate:
         """Train a network with this temperature from scratch.
 
@@ -195,7 +202,7 @@ class HiddenEdges:
             seed: seed; None means that of the context.
             steps: number of steps, without validation; None stops early.
             falls_at: of the schedule, where it is known.
-            least_first: see `kgrec.training.loop.train`.
+            least: see `kgrec.training.loop.train`.
         """
         context, config, workers = self.context, self.config, self.context.workers
         look = self.held_out is not None and steps is None
@@ -224,13 +231,13 @@ class HiddenEdges:
                 row_wise=network.row_wise_parameters(),
                 files=context.files(config),
                 rest_every=batches.rest_every,
-                least_first=least_first,
+                least=least,
             )
         chosen: dict[str, float | int] = {"tau": tau, "steps": trained.steps}
         if schedule.curve == "plateau" and look:
             chosen[FALLS_AT] = trained.steps if trained.fell is None else trained.fell
         kernel = self.final_kernel(network, chosen)
-        return _Candidate(kernel, trained.best or 0.0, trained.first or 0.0)
+        return _Candidate(kernel, trained.best or 0.0, trained.course)
 
     def batches(self, network: HistoryNetwork) -> Batches:
         """Return the sampler of batches: over the whole graph, or over samples of a large one."""

@@ -1,15 +1,28 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+import pytest
 import scipy.sparse as sp
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgrec.training.losses import softmax_loss
-from kgrec.training.sparse import Adjacency, added_scores, aggregate, csr_tensor, softmax_over_all
+from kgrec.training import softmax
+from kgrec.training.losses import LossConfig, ranking_loss, softmax_loss
+from kgrec.training.softmax import added_scores, sampled_softmax, softmax_over_all
+from kgrec.training.sparse import Adjacency, aggregate, csr_tensor
 
 ROWS, ITEMS, SIZE = 5, 9, 3
+
+
+@pytest.fixture(autouse=True, scope="module", params=[1, 2 * ITEMS, 1000])
+def _cells_of_a_block(request: pytest.FixtureRequest) -> Iterator[None]:
+    """One history a block, two, and all of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(softmax, "_BLOCK_CELLS", request.param)
+        yield
 
 
 class Case:
@@ -50,6 +63,32 @@ class Case:
         scores = scores.flatten().index_fill(0, self.blocked, -torch.inf).view(ROWS, ITEMS)
         return softmax_loss(scores, self.targets // ITEMS, self.targets % ITEMS)
 
+    def sampled(self, *, fused: bool) -> torch.Tensor:
+        """Return the loss of targets beside candidates that were drawn; all items stand for them.
+
+        A target has a score of its own, and is no candidate of its history.
+        """
+        queries, vectors, prior, scale = self.inputs
+        row, item = self.targets // ITEMS, self.targets % ITEMS
+        positive = (queries[row] * vectors[item]).sum(dim=1) + prior[item]
+        log_inclusion = torch.linspace(-2.0, 0.0, ITEMS)
+        blocked = torch.cat([self.blocked, self.targets]).sort().values
+        known = torch.from_numpy(self.cosine.toarray())
+        if fused:
+            return sampled_softmax(
+                queries,
+                vectors,
+                prior - log_inclusion,
+                scale if self.knowledge else None,
+                added_scores(self.cosine, dense=self.dense) if self.knowledge else None,
+                blocked,
+                positive,
+                row,
+            )
+        scores = queries @ vectors.T + prior + (known * scale if self.knowledge else 0.0)
+        scores = scores.flatten().index_fill(0, blocked, -torch.inf).view(ROWS, ITEMS)
+        return ranking_loss(positive, row, scores, LossConfig(), log_inclusion)
+
     def gradients(self, loss: torch.Tensor) -> list[torch.Tensor | None]:
         inputs = self.inputs if self.knowledge else self.inputs[:3]
         return list(torch.autograd.grad(loss, inputs, retain_graph=True))
@@ -67,6 +106,20 @@ def test_loss_and_gradient_are_those_of_its_parts(seed: int, knowledge: bool, de
     for mine, once_more, expected in zip(first, again, case.gradients(composed), strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-3, atol=1e-5)
         torch.testing.assert_close(mine, once_more)
+
+
+@given(st.integers(0, 10_000), st.booleans(), st.sampled_from([0.0, 1.0]))
+@settings(max_examples=40, deadline=None)
+def test_sampled_candidates_have_the_same_loss_and_gradient(
+    seed: int, knowledge: bool, dense: float
+) -> None:
+    case = Case(seed, knowledge=knowledge, dense=dense)
+    if not len(case.targets):
+        return
+    fused, composed = case.sampled(fused=True), case.sampled(fused=False)
+    torch.testing.assert_close(fused, composed, rtol=1e-4, atol=1e-5)
+    for mine, expected in zip(case.gradients(fused), case.gradients(composed), strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_half_precision_is_near() -> None:
