@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -111,6 +113,9 @@ class FitContext:
         unwanted: held-out interactions, beside `validation`, that reject their item.
         graph: `train` as a `HeteroData` that was read from an export, whose text vectors are used
             as they are; None builds it from `train`.
+        validated: the metric on the validation part, among all items, of agents that were fitted
+            in this context, by name.
+        until: when trainings end, however far they are, by `time.perf_counter`.
     """
 
     train: Dataset
@@ -127,6 +132,8 @@ class FitContext:
     encoder: Callable[[], str] = str
     graph: HeteroData | None = None
     unwanted: Interactions = field(default_factory=Interactions.empty)
+    validated: dict[str, float] = field(default_factory=dict)
+    until: float = math.inf
 
     @cached_property
     def histories(self) -> Histories:
@@ -185,9 +192,23 @@ class FitContext:
             validation=None,
             given=Interactions.empty(),
             requested=None,
+            until=math.inf,
             logs=self.logs and self.logs / "refit",
             checkpoints=self.checkpoints and self.checkpoints / "refit",
         )
+
+    def allot(self, left: int) -> FitContext:
+        """Return the context of the next of so many parts of the work that share its time."""
+        if self.until == math.inf:
+            return self
+        now = time.perf_counter()
+        return replace(self, until=now + max(0.0, self.until - now) / max(left, 1))
+
+    def time_is_up(self) -> bool:
+        """Return whether trainings are to end; all processes get the same answer."""
+        if self.until == math.inf:
+            return False
+        return self.workers.once(lambda: time.perf_counter() >= self.until)
 
     def files(self, *settings: FrozenModel) -> TrainingFiles:
         """Return the files of a training with these settings: its log and its checkpoint."""

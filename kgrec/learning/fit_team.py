@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,11 @@ from kgrec.progress import SILENT, Progress
 from kgrec.training.workers import ALONE, Workers
 
 logger = logging.getLogger("kgrec.learning")
+
+_TO_TRAIN = 0.6
+"""Share of a time budget after which trainings end; the rest is for the choices and the search."""
+_TO_TRAIN_TWICE = 0.3
+"""The same where all is fitted again, for as many steps, when everything is chosen."""
 
 
 def fit_team(
@@ -99,6 +105,9 @@ def fit_team(
         unwanted=Interactions.empty() if unwanted is None else unwanted,
     )
     begun, log = time.perf_counter(), _Log()
+    if config.budget is not None and validation is not None:
+        share = _TO_TRAIN_TWICE if config.refit else _TO_TRAIN
+        context = replace(context, until=begun + share * config.budget)
     kernels = _fit_all(agents, context, log, {} if fitted is None else fitted, config.together)
     _check_any(kernels, log)
     choose = partial(
@@ -163,7 +172,7 @@ def _searched(
     if config.budget is None or context.held_out(choice.objective) is None:
         return choice, {}
     # Trials write neither logs nor checkpoints: these are keyed by the settings of the first fit.
-    fit = partial(_fitted, context=replace(context, logs=None, checkpoints=None))
+    fit = partial(_fitted, context=replace(context, logs=None, checkpoints=None, until=math.inf))
     joined = _joined(choice.kernels)
     alone = [agent for agent in agents if agent.name not in joined]
     search = SettingsSearch(alone, choice, log.seconds, context, fit, config.search)
@@ -244,11 +253,11 @@ def _fit_all(
 ) -> list[Kernel]:
     kernels = []
     _fit_joined(agents, context, log, fitted, together)
-    for agent in agents:
-        begun = time.perf_counter()
+    for left, agent in zip(range(len(agents), 0, -1), agents, strict=True):
+        begun, allotted = time.perf_counter(), context.allot(left)
         try:
             if agent.name not in fitted:
-                fitted[agent.name] = _fitted(agent, log.encoding(context, agent.name))
+                fitted[agent.name] = _fitted(agent, log.encoding(allotted, agent.name))
             kernels.append(fitted[agent.name])
         except NothingToLearnError as error:
             if agent.name not in log.failed:

@@ -219,7 +219,8 @@ def fit_together(
     problems = [member.problem(context) for member in members]
     taus = max((problem.taus() for problem in problems), key=len)
     trials = [
-        _train(members, problems, context, config, tau, max(steps, default=None)) for tau in taus
+        _train(members, problems, context.allot(left), config, tau, max(steps, default=None))
+        for left, tau in zip(range(len(taus), 0, -1), taus, strict=True)
     ]
     return max(trials, key=lambda trial: trial.metric).kernels
 
@@ -280,6 +281,7 @@ def _train(
             loss,
             config.schedule,
             measure=measure if held_out is not None else None,
+            time_is_up=lambda: held_out is not None and context.time_is_up(),
             stop_after=steps,
             name=f"{' and '.join(names)}: τ {tau:g}",
             progress=context.progress,

@@ -63,9 +63,10 @@ class TeamConfig(FrozenModel):
         seed: seed of all random generators.
         device: "cpu", or "cuda" for the GPU.
         together: joint training of agents.
-        budget: time of the whole fit, in seconds or as text such as "10m", in which settings of
-            the agents are searched on the validation part; None searches none. Agents with a
-            joint loss are not searched.
+        budget: time of the whole fit, in seconds or as text such as "10m": trainings end by then,
+            however far they are, and what is left is for a search of the agents' settings on the
+            validation part. None lets the validation part end the trainings, and searches none.
+            Agents with a joint loss are not searched.
         search: settings of the search.
         refit: whether to fit again on training and validation part with the chosen settings.
         encoder: the sentence encoder: a folder, such as `kgrec train encoder` writes, the name of

@@ -218,7 +218,7 @@ class Ranker:
         values = np.broadcast_to(differs, strength.shape)
         return np.asarray(CandidateAttention(strength, values, item_mean).totals()[0])
 
-    def chosen(self, candidates: IntArray, scores: Floats) -> IntArray:
+    def chosen(self, candidates: IntArray, scores: FloatArray | Floats) -> IntArray:
         """Return the positions of the candidates that are reordered, int64 [top] or fewer.
 
         Args:
@@ -283,7 +283,7 @@ class Ranker:
         every = np.arange(scores.shape[1], dtype=np.int64)
         for row, each in enumerate(scores):
             history = histories[row : row + 1]
-            fresh = each.astype(np.float64)
+            fresh = each.copy()
             fresh[history.seen.indices] = -np.inf
             best = self.chosen(every, fresh)
             each += self.added(kernels, history, every, best).astype(np.float32)
@@ -370,11 +370,21 @@ def best_rows(scores: FloatArray | Floats, number: int, ties: IntArray) -> IntAr
         scores: [C].
         ties: of equal scores the lowest of these goes first, [C].
     """
-    finite = np.flatnonzero(np.isfinite(scores))
+    place = len(scores) - number
+    if place > 0:
+        parted = np.partition(scores, place)
+        if np.isfinite(parted[place:]).all():
+            return _above(scores, parted[place], number, ties)
+    finite = np.flatnonzero(np.isfinite(scores)).astype(np.int64)
     if len(finite) <= number:
-        return finite.astype(np.int64)
+        return finite
     known = scores[finite]
     least = np.partition(known, len(known) - number)[len(known) - number]
-    above, equal = finite[known > least], finite[known == least]
+    return finite[_above(known, least, number, ties[finite])]
+
+
+def _above(scores: FloatArray | Floats, least: float, number: int, ties: IntArray) -> IntArray:
+    """Return the rows of so many of the best scores, of which `least` is the last."""
+    above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
     equal = equal[np.argsort(ties[equal])[: number - len(above)]]
     return np.sort(np.concatenate([above, equal])).astype(np.int64)

@@ -85,6 +85,7 @@ def train(
     files: TrainingFiles | None = None,
     rest_every: int = 1,
     least: Mapping[int, float] | None = None,
+    time_is_up: Callable[[], bool] = lambda: False,
 ) -> Trained:
     """Minimise a loss with Adam, and keep the parameters with the best validation metric.
 
@@ -104,6 +105,7 @@ def train(
         rest_every: interval of steps at which `loss_of_step` holds no state of its own;
             checkpoints are written only then.
         least: metrics by step; the training ends at a validation there if its metric is lower.
+        time_is_up: whether the next step is the last, however many were planned.
 
     Returns:
         Number of steps, best metric and losses; the model has the best parameters.
@@ -126,15 +128,17 @@ def train(
         else None
     )
     saved = time.monotonic()
+    over = False
     with closing(log) if log is not None else nullcontext(), progress.task(name, total) as task:
         task.advance(run.steps)
-        while run.steps < total and not run.keeper.enough:
-            record = run.step(loss_of_step, last=run.steps + 1 == total)
+        while run.steps < total and not run.keeper.enough and not over:
+            over = time_is_up()
+            record = run.step(loss_of_step, last=over or run.steps + 1 == total)
             if log is not None:
                 log.write(StepRecord(run.steps, *record[:2], log.seconds(), *record[2:]))
             task.advance()
             task.describe(run.status())
-            finished = run.steps == total or run.keeper.enough
+            finished = run.steps == total or run.keeper.enough or over
             due = run.steps % rest_every == 0 and time.monotonic() - saved >= files.seconds
             if path is not None and files.first and (due or finished):
                 run.save(path, files.fingerprint)

@@ -221,13 +221,13 @@ class _Pass:
         if positive is not None:
             likely = torch.exp(positive - top[row])
             total.index_add_(0, row, likely)
-        asked = each > 0
-        self.loss += torch.where(asked, torch.log(total) + top, 0.0) @ each / self.number
+        counted = each > 0
+        self.loss += torch.where(counted, torch.log(total) + top, 0.0) @ each / self.number
         # d loss / d score = weight · (exp(score) - [target] · total / targets of the row): from
         # here on `scores` holds the bracket, and `weight` [b, 1] its factor.
         if self.places.targets is not None:
             flat[cells] -= (total / each)[row]
-        weight = torch.where(asked, each / (total * self.number), 0.0)
+        weight = torch.where(counted, each / (total * self.number), 0.0)
         if positive is not None and self.by_positive is not None:
             self.by_positive[own] = likely * weight[row] - 1.0 / self.number
         self._gradient(queries, scores, weight[:, None], start, stop)

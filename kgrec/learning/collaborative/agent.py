@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,18 +13,10 @@ from kgrec.data.dataset import FloatArray
 from kgrec.learning.agent import FitContext
 from kgrec.learning.knowledge_features import HOP_DECAY, cosine_rows, degree_features
 from kgrec.learning.link_prediction.network import HistoryNetwork
-from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig
+from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig, UntilItStands
 from kgrec.model.folding.formulas import ConvolutionFormula
 from kgrec.model.folding.inductive import Inductive
 from kgrec.model.kernel import Kernel, Source
-from kgrec.training.optimisation import Schedule
-
-
-class UntilItStands(Schedule):
-    """A schedule whose steps the validation decides, up to four times the usual number."""
-
-    steps: int = Field(default=480, ge=1)
-    curve: Literal["step", "plateau", "cosine"] = "plateau"
 
 
 class CollaborativeConfig(HiddenEdgesConfig):

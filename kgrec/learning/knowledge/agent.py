@@ -17,7 +17,7 @@ from kgrec.learning.knowledge.network import KnowledgeNetwork
 from kgrec.learning.knowledge.typed_graph import TypedGraph
 from kgrec.learning.link_prediction.convolution import Graph
 from kgrec.learning.link_prediction.network import HistoryNetwork, SentenceMap
-from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig
+from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig, UntilItStands
 from kgrec.learning.sentence_vectors import Directions, directions_of
 from kgrec.metrics.validation import Validation
 from kgrec.model.folding.attention import AttentionFormula
@@ -64,6 +64,7 @@ class KnowledgeConfig(HiddenEdgesConfig):
     link_layers: int | None = Field(default=None, ge=0)
     least_links: float = Field(default=0.02, ge=0)
     most_facts: int = Field(default=30_000, ge=1)
+    schedule: UntilItStands = UntilItStands()
 
 
 class KnowledgeAgent:
@@ -91,7 +92,7 @@ class KnowledgeAgent:
         few = not count or count < self.config.least_links * len(facts)
         if self.config.link_layers is not None or few or held_out is None:
             return self.problem(context).fit()
-        linked = self._with(_LINK_LAYERS, context)
+        linked = self._with(_LINK_LAYERS, context.allot(2))
         try:
             bare = self._with(0, context)
         except NothingToLearnError:  # links alone connect the items

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -43,6 +43,13 @@ from kgrec.training.losses import (
 
 Build = Callable[[float], HistoryNetwork]
 """Builds a new network with this temperature τ; the caller seeds the random generators."""
+
+
+class UntilItStands(Schedule):
+    """A schedule whose steps the validation decides, up to four times the usual number."""
+
+    steps: int = Field(default=480, ge=1)
+    curve: Literal["step", "plateau", "cosine"] = "plateau"
 
 
 class HiddenEdgesConfig(AgentConfig):
@@ -157,9 +164,13 @@ class HiddenEdges:
         With an `ensemble` the best temperature is trained again with other seeds.
         """
         tried: list[_Candidate] = []
-        for tau in self.taus():
-            tried.append(self.train(tau, least=_least(tried)))
-        best = max(tried, key=_validated).kernel
+        taus = self.taus()
+        for left, tau in zip(range(len(taus), 0, -1), taus, strict=True):
+            tried.append(self.train(tau, least=_least(tried), left=left))
+        chosen = max(tried, key=_validated)
+        best = chosen.kernel
+        if self.held_out is not None:
+            self.context.validated[self.name] = chosen.metric
         again = [
             self.train(
                 float(best.chosen["tau"]),
@@ -195,6 +206,7 @@ class HiddenEdges:
         steps: int | None = None,
         falls_at: float | None = None,
         least: Mapping[int, float] | None = None,
+        left: int = 1,
     ) -> _Candidate:
         """Train a network with this temperature from scratch.
 
@@ -203,8 +215,10 @@ class HiddenEdges:
             steps: number of steps, without validation; None stops early.
             falls_at: of the schedule, where it is known.
             least: see `kgrec.training.loop.train`.
+            left: number of trainings, this one included, that share the time that is left.
         """
-        context, config, workers = self.context, self.config, self.context.workers
+        config, workers = self.config, self.context.workers
+        context = self.context.allot(left)
         look = self.held_out is not None and steps is None
         name = f"{self.name}: τ {tau:g}" + ("" if seed is None else f", seed {seed}")
         seed = context.seed if seed is None else seed
@@ -232,6 +246,7 @@ class HiddenEdges:
                 files=context.files(config),
                 rest_every=batches.rest_every,
                 least=least,
+                time_is_up=context.time_is_up if look else lambda: False,
             )
         chosen: dict[str, float | int] = {"tau": tau, "steps": trained.steps}
         if schedule.curve == "plateau" and look:

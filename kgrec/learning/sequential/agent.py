@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Self
 
 import numpy as np
@@ -16,7 +17,12 @@ from kgrec.errors import ModelError
 from kgrec.learning.agent import AgentConfig, Choices, FitContext, NothingToLearnError, Range, Space
 from kgrec.learning.knowledge_features import degree_features
 from kgrec.learning.link_prediction.batches import Budget, negatives_of
-from kgrec.learning.sequential.examples import Examples, ExampleSource, has_order
+from kgrec.learning.sequential.examples import (
+    Examples,
+    ExampleSource,
+    has_order,
+    shared_examples,
+)
 from kgrec.learning.sequential.network import Items, SequenceNetwork, TensorTokens
 from kgrec.metrics.validation import Objective
 from kgrec.model.folding.formulas import SequenceFormula
@@ -26,11 +32,14 @@ from kgrec.model.sequence_reader import SequenceReader
 from kgrec.model.tokens import ReaderSettings, Tokens, squashed
 from kgrec.training.loop import Schedule, seeded, train
 from kgrec.training.losses import LossConfig, ranking_loss, softmax_loss
-from kgrec.training.workers import Workers
 
 _USUAL_KINDS = 8
 """Kinds that every reader has a vector for; those that came later only where they occur, so that a
 training without them draws the same numbers."""
+
+
+_HOPELESS = 0.5
+"""A training is given up at its third validation below this share of another agent's metric."""
 
 
 class SequentialConfig(AgentConfig):
@@ -162,26 +171,32 @@ class SequenceProblem:
             network, rng = self.network(), np.random.default_rng(context.seed)
             # Two generators: one that all processes advance alike, and one for a process's share.
             own = rng if workers.world == 1 else np.random.default_rng([context.seed, workers.rank])
-            source = self.source()
+            source, measure = self.source(), partial(self.measure, network)
 
             def loss() -> Tensor:
-                examples, share = _shared(source.sample(self.budget.users, rng), workers)
+                examples, share = shared_examples(source.sample(self.budget.users, rng), workers)
                 return share * self.loss(network.train(), examples, own)
 
             trained = train(
                 network,
                 workers.parallel(network, loss),
                 config.schedule,
-                measure=(lambda: workers.once(lambda: self.measure(network)))
-                if self.held_out
-                else None,
+                measure=partial(workers.once, measure) if self.held_out else None,
                 stop_after=config.steps,
                 name="sequential",
                 progress=context.progress,
                 generator=rng,
                 files=context.files(config),
+                least=self._least(),
+                time_is_up=context.time_is_up,
             )
         return self.kernel(network, self.chosen(trained.steps))
+
+    def _least(self) -> dict[int, float]:
+        """Return by step the metric below which the training is not worth going on with."""
+        schedule, known = self.config.schedule, self.context.validated
+        third = schedule.check_from + 2 * schedule.check_every
+        return {third: _HOPELESS * max(known.values(), default=0.0)}
 
     def taus(self) -> tuple[float, ...]:
         """Return the single temperature of the softmax, which is not a setting here."""
@@ -297,19 +312,6 @@ def _plain(tensor: Tensor | None) -> FloatArray | None:
     return None if tensor is None else tensor.detach().cpu().numpy().copy()
 
 
-def _shared(examples: Examples, workers: Workers) -> tuple[Examples, float]:
-    """Return the examples of this process, and the weight of its mean loss among all processes."""
-    if workers.world == 1:
-        return examples, 1.0
-    mine = workers.share(np.arange(len(examples.histories)))
-    place = np.full(len(examples.histories), -1, dtype=np.int64)
-    place[mine] = np.arange(len(mine))
-    row = place[examples.row]
-    kept = row >= 0
-    share = float(kept.sum()) * workers.world / max(len(row), 1)
-    return Examples(examples.histories[mine], row[kept], examples.item[kept]), share
-
-
 class SequenceLearner:
     """One training of the problem, for joint training (`kgrec.learning.joint`)."""
 
@@ -382,10 +384,7 @@ class _Places:
 
 
 def _text(context: FitContext) -> tuple[FloatArray | None, str]:
-    """Return the sentence vectors of the item texts, [I, S], or None and the reason.
-
-    An empty text has the zero vector.
-    """
+    """Return sentence vectors of the item texts, [I, S], 0 for an empty one, or None and why."""
     texts = context.train.item_texts
     written = np.flatnonzero([bool(text.strip()) for text in texts])
     if len(written) < 2 or context.encode is None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kgrec.data.dataset import IntArray
 from kgrec.model.histories import Histories
+from kgrec.training.workers import Workers
 
 Mask = NDArray[np.bool_]
 
@@ -119,3 +120,16 @@ def _time_at(histories: Histories, chosen: Mask) -> IntArray:
     at = np.zeros(len(histories), dtype=np.int64)
     at[histories.owner[chosen]] = histories.at[chosen]
     return at
+
+
+def shared_examples(examples: Examples, workers: Workers) -> tuple[Examples, float]:
+    """Return the examples of this process, and the weight of its mean loss among all processes."""
+    if workers.world == 1:
+        return examples, 1.0
+    mine = workers.share(np.arange(len(examples.histories)))
+    place = np.full(len(examples.histories), -1, dtype=np.int64)
+    place[mine] = np.arange(len(mine))
+    row = place[examples.row]
+    kept = row >= 0
+    share = float(kept.sum()) * workers.world / max(len(row), 1)
+    return Examples(examples.histories[mine], row[kept], examples.item[kept]), share
