@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, IntArray, Interactions
@@ -237,6 +237,18 @@ class FitContext:
         for column in (links.head, links.relation, links.tail, links.confidence):
             digest.update(column.tobytes())
         return digest.hexdigest()
+
+
+@runtime_checkable
+class Averaging(Protocol):
+    """An agent that learns with less chance once it is known to have a share in the team."""
+
+    def averaged(self, kernel: Kernel, context: FitContext) -> Kernel:
+        """Return the mean of a kernel of `fit` and others that were learned from other seeds.
+
+        The settings are those that were chosen for the kernel. Returns it where there is nothing
+        to average.
+        """
 
 
 class Agent(Protocol):

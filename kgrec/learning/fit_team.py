@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,14 @@ import numpy as np
 
 from kgrec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from kgrec.errors import ConfigError, KGRecError, ModelError
-from kgrec.learning.agent import Agent, Encode, FitContext, NothingToLearnError, with_settings
+from kgrec.learning.agent import (
+    Agent,
+    Averaging,
+    Encode,
+    FitContext,
+    NothingToLearnError,
+    with_settings,
+)
 from kgrec.learning.blending.blend import Choice, choose_among
 from kgrec.learning.blending.search import SettingsSearch
 from kgrec.learning.knowledge_features import knowledge_index
@@ -119,8 +125,8 @@ def fit_team(
         contexts=config.contexts,
     )
     choice, searched = _searched(agents, choose(kernels), choose, context, config, log, begun)
-    chosen = {kernel.agent: dict(kernel.chosen) for kernel in choice.kernels}
-    resolved = {agent.name: _resolved(agent, chosen) for agent in agents if agent.name in chosen}
+    choice = _averaged(agents, choice, choose, context, log, {} if fitted is None else fitted)
+    resolved = _all_resolved(agents, choice)
     active = [kernel for kernel in choice.kernels if choice.weights[kernel.agent] > 0]
     known, refit = context, config.refit and validation is not None
     if refit:
@@ -172,11 +178,44 @@ def _searched(
     if config.budget is None or context.held_out(choice.objective) is None:
         return choice, {}
     # Trials write neither logs nor checkpoints: these are keyed by the settings of the first fit.
-    fit = partial(_fitted, context=replace(context, logs=None, checkpoints=None, until=math.inf))
+    until = begun + config.budget
+    fit = partial(_fitted, context=replace(context, logs=None, checkpoints=None, until=until))
     joined = _joined(choice.kernels)
     alone = [agent for agent in agents if agent.name not in joined]
     search = SettingsSearch(alone, choice, log.seconds, context, fit, config.search)
-    return search.improve(choose, begun + config.budget, refit=config.refit)
+    return search.improve(choose, until, refit=config.refit)
+
+
+def _averaged(
+    agents: Sequence[Agent],
+    choice: Choice,
+    choose: Callable[[Sequence[Kernel]], Choice],
+    context: FitContext,
+    log: _Log,
+    fitted: dict[str, Kernel],
+) -> Choice:
+    """Average what agents with a share learned over several seeds, and choose again for these."""
+    resolved, kernels = _all_resolved(agents, choice), list(choice.kernels)
+    joined = _joined(kernels)
+    for place, kernel in enumerate(choice.kernels):
+        agent, name = resolved[kernel.agent], kernel.agent
+        idle = not choice.weights[name] or name in joined or context.time_is_up()
+        if idle or not isinstance(agent, Averaging):
+            continue
+        begun = time.perf_counter()
+        try:
+            kernels[place] = fitted[name] = agent.averaged(kernel, log.encoding(context, name))
+        except ModelError as error:  # what it learned from one seed is still there
+            log.fail(name, error)
+        log.spent(name, time.perf_counter() - begun)
+    changed = any(one is not other for one, other in zip(kernels, choice.kernels, strict=True))
+    return choose(kernels) if changed else choice
+
+
+def _all_resolved(agents: Sequence[Agent], choice: Choice) -> dict[str, Agent]:
+    """Return the agents with a kernel, with the settings that were chosen, by name."""
+    chosen = {kernel.agent: dict(kernel.chosen) for kernel in choice.kernels}
+    return {agent.name: _resolved(agent, chosen) for agent in agents if agent.name in chosen}
 
 
 def _metrics(choice: Choice, log: _Log) -> dict[str, Any]:

@@ -306,7 +306,7 @@ def _prepared(agent: Agent, config: TogetherConfig) -> JointAgent:
     other = any(getattr(config.schedule, name) != value for name, value in given.items())
     if settings.schedule != default.schedule and other:
         _refuse(agent.name, "schedule", "have one schedule", "[together.schedule]")
-    if getattr(settings, "ensemble", 1) > 1:
+    if (getattr(settings, "ensemble", None) or 1) > 1:
         _refuse(agent.name, "ensemble", "are no ensembles", "ensemble = 1")
     changed: dict[str, Any] = {}
     if config.share_inputs:

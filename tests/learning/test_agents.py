@@ -182,6 +182,26 @@ def test_a_refitted_team_has_learned_from_the_validation_part(world: Tastes) -> 
     assert not np.array_equal(again.scores(histories), once.scores(histories))
 
 
+@pytest.mark.parametrize("refit", [False, True])
+def test_an_agent_with_a_share_is_averaged_over_seeds(world: Tastes, refit: bool) -> None:
+    steps = {"steps": 20, "blind_steps": 20, "check_from": 10, "check_every": 10}
+    given = {"collaborative": {"tau": 0.3, "schedule": steps}}
+    settings = TeamConfig(agents=("collaborative",), settings=given, refit=refit)
+    fitted: dict[str, Kernel] = {}
+    team = fit_team(world.train, world.valid, settings, fitted=fitted)
+    assert team.metrics["chosen"]["collaborative"]["ensemble"] == 3
+    (kernel,) = team.kernels
+    assert kernel.item_factors is not None
+    assert kernel.item_factors.shape[1] == 128
+    again = fit_team(world.train, world.valid, settings, fitted=dict(fitted))
+    assert again.metrics["chosen"] == team.metrics["chosen"]
+    alone = {"collaborative": {**given["collaborative"], "ensemble": 1}}
+    single = fit_team(world.train, world.valid, settings.model_copy(update={"settings": alone}))
+    (other,) = single.kernels
+    histories = world.train.matrix()
+    assert np.abs(kernel.scores(histories) - other.scores(histories)).max() > 1e-3
+
+
 def test_an_agent_with_nothing_to_learn_is_left_out_with_the_reason(world: Tastes) -> None:
     bare = replace(world.train, facts=Facts.empty(), item_texts=(), entity_names=())
     team = fit_team(bare, world.valid, config(agents=("linear", "semantic")), encode=encode_words)

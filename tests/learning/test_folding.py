@@ -54,11 +54,14 @@ def times(kernel: Kernel) -> Any:
     return multiply
 
 
-@pytest.mark.parametrize("agent", [*AGENTS, "whitened"])
+@pytest.mark.parametrize("agent", [*AGENTS, "whitened", "averaged"])
 def test_the_parts_are_those_of_a_cold_item_in_training(agent: str) -> None:
     train, cold = world().train, list(world().cold)
-    settings = AGENTS.get(agent, {"steps": 0, "embedding_dim": 3, "whitening": 0.5})
-    name = agent if agent in AGENTS else "semantic"
+    further = {
+        "whitened": ("semantic", {"steps": 0, "embedding_dim": 3, "whitening": 0.5}),
+        "averaged": ("collaborative", {**AGENTS["collaborative"], "ensemble": 3}),
+    }
+    name, settings = further.get(agent, (agent, AGENTS.get(agent, {})))
     kernel = build_agent(name, settings).fit(FitContext(train, None, encode=ENCODE))
     assert kernel.inductive is not None
     assert kernel.item_factors is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -227,6 +228,32 @@ def test_a_team_is_searched_within_a_budget_and_fitted_again_with_what_was_found
         assert settings.items() <= team.config["settings"][agent].items()
     plain = fit_team(world.train, world.valid, config.model_copy(update={"budget": None}))
     assert plain.metrics["search"] == {}
+
+
+def test_trainings_without_an_end_share_the_time_of_a_budget() -> None:
+    """Four trainings, whose schedules would take hours, end within three fifths of it."""
+    world = tastes(users=60, items=48)
+    endless = {"steps": 10_000_000, "blind_steps": 10_000_000, "check_from": 10_000_000}
+    config = TeamConfig.model_validate(
+        {
+            "agents": ("collaborative", "knowledge", "sequential"),
+            "settings": {
+                "collaborative": {"schedule": endless, "tau_choices": (0.3, 0.5)},
+                "knowledge": {"schedule": endless},
+                "sequential": {"schedule": endless},
+            },
+            "budget": 5.0,
+            "ranker": {"use": "never"},
+        }
+    )
+    begun = time.perf_counter()
+    team = fit_team(world.train, world.valid, config, encode=encode_words)
+    spent = time.perf_counter() - begun
+    seconds = team.metrics["seconds"]
+    assert 2.0 < seconds["collaborative"] + seconds["knowledge"] + seconds["sequential"] < 4.5
+    assert all(seconds[name] > 0.5 for name in config.agents), seconds
+    assert all(team.metrics["chosen"][name]["steps"] > 1 for name in config.agents)
+    assert spent < 10.0
 
 
 def test_agents_that_learn_together_are_not_searched() -> None:

@@ -79,6 +79,19 @@ def test_a_training_that_is_behind_another_is_given_up(least: dict[int, float], 
     assert len(trained.losses) == steps
 
 
+def test_a_training_whose_time_is_up_ends_with_one_more_step_and_is_measured() -> None:
+    point, answers = Point(0.0), iter([False] * 6 + [True] * 100)
+    schedule = Schedule(steps=1000, rate=0.1, warmup=0, check_from=60)
+    trained = train(
+        point,
+        lambda: -point.x.sum(),
+        schedule,
+        measure=lambda: 0.25,
+        time_is_up=lambda: next(answers),
+    )
+    assert (trained.steps, len(trained.losses), trained.best) == (7, 7, 0.25)
+
+
 def test_a_training_can_be_ended_where_an_earlier_one_was_best() -> None:
     point = Point(0.0)
     schedule = Schedule(steps=1000, rate=0.1, warmup=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,17 +14,24 @@ from pydantic import Field
 from kgrec.data.dataset import FloatArray
 from kgrec.learning.agent import FitContext
 from kgrec.learning.knowledge_features import HOP_DECAY, cosine_rows, degree_features
+from kgrec.learning.link_prediction.mean import compressed, mean_kernel
 from kgrec.learning.link_prediction.network import HistoryNetwork
 from kgrec.learning.link_prediction.problem import HiddenEdges, HiddenEdgesConfig, UntilItStands
 from kgrec.model.folding.formulas import ConvolutionFormula
 from kgrec.model.folding.inductive import Inductive
 from kgrec.model.kernel import Kernel, Source
 
+_FEW = 100_000
+_NETWORKS = 3
+"""With at most so many interactions, scores are the mean of so many networks by default."""
+
 
 class CollaborativeConfig(HiddenEdgesConfig):
     """Settings of the collaborative agent.
 
     Attributes:
+        ensemble: as of all agents of this problem. None means one until the team is chosen, and
+            three from then on where the agent has a share and interactions are few.
         row_size: number of the largest knowledge cosines that are kept for each candidate.
         hop_decay: weight of features from links in the cosine; 0 for none.
         kappa: as of all agents of this problem; on small catalogues .5 to 4 are alike, on large
@@ -52,6 +61,15 @@ class CollaborativeAgent:
     def fit(self, context: FitContext) -> Kernel:
         """Train the network and return its kernel; see `Agent.fit`."""
         return self.problem(context).fit()
+
+    def averaged(self, kernel: Kernel, context: FitContext) -> Kernel:
+        """Return the mean of a kernel and those of further networks; see `agent.Averaging`."""
+        few = len(context.train.interactions) <= _FEW
+        if not few or self.config.ensemble is not None or kernel.inductive is None:
+            return kernel
+        problem = self.problem(context)
+        mean = problem.mean([kernel, *problem.further(kernel, _NETWORKS - 1)])
+        return replace(mean, chosen={**mean.chosen, "ensemble": _NETWORKS})
 
     def problem(self, context: FitContext) -> HiddenEdges:
         """Return the training problem of this data set."""
@@ -103,6 +121,25 @@ class FeatureEdges(HiddenEdges):
             least=None if self.by_column is None else _least_kept(self.by_column, config.row_size),
             size=network.item.shape[1],
         )
+
+    def mean(self, kernels: Sequence[Kernel]) -> Kernel:
+        """Return the mean in as many dimensions as one network has, with its formula."""
+        kernel, projection = compressed(mean_kernel(kernels), self.config.embedding_dim)
+        formulas = [k.inductive for k in kernels if isinstance(k.inductive, ConvolutionFormula)]
+        if projection is None or len(formulas) < len(kernels):
+            return kernel
+        first, tables = formulas[0], [f.embeddings for f in formulas if f.embeddings is not None]
+        scales = [f.scale for f in formulas if f.scale is not None]
+        mean = replace(
+            first,
+            embeddings=np.hstack(tables) if tables else None,
+            tau=first.tau * len(formulas),
+            cold_prior=float(np.mean([f.cold_prior for f in formulas])),
+            cold_weight=float(np.mean([f.cold_weight for f in formulas])),
+            scale=np.mean(scales, axis=0, dtype=np.float32) if scales else None,
+            projection=projection,
+        )
+        return replace(kernel, inductive=mean)
 
 
 def _least_kept(cosine: sp.csc_matrix, size: int) -> FloatArray:

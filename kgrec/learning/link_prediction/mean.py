@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
+from kgrec.data.dataset import FloatArray
 from kgrec.errors import ModelError
 from kgrec.model.kernel import Kernel
 
@@ -41,3 +42,27 @@ def mean_kernel(kernels: Sequence[Kernel]) -> Kernel:
         prior=(np.sum(priors, axis=0) / count).astype(np.float32) if priors else None,
         inductive=None,
     )
+
+
+def compressed(kernel: Kernel, size: int) -> tuple[Kernel, FloatArray | None]:
+    """Return a kernel with factors of this size, and the matrix that they were multiplied by.
+
+    The factors are projected on the principal directions of the item factors. The networks of a
+    mean agree in these and differ by chance in the others, so that little is lost.
+
+    Returns:
+        the kernel, and the projection, float32 [D, size]; None where the factors are no larger.
+    """
+    if kernel.history_factors is None or kernel.item_factors is None:
+        return kernel, None
+    items = np.asarray(kernel.item_factors, dtype=np.float64)
+    if items.shape[1] <= size:
+        return kernel, None
+    directions = np.linalg.eigh(items.T @ items)[1][:, : -size - 1 : -1]  # the largest first
+    history = np.asarray(kernel.history_factors, dtype=np.float64) @ directions
+    fewer = replace(
+        kernel,
+        history_factors=history.astype(np.float32),
+        item_factors=(items @ directions).astype(np.float32),
+    )
+    return fewer, directions.astype(np.float32)

@@ -67,7 +67,7 @@ class HiddenEdgesConfig(AgentConfig):
         cold: share of the items all of whose edges are supervision edges in a step as well.
         max_cells: maximum number of scores in a step; beyond it users are sampled.
         ensemble: number of networks with different seeds whose scores are averaged; settings are
-            chosen with the first.
+            chosen with the first. None means one.
         loss: loss and negative sampling.
         regularise: regularisation.
         sample: sampling of large graphs.
@@ -91,7 +91,7 @@ class HiddenEdgesConfig(AgentConfig):
     drop: float = Field(default=0.3, gt=0, lt=1)
     cold: float = Field(default=0.0, ge=0, lt=1)
     max_cells: int = Field(default=16_000_000, ge=1)
-    ensemble: int = Field(default=1, ge=1)
+    ensemble: int | None = Field(default=None, ge=1)
     loss: LossConfig = LossConfig()
     regularise: RegulariseConfig = RegulariseConfig()
     sample: SampleConfig = SampleConfig()
@@ -171,16 +171,24 @@ class HiddenEdges:
         best = chosen.kernel
         if self.held_out is not None:
             self.context.validated[self.name] = chosen.metric
-        again = [
-            self.train(
-                float(best.chosen["tau"]),
-                seed=self.context.seed + number,
-                steps=int(best.chosen["steps"]),
-                falls_at=best.chosen.get(FALLS_AT),
-            ).kernel
-            for number in range(1, self.config.ensemble)
+        return self.mean([best, *self.further(best, (self.config.ensemble or 1) - 1)])
+
+    def further(self, kernel: Kernel, number: int) -> list[Kernel]:
+        """Train so many networks of other seeds, with what was chosen for the one of a kernel.
+
+        Each ends by the validation part; where there is none, after the steps that were chosen.
+        """
+        chosen, blind = kernel.chosen, self.held_out is None
+        tau, steps = float(chosen["tau"]), int(chosen["steps"]) if blind else None
+        falls_at = chosen.get(FALLS_AT) if blind else None
+        return [
+            self.train(tau, seed=seed, steps=steps, falls_at=falls_at).kernel
+            for seed in range(self.context.seed + 1, self.context.seed + 1 + number)
         ]
-        return mean_kernel([best, *again])
+
+    def mean(self, kernels: Sequence[Kernel]) -> Kernel:
+        """Return the mean of the kernels of several networks; the first is the one of the seed."""
+        return mean_kernel(kernels)
 
     def taus(self) -> tuple[float, ...]:
         """Return the candidate temperatures."""

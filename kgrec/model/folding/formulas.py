@@ -94,15 +94,18 @@ class ConvolutionFormula(Formula):
     """Parts from the knowledge features: their embeddings and their cosine.
 
     Attributes:
-        embeddings: K of the facts that two items have, float32 [K, D], or None.
-        tau: temperature of the cosine.
+        embeddings: K of the facts that two items have, float32 [K, D], or None; of several
+            networks side by side, [K, N · D].
+        tau: temperature of the cosine; N times that where scores are the mean of N networks.
         cold_prior: prior of a cold item.
         row_size: number of history items that are kept for each candidate.
         decay: weight of features over links.
         cold_weight: g1, factor of the cosine for a cold item.
         scale: factor of the cosine of each trained candidate, float32 [I].
         least: cosine that a new history item must exceed, for each trained candidate, float32 [I].
-        size: D.
+        size: D, of one network.
+        projection: what the vectors of the networks, side by side, are multiplied by, float32
+            [N · D, D']; None of one network.
     """
 
     name: ClassVar[str] = "convolution"
@@ -116,13 +119,17 @@ class ConvolutionFormula(Formula):
     scale: FloatArray | None
     least: FloatArray | None
     size: int
+    projection: FloatArray | None = None
 
     def fold(self, new: NewItems, multiply: Multiply) -> FoldedRows:
         """Return the parts of new items; see `Inductive.fold`."""
-        vectors = np.zeros((len(new), self.size), dtype=np.float32)
+        width = self.size if self.projection is None else len(self.projection)
+        vectors = np.zeros((len(new), width), dtype=np.float32)
         if self.embeddings is not None:
-            own = fact_features(new)
-            vectors = unit_rows(own @ self.embeddings, LEAST)
+            own = np.asarray(fact_features(new) @ self.embeddings).reshape(-1, self.size)
+            vectors = unit_rows(own, LEAST).reshape(len(new), width)  # each network by itself
+        if self.projection is not None:
+            vectors = vectors @ self.projection
         prior = np.full(len(new), self.cold_prior, dtype=np.float32)
         factors = np.asarray(vectors / self.tau, dtype=np.float32)
         if self.scale is None or self.least is None:
