@@ -135,7 +135,8 @@ def evaluate_command(
     budget: Annotated[
         str | None,
         typer.Option(
-            help="Search settings on the validation part too, about so long in all: 90s, 10m, 1h."
+            help="About so long in all: trainings end by then, the rest is for a search of "
+            "settings. 90s, 10m, 1h."
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all random generators.")] = None,

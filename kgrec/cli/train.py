@@ -48,7 +48,11 @@ def train(
         str | None, typer.Option(help="What texts are encoded with: a folder or a name.")
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(help="Search settings too, about so long in all: 90s, 10m, 1h.")
+        str | None,
+        typer.Option(
+            help="About so long in all: trainings end by then, the rest is for a search of "
+            "settings. 90s, 10m, 1h."
+        ),
     ] = None,
     device: DeviceOption = None,
     seed: SeedOption = None,
