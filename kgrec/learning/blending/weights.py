@@ -38,6 +38,8 @@ class GateConfig(FrozenModel):
         floor: minimum initial share of an agent in the gate, where its fixed share is lower.
         least_users: minimum number of validation users for a gate.
         most_users: number of them that it is learned on at most; beyond it they are sampled.
+        standard_errors: minimum gain over fixed weights, in standard errors of the paired
+            difference between users.
     """
 
     use: Literal["auto", "always", "never"] = "auto"
@@ -48,6 +50,7 @@ class GateConfig(FrozenModel):
     floor: float = Field(default=0.05, gt=0, lt=1)
     least_users: int = Field(default=200, ge=10)
     most_users: int = Field(default=2000, ge=10)
+    standard_errors: float = Field(default=1.0, ge=0)
 
 
 class CoordinatorConfig(FrozenModel):
@@ -57,13 +60,14 @@ class CoordinatorConfig(FrozenModel):
         weights: weight of each agent by name; None chooses them on the validation part.
         shares: candidate shares of an agent that is added to the mixture.
         standard_errors: minimum gain of a mixture over the simpler one, in standard errors of the
-            paired difference between users.
+            paired difference between users. A mixture is expected to gain, so half of one is
+            enough.
         gate: settings of the gate.
     """
 
     weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
     shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = tuple(n / 10 for n in range(1, 10))
-    standard_errors: float = Field(default=1.0, ge=0)
+    standard_errors: float = Field(default=0.5, ge=0)
     gate: GateConfig = GateConfig()
     objective: Objective = Objective()
 
@@ -146,7 +150,7 @@ class _Gating:
         weights, ridge, values = max(tried, key=lambda each: float(each[2].mean()))
         gain = values - plain
         noise = gain.std() / np.sqrt(len(gain))
-        needed = self._config.standard_errors * noise
+        needed = gate.standard_errors * noise
         if gate.use == "auto" and gain.mean() <= needed:
             return fixed, float(plain.mean())
         learned = self._learn(weights, everybody, ridge)
