@@ -22,8 +22,8 @@ from kgrec.learning.agent import FitContext, NothingToLearnError
 from kgrec.learning.fit_team import fit_team
 from kgrec.learning.knowledge.agent import KnowledgeAgent, KnowledgeConfig
 from kgrec.learning.knowledge_features import item_features
+from kgrec.learning.link_prediction.problem import UntilItStands
 from kgrec.learning.team_config import TeamConfig
-from kgrec.training.optimisation import Schedule
 
 COUNTRIES, USERS, ITEMS, EACH = 4, 150, 120, 14
 TEAM: dict[str, Any] = {
@@ -103,7 +103,7 @@ def test_links_find_new_items_that_facts_cannot() -> None:
 def test_the_knowledge_agent_finds_new_items_by_links(kind: str) -> None:
     data = world(kind)
     assert data.cold is not None
-    config = KnowledgeConfig(embedding_dim=16, schedule=Schedule(steps=80, check_from=40))
+    config = KnowledgeConfig(embedding_dim=16, schedule=UntilItStands(steps=80, check_from=40))
     train = data.train
     if kind == "item":  # without facts that items share there is nothing to learn
         shared = replace(train.facts, entity=train.facts.entity // 2 % 50)
@@ -128,7 +128,7 @@ def test_the_knowledge_agent_leaves_links_out_that_say_nothing() -> None:
     links = train.links
     tails = np.random.default_rng(5).permutation(links.tail)
     drawn = replace(train, links=replace(links, tail=tails))
-    config = KnowledgeConfig(embedding_dim=16, schedule=Schedule(steps=80, check_from=40))
+    config = KnowledgeConfig(embedding_dim=16, schedule=UntilItStands(steps=80, check_from=40))
     kernel = KnowledgeAgent(config).fit(FitContext(drawn, data.valid))
     assert kernel.chosen["link_layers"] == 0
     bare = KnowledgeAgent(config).fit(FitContext(replace(train, links=Links.empty()), data.valid))
