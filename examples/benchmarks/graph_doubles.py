@@ -22,11 +22,13 @@ from kgrec.config import Settings
 from kgrec.data.records import entity_id
 from kgrec.data.sources import Source
 from kgrec.graph import open_graph
+from kgrec.resolution.given_names import given_forms, same_given_name
 from kgrec.resolution.words import plain
 from kgrec.stages.ingest import ingest, prepare
 from kgrec.stages.resolving.resolve import resolve_graph
 
 LEAST_FILMS = 4
+FORMS = sorted(given_forms())
 
 
 def signs(name: str) -> str:
@@ -48,6 +50,13 @@ def middle(name: str) -> str:
     return f"{first} {'ABCDEFGHJKLMNPRSTW'[len(name) % 18]}. {rest}"
 
 
+def given(name: str) -> str:
+    """Return the name with another form of its given name; as it is where there is none."""
+    first, _, rest = name.partition(" ")
+    forms = [form for form in FORMS if same_given_name(plain(first), form)]
+    return f"{forms[0].title()} {rest}" if forms else name
+
+
 def letter(name: str) -> str:
     at = len(name) // 2 if name[len(name) // 2].isalpha() else len(name) // 2 + 1
     return name[:at] + name[at + 1 :]
@@ -58,6 +67,7 @@ DAMAGES: dict[str, Callable[[str], str]] = {
     "last, first": comma,
     "initial": initial,
     "middle initial": middle,
+    "given name": given,
     "letter left out": letter,
 }
 

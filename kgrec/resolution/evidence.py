@@ -23,6 +23,7 @@ _BASE: dict[Likeness, float] = {
     "spaces": 3.0,
     "order": 1.5,
     "middle": 0.5,
+    "given": 0.5,
     "initials": 0.0,
     "short": 0.5,
     "acronym": -1.0,

@@ -1,4 +1,4 @@
-"""How two names may be one: case, accents, signs, order, initials, abbreviations, an error."""
+"""How two names may be one: case, accents, signs, order, initials, short forms, an error."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from rapidfuzz.distance import DamerauLevenshtein
 from kgrec.data.records import display_title
 from kgrec.progress import SILENT, Progress
 from kgrec.resolution.blocking import nearest
+from kgrec.resolution.given_names import names_of, same_given_name
 from kgrec.resolution.words import grams_of, plain, weighted
 
 Likeness = Literal[
-    "name", "signs", "spaces", "order", "middle", "initials", "short", "acronym", "letter"
+    "name", "signs", "spaces", "order", "middle", "given", "initials", "short", "acronym", "letter"
 ]
 LIKENESSES: dict[Likeness, str] = {
     "name": "the same name",
@@ -26,6 +27,7 @@ LIKENESSES: dict[Likeness, str] = {
     "spaces": "the same letters",
     "order": "the same words in another order",
     "middle": "one has a middle name or initial more",
+    "given": "one has a short form of the given name",
     "initials": "one has initials for what the other spells out",
     "short": "one shortens words of the other",
     "acronym": "one is the initials of the other",
@@ -99,6 +101,8 @@ def _partly(a: Spelling, b: Spelling) -> Likeness | None:
             return "middle" if few[0] == many[0] else "initials"
         if len(few) == len(many) and all(map(_agree, few, many)):
             return "initials"
+        if same_given_name(few[0], many[0]) and _same_behind(few[1:], many[1:]):
+            return "given"
     dotted = a.dotted | b.dotted
     if dotted and len(few) == len(many):
         words = zip(few, many, strict=True)
@@ -115,6 +119,11 @@ def _partly(a: Spelling, b: Spelling) -> Likeness | None:
     if whole and DamerauLevenshtein.distance(a.squeezed, b.squeezed, score_cutoff=1) <= 1:
         return "letter"
     return None
+
+
+def _same_behind(few: Sequence[str], many: Sequence[str]) -> bool:
+    """Whether what follows two given names agrees; a middle name may be in one alone."""
+    return len(few) == 1 or (len(few) == len(many) and all(map(_agree, few, many)))
 
 
 def _agree(one: str, other: str) -> bool:
@@ -145,8 +154,8 @@ def _generation(one: Spelling) -> frozenset[str]:
 def alike(names: Sequence[str], progress: Progress = SILENT) -> Iterator[tuple[int, int, Likeness]]:
     """Yield the pairs of names that may be one, with the way, each once.
 
-    Compared are names with the same words, letters, or last word and first initial, initials with
-    names that have them, and each name with its nearest by runs of letters.
+    Compared are names with the same words, letters, or last word and first initial or given name,
+    initials with names that have them, and each name with its nearest by runs of letters.
     """
     blocks: dict[str, list[int]] = defaultdict(list)
     for row, name in enumerate(names):
@@ -155,6 +164,8 @@ def alike(names: Sequence[str], progress: Progress = SILENT) -> Iterator[tuple[i
         blocks[f"s {one.squeezed}"].append(row)
         if len(one.words) > 1:
             blocks[f"i {one.words[0][0]} {one.words[-1]}"].append(row)
+            for given in names_of(one.words[0]):
+                blocks[f"g {given} {one.words[-1]}"].append(row)
         if len(one.words) > 2:
             blocks[f"a {''.join(word[0] for word in one.words)}"].append(row)
         elif len(one.words) == 1:

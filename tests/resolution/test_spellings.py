@@ -29,6 +29,15 @@ from kgrec.resolution.spellings import alike, likeness
         ("T. Hanks", "Tom Hanks", "initials"),
         ("Smith, J. R.", "John Robert Smith", "initials"),
         ("Samuel L. Jackson", "Samuel Jackson", "middle"),
+        ("Bill Murray", "William Murray", "given"),
+        ("Murray, William J.", "Bill Murray", "given"),
+        ("Sandy Duncan", "Alexandra Duncan", "given"),
+        ("Paco Rabal", "Francisco Rabal", "given"),
+        ("Jerry Lewis", "Gerald Lewis", "given"),
+        ("Gerald Lewis", "Jeremy Lewis", None),  # both may be a Jerry
+        ("Bill Murray", "William Hurt", None),
+        ("Bill", "William", None),
+        ("bill collector", "william collector", None),
         ("Warner Bros.", "Warner Brothers", "short"),
         ("MGM", "Metro-Goldwyn-Mayer", "acronym"),
         ("Steven Spielberg", "Steven Speilberg", "letter"),
@@ -52,6 +61,14 @@ def test_alike_names_are_found_among_many() -> None:
         ("Tom Hanks", "T. Hanks"): "initials",
         ("Hanks, Tom", "T. Hanks"): "initials",
         ("Robert De Niro", "Robert DeNiro"): "spaces",
+    }
+
+
+def test_a_short_form_is_compared_with_its_given_name_alone() -> None:
+    names = ["Bob Hoskins", "Robert Hoskins", "Roberta Hoskins", "Ted Hoskins", "Bob Dylan"]
+    found = {(names[i], names[j]): how for i, j, how in alike(names)}
+    assert {pair: how for pair, how in found.items() if how == "given"} == {
+        ("Bob Hoskins", "Robert Hoskins"): "given"
     }
 
 
