@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kgrec.data.cells.lists import cut, entries, one_text
@@ -454,6 +454,7 @@ def test_whatever_a_cell_holds_is_read_or_refused(text: str) -> None:
 
 @given(odd)
 def test_no_name_holds_the_marks_of_its_list(text: str) -> None:
+    assume(not text.strip().startswith('="'))  # how a spreadsheet writes a text, see `decoded`
     names = entries(repr([text, "War"]), "genres")
     plain = " ".join(plain_text(text).split())
     name = " ".join(one_line(plain).split())
