@@ -9,11 +9,11 @@ import copy
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from kgrec.config import FrozenModel
 from kgrec.data.dataset import Dataset, FloatArray, IntArray, Interactions
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 Number = float | int
+PartT = TypeVar("PartT")
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,11 @@ class FitContext:
             return self
         now = time.perf_counter()
         return replace(self, until=now + max(0.0, self.until - now) / max(left, 1))
+
+    def allotted(self, parts: Sequence[PartT]) -> Iterator[tuple[PartT, FitContext]]:
+        """Yield the parts one after the other, each with the context in which it is done."""
+        for left, part in zip(range(len(parts), 0, -1), parts, strict=True):
+            yield part, self.allot(left)
 
     def time_is_up(self) -> bool:
         """Return whether trainings are to end; all processes get the same answer."""

@@ -292,8 +292,8 @@ def _fit_all(
 ) -> list[Kernel]:
     kernels = []
     _fit_joined(agents, context, log, fitted, together)
-    for left, agent in zip(range(len(agents), 0, -1), agents, strict=True):
-        begun, allotted = time.perf_counter(), context.allot(left)
+    for agent, allotted in context.allotted(agents):
+        begun = time.perf_counter()
         try:
             if agent.name not in fitted:
                 fitted[agent.name] = _fitted(agent, log.encoding(allotted, agent.name))

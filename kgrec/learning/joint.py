@@ -219,8 +219,8 @@ def fit_together(
     problems = [member.problem(context) for member in members]
     taus = max((problem.taus() for problem in problems), key=len)
     trials = [
-        _train(members, problems, context.allot(left), config, tau, max(steps, default=None))
-        for left, tau in zip(range(len(taus), 0, -1), taus, strict=True)
+        _train(members, problems, allotted, config, tau, max(steps, default=None))
+        for tau, allotted in context.allotted(taus)
     ]
     return max(trials, key=lambda trial: trial.metric).kernels
 

@@ -8,7 +8,7 @@ histories that fits into the cache of a processor, and their gradient with them,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -74,8 +74,8 @@ def softmax_over_all(
         targets: row · I + column of the targets, distinct, ordered by row, int64 [T].
     """
     added = None if scale is None else cosine
-    inputs = (queries, vectors, prior, scale, None)
-    return _softmax(*inputs, _Places(added, blocked, targets, targets // max(len(vectors), 1)))
+    places = _Places(added, blocked, targets, targets // max(len(vectors), 1))
+    return _softmax(_Inputs(queries, vectors, prior, scale, None), places)
 
 
 def sampled_softmax(
@@ -101,8 +101,8 @@ def sampled_softmax(
         target_row: the row of the history of each target, ordered, int64 [T].
     """
     added = None if scale is None else cosine
-    inputs = (queries, vectors, prior, scale, positive)
-    return _softmax(*inputs, _Places(added, blocked, None, target_row))
+    places = _Places(added, blocked, None, target_row)
+    return _softmax(_Inputs(queries, vectors, prior, scale, positive), places)
 
 
 @dataclass(frozen=True)
@@ -122,19 +122,21 @@ class _Places:
     target_row: Tensor
 
 
-def _softmax(
-    queries: Tensor,
-    vectors: Tensor,
-    prior: Tensor,
-    scale: Tensor | None,
-    positive: Tensor | None,
-    places: _Places,
-) -> Tensor:
-    half = torch.is_autocast_enabled(queries.device.type)
-    with torch.autocast(queries.device.type, enabled=False):
-        loss: Tensor = _Softmax.apply(  # type: ignore[no-untyped-call]
-            queries, vectors, prior, scale, positive, places, half
-        )
+class _Inputs(NamedTuple):
+    """What a softmax has gradients for; see `softmax_over_all` and `sampled_softmax`."""
+
+    queries: Tensor
+    vectors: Tensor
+    prior: Tensor
+    scale: Tensor | None
+    positive: Tensor | None
+
+
+def _softmax(inputs: _Inputs, places: _Places) -> Tensor:
+    device = inputs.queries.device.type
+    half = torch.is_autocast_enabled(device)
+    with torch.autocast(device, enabled=False):
+        loss: Tensor = _Softmax.apply(places, half, *inputs)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -148,17 +150,9 @@ class _Softmax(torch.autograd.Function):
     """Softmax loss whose gradient is computed with it, block by block."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        queries: Tensor,
-        vectors: Tensor,
-        prior: Tensor,
-        scale: Tensor | None,
-        positive: Tensor | None,
-        places: _Places,
-        half: bool,
-    ) -> Tensor:
-        work = _Pass(queries, vectors, prior, scale, positive, places, half)
+    def forward(ctx: Any, places: _Places, half: bool, *given: Any) -> Tensor:
+        inputs = _Inputs(*given)
+        work, queries, vectors = _Pass(inputs, places, half), inputs.queries, inputs.vectors
         rows, columns = len(queries), max(len(vectors), 1)
         size = max(1, rows if queries.is_cuda else _BLOCK_CELLS // columns)
         for start in range(0, rows, size):
@@ -169,34 +163,25 @@ class _Softmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
         found = [None if part is None else part * outer[0] for part in ctx.saved_tensors]
-        return (*found, None, None)
+        return (None, None, *found)
 
 
 class _Pass:
     """One pass over the histories: adds up the loss and its gradients."""
 
-    def __init__(
-        self,
-        queries: Tensor,
-        vectors: Tensor,
-        prior: Tensor,
-        scale: Tensor | None,
-        positive: Tensor | None,
-        places: _Places,
-        half: bool,
-    ) -> None:
-        self.queries, self.vectors, self.prior = queries, vectors, prior
-        self.scale, self.positive, self.places, self.half = scale, positive, places, half
-        self.columns = len(vectors)
-        self.each = torch.bincount(places.target_row, minlength=len(queries)).to(queries.dtype)
-        self.number = max(len(places.target_row), 1)
-        self.loss = queries.new_zeros(())
-        if positive is not None:
-            self.loss -= positive.sum() / self.number
-        self.by_query, self.by_vector = torch.empty_like(queries), torch.zeros_like(vectors)
-        self.by_prior = torch.zeros_like(prior)
-        self.by_scale = None if scale is None else torch.zeros_like(scale)
-        self.by_positive = None if positive is None else torch.empty_like(positive)
+    def __init__(self, inputs: _Inputs, places: _Places, half: bool) -> None:
+        self.queries, self.vectors, self.prior, self.scale, self.positive = inputs
+        self.places, self.half = places, half
+        self.columns, self.number = len(self.vectors), max(len(places.target_row), 1)
+        each = torch.bincount(places.target_row, minlength=len(self.queries))
+        self.each = each.to(self.queries.dtype)
+        self.loss = self.queries.new_zeros(())
+        if self.positive is not None:
+            self.loss -= self.positive.sum() / self.number
+        self.by_query = torch.empty_like(self.queries)
+        self.by_vector, self.by_prior = torch.zeros_like(self.vectors), torch.zeros_like(self.prior)
+        self.by_scale = None if self.scale is None else torch.zeros_like(self.scale)
+        self.by_positive = None if self.positive is None else torch.empty_like(self.positive)
 
     @property
     def gradients(self) -> tuple[Tensor | None, ...]:

@@ -91,22 +91,21 @@ class BatchScores:
                 queries, vectors, prior, scale, self.cells, self.blocked, self.targets
             )
         pairs = network.pairs(graph, vectors, queries, self.target_cosine, self.row, self.item)
-        if self.softmax:
-            return self._sampled(queries, vectors, pairs.float())
+        if self.softmax and self.columns is not None:
+            return self._sampled(queries, vectors, self.columns, pairs.float())
         scores = network.scores(graph, vectors, queries, self.cosine, self.columns).float()
         scores.view(-1)[self.blocked] = -torch.inf
         return ranking_loss(pairs.float(), self.row, scores, self.config, self.log_inclusion)
 
-    def _sampled(self, queries: Tensor, vectors: Tensor, positive: Tensor) -> Tensor:
+    def _sampled(
+        self, queries: Tensor, vectors: Tensor, columns: Tensor, positive: Tensor
+    ) -> Tensor:
         network, graph = self.network, self.batch.graph
-        prior, scale = network.prior(graph), network.cosine_scale(graph)
-        if self.columns is not None:
-            vectors, prior = vectors[self.columns], prior[self.columns]
-            scale = None if scale is None else scale[self.columns]
+        prior, scale = network.alone(graph, columns)
         if self.log_inclusion is not None:
             prior = prior - self.log_inclusion
         return sampled_softmax(
-            queries, vectors, prior, scale, self.cosine, self.blocked, positive, self.row
+            queries, vectors[columns], prior, scale, self.cosine, self.blocked, positive, self.row
         )
 
     def scores(self, vectors: Tensor) -> Tensor:

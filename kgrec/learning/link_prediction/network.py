@@ -196,7 +196,7 @@ class HistoryNetwork(nn.Module):
         Returns:
             [B, C].
         """
-        prior, scale = self._alone(graph, columns)
+        prior, scale = self.alone(graph, columns)
         candidates = vectors if columns is None else vectors[columns]
         scores = torch.addmm(prior, queries, candidates.T)  # [B, C]
         if cosine is not None and scale is not None:
@@ -222,11 +222,12 @@ class HistoryNetwork(nn.Module):
         Returns:
             [T].
         """
-        prior, scale = self._alone(graph, item)
+        prior, scale = self.alone(graph, item)
         scores = (queries[row] * vectors[item]).sum(dim=1) + prior
         return scores if cosine is None or scale is None else scores + cosine * scale
 
-    def _alone(self, graph: Graph, columns: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def alone(self, graph: Graph, columns: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return prior and factor of Kc of candidates, [C] each; None stands for all items."""
         prior, scale = self.prior(graph), self.cosine_scale(graph)
         if columns is None:
             return prior, scale

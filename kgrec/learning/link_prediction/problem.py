@@ -164,9 +164,8 @@ class HiddenEdges:
         With an `ensemble` the best temperature is trained again with other seeds.
         """
         tried: list[_Candidate] = []
-        taus = self.taus()
-        for left, tau in zip(range(len(taus), 0, -1), taus, strict=True):
-            tried.append(self.train(tau, least=_least(tried), left=left))
+        for tau, allotted in self.context.allotted(self.taus()):
+            tried.append(self.train(tau, least=_least(tried), time_is_up=allotted.time_is_up))
         chosen = max(tried, key=_validated)
         best = chosen.kernel
         if self.held_out is not None:
@@ -214,7 +213,7 @@ class HiddenEdges:
         steps: int | None = None,
         falls_at: float | None = None,
         least: Mapping[int, float] | None = None,
-        left: int = 1,
+        time_is_up: Callable[[], bool] | None = None,
     ) -> _Candidate:
         """Train a network with this temperature from scratch.
 
@@ -223,10 +222,9 @@ class HiddenEdges:
             steps: number of steps, without validation; None stops early.
             falls_at: of the schedule, where it is known.
             least: see `kgrec.training.loop.train`.
-            left: number of trainings, this one included, that share the time that is left.
+            time_is_up: the same; None means that of the context.
         """
-        config, workers = self.config, self.context.workers
-        context = self.context.allot(left)
+        context, config, workers = self.context, self.config, self.context.workers
         look = self.held_out is not None and steps is None
         name = f"{self.name}: τ {tau:g}" + ("" if seed is None else f", seed {seed}")
         seed = context.seed if seed is None else seed
@@ -254,7 +252,7 @@ class HiddenEdges:
                 files=context.files(config),
                 rest_every=batches.rest_every,
                 least=least,
-                time_is_up=context.time_is_up if look else lambda: False,
+                time_is_up=(time_is_up or context.time_is_up) if look else lambda: False,
             )
         chosen: dict[str, float | int] = {"tau": tau, "steps": trained.steps}
         if schedule.curve == "plateau" and look:
