@@ -40,6 +40,7 @@ class EvaluationResult(FrozenModel):
         team: what was chosen on the validation part: weights, settings, its metric, seconds.
         versions: of kgrec, Python and the libraries that numbers depend on, and the machine.
         seconds: wall time by step: read, fit, rank, describe, ablate, total.
+        processor_seconds: processor time of this process, of all its threads, by step.
         peak_memory: bytes.
         rejected: rows of the files that could not be used, as `file:line: reason`.
     """
@@ -57,5 +58,6 @@ class EvaluationResult(FrozenModel):
     team: dict[str, Any]
     versions: dict[str, str]
     seconds: dict[str, float]
+    processor_seconds: dict[str, float]
     peak_memory: int
     rejected: tuple[str, ...]

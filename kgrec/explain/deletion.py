@@ -77,7 +77,9 @@ def _stays(alone: Rescoring, scorer: Scorer, others: IntArray) -> NDArray[np.boo
             np.fill_diagonal(moved, 0.0)
             slack = moved @ reach
         own += counting.alpha[k] * (kept + alone.priors[k, 0])
-        more += counting.alpha[k] * (left[k] * each.values * loss + slack)
+        share = left[k] * each.values  # of what the removed item gave; readers may subtract one
+        more += counting.alpha[k] * (np.maximum(share, 0) * loss - np.minimum(share, 0) * reach)
+        more += counting.alpha[k] * slack
     most = (counting.alpha * left).T @ np.stack([each.scores(others) for each in scorer.sums])
     most += counting.alpha.T @ np.stack([each.kernel.priors(others) for each in scorer.sums])
     most += more[:, None]

@@ -14,6 +14,7 @@ from kgrec.learning.agent import Agent, with_settings
 AGENTS: dict[str, str] = {
     # name: module:class; the constructor accepts a config of the class's `Config`
     "collaborative": "kgrec.learning.collaborative.agent:CollaborativeAgent",
+    "factorisation": "kgrec.learning.factorisation.agent:FactorisationAgent",
     "knowledge": "kgrec.learning.knowledge.agent:KnowledgeAgent",
     "linear": "kgrec.learning.linear.agent:LinearAgent",
     "semantic": "kgrec.learning.semantic.agent:SemanticAgent",

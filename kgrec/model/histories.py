@@ -293,9 +293,21 @@ def one_history(given: Histories) -> Histories:
 
 
 class HistoryReader(Protocol):
-    """Computes the weight of each history item."""
+    """Computes the weight of each history item.
+
+    Attributes:
+        reads_time: whether the weights depend on when the query is made.
+    """
 
     name: ClassVar[str]
+    reads_time: ClassVar[bool]
+
+    @property
+    def content(self) -> FloatArray:
+        """The vectors of the items, float32 [I, d]."""
+
+    def with_items(self, content: FloatArray) -> Self:
+        """Return the reader with further items behind its own, by their vectors, [M, d]."""
 
     def weights(self, histories: Histories) -> FloatArray:
         """Return w_h for each entry, float32 [N]; a history's do not depend on its batch."""
@@ -313,6 +325,7 @@ class HistoryReader(Protocol):
 
 READERS: dict[str, str] = {
     # name: module:class
+    "redundancy": "kgrec.model.redundancy_reader:RedundancyReader",
     "sequence": "kgrec.model.sequence_reader:SequenceReader",
 }
 

@@ -48,6 +48,7 @@ class SequenceReader:
     """
 
     name: ClassVar[str] = "sequence"
+    reads_time: ClassVar[bool] = True
 
     def __init__(
         self,

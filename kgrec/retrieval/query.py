@@ -115,7 +115,9 @@ class Query:
     def context_used(self) -> tuple[str, ...]:
         """The fields of the context that the score depends on."""
         scorer, used = self.scorer, []
-        if isinstance(scorer, Scorer) and any(k.attention is not None for k in scorer.kernels):
+        if isinstance(scorer, Scorer) and any(
+            k.attention is not None and k.attention.reads_time for k in scorer.kernels
+        ):
             used.append("time")
         known = {event.item_id for event in self.context.events}
         if known & self.history.seen_ids:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from kgrec.explain import deletion
 from kgrec.explain.deletion import deletion_effects
 from kgrec.explain.rescoring import Rescoring
+from kgrec.model.histories import HistoryReader
+from kgrec.model.redundancy_reader import RedundancyReader
 from kgrec.model.scorer import Scorer
 from kgrec.retrieval.history import Event, as_history
 from kgrec.retrieval.query import Query
@@ -17,16 +20,26 @@ from tests.explain.test_attribution import ITEMS, asked, random_team
 from tests.model.test_removal import reader
 
 
-def made(seed: int, length: int, top: int, *, read: bool = False) -> Query:
+def uneven(seed: int) -> RedundancyReader:
+    """Return a reader of items so unlike in size that some weights are negative."""
+    rng = np.random.default_rng(seed)
+    sizes = np.exp(rng.normal(size=(ITEMS, 1)))
+    return RedundancyReader((sizes * (1.0 + rng.normal(size=(ITEMS, 3)))).astype(np.float32))
+
+
+_READERS: dict[str, Callable[[int], HistoryReader]] = {"sequence": reader, "redundancy": uneven}
+
+
+def made(seed: int, length: int, top: int, *, read: str = "") -> Query:
     """Return a query to a random team whose ranker reorders the first `top` candidates.
 
     Args:
-        read: whether one of its agents weighs the items of a history by a sequence reader.
+        read: by which reader one of its agents weighs the items of a history, if any.
     """
     team = random_team(seed, ranked=True, top=top)
     if read:
         kernels = list(team.kernels)
-        kernels[1] = replace(kernels[1], attention=reader(seed))
+        kernels[1] = replace(kernels[1], attention=_READERS[read](seed))
         team = replace(team, kernels=tuple(kernels))
     rows = np.random.default_rng(seed).permutation(ITEMS)
     events = [Event(f"i{n}", f"Item {n}") for n in rows[:length]]
@@ -35,9 +48,9 @@ def made(seed: int, length: int, top: int, *, read: bool = False) -> Query:
 
 @pytest.mark.parametrize("length", [1, 2, 7, 20])
 @pytest.mark.parametrize("top", [1, 3, 8, 200])
-@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize("read", ["", *_READERS])
 def test_the_effects_are_those_of_scoring_every_candidate(
-    read: bool, top: int, length: int, monkeypatch: pytest.MonkeyPatch
+    read: str, top: int, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decided: list[bool] = []
     stays = deletion._stays

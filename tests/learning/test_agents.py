@@ -116,6 +116,7 @@ def test_a_validation_part_with_nothing_new_is_none(world: Tastes) -> None:
 NOTHING: dict[str, Callable[[Tastes], FitContext]] = {
     "linear": lambda w: FitContext(w.train.with_interactions(Interactions.empty())),
     "collaborative": lambda w: FitContext(w.train.with_interactions(Interactions.empty())),
+    "factorisation": lambda w: FitContext(w.train.with_interactions(Interactions.empty())),
     "sequential": lambda w: FitContext(
         w.train.with_interactions(replace(w.train.interactions, at=w.train.interactions.at * 0))
     ),

@@ -38,6 +38,7 @@ AGENTS: dict[str, dict[str, Any]] = {
     "collaborative": {"embedding_dim": 8, "tau": 0.3, "schedule": {"steps": 20}},
     "sequential": {"embedding_dim": 8, "width": 8, "schedule": {"steps": 10}},
     "knowledge": {"embedding_dim": 8, "schedule": {"steps": 10}},
+    "factorisation": {"factors": 8, "unobserved": 0.1, "ridge": 2.0},
 }
 
 

@@ -22,7 +22,6 @@ from kgrec.model.kernel import Kernel
 from kgrec.model.packed import PackedRows
 from kgrec.model.profile import ContextPriors, Profile
 from kgrec.model.ranker import Ranker
-from kgrec.model.sequence_reader import SequenceReader
 from kgrec.model.team import Team, item_blocks
 
 
@@ -65,7 +64,7 @@ def _extended(trained: Kernel, rows: FoldedRows, places: IntArray, changed: Fold
     """
     kernel = _revised(trained, places, changed)
     attention = kernel.attention
-    if rows.content is not None and isinstance(attention, SequenceReader):
+    if rows.content is not None and attention is not None:
         attention = attention.with_items(rows.content)
     size = kernel.num_items
     wide = replace(

@@ -23,6 +23,7 @@ from kgrec.model.checkpoint import read_arrays, read_json
 from kgrec.model.folding.attention import AttentionFormula
 from kgrec.model.folding.formulas import (
     ConvolutionFormula,
+    FeatureFormula,
     SequenceFormula,
     TextFormula,
 )
@@ -38,6 +39,7 @@ FORMULAS: Mapping[str, Any] = {
     for one in (
         AttentionFormula,
         ConvolutionFormula,
+        FeatureFormula,
         RegressionFormula,
         SequenceFormula,
         TextFormula,

@@ -3,6 +3,7 @@
 semantic        x = rownorm((text − mean) P),  z = rownorm(x W),  b = x f
 collaborative   A = rownorm(Σ_f F_f · K_f),    R = g1 · cosine of the knowledge features
 sequential      V = rownorm(Σ_f F_f · K_f + T · text)
+factorisation   z = Σ_f F_f · K_f
 
 What is learned from an item's interactions (its own embedding, its bias, its convolution) is 0, as
 the gates of the networks make it 0 for a cold item in training. Degrees count each new item by
@@ -194,6 +195,28 @@ class SequenceFormula(Formula):
         prior = np.full(len(new), self.cold_prior, dtype=np.float32)
         content = np.asarray(vectors @ self.content.T, dtype=np.float32)
         return FoldedRows(vectors, vectors, prior, content=content)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureFormula(Formula):
+    """Parts from knowledge features alone: what items with them have on average.
+
+    Attributes:
+        embeddings: K of the facts that two items have, float32 [K, D], or None.
+        size: D.
+    """
+
+    name: ClassVar[str] = "features"
+
+    embeddings: FloatArray | None
+    size: int
+
+    def fold(self, new: NewItems, multiply: Multiply) -> FoldedRows:
+        """Return the parts of new items; see `Inductive.fold`."""
+        vectors = np.zeros((len(new), self.size), dtype=np.float32)
+        if self.embeddings is not None:
+            vectors = np.asarray(fact_features(new) @ self.embeddings, dtype=np.float32)
+        return FoldedRows(vectors, vectors, content=vectors)
 
 
 def in_directions(

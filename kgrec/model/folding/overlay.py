@@ -20,7 +20,6 @@ from kgrec.model.folding.inductive import (
 )
 from kgrec.model.kernel import Kernel
 from kgrec.model.packed import PackedRows
-from kgrec.model.sequence_reader import SequenceReader
 from kgrec.model.team import Team
 
 
@@ -109,7 +108,7 @@ def trained_rows(kernel: Kernel, items: IntArray) -> FoldedRows:
     if kernel.rows is not None:
         given = sp.csr_matrix(kernel.rows[items], dtype=np.float32)
         received = sp.csr_matrix(kernel.rows[:, items], dtype=np.float32)
-    if isinstance(kernel.attention, SequenceReader):
+    if kernel.attention is not None:
         content = np.asarray(kernel.attention.content[items], dtype=np.float32)
     prior, parts = of(kernel.prior), (kernel.history_factors, kernel.item_factors)
     return FoldedRows(of(parts[0]), of(parts[1]), prior, received, given, content)
@@ -145,7 +144,7 @@ def _nothing(kernel: Kernel, count: int) -> FoldedRows:
 
 
 def _reader_rows(kernel: Kernel, count: int) -> FloatArray | None:
-    if not isinstance(kernel.attention, SequenceReader):
+    if kernel.attention is None:
         return None
     return np.zeros((count, kernel.attention.content.shape[1]), dtype=np.float32)
 

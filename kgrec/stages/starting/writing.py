@@ -170,7 +170,7 @@ def _training(proposal: Proposal) -> Iterator[str]:
     if limits:
         word = proposal.domain.item_word
         yield _noted(f"at_least = {_toml(limits)}", f"a lower one does not count for the {word}")
-    yield from _comment('agents = ["linear"] trains one agent, in seconds; without it all five.')
+    yield from _comment('agents = ["linear"] trains one agent, in seconds; without it all six.')
 
 
 def _middle(limits: tuple[float, float]) -> float:

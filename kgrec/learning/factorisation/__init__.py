@@ -1,0 +1,1 @@
+"""The factorisation agent: matrix factorisation of implicit feedback."""
