@@ -58,6 +58,11 @@ EVENTS = {
     **dict.fromkeys(("listen", "watch", "stream", "played", "播放", "再生"), "play"),
 }
 """Usual names of events, and the kinds of interaction that they are."""
+_ALIASES = ("aliases", "alias", "synonyms", "also_known_as")
+_OTHER_TITLES = (
+    *("akas", "other_titles", "alternative_titles", "alternative_title", "alternate_title"),
+    *("original_title", "title_original", "translated_title", "international_title"),
+)
 _BETWEEN = re.compile(r"[\s_.:-]+")
 
 
@@ -135,6 +140,7 @@ def _usual_names(source: Source, domain: Domain) -> dict[str, tuple[str, ...]]:
         "item_id": (*item_ids, "id"),
         "title": ("title", "name", "item_title", "item_name", "product_name", *titles),
         "description": ("description", "overview", "summary", "plot", "synopsis", "abstract"),
+        "aliases": (*_ALIASES, *_OTHER_TITLES),  # behind the title, which may be called so itself
     }
 
 
@@ -143,7 +149,7 @@ def _entity_roles(source: Source) -> dict[str, tuple[str, ...]]:
     roles = {
         "entity_id": ("entity_id", f"{word}_id", "id", "key"),
         "name": ("name", f"{word}_name", "entity", word, "label", "title"),
-        "aliases": ("aliases", "alias", "synonyms", "also_known_as"),
+        "aliases": _ALIASES,
     }
     return roles if source.entity_type else roles | {"type": ("type", "entity_type", "kind")}
 

@@ -107,16 +107,15 @@ class RowParser:
         """Return the item of a row; raises CellError when it has no id."""
         item_id = self.item_id(cells)
         properties = self._properties(cells, report)
-        cell = one_text(self._cell(cells, "title"), "title")
-        title = _spared(parse_text, report, cell, "title")
+        title = _spared(parse_text, report, one_text(self._cell(cells, "title"), "title"), "title")
         if title is not None and not (self.source.nulls and self._is_null(title)):
-            title = tidy(one_line(title)).strip(UNSEEN)
-            if title:
+            if title := tidy(one_line(title)).strip(UNSEEN):
                 properties["title"] = display_title(title) if self.source.move_article else title
         cell = _paragraphs(self._cell(cells, "description"))
         text = _spared(parse_text, report, cell, "description")
         if text is not None and not self._is_null(text) and (text := plain_text(text)):
             properties["description"] = text
+        properties |= self._aliases(cells, report, properties.get("title"))
         facts, sources = self._facts(item_id, cells, report)
         return ItemRecord(item_id, properties, facts, sources)
 
@@ -153,17 +152,18 @@ class RowParser:
         name = tidy(one_line(parse_text(self._cell(cells, "name"), "name") or ""))
         key = self._cell(cells, "entity_id")
         node = _entity(kind, self._id(key if key is not None else name, "entity_id"), "entity_id")
-        properties = {"name": name or node.name, **self._properties(cells, report)}
-        aliases = _spared(
-            parse_property, report, self._cell(cells, "aliases"), "aliases", "strings"
-        )
-        if aliases:
-            properties["aliases"] = aliases
+        own = self._properties(cells, report) | self._aliases(cells, report)
         facts, sources = self._facts(node.id, cells, report)
         links = [fact.link._replace(head=node) for fact in facts if fact.entity_id != node.id]
         if len(links) < len(facts):
             report(node.id, "an entity is related to itself" + _WITHOUT)
-        return EntityRecord(node, properties, tuple(links), sources)
+        return EntityRecord(node, {"name": name or node.name, **own}, tuple(links), sources)
+
+    def _aliases(self, cells: Mapping[str, Any], report: Report, own: Any = None) -> dict[str, Any]:
+        """Return the other names of a row, as a property."""
+        cell = self._cell(cells, "aliases")
+        found = _spared(parse_property, report, cell, "aliases", "strings") or ()
+        return {"aliases": rest} if (rest := tuple(one for one in found if one != own)) else {}
 
     def link(self, cells: Mapping[str, Any]) -> LinkRecord:
         """Return the edge of a row; raises CellError when any of its cells is invalid."""

@@ -60,6 +60,21 @@ def test_a_catalogue_is_understood_by_its_names(tmp_path: Path) -> None:
     assert first.confidence == 1.0
 
 
+def test_another_title_is_an_alias_and_the_only_one_is_the_title(tmp_path: Path) -> None:
+    table = (
+        "movieId,title,original_title\n1,The Wages of Fear,Le salaire de la peur\n2,Alien,Alien\n"
+    )
+    plan, parser, rows = planned(tmp_path, table, kind="catalog")
+    assert plan.roles["aliases"].column == "original_title"
+    first, second = (parser.item(row, lambda *_: None).properties for row in rows)
+    assert first == {"title": "The Wages of Fear", "aliases": ("Le salaire de la peur",)}
+    assert second == {"title": "Alien"}
+    only = "movieId,original_title\n1,Le salaire de la peur\n"
+    plan, parser, rows = planned(tmp_path, only, kind="catalog")
+    assert "aliases" not in plan.roles
+    assert parser.item(rows[0], lambda *_: None).properties == {"title": "Le salaire de la peur"}
+
+
 def test_every_guess_is_shown_as_one(tmp_path: Path) -> None:
     plan, _, _ = planned(tmp_path, FILMS, kind="catalog", columns={"title": "Title"})
     said = {column: (becomes, how) for column, becomes, how in plan.described()}

@@ -176,6 +176,32 @@ def test_a_graph_is_resolved_and_reviewed(
     assert digest() == before
 
 
+TRANSLATED = """movie_id,title,original_title,year,director
+1,Spirited Away,千と千尋の神隠し,2001,Hayao Miyazaki
+2,Castle in the Sky,天空の城ラピュタ,1986,Hayao Miyazaki
+3,The Seventh Seal,The Seventh Seal,1957,Ingmar Bergman
+"""
+IN_THE_ORIGINAL = """movie_id,title,year,director
+a,千と千尋の神隠し,2001,Hayao Miyazaki
+b,Det sjunde inseglet,1957,Ingmar Bergman
+"""
+
+
+def test_a_translated_title_leads_to_the_same_film(graph: GraphStore, load: Load) -> None:
+    options = {"relations": {"DIRECTED_BY": "director"}}
+    load("catalog", TRANSLATED, "films.csv", **options)
+    load("catalog", IN_THE_ORIGINAL, "originals.csv", **options)
+    known = "MATCH (i:Item) WHERE i.aliases IS NOT NULL RETURN i.item_id AS i, i.aliases AS a"
+    assert sorted(rows(graph, known)) == [
+        ["1", ["千と千尋の神隠し"]],
+        ["2", ["天空の城ラピュタ"]],
+    ]
+    found = resolve_graph(graph, "item", dry_run=True)
+    # Of five films alone no word is rare, so that a person is to decide.
+    assert [(one.left, one.right) for one in (*found.merged, *found.review)] == [("1", "a")]
+    assert not load("catalog", TRANSLATED, "films.csv", **options).changed
+
+
 def test_a_run_that_is_stopped_goes_on(
     graph: GraphStore, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
