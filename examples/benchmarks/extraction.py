@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("name", choices=["conll04", "music", "literature"])
     parser.add_argument("--seeds", type=int, default=3, help="trainings; each has its own seeds")
     parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--beside", action="append", default=[], help="learn from this set too")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     rows = []
@@ -80,6 +81,8 @@ def main() -> None:
             random.Random(7).shuffle(train)
             cut = len(train) // 5
             train, dev = train[cut:], train[:cut]
+        for other in options.beside:
+            train += texts_of(options.folder, other, "train", place)
         for number in range(options.seeds):
             given = {"seed": 100 * number, **settings(options.set)}
             config = TrainingConfig.model_validate(given)

@@ -6,9 +6,10 @@ The bare product is that of the users' vectors with those of all items, D number
 all of its threads, into the same memory again and again; nothing can rank by factors in less. Each
 ranker is measured as `kgrec evaluate` ranks: histories are summed, all items are scored, seen ones
 are left out, and the best k are put in order. `factors` is one kernel of factors and a prior,
-`rows` one of sparse rows (the linear agent), `team` both with shares, `reranked` the team with a
-ranker over its best 200. Vectors are drawn, histories are those of `generated.py`. A line of JSON
-for each; the profile is of one thread, in shares of its processor time.
+`rows` one of sparse rows (the linear agent), `solved` one of factors whose users are solved from
+their histories (the factorisation agent), `team` the first two with shares, `reranked` the team
+with a ranker over its best 200. Vectors are drawn, histories are those of `generated.py`. A line
+of JSON for each; the profile is of one thread, in shares of its processor time.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import os
 import pstats
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from kgrec.model.coordinator import Coordinator
 from kgrec.model.histories import Histories
 from kgrec.model.kernel import Kernel
 from kgrec.model.ranker import Ranker
+from kgrec.model.redundancy_reader import RedundancyReader
 from kgrec.model.team import Team
 
 PARTS = {
@@ -51,7 +54,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", default="4000,40000,400000", help="separated by commas")
     parser.add_argument("--users", type=int, help="ranked for; by default 80 million scores' worth")
-    parser.add_argument("--rankers", default="factors,rows,team,reranked")
+    parser.add_argument("--rankers", default="factors,rows,solved,team,reranked")
     parser.add_argument("--length", type=int, default=30, help="mean length of a history")
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--row-size", type=int, default=100, help="sparse weights of an item")
@@ -91,6 +94,7 @@ def rankers(factors: Kernel, rows: Kernel, popularity: np.ndarray) -> dict[str, 
     return {
         "factors": factors,
         "rows": rows,
+        "solved": replace(factors, attention=RedundancyReader(np.asarray(factors.item_factors))),
         "team": team,
         "reranked": Team(items, both, shares, ranker=ranker),
     }

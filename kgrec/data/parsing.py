@@ -108,9 +108,9 @@ class RowParser:
         item_id = self.item_id(cells)
         properties = self._properties(cells, report)
         title = _spared(parse_text, report, one_text(self._cell(cells, "title"), "title"), "title")
-        if title is not None and not (self.source.nulls and self._is_null(title)):
-            if title := tidy(one_line(title)).strip(UNSEEN):
-                properties["title"] = display_title(title) if self.source.move_article else title
+        none = title is None or (self.source.nulls and self._is_null(title))
+        if title := "" if none else tidy(one_line(title)).strip(UNSEEN):
+            properties["title"] = display_title(title) if self.source.move_article else title
         cell = _paragraphs(self._cell(cells, "description"))
         text = _spared(parse_text, report, cell, "description")
         if text is not None and not self._is_null(text) and (text := plain_text(text)):
