@@ -25,6 +25,7 @@ from typing import Any
 from kgrec.learning.extraction.training import TrainingConfig, train_extractor
 from kgrec.schema import Domain, load_schema
 from kgrec.text.pipeline import Extractor, ItemText, TextFact
+from kgrec.text.sources.chosen import ComponentSettings, open_components
 from kgrec.text.sources.fusion import fused
 from kgrec.text.sources.item_mentions import ItemMentions
 from kgrec.text.trained.distant import LabelCounts, NamedText, distant_labels
@@ -140,6 +141,8 @@ def main() -> None:
     parser.add_argument("--silent", type=float, default=1.0, help="texts without a name, for each")
     parser.add_argument("--no-names", action="store_true", help="names of other films not marked")
     parser.add_argument("--rules-only", action="store_true", help="no extractor is trained")
+    parser.add_argument("--local", help="folder of a language model that reads the texts too")
+    parser.add_argument("--every", type=int, default=1, help="read every Nth text alone")
     parser.add_argument("--list", type=Path, help="where the facts that count as wrong are listed")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
@@ -150,7 +153,8 @@ def main() -> None:
         (film for _, film in films if not named(film)),
         key=lambda film: zlib.crc32(film.id.encode()),
     )
-    parts = {"naming": naming, "silent": rest[:SILENT], "both": naming + rest[:SILENT]}
+    naming, rest = naming[:: options.every], rest[: SILENT : options.every]
+    parts = {"naming": naming, "silent": rest, "both": naming + rest}
     wanted = {film.id for film in parts["both"]}
     read = [item for item, _ in films if item.item_id in wanted]
     begun = time.process_time()
@@ -176,6 +180,13 @@ def main() -> None:
             for one in read
         }
         print(json.dumps({"trained_s": round(time.process_time() - begun)}), flush=True)
+    if options.local:
+        begun = time.process_time()
+        settings = {"components": ["language_model"], "language_model": {"local": options.local}}
+        [source] = open_components(domain, ComponentSettings.model_validate(settings)).sources
+        found = zip(read, source.find(read), strict=True)
+        ways["language model"] = {item.item_id: finding.facts for item, finding in found}
+        print(json.dumps({"language_model_s": round(time.process_time() - begun)}), flush=True)
     for way, facts in ways.items():
         for least in (0.0, 0.5, 0.7, 0.8, 0.9, 0.95):
             kept = {key: [f for f in some if f.confidence >= least] for key, some in facts.items()}

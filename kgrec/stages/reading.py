@@ -27,7 +27,7 @@ from kgrec.text.sources.chosen import (
     without_facts,
 )
 from kgrec.text.sources.fusion import FusionCounts, ReadText, TextFinding, joined, read_beside
-from kgrec.text.sources.prompted import PromptedFacts
+from kgrec.text.sources.prompted import UsesLanguageModel
 from kgrec.text.spellings import Spellings
 from kgrec.text.workers import RayWorkers
 
@@ -142,7 +142,7 @@ def _read_there(
     for items, (stated, elsewhere) in workers.map(item_batches(texts, config.batch_size)):
         theirs = iter(elsewhere)
         found = [
-            source.find(items) if isinstance(source, PromptedFacts) else next(theirs)
+            source.find(items) if isinstance(source, UsesLanguageModel) else next(theirs)
             for source in parts.sources
         ]
         yield from joined(items, stated, found, parts.domain, counts, parts.mentions)

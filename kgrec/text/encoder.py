@@ -107,14 +107,19 @@ def _load(resolved: ResolvedModel, device: str, content: str | None) -> tuple[An
     return load_transformer(resolved, device)
 
 
-def load_transformer(resolved: ResolvedModel, device: str) -> tuple[Any, Any]:
+def load_transformer(
+    resolved: ResolvedModel, device: str, *, generates: bool = False
+) -> tuple[Any, Any]:
     """Return tokenizer and network, float32 and in evaluation mode, for the caller alone.
+
+    Args:
+        generates: whether the network is to predict the next token.
 
     Raises:
         ModelError: transformers cannot load it.
         ConfigError: torch has no such device.
     """
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
     try:
         place = torch.device(device)
@@ -124,7 +129,8 @@ def load_transformer(resolved: ResolvedModel, device: str) -> tuple[Any, Any]:
     with quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(resolved.location, local_files_only=local)
-            network = AutoModel.from_pretrained(resolved.location, local_files_only=local)
+            kind: Any = AutoModelForCausalLM if generates else AutoModel
+            network = kind.from_pretrained(resolved.location, local_files_only=local)
         except (OSError, ValueError, ImportError) as error:
             raise missing_on_hub(resolved, error) from None
     try:

@@ -27,7 +27,12 @@ from kgrec.text.pipeline import Extractor, ItemText, TextFact, extractor_version
 from kgrec.text.sources.declared import DeclaredFacts, DeclaredSettings
 from kgrec.text.sources.fusion import FactSource
 from kgrec.text.sources.item_mentions import ItemMentions
-from kgrec.text.sources.prompted import LanguageModelUse, PromptedFacts, PromptSettings
+from kgrec.text.sources.prompted import (
+    LanguageModelUse,
+    PromptedFacts,
+    PromptSettings,
+    UsesLanguageModel,
+)
 from kgrec.text.sources.quantities import StatedQuantities
 from kgrec.text.spellings import NameReader, Spellings, names_version
 
@@ -39,7 +44,7 @@ COMPONENTS: dict[str, str] = {
     "trained": "an extractor of `kgrec extract train`",
     "quantities": "durations, dates, counts, sizes and prices, as properties of the items",
     "declared": "what the declarations of the domain alone give, by sentence vectors",
-    "language_model": "a language model behind an endpoint (KGREC_LLM_URL, KGREC_LLM_MODEL)",
+    "language_model": "a language model behind an endpoint (KGREC_LLM_URL), or on this machine",
 }
 """The components, with what each is."""
 
@@ -155,7 +160,7 @@ class Components:
     @property
     def language_model(self) -> LanguageModelUse | None:
         """What the language model did so far, None where none is a component."""
-        return next((one.use for one in self.sources if isinstance(one, PromptedFacts)), None)
+        return next((one.use for one in self.sources if isinstance(one, UsesLanguageModel)), None)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -171,7 +176,7 @@ class Components:
         own = tuple(name for name in self.settings.active if name != PromptedFacts.name)
         given = {name: getattr(self.settings, name) for name in ComponentSettings.model_fields}
         settings = ComponentSettings.model_construct(**{**given, "components": own})
-        sources = tuple(one for one in self.sources if not isinstance(one, PromptedFacts))
+        sources = tuple(one for one in self.sources if not isinstance(one, UsesLanguageModel))
         if not sources and not settings.reads_sentences:
             return None
         version = _version(self.domain, settings, sources, self.mentions)
@@ -282,6 +287,8 @@ def _source(
         return StatedQuantities(domain)
     if name == "declared":
         return _declared(domain, settings)
+    if name == "language_model" and settings.language_model.local is not None:
+        return _copied(domain, settings, settings.language_model.local)
     if name == "language_model":
         return _prompted(domain, settings.language_model, environment or load_settings())
     return _plugged(name, domain)
@@ -292,6 +299,16 @@ def _declared(domain: Domain, settings: ComponentSettings) -> FactSource:
 
     encoder = settings.declared.encoder
     return DeclaredFacts(domain, settings.declared, partial(encode, model=encoder), settings.model)
+
+
+def _copied(domain: Domain, settings: ComponentSettings, model: str) -> FactSource:
+    from kgrec.text.causal import CausalModel  # imports torch
+    from kgrec.text.encoder import encode
+    from kgrec.text.sources.copied import CopiedFacts
+
+    vectors = partial(encode, model=settings.declared.encoder)
+    own = settings.language_model
+    return CopiedFacts(domain, own, CausalModel(model), vectors, settings.model)
 
 
 def _prompted(domain: Domain, settings: PromptSettings, environment: Settings) -> PromptedFacts:

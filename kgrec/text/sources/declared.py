@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from spacy.language import Language
+from spacy.tokens import Span
 
 from kgrec.config import FrozenModel
 from kgrec.schema import Domain, Relation
@@ -36,6 +37,8 @@ _NEAR = 0.7
 _ANYTHING = "something"
 _BEHIND = -0.08
 """How far a relation may be behind another whose meaning is more similar."""
+_SAME_TYPE = 0.05
+"""How much less like its label another type may be than the likest, to be possible too."""
 _MOST_KEPT = 100_000
 _LABELS = {
     "PERSON": "a person, somebody",
@@ -218,6 +221,20 @@ def candidates(
                     float(number in sharing),
                 ],
             )
+
+
+def fitting_types(spans: Sequence[Span], known: Declarations) -> NDArray[np.bool_]:
+    """Return which entity types a span may be of, bool [S, T].
+
+    A name that the recogniser found is of the types whose meaning is most like what it calls it;
+    another phrase is of a type that is like nothing that a recogniser finds.
+    """
+    labels = list(_LABELS)
+    likeness = known.vectors([_LABELS[label] for label in labels]) @ known.kinds.T  # [L, T]
+    near = likeness >= likeness.max(axis=1, keepdims=True) - _SAME_TYPE
+    phrases = ~near.any(axis=0)
+    rows = [near[labels.index(s.label_)] if s.label_ in _LABELS else phrases for s in spans]
+    return np.stack(rows)
 
 
 def _likeness(spans: Sequence[TiedSpan], known: Declarations) -> NDArray[np.float32]:

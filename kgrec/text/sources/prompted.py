@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from pydantic import Field
 
@@ -46,7 +47,11 @@ class PromptSettings(SpendingLimits):
         attempts: how often a request is made that fails for a reason that passes, and a text is
             given to the model whose answer is malformed.
         json_schema: whether the server is to hold answers to a JSON schema; some cannot.
-        confidence: of its facts.
+        confidence: of the facts of an endpoint.
+        local: a causal language model that runs on this machine, in place of an endpoint: folder,
+            installed package or hub id.
+        least: how likely a span must be to the local model, beside `none` and other relations.
+        local_confidence: of the facts of the local model.
     """
 
     parallel: int = Field(default=4, ge=1, le=64)
@@ -54,6 +59,9 @@ class PromptSettings(SpendingLimits):
     attempts: int = Field(default=2, ge=1)
     json_schema: bool = True
     confidence: float = Field(default=0.8, gt=0, le=1)
+    local: str | None = None
+    least: float = Field(default=0.04, gt=0, lt=1)
+    local_confidence: float = Field(default=0.65, gt=0, le=1)
 
 
 class LanguageModelUse(FrozenModel):
@@ -81,6 +89,15 @@ class LanguageModelUse(FrozenModel):
     failed: dict[str, int] = Field(default_factory=dict)
     unread: int = 0
     limit: str = ""
+
+
+@runtime_checkable
+class UsesLanguageModel(Protocol):
+    """A component that reads by a language model."""
+
+    @property
+    def use(self) -> LanguageModelUse:
+        """What it did so far."""
 
 
 class PromptedFacts:

@@ -50,17 +50,22 @@ def tied_spans(doc: Doc, item_words: frozenset[str], title: str) -> Iterator[Tie
         item_words: lemmas that stand for the item itself.
         title: of the item, whose own mentions are left out.
     """
+    for span in possible_names(doc, item_words, title):
+        tied = _tied(doc, span, item_words, title.casefold())
+        if tied is not None:
+            yield tied
+
+
+def possible_names(doc: Doc, item_words: frozenset[str], title: str) -> Iterator[Span]:
+    """Yield the spans of a parsed text that may name something; as of `tied_spans`."""
     own = title.casefold()
     for span in _spans(doc):
         if own and (span.text.casefold() in own or own in span.text.casefold()):
             continue
-        if span.root.lemma_.lower() in item_words or not any(
+        if span.root.lemma_.lower() not in item_words and any(
             t.is_alpha or t.like_num for t in span
         ):
-            continue
-        tied = _tied(doc, span, item_words, own)
-        if tied is not None:
-            yield tied
+            yield span
 
 
 def _spans(doc: Doc) -> list[Span]:
