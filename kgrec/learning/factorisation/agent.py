@@ -78,10 +78,10 @@ class FactorisationConfig(AgentConfig):
 class FactorisationAgent:
     """Implicit-feedback matrix factorisation (Hu, Koren and Volinsky 2008), known as iALS.
 
-    Settings matter more than in the papers that it was compared in (Rendle et al. 2022, "Revisiting
-    the Performance of iALS on Item Recommendation Benchmarks"), so they are chosen on the
-    validation part. A user is solved from the history when a list is made, which is a sum over
-    the history with weights (`kgrec.model.redundancy_reader`). An item without interactions gets
+    How it compares depends on its settings (Rendle et al. 2022, "Revisiting the Performance of iALS
+    on Item Recommendation Benchmarks"), which are therefore chosen on the validation
+    part. A user is solved from the history when a list is made, which is a sum over the history
+    with weights (`kgrec.model.redundancy_reader`). An item without interactions gets
     the vector that its facts predict, by a regression over the others.
     """
 
