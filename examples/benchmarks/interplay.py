@@ -44,7 +44,7 @@ def cells_of(report: Report, metric: str, k: str) -> dict[str, str]:
     cells["team, validation"] = _short(team["validation"]["team"])
     kept = {True: "kept", False: "no"}
     cells["gate, ranker"] = f"{kept[bool(team['gate'])]}, {kept[_blend(team) > 0]}"
-    cells["fit, s"] = f"{report['seconds']['fit']:.0f}"
+    cells["fit, processor s"] = f"{report['processor_seconds']['fit']:.0f}"
     cells["memory, MiB"] = f"{report['peak_memory'] / 2**20:,.0f}"
     return cells
 
