@@ -11,6 +11,8 @@ are the weights with which Σ_h w_h z_h solves the least squares of a user (Hu, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -43,9 +45,10 @@ class RedundancyReader:
     def weights(self, histories: Histories) -> FloatArray:
         """Return w_h for each entry, float32 [N]."""
         weights = np.zeros(len(histories.item), dtype=np.float32)
-        for entries, held in padded(histories.start, self._content.shape[1]):
-            z = np.where(held[:, :, None], self._content[histories.item[entries]], 0.0)
-            weights[entries[held]] = _solved(z, held)[held]
+        with _one_thread() if len(histories) > 1 else nullcontext():
+            for entries, held in padded(histories.start, self._content.shape[1]):
+                z = np.where(held[:, :, None], self._content[histories.item[entries]], 0.0)
+                weights[entries[held]] = _solved(z, held)[held]
         return weights
 
     def weights_without(self, remaining: Remaining) -> FloatArray:
@@ -54,9 +57,10 @@ class RedundancyReader:
         parts = np.zeros(kept.shape, dtype=np.float32)
         length, size = z.shape
         step = max(1, _CELLS // max(length * min(length, size), 1))
-        for begin in range(0, len(kept), step):
-            held = kept[begin : begin + step]
-            parts[begin : begin + step] = _solved(np.where(held[:, :, None], z, 0.0), held)
+        with _one_thread() if len(kept) > 1 else nullcontext():
+            for begin in range(0, len(kept), step):
+                held = kept[begin : begin + step]
+                parts[begin : begin + step] = _solved(np.where(held[:, :, None], z, 0.0), held)
         return parts
 
     def settings(self) -> dict[str, Any]:
@@ -111,6 +115,21 @@ def padded(
             held = place < lengths[own][:, None]
             last = (lengths[own] - 1)[:, None]
             yield start[own][:, None] + np.minimum(place, last), held
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Compute by one thread of BLAS: on small systems threads do nothing but wait for others."""
+    controller = _controller()
+    return nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")
+
+
+@lru_cache(maxsize=1)
+def _controller() -> Any:
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:  # of installations that serve alone
+        return None
+    return ThreadpoolController()
 
 
 def _solved(z: FloatArray, held: NDArray[np.bool_]) -> Floats:

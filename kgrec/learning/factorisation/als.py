@@ -8,6 +8,8 @@ a QᵀQ of all other rows decomposed once, a row with few entries costs n² D in
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -66,9 +68,11 @@ class AlternatingLeastSquares:
         item = torch.as_tensor(_START * start / np.sqrt(size), dtype=torch.float32)
         item = item.to(self._device)
         of_user = np.full(self._by_user.shape[0], setting.ridge)
-        for _ in range(sweeps):
-            user = solve_rows(self._by_user, item, setting.unobserved, of_user)
-            item = solve_rows(self._by_item, user, setting.unobserved, setting.ridge * self._shape)
+        of_item = setting.ridge * self._shape
+        with _one_thread():
+            for _ in range(sweeps):
+                user = solve_rows(self._by_user, item, setting.unobserved, of_user)
+                item = solve_rows(self._by_item, user, setting.unobserved, of_item)
         return np.asarray(item.cpu().numpy())
 
 
@@ -144,6 +148,17 @@ def solve_rows(
         found[row] = _summed(z, kept) * scale
     turned_back: Tensor = found @ vectors.T
     return turned_back
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute by one thread: on systems of some dozens threads do nothing but wait for others."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _summed(z: Tensor, held: Tensor) -> Tensor:
