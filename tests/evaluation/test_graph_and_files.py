@@ -124,7 +124,8 @@ def team(agents: Sequence[str] = AGENTS) -> TeamConfig:
 
 def figures(result: EvaluationResult) -> dict[str, object]:
     """Everything that was measured and chosen, without seconds and the names of the data."""
-    whole = json.loads(result.model_dump_json(exclude={"data", "seconds", "peak_memory"}))
+    left_out = {"data", "seconds", "processor_seconds", "peak_memory"}
+    whole = json.loads(result.model_dump_json(exclude=left_out))
     whole["ranking"].pop("seconds")
     if whole["among_cold"]:
         whole["among_cold"].pop("seconds")
