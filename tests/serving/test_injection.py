@@ -58,7 +58,7 @@ CORPUS = (
 )
 
 
-TOGETHER = 4
+TOGETHER = 8
 """So many texts are sent between two looks at the whole graph."""
 SCRATCH = "scratch"
 """What writing operations change and remove, beside what has the name of a text."""
