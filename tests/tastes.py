@@ -63,6 +63,17 @@ def tastes(users: int = 120, items: int = 96, each: int = 12, seed: int = 5) -> 
     return Tastes(dataset, valid, test, cold)
 
 
+class Popularity:
+    """The baseline: every history gets the most popular items."""
+
+    def __init__(self, world: Tastes) -> None:
+        counts = np.bincount(world.train.interactions.item, minlength=world.train.num_items)
+        self._counts = counts.astype(np.float32)
+
+    def scores(self, histories: object) -> np.ndarray:
+        return np.tile(self._counts, (histories.shape[0], 1))  # type: ignore[attr-defined]
+
+
 def write_folder(world: Tastes, folder: Path, name: str = "p") -> None:
     """Write the catalogue as atomic files, its genres as a list of each item."""
     parts = {"train": world.train.interactions, "valid": world.valid, "test": world.test}

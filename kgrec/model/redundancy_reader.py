@@ -46,7 +46,7 @@ class RedundancyReader:
         """Return w_h for each entry, float32 [N]."""
         weights = np.zeros(len(histories.item), dtype=np.float32)
         with _one_thread() if len(histories) > 1 else nullcontext():
-            for entries, held in padded(histories.start, self._content.shape[1]):
+            for _, entries, held in padded(histories.start, self._content.shape[1]):
                 z = np.where(held[:, :, None], self._content[histories.item[entries]], 0.0)
                 weights[entries[held]] = _solved(z, held)[held]
         return weights
@@ -88,7 +88,7 @@ class RedundancyReader:
 
 def padded(
     start: IntArray, size: int, cells: int = _CELLS
-) -> Iterator[tuple[IntArray, NDArray[np.bool_]]]:
+) -> Iterator[tuple[IntArray, IntArray, NDArray[np.bool_]]]:
     """Yield rows of a CSR matrix in batches of like length; empty rows are left out.
 
     Args:
@@ -97,8 +97,8 @@ def padded(
         cells: numbers that are held of a batch.
 
     Yields:
-        Places of the entries, int64 [b, L], and which of them are of the row, bool [b, L]; the
-        others repeat its last entry.
+        Rows, int64 [b]; places of their entries, int64 [b, L]; and which of these are of the row,
+        bool [b, L]: the others repeat its last entry.
     """
     lengths = np.diff(start)
     order = np.argsort(lengths, kind="stable")
@@ -114,7 +114,7 @@ def padded(
             place = np.arange(lengths[own[-1]])
             held = place < lengths[own][:, None]
             last = (lengths[own] - 1)[:, None]
-            yield start[own][:, None] + np.minimum(place, last), held
+            yield own, start[own][:, None] + np.minimum(place, last), held
 
 
 def _one_thread() -> AbstractContextManager[object]:

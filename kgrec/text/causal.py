@@ -121,4 +121,5 @@ class CausalModel:
         ids = torch.tensor([list(row) for row in rows], device=self._network.device)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._fast):
             read = self._network(input_ids=ids, use_cache=True, **{self._states: states})
-        return torch.Tensor.float(read.logits)
+        logits: torch.Tensor = read.logits.float()
+        return logits

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tastes import TASTES, Tastes, encode_words, tastes
+from tastes import TASTES, Popularity, Tastes, encode_words, tastes
 
 from kgrec.config import parse_config
 from kgrec.data.dataset import Facts, Interactions, Links, LinkType
@@ -36,17 +36,6 @@ QUICK = {
 @pytest.fixture(scope="module")
 def world() -> Tastes:
     return tastes()
-
-
-class Popularity:
-    """The baseline: every history gets the most popular items."""
-
-    def __init__(self, world: Tastes) -> None:
-        counts = np.bincount(world.train.interactions.item, minlength=world.train.num_items)
-        self._counts = counts.astype(np.float32)
-
-    def scores(self, histories: object) -> np.ndarray:
-        return np.tile(self._counts, (histories.shape[0], 1))  # type: ignore[attr-defined]
 
 
 def ndcg(ranker: BatchScorer, world: Tastes) -> float:

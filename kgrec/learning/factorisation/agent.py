@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -133,11 +133,7 @@ class _Solver:
             history_factors=z,
             item_factors=z,
             attention=RedundancyReader(z),
-            chosen={
-                "factors": setting.factors,
-                "unobserved": setting.unobserved,
-                "ridge": setting.ridge,
-            },
+            chosen=asdict(setting),
             reads={"factors": reads},
             inductive=FeatureFormula(embeddings, setting.factors),
         )

@@ -137,10 +137,8 @@ def solve_rows(
     penalty = torch.as_tensor(ridge, dtype=torch.float32, device=other.device)
     column = torch.as_tensor(matrix.indices, dtype=torch.int64, device=other.device)
     found = other.new_zeros((matrix.shape[0], size))
-    start = matrix.indptr.astype(np.int64)
-    for entries, held in padded(start, size):
-        row = torch.as_tensor(np.searchsorted(start, entries[:, 0], side="right") - 1)
-        row = row.to(other.device)
+    for rows, entries, held in padded(matrix.indptr.astype(np.int64), size):
+        row = torch.as_tensor(rows, device=other.device)
         scale = (values + penalty[row, None]).rsqrt()  # [b, D]
         kept = torch.as_tensor(held, device=other.device)
         place = torch.as_tensor(entries, device=other.device)

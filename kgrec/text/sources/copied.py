@@ -12,14 +12,15 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc, Span
 
-from kgrec.schema import Domain, Relation
+from kgrec.schema import Domain
 from kgrec.text.causal import CausalModel, Prefix
-from kgrec.text.pipeline import ItemText, TextFact, load_spacy
+from kgrec.text.pipeline import ItemText, TextFact, load_spacy, pieces
 from kgrec.text.sources.declared import Declarations, Encode, fitting_types
 from kgrec.text.sources.fusion import TextFinding
 from kgrec.text.sources.prompted import LanguageModelUse, PromptSettings
@@ -32,7 +33,7 @@ _FORM = "1"
 _NONE = "none"
 _MOST_SPANS = 24
 _MOST_CHARACTERS = 1500
-"""Of the sentences that are read together."""
+"""Of a text, that are read together."""
 
 
 class CopiedFacts:
@@ -56,22 +57,14 @@ class CopiedFacts:
         encode: Encode,
         model: str,
     ) -> None:
-        self._domain, self._settings, self._model = domain, settings, language_model
+        self._settings, self._model = settings, language_model
         self._nlp = load_spacy(model, exclude=["senter"])
         self._known = Declarations(domain, encode, self._nlp)
         self._relations = dict(domain.facts)
         self._form = _form(domain)
-        self._read: Prefix | None = None
         self._counts: Counter[str] = Counter()
-        parts = [
-            _FORM,
-            self._form,
-            language_model.content,
-            settings.least,
-            settings.local_confidence,
-            model,
-        ]
-        content = json.dumps([*parts, domain.entity_types])
+        chosen = [settings.least, settings.local_confidence, model, domain.entity_types]
+        content = json.dumps([_FORM, self._form, language_model.content, *chosen])
         self.version = hashlib.blake2b(content.encode(), digest_size=6).hexdigest()
 
     @property
@@ -86,19 +79,20 @@ class CopiedFacts:
     def find(self, items: Sequence[ItemText]) -> list[TextFinding]:
         """Return the facts of each text, at most one of each span."""
         docs = self._nlp.pipe(item.text for item in items)
-        return [
-            TextFinding([fact for part in _parts(doc) for fact in self._of(item, part)])
-            for item, doc in zip(items, docs, strict=True)
-        ]
+        return [TextFinding(self._of(item, doc)) for item, doc in zip(items, docs, strict=True)]
 
-    def _of(self, item: ItemText, part: Span) -> list[TextFact]:
-        named = possible_names(part.doc, self._known.item_words, item.title)
-        spans = [span for span in named if part.start <= span.start and span.end <= part.end]
-        spans = spans[:_MOST_SPANS]
-        if not spans or not self._relations:
-            return []
+    def _of(self, item: ItemText, doc: Doc) -> list[TextFact]:
+        named = list(possible_names(doc, self._known.item_words, item.title))
+        found: list[TextFact] = []
+        for start, end in pieces(item.text, _MOST_CHARACTERS):
+            own = [span for span in named if start <= span.start_char and span.end_char <= end]
+            if own and self._relations:
+                found += self._of_piece(item, item.text[start:end], own[:_MOST_SPANS])
+        return found
+
+    def _of_piece(self, item: ItemText, text: str, spans: Sequence[Span]) -> list[TextFact]:
         self._counts["texts"] += 1
-        odds = self._odds(part.text, spans)
+        odds = self._odds(text, spans)
         best = odds.argmax(axis=0)
         sure = 1.0 / (1.0 + np.exp(-odds[best, np.arange(len(spans))]))
         kept = np.flatnonzero(sure >= self._settings.least).tolist()
@@ -111,9 +105,7 @@ class CopiedFacts:
 
         They are against `none`, less what the span has in other relations.
         """
-        if self._read is None:
-            self._read = self._model.read(self._form)
-        before = self._model.read(_question(text), self._read)
+        before = self._model.read(_question(text), self._begun)
         fitting = fitting_types(spans, self._known)[:, self._known.type_of]  # [S, R]
         line = self._model.tokens("\n")
         spelt = [[*self._model.tokens(f" {_words(span)}"), *line] for span in spans]
@@ -133,6 +125,10 @@ class CopiedFacts:
         odds[:, held] += likely[:, held] - others
         return odds
 
+    @cached_property
+    def _begun(self) -> Prefix:
+        return self._model.read(self._form)
+
     def _fact(self, item: ItemText, span: Span, name: str) -> TextFact:
         sentence = span.sent
         return TextFact(
@@ -149,23 +145,11 @@ class CopiedFacts:
         )
 
 
-def _parts(doc: Doc) -> Iterator[Span]:
-    """Yield the sentences of a text, as many together as are read at once."""
-    first = 0
-    for sentence in doc.sents:
-        begin = doc[first].idx
-        if sentence.end_char - begin > _MOST_CHARACTERS and sentence.start > first:
-            yield doc[first : sentence.start]
-            first = sentence.start
-    if first < len(doc):
-        yield doc[first:]
-
-
 def _form(domain: Domain) -> str:
     """Return what stands before every text: the relations, and texts with their answers."""
     lines = [f"Facts that a text states of one {domain.item_word}, copied from the text."]
     for name, one in domain.facts.items():
-        lines.append(f"{_label(name)}: {one.sentence(f'the {domain.item_word}', _kind(one))}.")
+        lines.append(f"{_label(name)}: {one.sentence(f'the {domain.item_word}', f'[{one.tail}]')}.")
     return "\n".join(lines) + "\n" + "".join(_shots(domain))
 
 
@@ -193,10 +177,6 @@ def _question(text: str) -> str:
 
 def _label(name: str) -> str:
     return name.replace("_", " ").lower()
-
-
-def _kind(relation: Relation) -> str:
-    return f"[{relation.tail}]"
 
 
 def _words(span: Span) -> str:
